@@ -1,0 +1,1 @@
+"""Typed judges shared by several rooms, and the one evaluator that calls every judge."""

@@ -1,0 +1,1 @@
+"""Judges of pod templates. ``view`` finds the template; the other modules hold the rules."""

@@ -1,0 +1,144 @@
+"""One view of a pod, whatever carries it: Pod, Deployment, CronJob, or a CRD by configuration.
+
+Judges read ``containers`` and ``spec`` and add paths; none of them knows how deep the template
+sits. The view is built once per review and kept in its memo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from haechi.model.location import AttrPath
+from haechi.model.resource import Resource
+from haechi.model.review import Review
+
+_WORKLOAD = ("spec", "template")
+TEMPLATES: Mapping[str, AttrPath] = {
+    "core/Pod": (),
+    "core/PodTemplate": ("template",),
+    "core/ReplicationController": _WORKLOAD,
+    "apps/Deployment": _WORKLOAD,
+    "apps/StatefulSet": _WORKLOAD,
+    "apps/DaemonSet": _WORKLOAD,
+    "apps/ReplicaSet": _WORKLOAD,
+    "extensions/Deployment": _WORKLOAD,
+    "extensions/DaemonSet": _WORKLOAD,
+    "extensions/ReplicaSet": _WORKLOAD,
+    "batch/Job": _WORKLOAD,
+    "batch/CronJob": ("spec", "jobTemplate", "spec", "template"),
+}
+"""Where the built-in kinds keep their pod template (the object with metadata and spec)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container with its address. ``role`` is the field it stands in."""
+
+    name: str
+    data: Mapping[str, Any]
+    path: AttrPath
+    role: str  # containers | initContainers | ephemeralContainers
+
+    @property
+    def security(self) -> Mapping[str, Any]:
+        """The container's securityContext, empty when absent."""
+        return mapping(self.data.get("securityContext"))
+
+    @property
+    def is_sidecar(self) -> bool:
+        """An init container that keeps running (restartPolicy Always, Kubernetes 1.29)."""
+        return self.role == "initContainers" and self.data.get("restartPolicy") == "Always"
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """The pod template of a resource. ``path`` leads to the template, ``spec_path`` to its spec."""
+
+    metadata: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    path: AttrPath
+    containers: tuple[Container, ...] = field(default=())
+
+    @property
+    def spec_path(self) -> AttrPath:
+        return (*self.path, "spec")
+
+    @property
+    def security(self) -> Mapping[str, Any]:
+        """The pod's securityContext, empty when absent."""
+        return mapping(self.spec.get("securityContext"))
+
+    @property
+    def is_windows(self) -> bool:
+        """True when the pod says that it runs on Windows; Linux-only fields do not apply there."""
+        return mapping(self.spec.get("os")).get("name") == "windows"
+
+    @property
+    def main(self) -> tuple[Container, ...]:
+        """Containers that keep running: regular ones and sidecars."""
+        return tuple(c for c in self.containers if c.role == "containers" or c.is_sidecar)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one: hostile input has any type anywhere."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def template_path(
+    resource: Resource, extra: Mapping[str, AttrPath] | None = None
+) -> AttrPath | None:
+    """Path of the resource's pod template, or None. ``extra`` adds kinds from haechi.yaml."""
+    path = TEMPLATES.get(resource.type)
+    if path is None and extra:
+        path = extra.get(resource.type)
+    return path
+
+
+def view_of(resource: Resource, extra: Mapping[str, AttrPath] | None = None) -> PodView | None:
+    """The pod view of a resource, or None when it carries no pod template."""
+    path = template_path(resource, extra)
+    if path is None:
+        return None
+    template: Any = resource.data
+    for part in path:
+        template = mapping(template).get(part)
+    template = mapping(template)
+    spec = mapping(template.get("spec"))
+    spec_path = (*path, "spec")
+    return PodView(
+        metadata=mapping(template.get("metadata")),
+        spec=spec,
+        path=path,
+        containers=tuple(_containers(spec, spec_path)),
+    )
+
+
+def pod_of(review: Review) -> PodView:
+    """The pod view of the reviewed resource; rules that apply to ``pod`` always have one."""
+    view = review.memo.get("pod")
+    if view is None:
+        view = view_of(review.resource, review.memo.get("templates"))
+        if view is None:
+            raise LookupError(f"{review.resource.type} carries no pod template")
+        review.memo["pod"] = view
+    assert isinstance(view, PodView)
+    return view
+
+
+def _containers(spec: Mapping[str, Any], spec_path: AttrPath) -> Iterator[Container]:
+    for role in ("initContainers", "containers", "ephemeralContainers"):
+        for index, data in enumerate(items(spec.get(role))):
+            if isinstance(data, dict):
+                yield Container(
+                    name=str(data.get("name", index)),
+                    data=data,
+                    path=(*spec_path, role, index),
+                    role=role,
+                )

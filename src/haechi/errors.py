@@ -1,0 +1,66 @@
+"""Every exception haechi raises on purpose.
+
+HaechiError                  exit code 2 unless a subclass says otherwise
+├── UsageError               the command line asks for something that makes no sense
+├── ConfigError              haechi.yaml, haechi.lock, haechi.waivers.yaml or a baseline is wrong
+├── RuleError                a rule in the catalogue or in a user's directory is wrong
+├── InputError               an input cannot be read or parsed: becomes a coverage gap
+│   └── LimitExceeded        an input is over a limit of size, depth, count or time
+└── NotEvaluated             a judge cannot tell (missing tool, unknown value): never a pass
+
+Adapters translate a library's exceptions into these at the edge. ``explain`` gives a person
+the three things they need: what happened, why, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class HaechiError(Exception):
+    """Base of the tree. ``what`` happened, ``why``, and what to ``do`` about it."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, why: str = "", do: str = "", where: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.do = do
+        self.where = where
+
+    def explain(self) -> str:
+        """Lines for a terminal: the place and the fault first, then reason and remedy."""
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        lines = [head]
+        if self.why:
+            lines.append(f"  why: {self.why}")
+        if self.do:
+            lines.append(f"  do:  {self.do}")
+        return "\n".join(lines)
+
+
+class UsageError(HaechiError):
+    """The command line cannot be carried out as written."""
+
+
+class ConfigError(HaechiError):
+    """A configuration file of haechi is invalid."""
+
+
+class RuleError(HaechiError):
+    """A rule is invalid; the others still run."""
+
+
+class InputError(HaechiError):
+    """An input cannot be read or parsed. Callers turn it into a coverage gap."""
+
+    exit_code = 3
+
+
+class LimitExceeded(InputError):
+    """An input is over one of haechi's limits of size, depth, count or time."""
+
+
+class NotEvaluated(HaechiError):
+    """A judge cannot reach a verdict. The verdict's state is ``not_evaluated``."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""Findings, waivers, baseline and thresholds decide: pass or block."""

@@ -1,0 +1,1 @@
+"""The risk graph that joins what the rooms found."""

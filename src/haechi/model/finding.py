@@ -1,0 +1,61 @@
+"""A violation that a person can act on, and the fingerprint that follows it over time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from haechi.model.location import AttrPath, Location
+from haechi.model.severity import Severity
+
+
+class FindingState(StrEnum):
+    """Only ``open`` counts for the gate."""
+
+    OPEN = "open"
+    NEW = "new"  # the rule, or this stricter part of it, is not in haechi.lock yet
+    KNOWN = "known"  # already in the baseline
+    WAIVED = "waived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One per (rule, resource, attribute path or container), with an ordinal among equals.
+
+    ``cwe`` holds ``CWE-79`` forms; ``due`` is a date by severity; ``waiver`` says which waiver
+    applies; ``fix`` names the mechanical fix, if there is one.
+    """
+
+    rule: str
+    severity: Severity
+    title: str
+    message: str
+    location: Location
+    resource: str
+    label: str = ""
+    path: AttrPath = ()
+    fingerprint: str
+    domain: str = "iac"
+    cwe: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    owner: str | None = None
+    due: dt.date | None = None
+    state: FindingState = FindingState.OPEN
+    waiver: str | None = None
+    fix: str | None = None
+    since: int = 1
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fingerprint(rule: str, place: str, context: str, ordinal: int) -> str:
+    """128 bits in hex over rule, place (file path or resource), context and ordinal.
+
+    Line numbers take no part, so the fingerprint survives moves; ``context`` is the normalised
+    text or attribute path with list items named instead of numbered.
+    """
+    joined = "\0".join((rule, place, context, str(ordinal)))
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,43 @@
+"""A thing that can be judged: a Kubernetes object, a Dockerfile; later a Terraform block, …
+
+``data`` holds plain values (for Kubernetes exactly what the API server would see) and carries
+no positions; ``locate`` answers positions only when a finding needs one, which keeps judging
+as fast as judging plain dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from haechi.model.location import AttrPath, Location
+
+Locator = Callable[[AttrPath], Location]
+"""Place of the value at a path, or of its nearest existing ancestor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resource:
+    """One judged thing. ``file`` is the file it came from, relative to the scan root."""
+
+    key: str
+    kind: str
+    data: Any
+    locate: Locator
+    file: str = ""
+    group: str = ""
+    version: str = ""
+    namespace: str | None = None
+    name: str = ""
+
+    @property
+    def type(self) -> str:
+        """``core/Service``, ``apps/Deployment``, ``dockerfile``: what rules apply to."""
+        return f"{self.group or 'core'}/{self.kind}" if self.key.startswith("k8s:") else self.kind
+
+    @property
+    def label(self) -> str:
+        """How people call it: ``Deployment shop/cart``."""
+        where = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {where}{self.name}"

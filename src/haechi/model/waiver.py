@@ -1,0 +1,41 @@
+"""An accepted finding: one record for every stage (invariant 3)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+from haechi.model.location import Location
+
+
+class WaiverOrigin(StrEnum):
+    """Who says so. ``file`` and ``store`` must name reason, owner and expiry."""
+
+    FILE = "file"
+    STORE = "store"
+    INLINE = "inline"
+    PEER = "peer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """Matches by rule and by fingerprint, path glob, resource glob or line range.
+
+    ``rule`` may be ``*``. Inline and peer waivers carry ``path`` as the literal file and, where
+    they stand beside one line, ``first_line``/``last_line``; or the ``resource`` they annotate.
+    ``location`` is where the waiver itself is written.
+    """
+
+    rule: str
+    origin: WaiverOrigin
+    location: Location
+    fingerprint: str | None = None
+    path: str | None = None
+    resource: str | None = None
+    first_line: int | None = None
+    last_line: int | None = None
+    reason: str = ""
+    owner: str | None = None
+    expires: dt.date | None = None
+    source: str = ""  # how it was written, e.g. "checkov:skip=CKV_K8S_16"

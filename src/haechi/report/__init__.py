@@ -1,0 +1,1 @@
+"""Tell people and machines: terminal, JSON, SARIF, JUnit, HTML, Markdown."""

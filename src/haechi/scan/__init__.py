@@ -1,0 +1,1 @@
+"""Before the door: understand what lies in a repository and judge it."""
