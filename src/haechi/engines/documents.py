@@ -1,0 +1,470 @@
+"""YAML and JSON as Kubernetes reads them, with a position for every value.
+
+libyaml (PyYAML's C parser) composes nodes; our own builder turns them into plain values by the
+rules of ``sigs.k8s.io/yaml`` (YAML 1.1 booleans, no timestamps, no base-60 numbers, string
+keys). Positions stay in the node tree and are looked up only when a finding asks for one.
+A stream is cut at its ``---`` lines first: a broken document does not take its neighbours with
+it, and a document whose nodes were dropped to save memory can be composed again alone.
+Source: YAML 1.1 specification; go-yaml v2 ``resolve.go`` for the scalar forms.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from haechi.errors import InputError, LimitExceeded
+from haechi.model.location import AttrPath
+
+Span = tuple[int, int, int, int]
+"""line, column, end_line, end_column; all from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on one file. ``values`` counts values of a document with aliases expanded."""
+
+    size: int = 10 * 1024 * 1024
+    documents: int = 10_000
+    values: int = 1_000_000
+    depth: int = 200
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A document that cannot be read. ``kind`` names the gap (``syntax``, ``template`` …)."""
+
+    kind: str
+    line: int
+    message: str
+
+
+class Document:
+    """One document: its plain ``data`` and the places of its values.
+
+    ``duplicates`` lists keys written twice in one mapping (the last one wins in Kubernetes).
+    """
+
+    __slots__ = ("_node", "_text", "data", "duplicates", "first_line", "offset")
+
+    def __init__(
+        self, text: str, first_line: int, offset: int, node: Any, builder: _Builder
+    ) -> None:
+        self._text = text
+        self._node = node
+        self.first_line = first_line
+        self.offset = offset
+        self.data: Any = builder.build(node)
+        self.duplicates: list[tuple[str, int]] = builder.duplicates
+
+    def forget(self) -> None:
+        """Drop the node tree; ``locate`` composes it again when asked."""
+        self._node = None
+
+    @property
+    def node(self) -> Any:
+        """The PyYAML node tree; marks count from the start of this document's text."""
+        if self._node is None:
+            self._node = _compose(self._text)
+        return self._node
+
+    def locate(self, path: AttrPath) -> Span:
+        """Place of the value at ``path``: its key for mapping entries, itself for list items.
+
+        A missing value gives the place of its nearest existing ancestor.
+        """
+        key, value = _walk(self.node, path)
+        start = key.start_mark if key is not None else value.start_mark
+        end = value.end_mark if value.id == "scalar" else (key or value).start_mark
+        line = start.line + self.first_line
+        if value.id == "scalar":
+            return (line, start.column + 1, end.line + self.first_line, end.column + 1)
+        width = len(key.value) if key is not None and isinstance(key.value, str) else 1
+        return (line, start.column + 1, line, start.column + 1 + width)
+
+
+class _JsonDocument(Document):
+    """A JSON text that libyaml refuses (surrogate escapes): plain data, place of the whole."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.duplicates = []
+        self.first_line = 1
+        self.offset = 0
+        self._text = ""
+        self._node = None
+
+    def locate(self, path: AttrPath) -> Span:
+        return (1, 1, 1, 2)
+
+
+_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_DEEP_BLOCK = re.compile(r"^(?:[ ]|[-?:][ ]){500}", re.MULTILINE)
+_BRACKET = re.compile(r"[\[\]{}]")
+_TEMPLATE = re.compile(
+    r"\{\{-?\s*(?:[.$]|/\*|(?:include|template|tpl|toYaml|if|else|range|with|end|define|block|"
+    r"default|quote|required|printf|lookup|not|and|or|eq)\b)"
+)
+
+
+def parse_documents(data: bytes, *, limits: Limits = LIMITS) -> Iterator[Document | Fault]:
+    """Yield a Document for each YAML or JSON document, or a Fault in its place.
+
+    Empty documents are passed over. Raises LimitExceeded or InputError for faults of the whole
+    file (size, encoding); memory and time are bounded by ``limits``.
+    """
+    if len(data) > limits.size:
+        raise LimitExceeded(f"the file has {len(data):,} bytes; the limit is {limits.size:,}")
+    text = decode(data)
+    templated = "{{" in text
+    for count, (chunk, line, offset) in enumerate(_chunks(text)):
+        if count >= limits.documents:
+            yield Fault(
+                kind="too-many-documents",
+                line=line,
+                message=f"only the first {limits.documents:,} documents were judged",
+            )
+            return
+        result = _document(chunk, line, offset, limits, templated)
+        if result is not None:
+            yield result
+
+
+def decode(data: bytes) -> str:
+    """Text of a file in UTF-8, or in UTF-16/32 with a byte order mark. Raises InputError."""
+    if data[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"):
+        encoding = "utf-32"
+    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"not valid {encoding.removesuffix('-sig').upper()} at byte {error.start} "
+            f"(line {line})",
+            do="save the file as UTF-8",
+        ) from error
+
+
+def _chunks(text: str) -> Iterator[tuple[str, int, int]]:
+    """Cut a stream at its separators: (text, number of its first line, offset)."""
+    starts = [match.start() for match in _SEPARATOR.finditer(text)]
+    if not starts or text[: starts[0]].strip():
+        starts.insert(0, 0)
+    line = 1 + text.count("\n", 0, starts[0])
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        chunk = text[start:end]
+        yield chunk, line, start
+        line += chunk.count("\n")
+
+
+def _document(
+    chunk: str, line: int, offset: int, limits: Limits, templated: bool
+) -> Document | Fault | None:
+    import yaml
+
+    try:
+        _check_depth(chunk, limits.depth)
+        node = _compose(chunk)
+        if node is None:
+            return None
+        aliased = "*" in chunk and "&" in chunk
+        document = Document(chunk, line, offset, node, _Builder(limits, aliased))
+    except yaml.YAMLError as error:
+        if templated and _TEMPLATE.search(chunk):
+            return _template_fault(chunk, line)
+        if chunk.lstrip().startswith(("{", "[")):
+            return _json(chunk) or _syntax_fault(error, line)
+        return _syntax_fault(error, line)
+    except LimitExceeded as error:
+        return Fault(kind="limit", line=line, message=error.what)
+    except InputError as error:
+        if templated and _TEMPLATE.search(chunk):
+            return _template_fault(chunk, line)
+        return Fault(kind="syntax", line=line, message=error.what)
+    if templated and _has_template_values(node):
+        return _template_fault(chunk, line)
+    return document
+
+
+def _template_fault(chunk: str, line: int) -> Fault:
+    match = _TEMPLATE.search(chunk)
+    at = line + (chunk.count("\n", 0, match.start()) if match else 0)
+    return Fault(kind="template", line=at, message="a template, not YAML: it must be rendered")
+
+
+def _syntax_fault(error: Any, line: int) -> Fault:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    at = line + (mark.line if mark is not None else 0)
+    return Fault(kind="syntax", line=at, message=f"not valid YAML: {problem}")
+
+
+def _json(chunk: str) -> Document | None:
+    try:
+        return _JsonDocument(json.loads(chunk))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _check_depth(text: str, depth: int) -> None:
+    """Refuse nesting before libyaml recurses into it (its flow parser is quadratic in depth)."""
+    if _DEEP_BLOCK.search(text):
+        raise LimitExceeded("indented or nested more than 500 columns deep")
+    if text.count("[") + text.count("{") <= depth:
+        return
+    level = 0
+    for match in _BRACKET.finditer(text):
+        if match.group() in "[{":
+            level += 1
+            if level > depth:
+                raise LimitExceeded(f"brackets nested deeper than {depth}")
+        elif level:
+            level -= 1
+
+
+_loader_class: Any = None
+
+
+def _compose(text: str) -> Any:
+    """Compose one document into PyYAML nodes whose tag tells plain (P) from quoted (S) scalars."""
+    loader = _loader()(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def _loader() -> Any:
+    global _loader_class  # noqa: PLW0603 - a class built once, after the lazy import
+    if _loader_class is not None:
+        return _loader_class
+    import yaml
+    from yaml.cyaml import CParser
+
+    scalar = yaml.nodes.ScalarNode
+
+    class Loader(CParser):  # type: ignore[misc]
+        """libyaml's composer without PyYAML's implicit tags: scalars are resolved by us."""
+
+        def __init__(self, stream: str) -> None:
+            CParser.__init__(self, stream)
+
+        def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+            if kind is scalar:
+                return "P" if implicit[0] else "S"
+            return ""
+
+        def descend_resolver(self, node: Any, index: Any) -> None:
+            pass
+
+        def ascend_resolver(self) -> None:
+            pass
+
+    _loader_class = Loader
+    return Loader
+
+
+_CONSTANTS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(
+        ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False
+    ),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+}
+_NUMERIC_START = frozenset("0123456789+-.")
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
+_OTHER_INT = re.compile(r"([-+]?)(?:0b([01]+)|0o?([0-7]+)|0x([0-9a-fA-F]+))\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+
+
+def plain_scalar(text: str) -> Any:
+    """Value of an unquoted scalar as go-yaml resolves it."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in _NUMERIC_START or len(text) > 400:
+        return text
+    digits = text.replace("_", "") if "_" in text else text
+    if _INT.match(digits):
+        return int(digits)
+    other = _OTHER_INT.match(digits)
+    if other:
+        sign = -1 if other[1] == "-" else 1
+        for group, base in ((2, 2), (3, 8), (4, 16)):
+            if other[group]:
+                return sign * int(other[group], base)
+    if _FLOAT.match(digits):
+        return float(digits)
+    return text
+
+
+_TAG = "tag:yaml.org,2002:"
+
+
+class _Builder:
+    """Node tree → plain values, counting values as if every alias were written out."""
+
+    def __init__(self, limits: Limits, aliased: bool) -> None:
+        self.limits = limits
+        self.duplicates: list[tuple[str, int]] = []
+        self._memo: dict[int, tuple[Any, int]] | None = {} if aliased else None
+        self._open: set[int] = set()
+        self._count = 0
+
+    def build(self, node: Any) -> Any:
+        return self._value(node, 0)
+
+    def _value(self, node: Any, depth: int) -> Any:
+        self._count += 1
+        if node.id == "scalar":
+            return _scalar(node)
+        if depth > self.limits.depth:
+            raise LimitExceeded(f"nested deeper than {self.limits.depth} levels")
+        if self._count > self.limits.values:
+            raise LimitExceeded(f"more than {self.limits.values:,} values with aliases expanded")
+        if self._memo is None:
+            return self._collection(node, depth)
+        return self._shared(node, depth, self._memo)
+
+    def _shared(self, node: Any, depth: int, memo: dict[int, tuple[Any, int]]) -> Any:
+        known = memo.get(id(node))
+        if known is not None:
+            self._count += known[1]
+            return known[0]
+        if id(node) in self._open:
+            raise InputError("an alias stands inside the value that it refers to")
+        self._open.add(id(node))
+        before = self._count
+        value = self._collection(node, depth)
+        self._open.discard(id(node))
+        memo[id(node)] = (value, self._count - before)
+        return value
+
+    def _collection(self, node: Any, depth: int) -> Any:
+        if node.id == "sequence":
+            return [self._value(item, depth + 1) for item in node.value]
+        out: dict[str, Any] = {}
+        merged: list[Any] = []
+        for key_node, value_node in node.value:
+            if key_node.id != "scalar":
+                raise InputError("a mapping key is itself a mapping or a list")
+            key = key_node.value
+            if key_node.tag == "P":
+                if key == "<<":
+                    merged.append(value_node)
+                    continue
+                key = _key(key)
+            if key in out:
+                self.duplicates.append((key, key_node.start_mark.line))
+            out[key] = self._value(value_node, depth + 1)
+        for source in merged:
+            self._merge(out, source, depth)
+        return out
+
+    def _merge(self, out: dict[str, Any], source: Any, depth: int) -> None:
+        for part in source.value if source.id == "sequence" else [source]:
+            value = self._value(part, depth + 1)
+            if not isinstance(value, dict):
+                raise InputError("'<<' merges something that is not a mapping")
+            for key, inner in value.items():
+                out.setdefault(key, inner)
+
+
+def _key(text: str) -> str:
+    """Kubernetes turns YAML into JSON, whose keys are strings: ``on:`` is the key "true"."""
+    value = plain_scalar(text)
+    if value is True or value is False:
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, int):
+        return str(value)
+    return text
+
+
+def _scalar(node: Any) -> Any:
+    tag = node.tag
+    if tag == "P":
+        return plain_scalar(node.value)
+    if tag == "S" or not tag.startswith(_TAG):
+        return node.value
+    match tag.removeprefix(_TAG):
+        case "int" | "float" | "bool" | "null":
+            return plain_scalar(node.value)
+        case _:
+            return node.value
+
+
+def _has_template_values(node: Any) -> bool:
+    """True when a single-line scalar holds a template action, so its value is not known."""
+    stack = [node]
+    seen: set[int] = set()
+    while stack:
+        current = stack.pop()
+        if current.id == "scalar":
+            if "{{" in current.value and current.style not in ("|", ">"):
+                match = _TEMPLATE.match(current.value.lstrip()[:80])
+                if match and not current.value.lstrip().startswith("{{ $"):
+                    return True
+            continue
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if current.id == "sequence":
+            stack.extend(current.value)
+        else:
+            for key, value in current.value:
+                stack.append(key)
+                stack.append(value)
+    return False
+
+
+def _walk(node: Any, path: AttrPath) -> tuple[Any, Any]:
+    """Follow ``path`` as far as it exists: (key node or None, value node)."""
+    key: Any = None
+    for part in path:
+        if isinstance(part, int):
+            if node.id != "sequence" or part >= len(node.value):
+                break
+            key, node = None, node.value[part]
+            continue
+        found = _entry(node, part, 0)
+        if found is None:
+            break
+        key, node = found
+    return key, node
+
+
+def _entry(node: Any, name: str, depth: int) -> tuple[Any, Any] | None:
+    """The (key, value) nodes of an entry; own keys before merged ones, last duplicate wins."""
+    if node.id != "mapping" or depth > 20:
+        return None
+    found = None
+    merges = []
+    for key_node, value_node in node.value:
+        if key_node.tag == "P" and key_node.value == "<<":
+            merges.append(value_node)
+        elif key_node.value == name or (key_node.tag == "P" and _key(key_node.value) == name):
+            found = (key_node, value_node)
+    if found is not None:
+        return found
+    for source in merges:
+        for part in source.value if source.id == "sequence" else [source]:
+            found = _entry(part, name, depth + 1)
+            if found is not None:
+                return found
+    return None
