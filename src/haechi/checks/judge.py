@@ -1,0 +1,122 @@
+"""The one evaluator: a Review goes in, a Verdict for every rule that applies comes out.
+
+Files, admission, audit and what-if all call ``Judge.review`` (invariant 1). Which rules apply
+is decided once per resource type. A judge that fails is an ``error`` verdict of its rule, never
+a pass and never the end of the run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from haechi.checks.pods.view import TEMPLATES
+from haechi.errors import NotEvaluated, RuleError
+from haechi.model.location import AttrPath
+from haechi.model.resource import Resource
+from haechi.model.review import Hit, Review, State, Verdict
+from haechi.rules.schema import JudgeKind, Rule
+
+Judgement = Callable[[Review], Sequence[Verdict]]
+PythonJudge = Callable[[Review], Iterable[Hit]]
+
+
+class Expressions(Protocol):
+    """What the evaluator needs of an expression engine (CEL)."""
+
+    def prepare(self, rule: Rule) -> Callable[[Review], Verdict]:
+        """A function that judges a review by ``rule``. Raises RuleError."""
+
+
+class Judge:
+    """Judges by a fixed set of rules. ``templates`` adds kinds that carry a pod template."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        expressions: Expressions,
+        *,
+        templates: Mapping[str, AttrPath] | None = None,
+    ) -> None:
+        self.rules = tuple(rules)
+        self.templates = {**TEMPLATES, **(templates or {})}
+        self._expressions = expressions
+        self._prepared: dict[str, Judgement] = {}
+        self._by_type: dict[tuple[str, bool], tuple[tuple[Rule, Judgement], ...]] = {}
+
+    def rules_for(self, resource: Resource) -> tuple[tuple[Rule, Judgement], ...]:
+        """The rules that apply to a resource of this type, with their prepared judges."""
+        kubernetes = resource.key.startswith("k8s:")
+        found = self._by_type.get((resource.type, kubernetes))
+        if found is None:
+            found = tuple(
+                (rule, self._prepare(rule))
+                for rule in self.rules
+                if any(self._applies(kind, resource, kubernetes) for kind in rule.applies_to.kinds)
+            )
+            self._by_type[resource.type, kubernetes] = found
+        return found
+
+    def review(self, review: Review) -> list[Verdict]:
+        """All verdicts about one resource: one per rule, or several where it fails in places."""
+        review.memo.setdefault("templates", self.templates)
+        verdicts: list[Verdict] = []
+        for _, judgement in self.rules_for(review.resource):
+            verdicts.extend(judgement(review))
+        return verdicts
+
+    def _applies(self, kind: str, resource: Resource, kubernetes: bool) -> bool:
+        if not kubernetes:
+            return kind == resource.type
+        if kind == "kubernetes" or kind == resource.type:
+            return True
+        if kind == "pod":
+            return resource.type in self.templates
+        return kind.startswith("*/") and kind[2:] == resource.kind
+
+    def _prepare(self, rule: Rule) -> Judgement:
+        judgement = self._prepared.get(rule.id)
+        if judgement is None:
+            judgement = self._python(rule) if rule.judge is JudgeKind.PYTHON else self._cel(rule)
+            self._prepared[rule.id] = judgement
+        return judgement
+
+    def _python(self, rule: Rule) -> Judgement:
+        function = resolve(rule)
+        passed = (Verdict(rule.id, State.PASS),)
+
+        def judge(review: Review) -> Sequence[Verdict]:
+            try:
+                hits = list(function(review))
+            except NotEvaluated as reason:
+                return (Verdict(rule.id, State.NOT_EVALUATED, str(reason)),)
+            except Exception as error:  # noqa: BLE001 - the boundary of one judge: one rule's fault must not end the scan
+                return (Verdict(rule.id, State.ERROR, f"{type(error).__name__}: {error}"),)
+            if not hits:
+                return passed
+            return [
+                Verdict(rule.id, State.FAIL, hit.message, hit.path, hit.evidence, hit.since)
+                for hit in hits
+            ]
+
+        return judge
+
+    def _cel(self, rule: Rule) -> Judgement:
+        try:
+            function = self._expressions.prepare(rule)
+        except RuleError as error:
+            broken = (Verdict(rule.id, State.ERROR, error.what),)
+            return lambda review: broken
+        return lambda review: (function(review),)
+
+
+def resolve(rule: Rule) -> PythonJudge:
+    """The Python judge that a built-in rule names, ``module:function`` under haechi.checks."""
+    module, _, name = rule.function.partition(":")
+    try:
+        function: Any = getattr(importlib.import_module(f"haechi.checks.{module}"), name)
+    except (ImportError, AttributeError) as error:
+        raise RuleError(f"rule {rule.id}: no function {rule.function!r} in haechi.checks") from error
+    judge: PythonJudge = function
+    return judge

@@ -1,0 +1,113 @@
+"""Read rule files: ours and users', by the same schema, with the file and line of every fault.
+
+A fault never stops the other rules: it is returned beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from haechi.engines.documents import Document, Fault, parse_documents
+from haechi.errors import InputError
+from haechi.rules.schema import JudgeKind, Rule
+
+_ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
+_AT = re.compile(r" - at `\$\.?([^`]*)`\Z")
+_PART = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFault:
+    """A rule that cannot be used: where it stands and what is wrong."""
+
+    path: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+def load_rules(data: bytes, path: str) -> tuple[list[Rule], list[RuleFault]]:
+    """Rules of one file. ``path`` is used in faults only."""
+    rules: list[Rule] = []
+    faults: list[RuleFault] = []
+    try:
+        documents = list(parse_documents(data))
+    except InputError as error:
+        return [], [RuleFault(path=path, line=1, message=error.what)]
+    for document in documents:
+        if isinstance(document, Fault):
+            faults.append(RuleFault(path=path, line=document.line, message=document.message))
+            continue
+        for index, entry in enumerate(_entries(document, path, faults)):
+            _one(document, index, entry, path, rules, faults)
+    return rules, faults
+
+
+def _entries(document: Document, path: str, faults: list[RuleFault]) -> list[Any]:
+    data = document.data
+    if isinstance(data, dict) and set(data) == {"rules"} and isinstance(data["rules"], list):
+        return data["rules"]
+    if data is not None:
+        line = document.locate(())[0]
+        message = "a rule file holds one key, `rules`, with a list of rules"
+        faults.append(RuleFault(path=path, line=line, message=message))
+    return []
+
+
+def _one(
+    document: Document,
+    index: int,
+    entry: Any,
+    path: str,
+    rules: list[Rule],
+    faults: list[RuleFault],
+) -> None:
+    at: tuple[str | int, ...] = ("rules", index)
+    name = entry.get("id") if isinstance(entry, dict) else None
+    try:
+        rule = msgspec.convert(entry, Rule)
+        for where, message in _semantic_faults(rule):
+            line = document.locate((*at, where))[0]
+            faults.append(RuleFault(path=path, line=line, message=f"rule {rule.id}: {message}"))
+            return
+    except msgspec.ValidationError as error:
+        text = str(error)
+        match = _AT.search(text)
+        inner: tuple[str | int, ...] = ()
+        if match:
+            text = text[: match.start()]
+            inner = tuple(
+                int(number) if number.isdigit() else word
+                for word, number in _PART.findall(match[1])
+                if number != "..."
+            )
+        line = document.locate((*at, *inner))[0]
+        where = f" at {'.'.join(map(str, inner))}" if inner else ""
+        who = f"rule {name}" if isinstance(name, str) else f"rule number {index + 1}"
+        faults.append(RuleFault(path=path, line=line, message=f"{who}: {text}{where}"))
+        return
+    rules.append(rule)
+
+
+def _semantic_faults(rule: Rule) -> Iterable[tuple[str, str]]:
+    """(key, message) of what the types alone do not say."""
+    if not _ID.match(rule.id):
+        yield "id", "an id is words in kebab-case, such as team-no-external-ips"
+    if rule.judge is JudgeKind.CEL and not rule.expression:
+        yield "judge", "a CEL rule needs `expression`"
+    if rule.judge is JudgeKind.PYTHON and not rule.function:
+        yield "judge", "a Python rule needs `function`"
+    if not rule.applies_to.kinds:
+        yield "applies_to", "`applies_to.kinds` is empty: the rule would never run"
+    for kind in rule.applies_to.kinds:
+        if kind not in ("pod", "kubernetes", "dockerfile") and kind.count("/") != 1:
+            yield "applies_to", f"kind {kind!r} is not `group/Kind`, pod, kubernetes or dockerfile"
+    if not rule.bad or not rule.good:
+        yield "bad" if not rule.bad else "good", "needs at least one bad and one good example"

@@ -1,0 +1,242 @@
+"""Walk and read a working tree: symbolic links, unreadable and huge files included.
+
+The tree is hostile input. Links are never followed out of the tree nor into directories, git is
+run with its hooks and monitors switched off, and whatever cannot be read is named, not skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from haechi.errors import InputError
+
+SKIPPED_DIRECTORIES = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".tox",
+        ".nox",
+        ".venv",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".terraform",
+        ".terragrunt-cache",
+        "__pycache__",
+        "node_modules",
+        "site-packages",
+    }
+)
+"""What tools put there, not people. Named in the documentation of coverage."""
+
+MAX_FILES = 1_000_000
+MAX_DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A regular file of the tree. ``path`` is relative with slashes; ``size`` in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Something in the tree that was not looked into."""
+
+    kind: str
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Tree:
+    """A directory on disk with what git ignores and what ``exclude`` names left out.
+
+    ``unread`` fills while walking.
+    """
+
+    root: Path
+    exclude: Sequence[re.Pattern[str]] = ()
+    unread: list[Unread] = field(default_factory=list)
+
+    def walk(self) -> Iterator[Entry]:
+        """Every regular file in a stable order (by name, directories after files)."""
+        ignored_files, ignored_directories = _ignored_by_git(self.root)
+        pending: list[tuple[str, int]] = [("", 0)]
+        count = 0
+        while pending:
+            directory, depth = pending.pop()
+            deeper = []
+            for entry in self._list(directory):
+                path = f"{directory}{entry.name}"
+                if any(pattern.fullmatch(path) for pattern in self.exclude):
+                    continue
+                kind = self._kind(entry, path)
+                if kind == "directory":
+                    if entry.name in SKIPPED_DIRECTORIES or path in ignored_directories:
+                        continue
+                    if depth >= MAX_DEPTH:
+                        self._unread("too-deep", path, f"more than {MAX_DEPTH} directories deep")
+                        continue
+                    deeper.append((path + "/", depth + 1))
+                elif kind == "file" and path not in ignored_files:
+                    count += 1
+                    if count > MAX_FILES:
+                        self._unread("too-many-files", ".", f"only {MAX_FILES:,} were looked at")
+                        return
+                    yield Entry(path=path, size=self._size(entry))
+            pending.extend(reversed(deeper))
+
+    def read(self, path: str, *, limit: int) -> bytes:
+        """Content of a file of the tree, refusing anything that is not a regular file inside it.
+
+        Raises InputError when it cannot be read or has more than ``limit`` bytes.
+        """
+        target = self.root / path
+        try:
+            flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(target, flags)
+            with os.fdopen(handle, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                    raise InputError("not a regular file", where=path)
+                data = stream.read(limit + 1)
+        except OSError as error:
+            raise InputError(_reason(error), where=path) from error
+        if len(data) > limit:
+            raise InputError(f"more than {limit:,} bytes", where=path)
+        return data
+
+    def contains(self, path: str, needles: Sequence[bytes], *, limit: int) -> bool:
+        """True when a file too large to parse holds all needles in its first ``limit`` bytes."""
+        missing = set(needles)
+        keep = max(map(len, needles)) - 1
+        tail = b""
+        done = 0
+        try:
+            with (self.root / path).open("rb") as stream:
+                while missing and done < limit and (block := stream.read(1 << 20)):
+                    done += len(block)
+                    window = tail + block
+                    missing = {needle for needle in missing if needle not in window}
+                    tail = window[-keep:]
+        except OSError:
+            return False
+        return not missing
+
+    def _list(self, directory: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.root / directory) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            self._unread("unreadable", directory.rstrip("/") or ".", _reason(error))
+            return []
+
+    def _kind(self, entry: os.DirEntry[str], path: str) -> str:
+        if not _printable(path):
+            self._unread("name", path.encode("utf-8", "backslashreplace").decode(), "odd name")
+            return "other"
+        try:
+            if entry.is_symlink():
+                self._link(path)
+                return "other"
+            if entry.is_dir(follow_symlinks=False):
+                return "directory"
+            return "file" if entry.is_file(follow_symlinks=False) else "other"
+        except OSError as error:
+            self._unread("unreadable", path, _reason(error))
+            return "other"
+
+    def _link(self, path: str) -> None:
+        """A link inside the tree is looked at under its target's name; others are not followed."""
+        target = self.root / path
+        try:
+            real = target.resolve(strict=True)
+        except FileNotFoundError:
+            self._unread("link", path, "a link to nothing")
+        except (OSError, RuntimeError):
+            self._unread("link", path, "a link that leads in a circle")
+        else:
+            if not real.is_relative_to(self.root.resolve()):
+                what = "directory" if real.is_dir() else "file"
+                self._unread("link", path, f"a link to a {what} outside the scanned folder")
+
+    def _size(self, entry: os.DirEntry[str]) -> int:
+        try:
+            return entry.stat().st_size
+        except OSError:
+            return 0
+
+    def _unread(self, kind: str, path: str, reason: str) -> None:
+        self.unread.append(Unread(kind=kind, path=path, reason=reason))
+
+
+def _printable(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def git(root: Path, *arguments: str, timeout: float = 120) -> bytes | None:
+    """Output of a git command in ``root`` with its code-running settings off; None on failure."""
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+        *arguments,
+    ]
+    environment = {
+        **os.environ,
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+    }
+    try:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+            env=environment,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _ignored_by_git(root: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Files and directories under root that git ignores; nothing when root itself is ignored."""
+    nothing: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+    absolute = root.resolve()
+    if not any((parent / ".git").exists() for parent in (absolute, *absolute.parents)):
+        return nothing
+    if not (absolute / ".git").exists() and git(absolute, "check-ignore", "-q", ".") is not None:
+        return nothing
+    listed = git(
+        absolute, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"
+    )
+    if not listed:
+        return nothing
+    names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
+    files = frozenset(name for name in names if not name.endswith("/"))
+    return files, frozenset(name.rstrip("/") for name in names if name.endswith("/"))
