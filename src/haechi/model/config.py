@@ -2,45 +2,76 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
+from haechi.model.location import AttrPath
 from haechi.model.severity import Severity
+
+DUE_DAYS = {"critical": 7, "high": 30, "medium": 90, "low": 180}
+_MAX = "max-"
+_STEP = re.compile(r"[^.\s\[\]]+\Z")
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the sections: a misspelt key is an error, not a silent default."""
 
 
-class AcceptedGap(Section):
-    """A gap in coverage that is known and accepted; it does not give exit code 3."""
+class AcceptedGap(Section, frozen=True, kw_only=True):
+    """A gap in coverage that is known and accepted; it does not give exit code 3.
+
+    ``kind`` is a gap's kind or ``*``; ``path`` a glob.
+    """
 
     kind: str
     path: str = "**"
     reason: str
 
 
-class CoverageSection(Section):
+class CoverageSection(Section, frozen=True, kw_only=True):
     """What need not be evaluated."""
 
     accept: list[AcceptedGap] = []
 
 
-class PodTemplate(Section):
+class PodTemplate(Section, frozen=True, kw_only=True):
     """A custom resource that carries a pod template: ``argoproj.io/Rollout`` at spec.template."""
 
     kind: str
     path: str
 
+    @property
+    def steps(self) -> AttrPath:
+        """``spec.template`` as an attribute path; empty when the text is not one."""
+        steps = self.path.split(".")
+        return tuple(steps) if all(map(_STEP.match, steps)) else ()
 
-class GateSection(Section):
-    """What blocks."""
+
+class GateSection(Section, frozen=True, kw_only=True):
+    """What blocks. ``inline_waivers`` is ``allow``, ``deny`` or ``max-<severity>``."""
 
     fail_on: Severity = Severity.HIGH
-    inline_waivers: str = "allow"  # allow | deny | max-<severity>
-    due_days: dict[str, int] = {"critical": 7, "high": 30, "medium": 90, "low": 180}
+    inline_waivers: str = "allow"
+    due_days: dict[str, int] = msgspec.field(default_factory=DUE_DAYS.copy)
+
+    def honours_inline(self, severity: Severity) -> bool:
+        """True when a waiver written beside the code may cover a finding this severe.
+
+        An unreadable policy denies: the gate fails closed.
+        """
+        if self.inline_waivers == "allow":
+            return True
+        limit = self.inline_waivers.removeprefix(_MAX)
+        if not self.inline_waivers.startswith(_MAX) or limit not in list(Severity):
+            return False
+        return Severity(limit).at_least(severity)
 
 
-class Config(Section):
+INLINE_POLICIES = ("allow", "deny", *(_MAX + severity for severity in Severity))
+
+
+class Config(Section, frozen=True, kw_only=True):
     """The whole file. An absent file means these defaults."""
 
     exclude: list[str] = []
