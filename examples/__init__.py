@@ -1,0 +1,1 @@
+"""The sample shop, its history, and the run that shows haechi at work on it."""
