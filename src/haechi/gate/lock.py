@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
-
 from haechi.engines.documents import Limits
 from haechi.engines.typed import Misfit, config_error, convert, read_single, shown
 from haechi.errors import ConfigError
@@ -152,14 +150,13 @@ class Difference:
 
     def _lines(self) -> Iterator[str]:
         for title, sign, changes in (
-            ("may block from now on", "+", self.added),
-            ("become stricter", "!", self.stricter),
-            ("become looser", "~", self.looser),
-            ("are gone", "-", self.removed),
+            ("new", "+", self.added),
+            ("stricter", "!", self.stricter),
+            ("looser", "~", self.looser),
+            ("gone", "-", self.removed),
         ):
             if changes:
-                noun = "rule" if len(changes) == 1 else "rules"
-                yield f"{len(changes)} {noun} that {title}:"
+                yield f"{title}, {len(changes)} {'rule' if len(changes) == 1 else 'rules'}:"
                 yield from (f"  {sign} {change}" for change in changes)
 
 

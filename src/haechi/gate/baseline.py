@@ -1,0 +1,104 @@
+"""What was there before: findings of an earlier report, or of the scan of another commit.
+
+Findings that the baseline holds are ``known`` and do not block, so a gate can be switched on in
+a repository that is not clean yet. A finding that was waived back then is not known: it was
+accepted for a time, and when that time is over it has to come back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from haechi.errors import ConfigError
+from haechi.model.finding import FindingState
+from haechi.model.scan import Scan
+
+SCHEMA = "haechi.scan/1"
+MAX_CHARACTERS = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Fingerprint → due date of every finding that was there. ``source`` names it to people."""
+
+    source: str
+    findings: Mapping[str, dt.date | None] = field(default_factory=dict)
+    waived: frozenset[str] = frozenset()
+
+    def __contains__(self, fingerprint: str) -> bool:
+        return fingerprint in self.findings
+
+    def due(self, fingerprint: str) -> dt.date | None:
+        """The date by which the finding was to be fixed, as first promised."""
+        return self.findings.get(fingerprint)
+
+
+class _Earlier(msgspec.Struct, frozen=True):
+    fingerprint: str
+    state: FindingState
+    due: dt.date | None = None
+
+
+class _Schema(msgspec.Struct, frozen=True):
+    schema: str
+
+
+class _Report(msgspec.Struct, frozen=True):
+    """What a baseline needs of a report; a newer haechi may write further keys."""
+
+    findings: list[_Earlier]
+
+
+def baseline_from_json(text: str, source: str) -> Baseline:
+    """Read a ``haechi.scan/1`` report. ``source`` is its file name.
+
+    Raises ConfigError for anything else: a baseline that cannot be read must not be taken for
+    an empty one, nor the other way round.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise _unusable(f"has more than {MAX_CHARACTERS >> 20} Mi characters", source)
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema != SCHEMA:
+            raise _unusable(f"has schema {schema[:80]!r}; this haechi reads {SCHEMA!r}", source)
+        report = msgspec.json.decode(text, type=_Report)
+    except msgspec.ValidationError as error:
+        raise _unusable(f"is not a haechi report: {error}", source) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise _unusable(f"is not JSON: {error}", source) from error
+    return _baseline(source, ((f.fingerprint, f.state, f.due) for f in report.findings))
+
+
+def baseline_from_scan(scan: Scan, source: str) -> Baseline:
+    """The baseline that a scan of another commit gives (``git:main``).
+
+    Give it the scan after the gate judged it with that commit's own waivers; without them a
+    waiver that is taken away later would go unnoticed.
+    """
+    return _baseline(source, ((f.fingerprint, f.state, f.due) for f in scan.findings))
+
+
+def _baseline(
+    source: str, findings: Iterable[tuple[str, FindingState, dt.date | None]]
+) -> Baseline:
+    known: dict[str, dt.date | None] = {}
+    waived = set()
+    for fingerprint, state, due in findings:
+        if state is FindingState.WAIVED:
+            waived.add(fingerprint)
+        else:
+            known[fingerprint] = due
+    return Baseline(source=source, findings=known, waived=frozenset(waived))
+
+
+def _unusable(fault: str, source: str) -> ConfigError:
+    return ConfigError(
+        f"the baseline {fault}",
+        why="only a complete earlier report tells known findings from new ones",
+        do="write it again with `haechi scan --format json`, or leave the baseline out",
+        where=source,
+    )

@@ -1,0 +1,123 @@
+"""Which waivers cover which findings. Every condition that a waiver names has to hold.
+
+Globs are compiled once and waivers are looked up by rule, so a run costs findings times the
+waivers of their rule. A path in a waiver file is a glob; beside the code it is the literal file
+(or a folder, written ``folder/**``), because nobody chose a pattern there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from haechi.engines.globs import compile_glob
+from haechi.model.finding import Finding
+from haechi.model.keys import without_cluster
+from haechi.model.waiver import Waiver, WaiverOrigin
+
+_ORDER = {
+    WaiverOrigin.FILE: 0,
+    WaiverOrigin.STORE: 1,
+    WaiverOrigin.INLINE: 2,
+    WaiverOrigin.PEER: 3,
+}
+_BESIDE = frozenset({WaiverOrigin.INLINE, WaiverOrigin.PEER})
+
+
+def is_beside_code(waiver: Waiver) -> bool:
+    """True for inline and peers' waivers: those that ``gate.inline_waivers`` rules over."""
+    return waiver.origin in _BESIDE
+
+
+def is_expired(waiver: Waiver, today: dt.date) -> bool:
+    """A waiver holds through the day of its expiry."""
+    return waiver.expires is not None and waiver.expires < today
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A waiver with its globs compiled. Raises InputError for a glob that is none."""
+
+    waiver: Waiver
+    path: re.Pattern[str] | None
+    resource: re.Pattern[str] | None
+
+    def covers(self, finding: Finding) -> bool:
+        """True when every condition of the waiver holds for the finding."""
+        waiver = self.waiver
+        return (
+            waiver.rule in ("*", finding.rule)
+            and waiver.fingerprint in (None, finding.fingerprint)
+            and self.covers_path(finding.location.path)
+            and (waiver.resource is None or self._covers_resource(finding))
+            and (waiver.first_line is None or _covers_line(waiver, finding))
+        )
+
+    def covers_path(self, path: str) -> bool:
+        """True when the waiver does not name a path, or this one is meant."""
+        if self.path is not None:
+            return self.path.fullmatch(path) is not None
+        meant = self.waiver.path
+        if meant is None or meant == path:
+            return True
+        return meant.endswith("/**") and path.startswith(meant[:-2])
+
+    def covers_key(self, key: str) -> bool:
+        """True when the waiver does not name a resource, or the one with this key is meant."""
+        if self.resource is not None:
+            return any(map(self.resource.fullmatch, {key, without_cluster(key)}))
+        return self.waiver.resource in (None, key)
+
+    def _covers_resource(self, finding: Finding) -> bool:
+        if self.resource is not None and finding.label and self.resource.fullmatch(finding.label):
+            return True
+        return self.covers_key(finding.resource)
+
+
+def _covers_line(waiver: Waiver, finding: Finding) -> bool:
+    """The finding begins within the waiver's lines.
+
+    Without a last line the waiver means whatever stands at its first one, so a finding that
+    began above and reaches it is meant, too (an instruction over several lines).
+    """
+    first, place = waiver.first_line or 1, finding.location
+    if waiver.last_line is None:
+        return place.line <= first <= max(place.line, place.end_line)
+    return first <= place.line <= waiver.last_line
+
+
+class WaiverIndex:
+    """Waivers in the order in which they are asked: file, store, inline, peers."""
+
+    def __init__(self, waivers: Iterable[Waiver]) -> None:
+        ordered = sorted(waivers, key=lambda waiver: _ORDER[waiver.origin])
+        self.matchers = tuple(map(matcher, ordered))
+        self._by_rule: defaultdict[str, list[int]] = defaultdict(list)
+        for index, each in enumerate(self.matchers):
+            self._by_rule[each.waiver.rule].append(index)
+
+    def of(self, finding: Finding) -> Iterator[int]:
+        """Positions in ``matchers`` of the waivers that cover the finding, first come first."""
+        candidates = [*self._by_rule.get(finding.rule, ()), *self._by_rule.get("*", ())]
+        for index in sorted(candidates):
+            if self.matchers[index].covers(finding):
+                yield index
+
+
+def matcher(waiver: Waiver) -> Matcher:
+    """Compile a waiver's globs; those beside the code hold literal paths and keys."""
+    if is_beside_code(waiver):
+        return Matcher(waiver, None, None)
+    return Matcher(
+        waiver,
+        compile_glob(waiver.path) if waiver.path is not None else None,
+        compile_glob(waiver.resource) if waiver.resource is not None else None,
+    )
+
+
+def match(waiver: Waiver, finding: Finding) -> bool:
+    """True when the waiver covers the finding, whatever its date and the policy say."""
+    return matcher(waiver).covers(finding)
