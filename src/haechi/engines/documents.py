@@ -68,6 +68,11 @@ class Document:
         self._node = None
 
     @property
+    def text(self) -> str:
+        """The document as written, from its separator on."""
+        return self._text
+
+    @property
     def node(self) -> Any:
         """The PyYAML node tree; marks count from the start of this document's text."""
         if self._node is None:

@@ -61,17 +61,23 @@ class Unread:
 class Tree:
     """A directory on disk with what git ignores and what ``exclude`` names left out.
 
-    ``unread`` fills while walking.
+    ``within`` narrows the walk to a folder or one file of the tree; paths stay relative to
+    ``root``. ``unread`` fills while walking.
     """
 
     root: Path
     exclude: Sequence[re.Pattern[str]] = ()
+    within: str = ""
     unread: list[Unread] = field(default_factory=list)
 
     def walk(self) -> Iterator[Entry]:
         """Every regular file in a stable order (by name, directories after files)."""
-        ignored_files, ignored_directories = _ignored_by_git(self.root)
-        pending: list[tuple[str, int]] = [("", 0)]
+        start = self.root / self.within
+        if self.within and not start.is_dir():
+            yield Entry(path=self.within, size=start.stat().st_size)
+            return
+        ignored_files, ignored_directories = _ignored_by_git(self.root, self.within)
+        pending: list[tuple[str, int]] = [(f"{self.within}/" if self.within else "", 0)]
         count = 0
         while pending:
             directory, depth = pending.pop()
@@ -114,6 +120,16 @@ class Tree:
         if len(data) > limit:
             raise InputError(f"more than {limit:,} bytes", where=path)
         return data
+
+    def is_file(self, path: str) -> bool:
+        """True for a regular file of the tree, scanned or not."""
+        target = self.root / path
+        return not target.is_symlink() and target.is_file()
+
+    def is_directory(self, path: str) -> bool:
+        """True for a directory of the tree, scanned or not."""
+        target = self.root / path
+        return not target.is_symlink() and target.is_dir()
 
     def contains(self, path: str, needles: Sequence[bytes], *, limit: int) -> bool:
         """True when a file too large to parse holds all needles in its first ``limit`` bytes."""
@@ -224,16 +240,29 @@ def git(root: Path, *arguments: str, timeout: float = 120) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _ignored_by_git(root: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Files and directories under root that git ignores; nothing when root itself is ignored."""
+def _ignored_by_git(root: Path, within: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Files and directories that git ignores under root/within, relative to root.
+
+    Nothing when the folder asked for is itself ignored: who asks for it wants it looked at.
+    """
     nothing: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     absolute = root.resolve()
     if not any((parent / ".git").exists() for parent in (absolute, *absolute.parents)):
         return nothing
-    if not (absolute / ".git").exists() and git(absolute, "check-ignore", "-q", ".") is not None:
+    if (within or not (absolute / ".git").exists()) and git(
+        absolute, "check-ignore", "-q", within or "."
+    ) is not None:
         return nothing
     listed = git(
-        absolute, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"
+        absolute,
+        "ls-files",
+        "--others",
+        "--ignored",
+        "--exclude-standard",
+        "--directory",
+        "-z",
+        "--",
+        within or ".",
     )
     if not listed:
         return nothing

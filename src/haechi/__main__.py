@@ -1,0 +1,5 @@
+"""``python -m haechi``."""
+
+from haechi.cli.main import main
+
+main()

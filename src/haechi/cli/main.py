@@ -1,0 +1,108 @@
+"""The ``haechi`` command: finds the subcommand, loads only its module, maps errors to exit codes.
+
+Exit codes: 0 clean or below the threshold, 1 the gate blocks, 2 wrong use or configuration,
+3 something in the asked scope could not be evaluated. Precedence 2 > 1 > 3 > 0.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from haechi import __version__
+from haechi.errors import HaechiError
+
+COMMANDS = {
+    "scan": "judge a folder: findings, formats, gate",
+    "fix": "make the mechanical corrections, with a diff and a proof",
+    "rules": "list, explain and document the rules",
+    "lock": "pin the rules that may block (haechi.lock)",
+}
+"""Name → one line of help. The module ``haechi.cli.<name>`` holds ``command``."""
+
+EPILOG = """\b
+Examples:
+  haechi                              look at this folder, say what matters most
+  haechi scan deploy/ --fail-on critical
+  haechi scan --format sarif -o haechi.sarif --format markdown -o comment.md
+  haechi scan --baseline git:origin/main
+  haechi fix                          show safe corrections as a diff
+  haechi rules show k8s-privileged
+
+\b
+Exit codes: 0 clean or below the threshold, 1 the gate blocks, 2 wrong use or
+configuration, 3 something could not be evaluated (precedence 2 > 1 > 3 > 0).
+"""
+
+
+class _Lazy(click.Group):
+    """Knows the commands by name and imports one only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"haechi.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            name = args[0]
+            hint = f"to scan it, write: haechi scan {name}" if "/" in name or "." in name else ""
+            raise click.UsageError(error.message + (f"\n{hint}" if hint else ""), ctx) from error
+
+
+@click.group(
+    cls=_Lazy,
+    invoke_without_command=True,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="haechi %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Keep a cloud-native system safe from commit to cluster.
+
+    Without a command: look at this folder and say, in at most 25 lines, what matters most,
+    what cannot work, what was not looked at, and what the gate would say. Nothing leaves the
+    machine.
+    """
+    if ctx.invoked_subcommand is None:
+        from haechi.cli.scan import bare
+
+        ctx.exit(bare())
+
+
+def main() -> None:
+    """Entry point: turns every error into a sentence and an exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("stopped", 2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except HaechiError as error:
+        _fail(error.explain(), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"haechi: {message}", err=True)
+    sys.exit(code)

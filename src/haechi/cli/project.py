@@ -1,0 +1,59 @@
+"""From a path on the command line to the project around it.
+
+The root is the nearest folder upwards that holds haechi.yaml or .git, so that paths,
+fingerprints, waivers and configuration are the same whichever part is scanned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from haechi.errors import UsageError
+from haechi.gate.lock import NAME as LOCK_NAME
+from haechi.gate.lock import Lock, read_lock
+from haechi.model.config import Config
+from haechi.model.waiver import Waiver
+from haechi.world.config import NAMES, load_config
+
+_MARKS = (*NAMES, ".git")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project and the part of it that was asked for (``within``, empty for all of it)."""
+
+    root: Path
+    within: str
+    config: Config
+
+
+def open_project(path: Path) -> Project:
+    """Find the root, read haechi.yaml. Raises UsageError or ConfigError."""
+    if not path.exists():
+        raise UsageError(f"there is no {path}", do="name a folder or a file that exists")
+    absolute = path.resolve()
+    start = absolute if absolute.is_dir() else absolute.parent
+    root = next(
+        (d for d in (start, *start.parents) if any((d / mark).exists() for mark in _MARKS)), start
+    )
+    within = absolute.relative_to(root).as_posix()
+    return Project(root=root, within="" if within == "." else within, config=load_config(root))
+
+
+def read_text(root: Path, name: str, *, limit: int = 4 << 20) -> str | None:
+    """Text of one of haechi's own files; None when it is not there."""
+    path = root / name
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return stream.read(limit).decode("utf-8", "replace")
+
+
+def load_lock(root: Path) -> Lock | None:
+    """haechi.lock, if the repository has one. Raises ConfigError."""
+    text = read_text(root, LOCK_NAME)
+    return None if text is None else read_lock(text)
+
+
+__all__ = ["Project", "Waiver", "load_lock", "open_project", "read_text"]

@@ -1,0 +1,174 @@
+"""What a workload may do to the cluster with its service account's token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from haechi.checks.neighbours import may_share_namespace
+from haechi.checks.pods.view import mapping, view_of
+from haechi.checks.rbac.grants import PolicyRule, allows, effective_rules
+from haechi.checks.rbac.subjects import referred_role, role_ref, subjects
+from haechi.model.location import AttrPath
+from haechi.model.resource import Resource
+from haechi.model.review import Review, Scope
+
+_RBAC = "rbac.authorization.k8s.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """A dangerous right. ``what``/``what_ko`` complete "which can …"; ``weight`` ranks it.
+
+    ``role`` and ``path`` are where it is granted; for roles outside the files the binding.
+    """
+
+    what: str
+    what_ko: str
+    weight: float
+    cluster_wide: bool
+    binding: Resource
+    role: Resource | None
+    resource: Resource
+    path: AttrPath
+
+
+@dataclass(frozen=True, slots=True)
+class _Power:
+    what: str
+    what_ko: str
+    weight: float
+    asks: tuple[tuple[str, str, str], ...]  # (group, resource, verb): any of them
+
+
+_POWERS = (
+    _Power(
+        "rewrite who may do what",
+        "누가 무엇을 할 수 있는지를 바꿀",
+        9.5,
+        tuple(
+            (_RBAC, resource, verb)
+            for resource in ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+            for verb in ("escalate", "bind", "create", "update", "patch")
+        )
+        + (("", "users", "impersonate"), ("", "serviceaccounts", "impersonate")),
+    ),
+    _Power(
+        "read every Secret",
+        "모든 Secret을 읽을",
+        9.0,
+        (("", "secrets", "get"), ("", "secrets", "list"), ("", "secrets", "watch")),
+    ),
+    _Power(
+        "run commands in other pods",
+        "다른 파드에서 명령을 실행할",
+        8.0,
+        (("", "pods/exec", "create"), ("", "pods/attach", "create"), ("", "nodes/proxy", "get")),
+    ),
+    _Power(
+        "start pods of its choice",
+        "원하는 파드를 띄울",
+        7.5,
+        (("", "pods", "create"),)
+        + tuple(
+            ("apps", resource, verb)
+            for resource in ("deployments", "daemonsets", "statefulsets")
+            for verb in ("create", "patch", "update")
+        )
+        + (("batch", "jobs", "create"), ("batch", "cronjobs", "create")),
+    ),
+)
+_TOTAL = ("do anything", "무엇이든 할", 10.0)
+_KNOWN_ROLES = {"cluster-admin": 0, "admin": 2, "edit": 2}
+
+
+def rights_of(
+    workload: Resource, scope: Scope, templates: Mapping[str, AttrPath] | None = None
+) -> list[Right]:
+    """Dangerous rights of the workload, worst first; none when no token is mounted."""
+    view = view_of(workload, templates)
+    if view is None:
+        return []
+    name = view.spec.get("serviceAccountName") or view.spec.get("serviceAccount") or "default"
+    accounts = [
+        account
+        for account in scope.of_type("core/ServiceAccount")
+        if account.name == name and may_share_namespace(workload, account)
+    ]
+    mounts = view.spec.get("automountServiceAccountToken")
+    if mounts is None and accounts:
+        mounts = mapping(accounts[0].data).get("automountServiceAccountToken")
+    if mounts is False:
+        return []
+    found = [
+        right
+        for binding in _bindings(workload, str(name), scope)
+        for right in _granted(binding, scope)
+    ]
+    return sorted(found, key=lambda right: -right.weight)
+
+
+def _bindings(workload: Resource, account: str, scope: Scope) -> Iterator[Resource]:
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        for binding in scope.of_type(f"{_RBAC}/{kind}"):
+            if kind == "RoleBinding" and not may_share_namespace(workload, binding):
+                continue
+            for subject in subjects(binding.data):
+                here = not (subject.namespace and workload.namespace) or (
+                    subject.namespace == workload.namespace
+                )
+                if subject.kind == "ServiceAccount" and subject.name == account and here:
+                    yield binding
+                    break
+
+
+def _granted(binding: Resource, scope: Scope) -> Iterator[Right]:
+    cluster_wide = binding.kind == "ClusterRoleBinding"
+    factor = 1.0 if cluster_wide else 0.7
+    role = referred_role(Review(resource=binding, scope=scope), binding)
+    if role is None:
+        known = _KNOWN_ROLES.get(role_ref(binding.data).name)
+        if known is not None:
+            power = _TOTAL if known == 0 else (_POWERS[1].what, _POWERS[1].what_ko, 9.0)
+            yield _right(power, factor, cluster_wide, binding, None, ("roleRef", "name"))
+        return
+    rules = effective_rules(role, scope.of_type(f"{_RBAC}/ClusterRole"))
+    for rule in rules:
+        if rule.is_total:
+            yield _right(_TOTAL, factor, cluster_wide, binding, role, ("rules", rule.index))
+            return
+    for power in _POWERS:
+        index = _granted_by(rules, power)
+        if index is not None:
+            named = (power.what, power.what_ko, power.weight)
+            yield _right(named, factor, cluster_wide, binding, role, ("rules", index))
+
+
+def _granted_by(rules: Sequence[PolicyRule], power: _Power) -> int | None:
+    for rule in rules:
+        if any(allows(rule, group, resource, verb) for group, resource, verb in power.asks):
+            return rule.index
+    return None
+
+
+def _right(
+    power: tuple[str, str, float],
+    factor: float,
+    cluster_wide: bool,
+    binding: Resource,
+    role: Resource | None,
+    path: AttrPath,
+) -> Right:
+    what, what_ko, weight = power
+    where = binding.namespace or "its namespace"
+    where_ko = f"네임스페이스 {binding.namespace}에서" if binding.namespace else "자기 네임스페이스에서"
+    return Right(
+        what=f"{what} in the cluster" if cluster_wide else f"{what} in {where}",
+        what_ko=f"클러스터에서 {what_ko}" if cluster_wide else f"{where_ko} {what_ko}",
+        weight=weight * factor,
+        cluster_wide=cluster_wide,
+        binding=binding,
+        role=role,
+        resource=role or binding,
+        path=path,
+    )

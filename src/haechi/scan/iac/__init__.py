@@ -1,0 +1,1 @@
+"""Infrastructure as code: Kubernetes manifests, overlays and charts, Dockerfiles."""

@@ -1,0 +1,116 @@
+"""YAML and JSON documents → Kubernetes resources with places, and the scope they form."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from haechi.checks.pods.view import template_path
+from haechi.engines.documents import Document
+from haechi.model.keys import k8s_key
+from haechi.model.location import AttrPath, Location
+from haechi.model.resource import Resource
+
+
+def resources_of(document: Document, file: str) -> Iterator[Resource]:
+    """Every object of a document; ``List`` kinds are taken apart. Other YAML yields nothing."""
+    yield from _objects(document, document.data, (), file, 0)
+
+
+def _objects(
+    document: Document, data: Any, at: AttrPath, file: str, depth: int
+) -> Iterator[Resource]:
+    if not isinstance(data, dict):
+        return
+    api_version, kind = data.get("apiVersion"), data.get("kind")
+    if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
+        return
+    items = data.get("items")
+    if kind.endswith("List") and isinstance(items, list) and depth < 5:
+        for index, item in enumerate(items):
+            yield from _objects(document, item, (*at, "items", index), file, depth + 1)
+        return
+    yield _resource(document, data, at, file, api_version, kind)
+
+
+def _resource(
+    document: Document,
+    data: Mapping[str, Any],
+    at: AttrPath,
+    file: str,
+    api_version: str,
+    kind: str,
+) -> Resource:
+    group, _, version = api_version.rpartition("/")
+    raw = data.get("metadata")
+    metadata: Mapping[str, Any] = raw if isinstance(raw, dict) else {}
+    name = metadata.get("name") or metadata.get("generateName") or ""
+    namespace = metadata.get("namespace")
+    namespace = namespace if isinstance(namespace, str) and namespace else None
+
+    def locate(path: AttrPath) -> Location:
+        line, column, end_line, end_column = document.locate((*at, *path))
+        return Location(
+            path=file, line=line, column=column, end_line=end_line, end_column=end_column
+        )
+
+    return Resource(
+        key=k8s_key(group=group, kind=kind, namespace=namespace, name=str(name)),
+        kind=kind,
+        group=group,
+        version=version,
+        namespace=namespace,
+        name=str(name),
+        data=data,
+        locate=locate,
+        file=file,
+    )
+
+
+class Inventory:
+    """The resources of one scan, by type: the scope that judges and the graph ask."""
+
+    def __init__(
+        self, resources: Sequence[Resource], templates: Mapping[str, AttrPath] | None = None
+    ) -> None:
+        self.resources = tuple(resources)
+        self._by_type: dict[str, list[Resource]] = defaultdict(list)
+        self._workloads: list[Resource] = []
+        for resource in resources:
+            self._by_type[resource.type].append(resource)
+            if template_path(resource, templates) is not None:
+                self._workloads.append(resource)
+
+    def of_type(self, type_: str) -> Sequence[Resource]:
+        """All resources of ``core/Service``, ``apps/Deployment`` …"""
+        return self._by_type.get(type_, ())
+
+    def workloads(self) -> Sequence[Resource]:
+        """All resources that carry a pod template."""
+        return self._workloads
+
+    def near(self, resource: Resource, candidates: Sequence[Resource]) -> Sequence[Resource]:
+        """Candidates in the same namespace, narrowed to those closest in the tree of files.
+
+        A repository often holds several systems that know nothing of each other; names such as
+        ``app: web`` recur. Those that share the longest leading path with ``resource`` belong
+        to it; when all share none, all count.
+        """
+        same = [c for c in candidates if c.namespace == resource.namespace]
+        if len(same) < 2:
+            return same
+        closeness = [_shared_directories(resource.file, c.file) for c in same]
+        best = max(closeness)
+        return [c for c, shared in zip(same, closeness, strict=True) if shared == best]
+
+
+def _shared_directories(one: str, other: str) -> int:
+    if one == other:
+        return 1_000
+    shared = 0
+    for a, b in zip(one.split("/")[:-1], other.split("/")[:-1], strict=False):
+        if a != b:
+            break
+        shared += 1
+    return shared

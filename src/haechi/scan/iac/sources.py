@@ -1,0 +1,56 @@
+"""Which files of a tree say something about infrastructure, told by name and first look."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+
+_DOCKERFILE = re.compile(
+    r"(?:.*[._-])?(?:dockerfile|containerfile)(?:[._-].*)?\Z", re.IGNORECASE
+)
+_NOT_DOCKERFILE = re.compile(
+    r".*\.(?:md|txt|rst|adoc|html|go|py|js|ts|rs|rb|java|sh|json|ya?ml|lock|log|dockerignore|"
+    r"hcl|tf|cs|php|c|h|cpp|swp|bak|orig|png|svg|pdf)\Z|.*\.dockerfile\.ignore\Z",
+    re.IGNORECASE,
+)
+_DOCKER_TEMPLATE = re.compile(
+    r".*\.(?:j2|jinja2?|tmpl|tpl|template|erb|in|mustache|hbs|gotmpl|ejs)\Z", re.IGNORECASE
+)
+_MANIFEST = re.compile(r".*\.(?:ya?ml|json)\Z", re.IGNORECASE)
+KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
+CHART = "Chart.yaml"
+
+
+class Source(Enum):
+    """What a file may be, by its name."""
+
+    MANIFEST = auto()
+    DOCKERFILE = auto()
+    DOCKERFILE_TEMPLATE = auto()
+    KUSTOMIZATION = auto()
+    CHART = auto()
+    OTHER = auto()
+
+
+def classify(path: str) -> Source:
+    """Tell by the name alone; contents decide later whether a manifest is one."""
+    name = path.rpartition("/")[2]
+    if name in KUSTOMIZATIONS:
+        return Source.KUSTOMIZATION
+    if name == CHART:
+        return Source.CHART
+    if _MANIFEST.match(name):
+        return Source.MANIFEST
+    if _DOCKERFILE.match(name) and not _NOT_DOCKERFILE.match(name):
+        return Source.DOCKERFILE_TEMPLATE if _DOCKER_TEMPLATE.match(name) else Source.DOCKERFILE
+    return Source.OTHER
+
+
+NEEDLES = (b"apiVersion", b"kind")
+
+
+def may_hold_objects(data: bytes) -> bool:
+    """True when a file can hold Kubernetes objects; cheap, so that other YAML costs nothing."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\x00\x00\xfe\xff":
+        return True
+    return all(needle in data for needle in NEEDLES)

@@ -1,0 +1,186 @@
+"""One look at a tree: collect, judge, turn verdicts into findings, say what was not seen."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from haechi.checks.judge import Expressions, Judge
+from haechi.errors import ConfigError
+from haechi.model.config import Config
+from haechi.model.coverage import Coverage, Gap
+from haechi.model.location import AttrPath
+from haechi.model.resource import Resource
+from haechi.model.review import Review, State, Verdict
+from haechi.model.scan import Scan
+from haechi.rules.load import RuleFault
+from haechi.rules.schema import Rule
+from haechi.scan.findings import Findings
+from haechi.scan.iac.collect import Collected, Collector, Progress
+from haechi.scan.iac.kubernetes import Inventory
+from haechi.scan.suppressions import build_index
+from haechi.world.files import Tree
+from haechi.world.isolated import IsolatedRules
+
+DOMAINS = ("iac",)
+"""What this version can look at; more of secrets, code, deps, image, api, crypto come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a look needs besides the tree. ``rules`` are ours, ``user_rules`` run isolated."""
+
+    config: Config
+    rules: Sequence[Rule]
+    expressions: Expressions
+    user_rules: Sequence[Rule] = ()
+    rule_faults: Sequence[RuleFault] = ()
+    progress: Progress | None = None
+    clock: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The scan and the resources it saw, for the graph and for fixes."""
+
+    scan: Scan
+    inventory: Inventory
+    dockerfiles: Sequence[Resource]
+
+
+def look(tree: Tree, setup: Setup) -> Looked:
+    """Judge everything under ``tree`` that this version understands."""
+    started = setup.clock()
+    clock = time.monotonic()
+    config = setup.config
+    disabled = set(config.disable)
+    rules = [rule for rule in setup.rules if rule.id not in disabled]
+    user_rules = [rule for rule in setup.user_rules if rule.id not in disabled]
+    index = build_index([*setup.rules, *setup.user_rules])
+    collected = Collector(tree, index, setup.progress).collect()
+    templates = pod_templates(config)
+    inventory = Inventory(collected.resources, templates)
+    run = _Run(Judge(rules, setup.expressions, templates=templates), setup, collected, inventory)
+    run.judge_all()
+    run.judge_user_rules(user_rules)
+    gaps = [*collected.gaps, *run.gaps()]
+    gaps += [
+        Gap(kind="rule-error", path=f"{f.path}:{f.line}", reason=f.message, do="correct the rule")
+        for f in setup.rule_faults
+    ]
+    scan = Scan(
+        root=str(tree.root),
+        only=DOMAINS,
+        started=started,
+        duration=time.monotonic() - clock,
+        findings=run.findings.ordered(),
+        coverage=Coverage(
+            looked={
+                "files": collected.seen,
+                "kubernetes objects": len(collected.resources),
+                "dockerfiles": len(collected.dockerfiles),
+                "rules": len(rules) + len(user_rules),
+            },
+            gaps=tuple(_accepted(gap, config) for gap in gaps),
+            evaluated=frozenset(run.evaluated),
+        ),
+        waivers=tuple(dict.fromkeys(collected.waivers)),
+    )
+    return Looked(scan=scan, inventory=inventory, dockerfiles=collected.dockerfiles)
+
+
+class _Run:
+    def __init__(
+        self, judge: Judge, setup: Setup, collected: Collected, inventory: Inventory
+    ) -> None:
+        self.judge = judge
+        self.setup = setup
+        self.collected = collected
+        self.inventory = inventory
+        self.findings = Findings(setup.config.severity)
+        self.evaluated: set[str] = set()
+        self._troubles: dict[tuple[str, str], list[str]] = {}
+        self._rules: dict[str, Rule] = {rule.id: rule for rule in judge.rules}
+        self._user_faults: Sequence[Gap] = ()
+
+    def judge_all(self) -> None:
+        """Our own rules over every resource, in this process."""
+        for resource in (*self.collected.resources, *self.collected.dockerfiles):
+            self._take(resource, self.judge.review(self.review(resource)))
+
+    def judge_user_rules(self, rules: Sequence[Rule]) -> None:
+        """Users' rules in a child process that can be killed at its deadline."""
+        if not rules:
+            return
+        self._rules.update({rule.id: rule for rule in rules})
+        reviews = [self.review(r) for r in self.collected.resources]
+        with IsolatedRules(rules, templates=self.judge.templates) as isolated:
+            for review, verdicts in zip(reviews, isolated.judge(reviews), strict=True):
+                self._take(review.resource, verdicts)
+            self._user_faults = isolated.faults
+
+    def review(self, resource: Resource) -> Review:
+        """The review of a resource found in a file."""
+        memo: dict[str, object] = {"kubernetes_version": self.setup.config.kubernetes_version}
+        duplicates = self.collected.duplicates.get(id(resource))
+        if duplicates:
+            memo["duplicates"] = duplicates
+        return Review(resource=resource, scope=self.inventory, memo=memo)
+
+    def _take(self, resource: Resource, verdicts: Sequence[Verdict]) -> None:
+        for verdict in verdicts:
+            if verdict.state is State.PASS:
+                self.evaluated.add(verdict.rule)
+            elif verdict.state is State.FAIL:
+                self.evaluated.add(verdict.rule)
+                rendered = id(resource) in self.collected.rendered
+                rule = self._rules[verdict.rule]
+                self.findings.add(rule, verdict, resource, rendered=rendered)
+            elif verdict.state in (State.ERROR, State.NOT_EVALUATED):
+                kind = "rule-error" if verdict.state is State.ERROR else "not-evaluated"
+                where = str(resource.locate(verdict.path))
+                key = (kind, verdict.rule)
+                self._troubles.setdefault(key, []).append(f"{where}: {verdict.message}")
+
+    def gaps(self) -> list[Gap]:
+        """One gap per rule that could not judge, with its first case and how many there are."""
+        out = list(self._user_faults)
+        for (kind, rule), cases in self._troubles.items():
+            where, _, message = cases[0].partition(": ")
+            more = f" (and {len(cases) - 1} more)" if len(cases) > 1 else ""
+            out.append(
+                Gap(kind=kind, path=where, reason=f"rule {rule} could not judge: {message}{more}")
+            )
+        if self.findings.left_out:
+            out.append(
+                Gap(
+                    kind="too-many-findings",
+                    path=".",
+                    reason=f"{self.findings.left_out:,} further findings are not listed",
+                )
+            )
+        return out
+
+
+def pod_templates(config: Config) -> Mapping[str, AttrPath]:
+    """``haechi.yaml: pod_templates`` as the judge takes them. The path leads to the template."""
+    out: dict[str, AttrPath] = {}
+    for entry in config.pod_templates:
+        if entry.kind.count("/") != 1:
+            raise ConfigError(f"pod_templates: kind {entry.kind!r} is not group/Kind")
+        out[entry.kind] = tuple(part for part in entry.path.split(".") if part)
+    return out
+
+
+def _accepted(gap: Gap, config: Config) -> Gap:
+    from haechi.engines.globs import compile_glob
+
+    path = gap.path.rpartition(":")[0] if gap.path.rpartition(":")[2].isdigit() else gap.path
+    for accepted in config.coverage.accept:
+        if accepted.kind == gap.kind and compile_glob(accepted.path).matches(path):
+            return Gap(
+                kind=gap.kind, path=gap.path, reason=gap.reason, do=gap.do, accepted=True
+            )
+    return gap
