@@ -1,0 +1,181 @@
+"""Markdown for a comment on a pull request: the verdict, what is new, and what was not looked at.
+
+GitHub refuses comments over 65,536 characters, so the report stops at 60,000 and says what it
+left out. Text from files is taken literally: no markup, no HTML, no mentions, no links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from haechi.model.coverage import Gap
+from haechi.model.finding import Finding, FindingState
+from haechi.model.scan import Risk
+from haechi.report.material import Material
+from haechi.report.outline import (
+    DEAD_CONTROL,
+    Answer,
+    Outline,
+    answer_sentence,
+    counted,
+    further_reasons,
+    outline,
+    ranked,
+    worst_counts,
+)
+from haechi.report.text import clip, one_line
+
+SIZE_LIMIT = 60_000
+ROW_LIMIT = 30
+MARKER = "<!-- haechi:report -->"
+"""First line, by which a pipeline finds its earlier comment to replace it."""
+_SIGNS = {
+    Answer.PASS: "✅",
+    Answer.BLOCKED: "⛔",
+    Answer.INVALID: "⛔",
+    Answer.INCOMPLETE: "⚠️",
+    Answer.NOTHING: "⚠️",
+}
+_TEXT_LIMIT = 300
+_PATH_LIMIT = 160
+_LIST_LIMIT = 20
+_SPECIAL = re.compile(
+    r"(?P<reference>[@#]|GH-|:(?=//)|www(?=\.)|mailto(?=:)|xmpp(?=:))"
+    r"|[\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=:]|^\d+(?=[.)])",
+    re.IGNORECASE,
+)
+_NO_LINK = "&#8203;"
+"""A zero-width space: keeps GitHub from making mentions, references and links of text."""
+_HEAD = "| Severity | Where | What | Rule |\n| --- | --- | --- | --- |"
+
+
+def render(material: Material) -> str:
+    """The comment's text."""
+    view = outline(material)
+    parts = [
+        MARKER,
+        f"### {_SIGNS[view.answer]} haechi {literal(answer_sentence(material, view))}",
+        *_reasons(further_reasons(material, view)),
+        _figures(material, view),
+        *_risks(ranked(material.scan.risks)),
+    ]
+    closing = [*_gaps(material.scan.coverage.open_gaps), *_gaps_accepted(material)]
+    room = SIZE_LIMIT - sum(len(part) + 2 for part in parts + closing)
+    return "\n\n".join([*parts, *_findings(material, view, room), *closing]) + "\n"
+
+
+def literal(text: str, limit: int = _TEXT_LIMIT) -> str:
+    """The text as Markdown that shows it as it is."""
+    return _SPECIAL.sub(_neutral, clip(one_line(text), limit))
+
+
+def _neutral(match: re.Match[str]) -> str:
+    if match["reference"]:
+        return match[0] + _NO_LINK
+    return "".join(f"&#{ord(char)};" for char in match[0])
+
+
+def code(text: str, limit: int = _PATH_LIMIT) -> str:
+    """The text in a code span; one with backticks or pipes as HTML, which tables allow too."""
+    flat = clip(one_line(text), limit)
+    if "`" in flat or "|" in flat or "\\" in flat:
+        return f"<code>{literal(flat, limit)}</code>"
+    return f"`{flat or ' '}`"
+
+
+def _reasons(reasons: Sequence[str]) -> list[str]:
+    shown = [f"- {literal(reason)}" for reason in reasons[:_LIST_LIMIT]]
+    if more := len(reasons) - len(shown):
+        shown.append(f"- and {counted(more, 'further reason')}")
+    return ["\n".join(shown)] if shown else []
+
+
+def _figures(material: Material, view: Outline) -> str:
+    label = "new" if material.decision.baseline is not None else "open"
+    rows = worst_counts(view.counts[FindingState.OPEN])
+    said = [f"**{number:,} {severity}**" for severity, number in rows] or ["none"]
+    text = f"{label.capitalize()} findings: {', '.join(said)}."
+    others = {
+        FindingState.NEW: "from rules not in haechi.lock yet",
+        FindingState.KNOWN: "known in the baseline",
+        FindingState.WAIVED: "waived",
+    }
+    rest = [f"{view.total(state):,} {word}" for state, word in others.items() if view.total(state)]
+    if rest:
+        text += f" Besides: {', '.join(rest)}."
+    if view.fixable:
+        text += f" `haechi fix` can change {view.fixable:,}."
+    looked = material.scan.coverage.looked.items()
+    seen = ", ".join(f"{number:,} {literal(what)}" for what, number in looked) or "nothing"
+    return f"{text}\nLooked at: {seen}."
+
+
+def _risks(risks: Sequence[Risk]) -> list[str]:
+    rows = [
+        f"{number}. **{risk.severity}** {literal(risk.sentence)}: {code(str(risk.location))}  \n"
+        f"   change: {literal(risk.change)}"
+        for number, risk in enumerate(risks[:3], 1)
+    ]
+    return ["**What matters most**", "\n".join(rows)] if rows else []
+
+
+def _findings(material: Material, view: Outline, room: int) -> Iterator[str]:
+    """The worst in a table, the others folded, as far as the room goes."""
+    listed = view.of_state(FindingState.OPEN)
+    folded = view.of_state(FindingState.NEW, FindingState.KNOWN)
+    first, later = listed[:ROW_LIMIT], [*listed[ROW_LIMIT:], *folded]
+    if first:
+        table, used = _table(first, room - 2_000)
+        yield table
+        room -= used
+        later = [*first[table.count("\n") - 1 :], *later]
+    if not later:
+        return
+    summary = counted(len(later), "further finding")
+    table, _ = _table(later, room - 1_000)
+    rows = table.count("\n") - 1
+    yield f"<details><summary>{summary}</summary>\n\n{table}\n\n</details>"
+    if missing := len(later) - rows:
+        yield f"{counted(missing, 'finding')} left out for length; the full report has all of them."
+
+
+def _table(findings: Iterable[Finding], room: int) -> tuple[str, int]:
+    """The table of as many findings as fit, and its size."""
+    rows, used = [_HEAD], len(_HEAD)
+    for finding in findings:
+        row = _row(finding)
+        if used + len(row) + 1 > room:
+            break
+        rows.append(row)
+        used += len(row) + 1
+    return "\n".join(rows), used
+
+
+def _row(finding: Finding) -> str:
+    what = literal(finding.message or finding.title)
+    if DEAD_CONTROL in finding.tags:
+        what += " (control that cannot work)"
+    if finding.state is not FindingState.OPEN:
+        what += f" ({'rule not locked' if finding.state is FindingState.NEW else finding.state})"
+    name = f"**{finding.severity}**" if finding.severity.rank < 2 else finding.severity.value
+    return f"| {name} | {code(str(finding.location))} | {what} | {code(finding.rule, 80)} |"
+
+
+def _gaps(gaps: Sequence[Gap]) -> list[str]:
+    if not gaps:
+        return []
+    rows = [_gap(gap) for gap in gaps[:_LIST_LIMIT]]
+    if more := len(gaps) - len(rows):
+        rows.append(f"- and {more:,} more")
+    return [f"**Not looked at** ({len(gaps):,})", "\n".join(rows)]
+
+
+def _gap(gap: Gap) -> str:
+    after = f"; {literal(gap.do)}" if gap.do else ""
+    return f"- {code(gap.path)} {literal(gap.kind, 40)}: {literal(gap.reason)}{after}"
+
+
+def _gaps_accepted(material: Material) -> list[str]:
+    number = sum(gap.accepted for gap in material.scan.coverage.gaps)
+    return [f"{counted(number, 'accepted gap')} not listed."] if number else []

@@ -1,0 +1,220 @@
+"""The first screen: what matters, in at most 25 lines, whatever the size of the run.
+
+Sections are built more and more tightly until they fit; nothing is ever cut off silently, a
+count says what is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from haechi.model.coverage import Gap
+from haechi.model.finding import Finding, FindingState
+from haechi.model.scan import Risk
+from haechi.report.ink import Ink
+from haechi.report.material import Material
+from haechi.report.outline import (
+    Answer,
+    Outline,
+    answer_sentence,
+    counted,
+    further_reasons,
+    outline,
+    ranked,
+    worst_counts,
+)
+from haechi.report.text import cells, one_line
+
+LINE_LIMIT = 25
+_INDENT = " " * 10
+ANSWER_STYLE = {
+    Answer.PASS: "green",
+    Answer.BLOCKED: "red",
+    Answer.INVALID: "red",
+    Answer.INCOMPLETE: "yellow",
+    Answer.NOTHING: "yellow",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How much a section may show. ``lines``: of a sentence, and of its change."""
+
+    risks: int
+    rows: int
+    lines: int
+    changes: int
+    reasons: int
+    blank: bool
+
+
+_FITS = (
+    _Fit(3, 3, 3, 3, 3, True),
+    _Fit(3, 3, 2, 2, 2, True),
+    _Fit(3, 3, 2, 2, 1, False),
+    _Fit(3, 2, 2, 2, 1, False),
+    _Fit(3, 2, 2, 1, 1, False),
+    _Fit(3, 1, 2, 1, 1, False),
+    _Fit(3, 1, 1, 1, 1, False),
+)
+
+
+def summary(
+    material: Material, *, width: int = 100, colour: bool = False, ascii: bool = False
+) -> str:
+    """The first screen as text, at most 25 lines of ``width`` cells (40 at least)."""
+    ink = Ink(width=max(width, 40), colour=colour, ascii=ascii)
+    view = outline(material)
+    lines: list[str] = []
+    for fit in _FITS:
+        lines = _screen(material, view, ink, fit)
+        if len(lines) <= LINE_LIMIT:
+            break
+    return "\n".join(lines) + "\n"
+
+
+def _screen(material: Material, view: Outline, ink: Ink, fit: _Fit) -> list[str]:
+    sections = [
+        header(material, ink),
+        _risks(material, ink, fit),
+        _dead(view, ink, fit),
+        _gaps(material.scan.coverage.open_gaps, ink, fit),
+        footer(material, view, ink, reasons=fit.reasons, everything=True),
+    ]
+    lines: list[str] = []
+    for section in filter(None, sections):
+        if lines and fit.blank:
+            lines.append("")
+        lines += section
+    return lines
+
+
+def header(material: Material, ink: Ink) -> list[str]:
+    """Who looked at what, and how long it took."""
+    scan = material.scan
+    looked = [f"{number:,} {one_line(what)}" for what, number in scan.coverage.looked.items()]
+    only = f" (only {', '.join(map(one_line, scan.only))})" if scan.only else ""
+    tail = f": {', '.join(looked) or 'nothing'}{only} in {max(scan.duration, 0):.1f} s"
+    name = f"haechi {one_line(material.version)} "
+    room = ink.width - cells(name)
+    text = ink.clip(one_line(scan.root), max(room - cells(tail), room // 2)) + tail
+    lines = ink.block(text, name, "       ", most=2)
+    return [ink.paint(name, "bold") + lines[0][len(name) :], *lines[1:]]
+
+
+def _title(text: str, ink: Ink) -> str:
+    return ink.paint(text, "bold")
+
+
+def _risks(material: Material, ink: Ink, fit: _Fit) -> list[str]:
+    risks = ranked(material.scan.risks)
+    if not risks:
+        return []
+    lines = [_title("What matters most", ink)]
+    for number, risk in enumerate(risks[: fit.risks], 1):
+        lines += _risk(number, risk, ink, fit)
+    return lines
+
+
+def _risk(number: int, risk: Risk, ink: Ink, fit: _Fit) -> list[str]:
+    name = risk.severity.value.upper()
+    head = f" {number} {name} "
+    said = ink.block(one_line(risk.sentence), head, "   ", most=fit.lines)
+    said[0] = f" {number} {ink.severity(risk.severity)} {said[0][len(head) :]}"
+    place = one_line(str(risk.location))
+    lead = f"   {place}  change: "
+    if cells(lead) > ink.width // 2:
+        said.append("   " + ink.paint(ink.clip(place, ink.width - 3), "cyan"))
+        return said + _change(risk, "   change: ", "   change: ", ink, fit)
+    shown = f"   {ink.paint(place, 'cyan')}  change: "
+    return said + _change(risk, lead, shown, ink, fit)
+
+
+def _change(risk: Risk, lead: str, shown: str, ink: Ink, fit: _Fit) -> list[str]:
+    lines = ink.block(one_line(risk.change), lead, "     ", most=fit.changes)
+    return [shown + lines[0][len(lead) :], *lines[1:]]
+
+
+def _rows(title: str, rows: Sequence[str], more: int, ink: Ink) -> list[str]:
+    if not rows:
+        return []
+    lines = [_title(title, ink), *rows]
+    if more:
+        lines.append(ink.paint(f"   and {more:,} more", "dim"))
+    return lines
+
+
+def _dead(view: Outline, ink: Ink, fit: _Fit) -> list[str]:
+    shown = view.dead[: fit.rows]
+    rows = [_dead_row(finding, ink) for finding in shown]
+    return _rows("Controls that cannot work", rows, len(view.dead) - len(shown), ink)
+
+
+def _dead_row(finding: Finding, ink: Ink) -> str:
+    text = one_line(finding.message or finding.title)
+    return _placed(one_line(str(finding.location)), text, ink)
+
+
+def _gaps(gaps: Sequence[Gap], ink: Ink, fit: _Fit) -> list[str]:
+    shown = gaps[: fit.rows]
+    rows = [_gap_row(gap, ink) for gap in shown]
+    return _rows("Not looked at", rows, len(gaps) - len(shown), ink)
+
+
+def _gap_row(gap: Gap, ink: Ink) -> str:
+    text = f"{gap.kind}: {gap.reason}" + (f"; {gap.do}" if gap.do else "")
+    return _placed(one_line(gap.path), one_line(text), ink)
+
+
+def _placed(place: str, text: str, ink: Ink) -> str:
+    room = ink.width - 5
+    place = ink.clip(place, max(room - cells(text), room // 2))
+    text = ink.clip(text, room - cells(place))
+    return f"   {ink.paint(place, 'cyan')}  {text}"
+
+
+def footer(
+    material: Material, view: Outline, ink: Ink, *, reasons: int, everything: bool
+) -> list[str]:
+    """Counts, the gate's answer with its reasons, and where to go next."""
+    said = further_reasons(material, view)
+    shown = said if len(said) <= reasons else said[: max(reasons - 1, 0)]
+    lines = [*_figures(view, ink), *_gate(material, view, ink)]
+    for reason in shown:
+        lines += ink.block(reason, _INDENT, _INDENT, most=1 if everything else 0)
+    if hidden := len(said) - len(shown):
+        lines.append(ink.paint(f"{_INDENT}and {counted(hidden, 'further reason')}", "dim"))
+    if view.findings and (following := _next(view, everything)):
+        lines += ink.block(following, "Next      ", _INDENT, most=2)
+    return lines
+
+
+def _gate(material: Material, view: Outline, ink: Ink) -> list[str]:
+    text = f"{answer_sentence(material, view)} (exit code {material.decision.exit_code})"
+    lines = ink.block(text, "Gate      ", _INDENT, most=2)
+    return [line[:10] + ink.paint(line[10:], ANSWER_STYLE[view.answer]) for line in lines]
+
+
+def _figures(view: Outline, ink: Ink) -> list[str]:
+    """How many findings of which kind; a second line when one is not enough."""
+    still = view.counts[FindingState.OPEN]
+    parts = [(f"{number:,} {severity}", severity.value) for severity, number in worst_counts(still)]
+    parts = parts or [("none open", "green" if view.looked else "yellow")]
+    for state in (FindingState.NEW, FindingState.KNOWN, FindingState.WAIVED):
+        if total := view.total(state):
+            parts.append((f"{total:,} {state}", "dim"))
+    lines, used = ["Findings"], 8
+    for text, style in parts:
+        if used + 2 + cells(text) > ink.width:
+            lines, used = [*lines, " " * 8], 8
+        lines[-1] += "  " + ink.paint(text, style)
+        used += 2 + cells(text)
+    return lines
+
+
+def _next(view: Outline, everything: bool) -> str:
+    said = ["haechi scan lists every finding"] if everything else []
+    if view.fixable:
+        said.append(f"haechi fix can change {view.fixable:,} of them")
+    return "; ".join(said)
