@@ -117,6 +117,8 @@ def resolve(rule: Rule) -> PythonJudge:
     try:
         function: Any = getattr(importlib.import_module(f"haechi.checks.{module}"), name)
     except (ImportError, AttributeError) as error:
-        raise RuleError(f"rule {rule.id}: no function {rule.function!r} in haechi.checks") from error
+        raise RuleError(
+            f"rule {rule.id}: no function {rule.function!r} in haechi.checks"
+        ) from error
     judge: PythonJudge = function
     return judge

@@ -252,15 +252,15 @@ def _compose(text: str) -> Any:
 
 
 def _loader() -> Any:
-    global _loader_class  # noqa: PLW0603 - a class built once, after the lazy import
+    global _loader_class
     if _loader_class is not None:
         return _loader_class
     import yaml
-    from yaml.cyaml import CParser
+    from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
     scalar = yaml.nodes.ScalarNode
 
-    class Loader(CParser):  # type: ignore[misc]
+    class Loader(CParser):
         """libyaml's composer without PyYAML's implicit tags: scalars are resolved by us."""
 
         def __init__(self, stream: str) -> None:
@@ -283,7 +283,9 @@ def _loader() -> Any:
 
 _CONSTANTS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
+    **dict.fromkeys(
+        ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True
+    ),
     **dict.fromkeys(
         ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False
     ),

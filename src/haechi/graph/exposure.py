@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from haechi.checks.labels import map_selects
-from haechi.checks.neighbours import annotations, may_share_namespace, spec
+from haechi.checks.neighbours import annotations_of, may_share_namespace, spec_of
 from haechi.checks.pods.view import items, mapping, view_of
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
@@ -53,10 +53,10 @@ def ways_in(scope: Scope, templates: Mapping[str, AttrPath] | None = None) -> li
     """Every way from outside the cluster to a workload of the scope; one per workload and entry."""
     ways = []
     for entry, service in _entries(scope):
-        hops = (entry,) if service is entry.resource else (entry, Hop(service, ("spec", "selector")))
-        ways += [
-            Way((*hops, Hop(workload))) for workload in _selected(service, scope, templates)
-        ]
+        hops = (
+            (entry,) if service is entry.resource else (entry, Hop(service, ("spec", "selector")))
+        )
+        ways += [Way((*hops, Hop(workload))) for workload in _selected(service, scope, templates)]
     return ways
 
 
@@ -76,7 +76,7 @@ def _entries(scope: Scope) -> Iterator[tuple[Hop, Resource]]:
 
 def _outward(service: Resource) -> AttrPath | None:
     """The field that opens a Service to the outside, or None."""
-    wanted = spec(service.data)
+    wanted = spec_of(service.data)
     if _says_internal(service):
         return None
     if items(wanted.get("externalIPs")):
@@ -90,7 +90,7 @@ def _outward(service: Resource) -> AttrPath | None:
 
 
 def _says_internal(resource: Resource) -> bool:
-    notes = annotations(resource.data)
+    notes = annotations_of(resource.data)
     return any(str(notes.get(key, "")).lower() in ("true", "internal") for key in _INTERNAL)
 
 
@@ -112,7 +112,7 @@ def _closest(
 
 
 def _ingress_backends(ingress: Resource) -> Iterator[tuple[str, AttrPath]]:
-    wanted = spec(ingress.data)
+    wanted = spec_of(ingress.data)
     for key in ("defaultBackend", "backend"):
         name = _backend(wanted.get(key))
         if name:
@@ -133,7 +133,7 @@ def _backend(value: Any) -> str:
 
 
 def _route_backends(route: Resource) -> Iterator[tuple[str, AttrPath]]:
-    for index, rule in enumerate(items(spec(route.data).get("rules"))):
+    for index, rule in enumerate(items(spec_of(route.data).get("rules"))):
         for number, ref in enumerate(items(mapping(rule).get("backendRefs"))):
             name = mapping(ref).get("name")
             if isinstance(name, str) and mapping(ref).get("kind", "Service") == "Service":
@@ -143,7 +143,7 @@ def _route_backends(route: Resource) -> Iterator[tuple[str, AttrPath]]:
 def _selected(
     service: Resource, scope: Scope, templates: Mapping[str, AttrPath] | None
 ) -> Sequence[Resource]:
-    selector = spec(service.data).get("selector")
+    selector = spec_of(service.data).get("selector")
     matching = []
     for workload in scope.workloads():
         if not may_share_namespace(service, workload):

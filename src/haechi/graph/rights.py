@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from haechi.checks.neighbours import may_share_namespace
 from haechi.checks.pods.view import mapping, view_of
@@ -46,12 +47,15 @@ _POWERS = (
         "rewrite who may do what",
         "누가 무엇을 할 수 있는지를 바꿀",
         9.5,
-        tuple(
-            (_RBAC, resource, verb)
-            for resource in ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
-            for verb in ("escalate", "bind", "create", "update", "patch")
-        )
-        + (("", "users", "impersonate"), ("", "serviceaccounts", "impersonate")),
+        (
+            *product(
+                (_RBAC,),
+                ("clusterroles", "clusterrolebindings", "roles", "rolebindings"),
+                ("escalate", "bind", "create", "update", "patch"),
+            ),
+            ("", "users", "impersonate"),
+            ("", "serviceaccounts", "impersonate"),
+        ),
     ),
     _Power(
         "read every Secret",
@@ -69,16 +73,19 @@ _POWERS = (
         "start pods of its choice",
         "원하는 파드를 띄울",
         7.5,
-        (("", "pods", "create"),)
-        + tuple(
-            ("apps", resource, verb)
-            for resource in ("deployments", "daemonsets", "statefulsets")
-            for verb in ("create", "patch", "update")
-        )
-        + (("batch", "jobs", "create"), ("batch", "cronjobs", "create")),
+        (
+            ("", "pods", "create"),
+            *product(
+                ("apps",),
+                ("deployments", "daemonsets", "statefulsets"),
+                ("create", "patch", "update"),
+            ),
+            ("batch", "jobs", "create"),
+            ("batch", "cronjobs", "create"),
+        ),
     ),
 )
-_TOTAL = ("do anything", "무엇이든 할", 10.0)
+_TOTAL = _Power("do anything", "무엇이든 할", 10.0, ())
 _KNOWN_ROLES = {"cluster-admin": 0, "admin": 2, "edit": 2}
 
 
@@ -129,7 +136,7 @@ def _granted(binding: Resource, scope: Scope) -> Iterator[Right]:
     if role is None:
         known = _KNOWN_ROLES.get(role_ref(binding.data).name)
         if known is not None:
-            power = _TOTAL if known == 0 else (_POWERS[1].what, _POWERS[1].what_ko, 9.0)
+            power = _TOTAL if known == 0 else _POWERS[1]
             yield _right(power, factor, cluster_wide, binding, None, ("roleRef", "name"))
         return
     rules = effective_rules(role, scope.of_type(f"{_RBAC}/ClusterRole"))
@@ -140,8 +147,7 @@ def _granted(binding: Resource, scope: Scope) -> Iterator[Right]:
     for power in _POWERS:
         index = _granted_by(rules, power)
         if index is not None:
-            named = (power.what, power.what_ko, power.weight)
-            yield _right(named, factor, cluster_wide, binding, role, ("rules", index))
+            yield _right(power, factor, cluster_wide, binding, role, ("rules", index))
 
 
 def _granted_by(rules: Sequence[PolicyRule], power: _Power) -> int | None:
@@ -152,16 +158,18 @@ def _granted_by(rules: Sequence[PolicyRule], power: _Power) -> int | None:
 
 
 def _right(
-    power: tuple[str, str, float],
+    power: _Power,
     factor: float,
     cluster_wide: bool,
     binding: Resource,
     role: Resource | None,
     path: AttrPath,
 ) -> Right:
-    what, what_ko, weight = power
+    what, what_ko, weight = power.what, power.what_ko, power.weight
     where = binding.namespace or "its namespace"
-    where_ko = f"네임스페이스 {binding.namespace}에서" if binding.namespace else "자기 네임스페이스에서"
+    where_ko = (
+        f"네임스페이스 {binding.namespace}에서" if binding.namespace else "자기 네임스페이스에서"
+    )
     return Right(
         what=f"{what} in the cluster" if cluster_wide else f"{what} in {where}",
         what_ko=f"클러스터에서 {what_ko}" if cluster_wide else f"{where_ko} {what_ko}",

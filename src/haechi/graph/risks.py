@@ -70,7 +70,9 @@ def _by_rights(
     holder = f"{right.resource.kind} {right.resource.name}"
     if way:
         sentence = f"the internet reaches {workload.name}, which can {right.what}"
-        sentence_ko = f"인터넷에서 {workload.name}에 닿고, {workload.name}은(는) {right.what_ko} 수 있습니다"
+        sentence_ko = (
+            f"인터넷에서 {workload.name}에 닿고, {workload.name}은(는) {right.what_ko} 수 있습니다"
+        )
     else:
         sentence = f"whoever takes over {workload.label} can {right.what}"
         sentence_ko = f"{workload.label}을(를) 장악하면 {right.what_ko} 수 있습니다"
@@ -92,9 +94,7 @@ def _by_rights(
     )
 
 
-def _by_weakness(
-    workload: Resource, way: Way, finding: Finding, rules: Mapping[str, Rule]
-) -> Risk:
+def _by_weakness(workload: Resource, way: Way, finding: Finding, rules: Mapping[str, Rule]) -> Risk:
     rule = rules.get(finding.rule)
     title = finding.title[:1].lower() + finding.title[1:]
     title_ko = rule.ko.title if rule and rule.ko else finding.title

@@ -12,38 +12,38 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from haechi import __version__
+from haechi.engines.cel import CelEngine
 from haechi.errors import RuleError
 from haechi.rules.load import load_rules
-from haechi.rules.schema import Rule, Struct
+from haechi.rules.schema import JudgeKind, Rule, Struct
 
 DATA = Path(__file__).with_name("data")
 _KEEP_SECONDS = 30 * 86400
 
 
-class _Compiled(Struct):
-    """What the cache file holds. ``cel`` maps expressions to their serialised form."""
+class _Compiled(Struct, frozen=True, kw_only=True):
+    """What the cache file holds. ``cel`` is ``CelEngine.compiled``: sealed compiled forms."""
 
     rules: list[Rule]
-    cel: dict[str, bytes] = {}
-    engine: str = ""
+    cel: dict[str, bytes]
 
 
 class Catalogue:
-    """Rules by id, in a stable order (data file, then position)."""
+    """Rules by id, in a stable order (data file, then position).
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    ``cel`` is what ``CelEngine`` takes as its store of compiled expressions.
+    """
+
+    def __init__(self, rules: Sequence[Rule], cel: Mapping[str, bytes] | None = None) -> None:
         self.rules = tuple(rules)
+        self.cel = cel or {}
         self.by_id = {rule.id: rule for rule in rules}
-
-    def extended(self, more: Iterable[Rule]) -> Catalogue:
-        """A catalogue with further rules behind these."""
-        return Catalogue([*self.rules, *more])
 
 
 def cache_directory() -> Path:
@@ -68,9 +68,10 @@ def load_catalogue(*, cache: Path | None = None) -> Catalogue:
     target = directory / f"rules-{_stamp(files)}.msgpack"
     compiled = _read(target)
     if compiled is None:
-        compiled = _Compiled(rules=_compile(files))
+        rules = _compile(files)
+        compiled = _Compiled(rules=rules, cel=_compile_expressions(rules))
         _write(target, msgspec.msgpack.encode(compiled))
-    return Catalogue(compiled.rules)
+    return Catalogue(compiled.rules, compiled.cel)
 
 
 def _compile(files: Iterable[Path]) -> list[Rule]:
@@ -86,6 +87,14 @@ def _compile(files: Iterable[Path]) -> list[Rule]:
             seen[rule.id] = path.name
         rules.extend(found)
     return rules
+
+
+def _compile_expressions(rules: Iterable[Rule]) -> dict[str, bytes]:
+    engine = CelEngine()
+    for rule in rules:
+        if rule.judge is JudgeKind.CEL:
+            engine.compile_rule(rule)
+    return engine.compiled
 
 
 def _stamp(files: Iterable[Path]) -> str:

@@ -25,7 +25,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of the decoded shapes."""
 
 
-class AppliesTo(Struct):
+class AppliesTo(Struct, frozen=True, kw_only=True):
     """Which resources a rule judges.
 
     ``kinds`` holds ``group/Kind`` (``core/Service``, ``apps/Deployment``), ``*/Kind`` for any
@@ -36,14 +36,14 @@ class AppliesTo(Struct):
     kinds: list[str]
 
 
-class Variable(Struct):
+class Variable(Struct, frozen=True, kw_only=True):
     """A named CEL expression, evaluated lazily, as in ValidatingAdmissionPolicy."""
 
     name: str
     expression: str
 
 
-class Text(Struct):
+class Text(Struct, frozen=True, kw_only=True):
     """A rule's words in another language."""
 
     title: str
@@ -51,7 +51,7 @@ class Text(Struct):
     fix: str
 
 
-class Rule(Struct):
+class Rule(Struct, frozen=True, kw_only=True):
     """One rule.
 
     ``expression`` (CEL) is true when the resource is fine, as in ValidatingAdmissionPolicy;
@@ -87,7 +87,7 @@ class Rule(Struct):
     ko: Text | None = None
 
 
-class RuleFile(Struct):
+class RuleFile(Struct, frozen=True, kw_only=True):
     """What a ``*.yaml`` file under rules/data or in a user's directory holds."""
 
     rules: list[Rule]

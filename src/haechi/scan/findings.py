@@ -29,7 +29,7 @@ class Findings:
     def add(
         self, rule: Rule, verdict: Verdict, resource: Resource, *, rendered: bool = False
     ) -> None:
-        """Add a failed verdict. A rendered duplicate (the same base in two overlays) counts once."""
+        """Add a failed verdict. The same rendered finding of a base in two overlays counts once."""
         if len(self.found) >= self._limit:
             self.left_out += 1
             return

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from haechi.checks.judge import Expressions, Judge
+from haechi.engines.globs import compile_glob
 from haechi.errors import ConfigError
 from haechi.model.config import Config
 from haechi.model.coverage import Coverage, Gap
@@ -43,11 +44,12 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """The scan and the resources it saw, for the graph and for fixes."""
+    """The scan and the resources it saw, for the graph and for fixes; ``files`` were judged."""
 
     scan: Scan
     inventory: Inventory
     dockerfiles: Sequence[Resource]
+    files: frozenset[str]
 
 
 def look(tree: Tree, setup: Setup) -> Looked:
@@ -88,7 +90,12 @@ def look(tree: Tree, setup: Setup) -> Looked:
         ),
         waivers=tuple(dict.fromkeys(collected.waivers)),
     )
-    return Looked(scan=scan, inventory=inventory, dockerfiles=collected.dockerfiles)
+    return Looked(
+        scan=scan,
+        inventory=inventory,
+        dockerfiles=collected.dockerfiles,
+        files=frozenset(collected.files),
+    )
 
 
 class _Run:
@@ -175,12 +182,8 @@ def pod_templates(config: Config) -> Mapping[str, AttrPath]:
 
 
 def _accepted(gap: Gap, config: Config) -> Gap:
-    from haechi.engines.globs import compile_glob
-
     path = gap.path.rpartition(":")[0] if gap.path.rpartition(":")[2].isdigit() else gap.path
     for accepted in config.coverage.accept:
-        if accepted.kind == gap.kind and compile_glob(accepted.path).matches(path):
-            return Gap(
-                kind=gap.kind, path=gap.path, reason=gap.reason, do=gap.do, accepted=True
-            )
+        if accepted.kind == gap.kind and compile_glob(accepted.path).fullmatch(path):
+            return Gap(kind=gap.kind, path=gap.path, reason=gap.reason, do=gap.do, accepted=True)
     return gap

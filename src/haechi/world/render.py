@@ -41,7 +41,7 @@ def kustomize(kubectl: str, directory: Path) -> bytes:
     with _sandbox() as (home, environment):
         base = os.path.relpath(directory.resolve(), home.resolve())
         wrapper = (
-            'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n'
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
             f'resources:\n- "{_quoted(base)}"\nbuildMetadata: [originAnnotations]\n'
         )
         (home / "kustomization.yaml").write_text(wrapper, encoding="utf-8")
@@ -86,7 +86,9 @@ def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise InputError(f"{Path(command[0]).name} took longer than {DEADLINE:.0f} s") from error
+            raise InputError(
+                f"{Path(command[0]).name} took longer than {DEADLINE:.0f} s"
+            ) from error
         except OSError as error:
             raise InputError(f"{Path(command[0]).name} cannot be run: {error}") from error
         if done.returncode != 0:

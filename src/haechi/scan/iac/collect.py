@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from haechi.engines.documents import LIMITS, Document, Fault, decode, parse_documents
 from haechi.engines.dockerfile import resource_of
+from haechi.engines.documents import LIMITS, Document, Fault, decode, parse_documents
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.location import AttrPath, Location
@@ -80,7 +80,9 @@ class Collector:
         for unread in self.tree.unread:
             self._unread(unread.kind, unread.path, unread.reason)
         for entry in entries[Source.DOCKERFILE_TEMPLATE]:
-            self._gap("template", entry.path, "a template of a Dockerfile", "render it and scan that")
+            self._gap(
+                "template", entry.path, "a template of a Dockerfile", "render it and scan that"
+            )
         charts = _outermost(posixpath.dirname(entry.path) for entry in entries[Source.CHART])
         consumed = self._overlays(entries[Source.KUSTOMIZATION])
         manifests = [
@@ -280,7 +282,9 @@ class Collector:
                 else:
                     self._rendered_chart(rendered, chart)
                     continue
-            self._gap("helm-chart", where, reason, f"run `helm template {chart or '.'}` and scan that")
+            self._gap(
+                "helm-chart", where, reason, f"run `helm template {chart or '.'}` and scan that"
+            )
 
     def _rendered_chart(self, rendered: bytes, chart: str) -> None:
         texts: dict[str, list[str]] = {}
@@ -413,4 +417,3 @@ def _in_templates(path: str, charts: list[str]) -> bool:
         if (chart == "" or inner != path) and re.match(r"(?:charts/[^/]+/)*templates/", inner):
             return True
     return False
-

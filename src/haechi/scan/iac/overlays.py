@@ -60,9 +60,7 @@ class Overlays:
             if current.directory in seen:
                 continue
             seen[current.directory] = current
-            pending.extend(
-                self.by_directory[d] for d in current.uses if d in self.by_directory
-            )
+            pending.extend(self.by_directory[d] for d in current.uses if d in self.by_directory)
         return list(seen.values())
 
     def obstacle(self, overlay: Overlay) -> str:
@@ -228,9 +226,9 @@ def find_source(
     for document in documents:
         for path, candidate in _candidates(document.data):
             own = str(mapping(candidate.get("metadata")).get("name", ""))
-            if candidate.get("kind") == rendered.get("kind") and own and own in name:
-                if best is None or len(own) > best[0]:
-                    best = (len(own), document, path)
+            fits = candidate.get("kind") == rendered.get("kind") and own and own in name
+            if fits and (best is None or len(own) > best[0]):
+                best = (len(own), document, path)
     return (best[1], best[2]) if best else None
 
 

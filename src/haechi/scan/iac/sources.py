@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-_DOCKERFILE = re.compile(
-    r"(?:.*[._-])?(?:dockerfile|containerfile)(?:[._-].*)?\Z", re.IGNORECASE
-)
+_DOCKERFILE = re.compile(r"(?:.*[._-])?(?:dockerfile|containerfile)(?:[._-].*)?\Z", re.IGNORECASE)
 _NOT_DOCKERFILE = re.compile(
     r".*\.(?:md|txt|rst|adoc|html|go|py|js|ts|rs|rb|java|sh|json|ya?ml|lock|log|dockerignore|"
     r"hcl|tf|cs|php|c|h|cpp|swp|bak|orig|png|svg|pdf)\Z|.*\.dockerfile\.ignore\Z",

@@ -1,0 +1,42 @@
+"""``haechi lock``: agree to the rules of this version; an upgrade alone never blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from haechi import __version__
+
+
+@click.group(name="lock")
+def command() -> None:
+    """Pin the rules that may block, in haechi.lock.
+
+    With a lock, findings of rules that are new or became stricter since are reported as `new`
+    and do not block until `haechi lock update`.
+    """
+
+
+@command.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True), default=Path())
+@click.option("--check", is_flag=True, help="show the difference, write nothing; 1 if there is one")
+@click.pass_context
+def update(ctx: click.Context, path: Path, check: bool) -> None:
+    """Show what changes, then write haechi.lock."""
+    from haechi.cli.project import load_lock, open_project
+    from haechi.gate.lock import NAME, difference, pins, write_lock
+    from haechi.rules.catalogue import load_catalogue
+    from haechi.rules.user import load_user_rules
+
+    project = open_project(path)
+    catalogue = load_catalogue()
+    user, _ = load_user_rules(project.root, project.config.rules, catalogue.by_id)
+    rules = pins([*catalogue.rules, *user])
+    changes = difference(load_lock(project.root), rules)
+    click.echo(changes.render())
+    if check:
+        ctx.exit(1 if changes else 0)
+    target = project.root / NAME
+    target.write_text(write_lock(rules, __version__), encoding="utf-8")
+    click.echo(f"wrote {target}: {len(rules)} rules pinned; commit it")

@@ -1,0 +1,190 @@
+"""The main job, put together: open → look → rank → decide → material for the reports.
+
+The command line and, later, the server call this one function, so that a verdict, a waiver and
+an exit code mean the same in both.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from haechi import __version__
+from haechi.cli.project import Project, load_lock, open_project, read_text
+from haechi.engines.cel import CelEngine
+from haechi.engines.globs import compile_glob
+from haechi.errors import InputError, UsageError
+from haechi.gate.baseline import Baseline, baseline_from_json, baseline_from_scan
+from haechi.gate.decide import decide
+from haechi.gate.owners import Owners, annotated_owner, parse_codeowners
+from haechi.gate.waivers import load_waivers
+from haechi.graph.risks import rank_risks
+from haechi.model.scan import Scan
+from haechi.model.severity import Severity
+from haechi.report.material import Material
+from haechi.rules.catalogue import Catalogue, load_catalogue
+from haechi.rules.user import load_user_rules
+from haechi.scan.iac.collect import Progress
+from haechi.scan.look import DOMAINS, Looked, Setup, look, pod_templates
+from haechi.world.files import Tree
+from haechi.world.git import extract, top_level
+
+WAIVERS = "haechi.waivers.yaml"
+_CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
+_PLANNED = ("secrets", "code", "deps", "image", "api", "crypto")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asks for."""
+
+    path: Path
+    only: tuple[str, ...] = ()
+    fail_on: Severity | None = None
+    baseline: str | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything that a command may want to show or go on with."""
+
+    project: Project
+    looked: Looked
+    material: Material
+    tree: Tree
+
+
+def run(options: Options, *, today: dt.date | None = None) -> Outcome:
+    """Scan, rank, decide. Raises ConfigError and UsageError (exit code 2)."""
+    _check_only(options.only)
+    day = today or dt.datetime.now(dt.UTC).date()
+    project = open_project(options.path)
+    waivers = load_waivers(read_text(project.root, WAIVERS) or "", WAIVERS, day)
+    lock = load_lock(project.root)
+    catalogue = load_catalogue()
+    setup = _setup(project, catalogue, options.progress)
+    baseline = _baseline(options.baseline, project, setup)
+    tree = _tree(project.root, project)
+    looked = look(tree, setup)
+    every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)}
+    owners = _owners(project, looked)
+    owned = replace(
+        looked.scan,
+        findings=tuple(
+            replace(f, owner=owners.owner_of(f.location.path, f.resource))
+            for f in looked.scan.findings
+        ),
+    )
+    scan, decision = decide(
+        owned,
+        config=project.config,
+        waivers=waivers,
+        baseline=baseline,
+        lock=lock,
+        fail_on=options.fail_on,
+        today=day,
+        scanned=looked.files.__contains__,
+    )
+    risks = rank_risks(scan.findings, looked.inventory, every, pod_templates(project.config))
+    scan = replace(scan, risks=risks)
+    named = {finding.rule for finding in scan.findings}
+    material = Material(
+        scan=scan,
+        decision=decision,
+        rules={key: rule for key, rule in every.items() if key in named},
+        read=_reader(tree),
+        version=__version__,
+    )
+    return Outcome(project=project, looked=replace(looked, scan=scan), material=material, tree=tree)
+
+
+def _check_only(only: tuple[str, ...]) -> None:
+    for name in only:
+        if name in _PLANNED:
+            raise UsageError(
+                f"--only {name}: this version does not look at {name} yet",
+                do=f"it looks at: {', '.join(DOMAINS)}; docs/roadmap.md says what comes",
+            )
+        if name not in DOMAINS:
+            known = ", ".join((*DOMAINS, *_PLANNED))
+            raise UsageError(f"--only {name}: no such domain", do=f"one of: {known}")
+
+
+def _setup(project: Project, catalogue: Catalogue, progress: Progress | None) -> Setup:
+    config = project.config
+    user_rules, faults = load_user_rules(project.root, config.rules, catalogue.by_id)
+    return Setup(
+        config=config,
+        rules=catalogue.rules,
+        expressions=CelEngine(catalogue.cel),
+        user_rules=user_rules,
+        rule_faults=faults,
+        progress=progress,
+    )
+
+
+def _tree(root: Path, project: Project) -> Tree:
+    exclude = [compile_glob(glob) for glob in project.config.exclude]
+    return Tree(root=root, exclude=exclude, within=project.within)
+
+
+def _baseline(text: str | None, project: Project, setup: Setup) -> Baseline | None:
+    if text is None:
+        return None
+    if not text.startswith("git:"):
+        try:
+            content = Path(text).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"the baseline {text} cannot be read", do="a haechi.scan/1 file or git:REF"
+            ) from error
+        return baseline_from_json(content, text)
+    return baseline_from_scan(_scan_of(text.removeprefix("git:"), project, setup), text)
+
+
+def _scan_of(ref: str, project: Project, setup: Setup) -> Scan:
+    """The same look at another commit, with today's rules and configuration."""
+    top = top_level(project.root)
+    if top is None:
+        raise UsageError(f"{project.root} is not in a git repository", do="use a baseline file")
+    with tempfile.TemporaryDirectory(prefix="haechi-baseline-") as name:
+        target = Path(name)
+        extract(top, ref, target)
+        base = target / project.root.resolve().relative_to(top.resolve())
+        if not (base / project.within).exists():
+            empty = target / ".haechi-empty"
+            empty.mkdir()
+            return look(Tree(root=empty), setup).scan
+        return look(_tree(base, project), replace(setup, progress=None)).scan
+
+
+def _owners(project: Project, looked: Looked) -> Owners:
+    text = next(
+        (text for name in _CODEOWNERS if (text := read_text(project.root, name)) is not None), ""
+    )
+    annotated: dict[str, str] = {}
+    for resource in looked.inventory.resources:
+        owner = annotated_owner(resource.data)
+        if owner:
+            annotated[resource.key] = owner
+    return Owners(
+        codeowners=parse_codeowners(text), configured=project.config.owners, annotated=annotated
+    )
+
+
+def _reader(tree: Tree) -> Callable[[str], str | None]:
+    cache: dict[str, str | None] = {}
+
+    def read(path: str) -> str | None:
+        if path not in cache:
+            try:
+                cache[path] = tree.read(path, limit=4 << 20).decode("utf-8-sig", "replace")
+            except InputError:
+                cache[path] = None
+        return cache[path]
+
+    return read

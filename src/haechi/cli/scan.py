@@ -1,0 +1,132 @@
+"""``haechi`` and ``haechi scan``: the main job."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from haechi.cli.screen import clear_progress, progress, screen
+from haechi.errors import UsageError
+from haechi.model.severity import Severity
+from haechi.report import FORMATS, write
+
+EPILOG = """\b
+Examples:
+  haechi scan
+  haechi scan deploy/ --only iac --fail-on critical
+  haechi scan --baseline git:origin/main --format markdown -o comment.md
+  haechi scan --format sarif -o haechi.sarif --format html -o report.html
+
+\b
+Each --format takes the -o that follows in order; without -o it goes to standard output.
+--baseline: findings that were there already are `known` and do not block.
+"""
+
+
+@click.command(name="scan", epilog=EPILOG)
+@click.argument("path", type=click.Path(path_type=Path), default=Path())
+@click.option("--only", multiple=True, metavar="DOMAIN", help="look at this alone: iac")
+@click.option(
+    "--fail-on",
+    type=click.Choice([str(severity) for severity in Severity]),
+    help="block at this severity or worse  [haechi.yaml, else high]",
+)
+@click.option("--baseline", metavar="FILE|git:REF", help="an earlier JSON report, or a commit")
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="repeatable"
+)
+@click.option("-o", "--output", "outputs", multiple=True, type=click.Path(path_type=Path))
+@click.option("-v", "--verbose", is_flag=True, help="known and waived findings, reasons, repeats")
+@click.option("--summary", is_flag=True, help="the first screen instead of every finding")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    path: Path,
+    only: tuple[str, ...],
+    fail_on: str | None,
+    baseline: str | None,
+    formats: tuple[str, ...],
+    outputs: tuple[Path, ...],
+    verbose: bool,
+    summary: bool,
+) -> None:
+    """Judge PATH (this folder by default) and decide whether a pipeline may go on."""
+    from haechi.cli.pipeline import Options, run
+
+    _check_targets(formats, outputs)
+    options = Options(
+        path=path,
+        only=tuple(name for value in only for name in value.split(",") if name),
+        fail_on=Severity(fail_on) if fail_on else None,
+        baseline=baseline,
+        progress=progress(),
+    )
+    outcome = run(options)
+    clear_progress()
+    material = outcome.material
+    for name, target in zip(formats, outputs, strict=False):
+        text = _terminal(material, verbose) if name == "terminal" else write(material, name)
+        _save(target, text)
+    rest = formats[len(outputs) :]
+    for name in rest:
+        text = _terminal(material, verbose) if name == "terminal" else write(material, name)
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    if not rest and summary:
+        _show_summary(material)
+    elif not rest:
+        sys.stdout.write(_terminal(material, verbose))
+    ctx.exit(material.decision.exit_code)
+
+
+def bare() -> int:
+    """``haechi`` alone: the first screen for this folder."""
+    from haechi.cli.pipeline import Options, run
+
+    outcome = run(Options(path=Path(), progress=progress()))
+    clear_progress()
+    _show_summary(outcome.material)
+    return outcome.material.decision.exit_code
+
+
+def _check_targets(formats: tuple[str, ...], outputs: tuple[Path, ...]) -> None:
+    if len(outputs) > len(formats):
+        raise UsageError("more -o than --format", do="write --format F -o FILE for each file")
+    if len(formats) - len(outputs) > 1:
+        raise UsageError(
+            "several formats on standard output", do="give all but one of them -o FILE"
+        )
+
+
+def _terminal(material: object, verbose: bool) -> str:
+    from haechi.report.material import Material
+    from haechi.report.terminal import full
+
+    assert isinstance(material, Material)  # noqa: S101 - narrows for the type checker
+    out = screen(sys.stdout)
+    return full(material, width=out.width, colour=out.colour, verbose=verbose, ascii=out.ascii)
+
+
+def _show_summary(material: object) -> None:
+    from haechi.report.material import Material
+    from haechi.report.terminal_summary import summary
+
+    assert isinstance(material, Material)  # noqa: S101 - narrows for the type checker
+    out = screen(sys.stdout)
+    sys.stdout.write(summary(material, width=out.width, colour=out.colour, ascii=out.ascii))
+
+
+def _save(target: Path, text: str) -> None:
+    """Write whole or not at all: a half report could pass for a whole one."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}", why=error.strerror or "") from error

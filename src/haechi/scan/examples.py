@@ -1,0 +1,74 @@
+"""Run the examples of a rule through the real parsers and the one evaluator.
+
+Used by the test over all built-in rules and by ``haechi rules check`` over a user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haechi.checks.judge import Expressions, Judge
+from haechi.engines.dockerfile import resource_of
+from haechi.engines.documents import Fault, parse_documents
+from haechi.errors import InputError
+from haechi.model.resource import Resource
+from haechi.model.review import Review, State, Verdict
+from haechi.rules.schema import Rule
+from haechi.scan.iac.kubernetes import Inventory, resources_of
+
+
+def example_faults(rule: Rule, expressions: Expressions | None = None) -> Iterator[str]:
+    """A sentence for each example that does not hold."""
+    if expressions is None:
+        from haechi.engines.cel import CelEngine
+
+        expressions = CelEngine()
+    judge = Judge([rule], expressions)
+    for kind, examples in (("bad", rule.bad), ("good", rule.good)):
+        for number, text in enumerate(examples, 1):
+            where = f"{rule.id}: {kind} example {number}"
+            try:
+                states = [verdict.state for verdict in judge_example(judge, rule, text)]
+            except InputError as error:
+                yield f"{where}: {error.what}"
+                continue
+            yield from (f"{where}: {fault}" for fault in _wrong(kind, states))
+
+
+def judge_example(judge: Judge, rule: Rule, text: str) -> list[Verdict]:
+    """Verdicts of one example; every object in it is judged with all of them as scope."""
+    if rule.applies_to.kinds == ["dockerfile"]:
+        resource, faults = resource_of(text, "Dockerfile")
+        if faults and "syntax" not in rule.tags:
+            raise InputError(f"line {faults[0].line}: {faults[0].message}")
+        return judge.review(Review(resource=resource))
+    resources, memos = _objects(text)
+    scope = Inventory(resources)
+    verdicts: list[Verdict] = []
+    for resource in resources:
+        memo = dict(memos[id(resource)])
+        verdicts += judge.review(Review(resource=resource, scope=scope, memo=memo))
+    return verdicts
+
+
+def _objects(text: str) -> tuple[list[Resource], dict[int, dict[str, object]]]:
+    resources: list[Resource] = []
+    memos: dict[int, dict[str, object]] = {}
+    for document in parse_documents(text.encode()):
+        if isinstance(document, Fault):
+            raise InputError(f"line {document.line}: {document.message}")
+        for resource in resources_of(document, "example.yaml"):
+            resources.append(resource)
+            memos[id(resource)] = {"duplicates": document.duplicates} if document.duplicates else {}
+    return resources, memos
+
+
+def _wrong(kind: str, states: list[State]) -> Iterator[str]:
+    if State.ERROR in states:
+        yield "the judge failed"
+    elif kind == "bad" and State.FAIL not in states:
+        yield "nothing was found" if states else "the rule does not apply to it"
+    elif kind == "good" and State.FAIL in states:
+        yield "a violation was found"
+    elif kind == "good" and State.PASS not in states:
+        yield "the rule does not apply to it, so it proves nothing"
