@@ -1,0 +1,143 @@
+"""Who a binding names, and which role it refers to.
+
+A ServiceAccount is a user (``system:serviceaccount:ns:name``) in three groups; that is how the
+authorizer sees it, and so do later rooms through ``identity``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from haechi.checks.neighbours import may_share_namespace
+from haechi.checks.pods.view import items, mapping
+from haechi.model.resource import Resource
+from haechi.model.review import Review
+
+SERVICE_ACCOUNT_USER = "system:serviceaccount:"
+ANONYMOUS = frozenset({("User", "system:anonymous"), ("Group", "system:unauthenticated")})
+EVERYONE = frozenset({("Group", "system:authenticated"), ("Group", "system:serviceaccounts")})
+BOOTSTRAP_ROLES = frozenset({"admin", "edit", "view", "cluster-admin"})
+"""Roles that every cluster has besides those that begin with ``system:``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One entry of ``subjects``; ``index`` is its place. ``namespace`` is as written."""
+
+    kind: str
+    name: str
+    namespace: str
+    group: str
+    index: int
+
+    @property
+    def is_anonymous(self) -> bool:
+        return (self.kind, self.name) in ANONYMOUS
+
+    @property
+    def is_everyone(self) -> bool:
+        """Every logged-in user, or every service account of the cluster or of a namespace."""
+        return (self.kind, self.name) in EVERYONE or (
+            self.kind == "Group" and self.name.startswith("system:serviceaccounts:")
+        )
+
+    @property
+    def is_default_account(self) -> bool:
+        """The account that every pod without one of its own runs as."""
+        if self.kind == "ServiceAccount":
+            return self.name == "default"
+        return (
+            self.kind == "User"
+            and self.name.startswith(SERVICE_ACCOUNT_USER)
+            and self.name.endswith(":default")
+        )
+
+    @property
+    def is_workload(self) -> bool:
+        """A service account in either spelling, or a group of them."""
+        return self.kind == "ServiceAccount" or self.name.startswith(
+            (SERVICE_ACCOUNT_USER, "system:serviceaccounts")
+        )
+
+    @property
+    def is_system(self) -> bool:
+        """A user or group of the control plane (``system:masters``, ``system:kube-scheduler``)."""
+        return (
+            self.kind in ("User", "Group")
+            and self.name.startswith("system:")
+            and not (self.is_anonymous or self.is_everyone or self.is_workload)
+        )
+
+    @property
+    def identity(self) -> str:
+        """The user or group name that the authorizer compares."""
+        if self.kind == "ServiceAccount":
+            return f"{SERVICE_ACCOUNT_USER}{self.namespace}:{self.name}"
+        return self.name
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {where}{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRef:
+    """The role that a binding gives."""
+
+    kind: str
+    name: str
+
+
+def subjects(data: Any) -> Iterator[Subject]:
+    """The subjects of a binding; entries of the wrong type are left out."""
+    for index, entry in enumerate(items(mapping(data).get("subjects"))):
+        if isinstance(entry, dict):
+            yield Subject(
+                kind=_text(entry.get("kind")),
+                name=_text(entry.get("name")),
+                namespace=_text(entry.get("namespace")),
+                group=_text(entry.get("apiGroup")),
+                index=index,
+            )
+
+
+def role_ref(data: Any) -> RoleRef:
+    """What ``roleRef`` names; empty parts when absent."""
+    ref = mapping(mapping(data).get("roleRef"))
+    return RoleRef(kind=_text(ref.get("kind")), name=_text(ref.get("name")))
+
+
+def referred_role(review: Review, binding: Resource) -> Resource | None:
+    """The role of a binding, when it is in the scope."""
+    ref = role_ref(binding.data)
+    if ref.kind not in ("Role", "ClusterRole"):
+        return None
+    for role in review.scope.of_type(f"rbac.authorization.k8s.io/{ref.kind}"):
+        if role.name == ref.name and (
+            ref.kind == "ClusterRole" or may_share_namespace(binding, role)
+        ):
+            return role
+    return None
+
+
+def bindings_of(review: Review, role: Resource) -> Sequence[Resource]:
+    """The bindings in the scope that refer to a role."""
+    found = [
+        binding
+        for binding in review.scope.of_type("rbac.authorization.k8s.io/RoleBinding")
+        if role_ref(binding.data) == RoleRef(kind=role.kind, name=role.name)
+        and (role.kind == "ClusterRole" or may_share_namespace(binding, role))
+    ]
+    if role.kind == "ClusterRole":
+        found += [
+            binding
+            for binding in review.scope.of_type("rbac.authorization.k8s.io/ClusterRoleBinding")
+            if role_ref(binding.data).name == role.name
+        ]
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
