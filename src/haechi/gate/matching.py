@@ -52,7 +52,7 @@ class Matcher:
             waiver.rule in ("*", finding.rule)
             and waiver.fingerprint in (None, finding.fingerprint)
             and self.covers_path(finding.location.path)
-            and (waiver.resource is None or self._covers_resource(finding))
+            and self.covers_resource(finding.resource, finding.label)
             and (waiver.first_line is None or _covers_line(waiver, finding))
         )
 
@@ -65,16 +65,15 @@ class Matcher:
             return True
         return meant.endswith("/**") and path.startswith(meant[:-2])
 
-    def covers_key(self, key: str) -> bool:
-        """True when the waiver does not name a resource, or the one with this key is meant."""
-        if self.resource is not None:
-            return any(map(self.resource.fullmatch, {key, without_cluster(key)}))
-        return self.waiver.resource in (None, key)
+    def covers_resource(self, key: str, label: str) -> bool:
+        """True when the waiver does not name a resource, or this one is meant.
 
-    def _covers_resource(self, finding: Finding) -> bool:
-        if self.resource is not None and finding.label and self.resource.fullmatch(finding.label):
-            return True
-        return self.covers_key(finding.resource)
+        A glob is tried on the key, on the key without its cluster, and on the label that
+        reports show (``Deployment shop/cart``).
+        """
+        if self.resource is None:
+            return self.waiver.resource in (None, key)
+        return any(map(self.resource.fullmatch, (key, without_cluster(key), label)))
 
 
 def _covers_line(waiver: Waiver, finding: Finding) -> bool:
@@ -95,16 +94,26 @@ class WaiverIndex:
     def __init__(self, waivers: Iterable[Waiver]) -> None:
         ordered = sorted(waivers, key=lambda waiver: _ORDER[waiver.origin])
         self.matchers = tuple(map(matcher, ordered))
-        self._by_rule: defaultdict[str, list[int]] = defaultdict(list)
+        self._by_place: defaultdict[tuple[str, str | None], list[int]] = defaultdict(list)
         for index, each in enumerate(self.matchers):
-            self._by_rule[each.waiver.rule].append(index)
+            self._by_place[each.waiver.rule, _literal_path(each.waiver)].append(index)
 
     def of(self, finding: Finding) -> Iterator[int]:
         """Positions in ``matchers`` of the waivers that cover the finding, first come first."""
-        candidates = [*self._by_rule.get(finding.rule, ()), *self._by_rule.get("*", ())]
+        candidates: list[int] = []
+        for rule in (finding.rule, "*"):
+            for path in (finding.location.path, None):
+                candidates += self._by_place.get((rule, path), ())
         for index in sorted(candidates):
             if self.matchers[index].covers(finding):
                 yield index
+
+
+def _literal_path(waiver: Waiver) -> str | None:
+    """The one file that a waiver beside the code is about; None when it may be several."""
+    if not is_beside_code(waiver) or waiver.path is None or waiver.path.endswith("/**"):
+        return None
+    return waiver.path
 
 
 def matcher(waiver: Waiver) -> Matcher:

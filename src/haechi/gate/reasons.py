@@ -1,0 +1,174 @@
+"""The decision in sentences: what blocks, what was not looked at, what needs a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from haechi.engines.typed import nearest
+from haechi.model.config import Config
+from haechi.model.coverage import Coverage, Gap
+from haechi.model.finding import Finding, FindingState
+from haechi.model.scan import WaiverStatus, WaiverUse
+from haechi.model.severity import Severity
+from haechi.model.waiver import WaiverOrigin
+
+_NAMED = 3
+_LISTED = 10
+_KINDS = {
+    "helm-chart": ("Helm chart", "Helm charts"),
+    "kustomize": ("overlay", "overlays"),
+    "template": ("template", "templates"),
+    "too-large": ("file over the size limit", "files over the size limit"),
+    "unreadable": ("unreadable file", "unreadable files"),
+    "encoding": ("file in an unknown encoding", "files in an unknown encoding"),
+    "syntax": ("file with broken syntax", "files with broken syntax"),
+    "link": ("link", "links"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What the sentences are about. ``blocking`` are the severities as they count; ``milder``
+    is the number of findings that the lock lets count for less."""
+
+    findings: tuple[Finding, ...]
+    milder: int
+    blocking: tuple[Severity, ...]
+    fail_on: Severity
+    coverage: Coverage
+    uses: tuple[WaiverUse, ...]
+    config: Config
+    baseline: str | None
+    rules: Collection[str] | None
+    today: dt.date
+
+
+def reasons(case: Case) -> Iterator[str]:
+    """Sentences, the one that decides first."""
+    yield _verdict(case)
+    yield from _coverage(case.coverage)
+    yield from _states(case)
+    yield from _waivers(case)
+    yield from _unknown_rules(case)
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``1 finding``, ``3 findings``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _verdict(case: Case) -> str:
+    at = f"at {case.fail_on} or above" if case.fail_on is not Severity.CRITICAL else "at critical"
+    if not case.blocking:
+        return f"No open finding {at}"
+    found = Counter(case.blocking)
+    parts = ", ".join(f"{found[severity]:,} {severity}" for severity in Severity if found[severity])
+    return f"{plural(len(case.blocking), 'open finding')} {at}: {parts}"
+
+
+def _coverage(coverage: Coverage) -> Iterator[str]:
+    groups: defaultdict[str, list[Gap]] = defaultdict(list)
+    for gap in coverage.open_gaps:
+        groups[gap.kind].append(gap)
+    for kind, gaps in groups.items():
+        one, many = _KINDS.get(kind, (f"gap of kind {kind}", f"gaps of kind {kind}"))
+        verb = "was" if len(gaps) == 1 else "were"
+        where = _some(gap.path for gap in gaps)
+        yield f"{plural(len(gaps), one, many)} {verb} not evaluated: {where}"
+    accepted = len(coverage.gaps) - len(coverage.open_gaps)
+    if accepted:
+        yield f"{plural(accepted, 'gap')} accepted in haechi.yaml (coverage.accept)"
+    if not coverage.gaps and not any(coverage.looked.values()) and not coverage.evaluated:
+        yield "Nothing was looked at, so nothing can be said about it"
+
+
+def _states(case: Case) -> Iterator[str]:
+    states = Counter(finding.state for finding in case.findings)
+    if count := states[FindingState.NEW]:
+        yield (
+            f"{plural(count, 'finding')} of rules that haechi.lock does not hold yet; "
+            "`haechi lock update` shows them and lets them block"
+        )
+    if case.milder:
+        verb = "counts" if case.milder == 1 else "count"
+        yield (
+            f"{plural(case.milder, 'finding')} {verb} with the milder severity that haechi.lock "
+            "agrees to, until `haechi lock update`"
+        )
+    if count := states[FindingState.KNOWN]:
+        yield f"{plural(count, 'finding')} known from the baseline {case.baseline}"
+    late = sum(
+        finding.due is not None and finding.due < case.today
+        for finding in case.findings
+        if finding.state is not FindingState.WAIVED
+    )
+    if late:
+        yield f"{plural(late, 'finding')} past the due date"
+    if count := states[FindingState.WAIVED]:
+        yield f"{plural(count, 'finding')} waived"
+
+
+def _waivers(case: Case) -> Iterator[str]:
+    lapsed = [use for use in case.uses if use.status is WaiverStatus.EXPIRED and use.count]
+    for use in lapsed[:_LISTED]:
+        verb = "counts" if use.count == 1 else "count"
+        yield (
+            f"The waiver of {use.waiver.rule} at {use.waiver.location} expired on "
+            f"{use.waiver.expires}: {plural(use.count, 'finding')} {verb} again"
+        )
+    if len(lapsed) > _LISTED:
+        yield f"{plural(len(lapsed) - _LISTED, 'further waiver')} expired with findings"
+    idle = _places(case.uses, WaiverStatus.EXPIRED, covering=False)
+    if idle:
+        yield f"{plural(len(idle), 'expired waiver')} to take away: {_some(idle)}"
+    denied = _places(case.uses, WaiverStatus.DENIED, covering=True)
+    if denied:
+        policy = case.config.gate.inline_waivers
+        verb = "is" if len(denied) == 1 else "are"
+        yield (
+            f"{plural(len(denied), 'waiver')} beside the code {verb} not honoured "
+            f"(gate.inline_waivers: {policy}): {_some(denied)}"
+        )
+    unused = _places(case.uses, WaiverStatus.UNUSED, covering=False)
+    if unused:
+        verb = "covers" if len(unused) == 1 else "cover"
+        yield f"{plural(len(unused), 'waiver')} {verb} nothing any more: {_some(unused)}"
+
+
+def _places(uses: Iterable[WaiverUse], status: WaiverStatus, *, covering: bool) -> list[str]:
+    """Where the waivers with a status stand. Other tools' unused ones are their own affair."""
+    return list(
+        dict.fromkeys(
+            str(use.waiver.location)
+            for use in uses
+            if use.status is status
+            and bool(use.count) is covering
+            and (covering or use.waiver.origin is not WaiverOrigin.PEER)
+        )
+    )
+
+
+def _unknown_rules(case: Case) -> Iterator[str]:
+    """Names that fit no rule do nothing, and a name of an old release must not stop a run."""
+    if case.rules is None:
+        return
+    named = {rule: "haechi.yaml (severity)" for rule in case.config.severity}
+    for use in case.uses:
+        if use.waiver.rule != "*":
+            named.setdefault(use.waiver.rule, f"The waiver at {use.waiver.location}")
+    unknown = [(rule, where) for rule, where in named.items() if rule not in case.rules]
+    for rule, where in unknown[:_LISTED]:
+        close = nearest(rule, case.rules)
+        yield f"{where} names {rule}, which is no rule here" + (f"; {close}" if close else "")
+    if len(unknown) > _LISTED:
+        yield f"{len(unknown) - _LISTED:,} further names are no rules here"
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few names and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return ", ".join(listed[:_NAMED]) + more
