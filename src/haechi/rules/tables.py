@@ -16,16 +16,13 @@ import msgspec
 import yaml
 
 from haechi.engines.image_ref import ImageRef
+from haechi.rules.schema import Struct
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+){0,3})")
 _ALPINE = re.compile(r"alpine-?(\d+\.\d+)(?:\.\d+)?\Z")
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the decoded shapes."""
-
-
-class Product(Table):
+class Product(Struct):
     """A product with releases. ``variants`` also finds it in other images' tags (-buster)."""
 
     name: str
@@ -35,7 +32,7 @@ class Product(Table):
     variants: bool = False
 
 
-class Deprecated(Table):
+class Deprecated(Struct):
     """An image that its publisher no longer updates, whatever the tag."""
 
     image: str
@@ -43,7 +40,7 @@ class Deprecated(Table):
     instead: str
 
 
-class EolTable(Table):
+class EolTable(Struct):
     """data/tables/eol.yaml."""
 
     as_of: dt.date
@@ -51,7 +48,7 @@ class EolTable(Table):
     deprecated: list[Deprecated]
 
 
-class ImageTable(Table):
+class ImageTable(Struct):
     """data/tables/images.yaml."""
 
     nonroot: list[str]
@@ -62,7 +59,7 @@ class ImageTable(Table):
     users: dict[str, list[str]]
 
 
-class Ended(Table):
+class Ended(Struct):
     """A release that is past its end of life."""
 
     product: str
@@ -121,9 +118,10 @@ def _ended(name: str, tag: str) -> tuple[Ended, ...]:
     if product is not None:
         found.append(_release(product, _version(product, tag)))
     if tag:
-        for other in eol_table().products:
-            if other.variants and other is not product:
-                found.append(_release(other, _variant(other, tag)))
+        others = (other for other in eol_table().products if other.variants)
+        found.extend(
+            _release(other, _variant(other, tag)) for other in others if other is not product
+        )
     return tuple(item for item in found if item is not None)
 
 

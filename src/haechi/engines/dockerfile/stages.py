@@ -32,7 +32,8 @@ def group_stages(
     stages: list[Stage] = []
     names: dict[str, int] = {}
     faults: list[Fault] = []
-    for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
+    ends = [*starts[1:], len(instructions)] if starts else []
+    for start, end in zip(starts, ends, strict=True):
         stage = _stage(instructions[start:end], len(stages), names, known, escape)
         if stage.name and not _STAGE_NAME.match(stage.name):
             faults.append(Fault(stage.source.line, f"invalid stage name {stage.name[:40]}"))
