@@ -189,7 +189,7 @@ def _document(
     except yaml.YAMLError as error:
         if templated and _TEMPLATE.search(chunk):
             return _template_fault(chunk, line)
-        if chunk.lstrip().startswith(("{", "[")):
+        if chunk.lstrip().startswith(("{", "[", '"')):
             return _json(chunk) or _syntax_fault(error, line)
         return _syntax_fault(error, line)
     except LimitExceeded as error:
