@@ -16,13 +16,12 @@ import msgspec
 import yaml
 
 from haechi.engines.image_ref import ImageRef
-from haechi.rules.schema import Struct
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+){0,3})")
 _ALPINE = re.compile(r"alpine-?(\d+\.\d+)(?:\.\d+)?\Z")
 
 
-class Product(Struct):
+class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A product with releases. ``variants`` also finds it in other images' tags (-buster)."""
 
     name: str
@@ -32,7 +31,7 @@ class Product(Struct):
     variants: bool = False
 
 
-class Deprecated(Struct):
+class Deprecated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An image that its publisher no longer updates, whatever the tag."""
 
     image: str
@@ -40,7 +39,7 @@ class Deprecated(Struct):
     instead: str
 
 
-class EolTable(Struct):
+class EolTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """data/tables/eol.yaml."""
 
     as_of: dt.date
@@ -48,7 +47,7 @@ class EolTable(Struct):
     deprecated: list[Deprecated]
 
 
-class ImageTable(Struct):
+class ImageTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """data/tables/images.yaml."""
 
     nonroot: list[str]
@@ -59,7 +58,7 @@ class ImageTable(Struct):
     users: dict[str, list[str]]
 
 
-class Ended(Struct):
+class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A release that is past its end of life."""
 
     product: str

@@ -1,0 +1,1 @@
+"""Judges of Dockerfiles. All of them read the view of ``view.py``, which knows the stages."""
