@@ -155,7 +155,7 @@ def _unknown_rules(case: Case) -> Iterator[str]:
     """Names that fit no rule do nothing, and a name of an old release must not stop a run."""
     if case.rules is None:
         return
-    named = {rule: "haechi.yaml (severity)" for rule in case.config.severity}
+    named = dict.fromkeys(case.config.severity, "haechi.yaml (severity)")
     for use in case.uses:
         if use.waiver.rule != "*":
             named.setdefault(use.waiver.rule, f"The waiver at {use.waiver.location}")

@@ -24,6 +24,7 @@ from haechi.model.waiver import Waiver, WaiverOrigin
 NAMES = ("haechi.waivers.yaml", ".haechi.waivers.yaml")
 MAX_DAYS = 365
 LIMITS = Limits(size=4 * 1024 * 1024, documents=10, values=200_000, depth=10)
+_SCOPE = ("path", "resource", "fingerprint")
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}\Z")
 _RULE = re.compile(r"[A-Za-z0-9][\w.-]*\Z")
 
@@ -42,7 +43,7 @@ class _Entry(Section, frozen=True, kw_only=True):
 
 
 class _File(Section, frozen=True, kw_only=True):
-    waivers: list[Any]
+    waivers: list[Any] | None  # None: every entry is commented out
 
 
 def load_waivers(text: str, path: str, today: dt.date) -> tuple[Waiver, ...]:
@@ -88,10 +89,10 @@ def _read(value: Any, today: dt.date) -> tuple[_Entry, list[Misfit]]:
         "path": "x",
         "resource": "x",
         "fingerprint": "0" * 32,
-        "everywhere": True,
+        "everywhere": isinstance(value, dict) and value.keys().isdisjoint(_SCOPE),
     }
     if not isinstance(value, dict):
-        return msgspec.convert({**harmless, "everywhere": False}, _Entry), wrong
+        return msgspec.convert(harmless, _Entry), wrong
     bad = {fault.path[0] for fault in wrong if fault.path}
     required = {key: harmless[key] for key in ("rule", "reason", "owner", "expires")}
     given = {key: harmless[key] if key in bad else value[key] for key in harmless if key in value}
@@ -142,7 +143,7 @@ def _rule(entry: _Entry) -> Iterator[Misfit]:
 
 
 def _scope(entry: _Entry) -> Iterator[Misfit]:
-    given = [key for key in ("path", "resource", "fingerprint") if getattr(entry, key) is not None]
+    given = [key for key in _SCOPE if getattr(entry, key) is not None]
     if entry.everywhere and given:
         message = f"`everywhere` contradicts `{given[0]}`"
         yield Misfit(path=("everywhere",), message=message, do="keep one of them")
