@@ -87,7 +87,7 @@ def cli(ctx: click.Context) -> None:
 def main() -> None:
     """Entry point: turns every error into a sentence and an exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="haechi", standalone_mode=False)
     except click.exceptions.Abort:
         _fail("stopped", 2)
     except click.ClickException as error:

@@ -19,6 +19,7 @@ from haechi.engines.globs import compile_glob
 from haechi.errors import InputError, UsageError
 from haechi.gate.baseline import Baseline, baseline_from_json, baseline_from_scan
 from haechi.gate.decide import decide
+from haechi.gate.extent import extent_of
 from haechi.gate.owners import Owners, annotated_owner, parse_codeowners
 from haechi.gate.waivers import load_waivers
 from haechi.graph.risks import rank_risks
@@ -64,30 +65,24 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     day = today or dt.datetime.now(dt.UTC).date()
     project = open_project(options.path)
     waivers = load_waivers(read_text(project.root, WAIVERS) or "", WAIVERS, day)
-    lock = load_lock(project.root)
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options.progress)
     baseline = _baseline(options.baseline, project, setup)
     tree = _tree(project.root, project)
     looked = look(tree, setup)
     every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)}
-    owners = _owners(project, looked)
-    owned = replace(
-        looked.scan,
-        findings=tuple(
-            replace(f, owner=owners.owner_of(f.location.path, f.resource))
-            for f in looked.scan.findings
-        ),
-    )
+    judged = (*looked.inventory.resources, *looked.dockerfiles)
     scan, decision = decide(
-        owned,
+        looked.scan,
         config=project.config,
+        today=day,
         waivers=waivers,
         baseline=baseline,
-        lock=lock,
+        lock=load_lock(project.root),
         fail_on=options.fail_on,
-        today=day,
-        scanned=looked.files.__contains__,
+        rules=every,
+        owners=_owners(project, looked),
+        extent=extent_of(looked.files, judged, whole=not project.within and not options.only),
     )
     risks = rank_risks(scan.findings, looked.inventory, every, pod_templates(project.config))
     scan = replace(scan, risks=risks)

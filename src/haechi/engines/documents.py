@@ -118,6 +118,12 @@ _TEMPLATE = re.compile(
     r"\{\{-?\s*(?:[.$]|/\*|(?:include|template|tpl|toYaml|if|else|range|with|end|define|block|"
     r"default|quote|required|printf|lookup|not|and|or|eq)\b)"
 )
+_CRD_KIND = re.compile(r"^kind: *[\"']?CustomResourceDefinition[\"']? *$", re.MULTILINE)
+_CRD_VERSION = re.compile(r"^apiVersion: *[\"']?apiextensions\.k8s\.io/v1[\"']? *$", re.MULTILINE)
+_SPEC = re.compile(r"^spec:(?:.*\n?)(?:(?:[ \t#-].*)?(?:\n|\Z))*", re.MULTILINE)
+_HELM_VALUE = re.compile(
+    r"\{\{-?\s*(?:\.(?:Values|Release|Chart)\b|(?:include|template|tpl|toYaml)\s)"
+)
 
 
 def parse_documents(data: bytes, *, limits: Limits = LIMITS) -> Iterator[Document | Fault]:
@@ -179,6 +185,8 @@ def _document(
 ) -> Document | Fault | None:
     import yaml
 
+    if "CustomResourceDefinition" in chunk:
+        chunk = _without_schema(chunk)
     try:
         _check_depth(chunk, limits.depth)
         node = _compose(chunk)
@@ -198,9 +206,24 @@ def _document(
         if templated and _TEMPLATE.search(chunk):
             return _template_fault(chunk, line)
         return Fault(kind="syntax", line=line, message=error.what)
-    if templated and _has_template_values(node):
+    if templated and _is_helm(node):
         return _template_fault(chunk, line)
     return document
+
+
+def _without_schema(chunk: str) -> str:
+    """A CustomResourceDefinition with its ``spec`` blanked out, place by place.
+
+    The schemas of one operator are often larger than all manifests of a repository together,
+    and no rule judges them; reading them would be most of the time of a scan.
+    """
+    if not (_CRD_KIND.search(chunk) and _CRD_VERSION.search(chunk)):
+        return chunk
+    spec = _SPEC.search(chunk)
+    if spec is None:
+        return chunk
+    blank = "\n".join([" " * len(line) for line in spec[0].split("\n")])
+    return chunk[: spec.start()] + blank + chunk[spec.end() :]
 
 
 def _template_fault(chunk: str, line: int) -> Fault:
@@ -225,7 +248,8 @@ def _json(chunk: str) -> Document | None:
 
 def _check_depth(text: str, depth: int) -> None:
     """Refuse nesting before libyaml recurses into it (its flow parser is quadratic in depth)."""
-    if _DEEP_BLOCK.search(text):
+    widest = max(map(len, text.split("\n")))
+    if widest >= 500 and _DEEP_BLOCK.search(text):
         raise LimitExceeded("indented or nested more than 500 columns deep")
     if text.count("[") + text.count("{") <= depth:
         return
@@ -416,27 +440,26 @@ def _scalar(node: Any) -> Any:
             return node.value
 
 
-def _has_template_values(node: Any) -> bool:
-    """True when a single-line scalar holds a template action, so its value is not known."""
+def _is_helm(node: Any) -> bool:
+    """True when a single-line scalar takes its value from a chart.
+
+    Braces alone prove nothing: alert rules, Argo workflows and dashboards carry templates of
+    their own that Kubernetes stores as they are.
+    """
     stack = [node]
     seen: set[int] = set()
     while stack:
         current = stack.pop()
         if current.id == "scalar":
-            if "{{" in current.value and current.style not in ("|", ">"):
-                match = _TEMPLATE.match(current.value.lstrip()[:80])
-                if match and not current.value.lstrip().startswith("{{ $"):
-                    return True
-            continue
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        if current.id == "sequence":
-            stack.extend(current.value)
-        else:
-            for key, value in current.value:
-                stack.append(key)
-                stack.append(value)
+            inline = current.style not in ("|", ">")
+            if inline and "{{" in current.value and _HELM_VALUE.search(current.value):
+                return True
+        elif id(current) not in seen:
+            seen.add(id(current))
+            if current.id == "sequence":
+                stack.extend(current.value)
+            else:
+                stack.extend(part for entry in current.value for part in entry)
     return False
 
 

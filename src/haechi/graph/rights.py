@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from haechi.checks.neighbours import may_share_namespace
 from haechi.checks.pods.view import mapping, view_of
 from haechi.checks.rbac.grants import PolicyRule, allows, effective_rules
-from haechi.checks.rbac.subjects import referred_role, role_ref, subjects
+from haechi.checks.rbac.subjects import Subject, referred_role, role_ref, subjects
 from haechi.model.location import AttrPath
-from haechi.model.resource import Resource
+from haechi.model.resource import Resource, nearest
 from haechi.model.review import Review, Scope
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -89,44 +91,58 @@ _TOTAL = _Power("do anything", "무엇이든 할", 10.0, ())
 _KNOWN_ROLES = {"cluster-admin": 0, "admin": 2, "edit": 2}
 
 
-def rights_of(
-    workload: Resource, scope: Scope, templates: Mapping[str, AttrPath] | None = None
-) -> list[Right]:
-    """Dangerous rights of the workload, worst first; none when no token is mounted."""
-    view = view_of(workload, templates)
-    if view is None:
-        return []
-    name = view.spec.get("serviceAccountName") or view.spec.get("serviceAccount") or "default"
-    accounts = [
-        account
-        for account in scope.of_type("core/ServiceAccount")
-        if account.name == name and may_share_namespace(workload, account)
-    ]
-    mounts = view.spec.get("automountServiceAccountToken")
-    if mounts is None and accounts:
-        mounts = mapping(accounts[0].data).get("automountServiceAccountToken")
-    if mounts is False:
-        return []
-    found = [
-        right
-        for binding in _bindings(workload, str(name), scope)
-        for right in _granted(binding, scope)
-    ]
-    return sorted(found, key=lambda right: -right.weight)
+class Rights:
+    """The rights of a scope's workloads. Bindings are indexed by service account once."""
 
+    def __init__(self, scope: Scope, templates: Mapping[str, AttrPath] | None = None) -> None:
+        self._scope = scope
+        self._templates = templates
+        self._accounts: dict[str, list[Resource]] = defaultdict(list)
+        self._bindings: dict[str, list[tuple[Subject, Resource]]] = defaultdict(list)
+        self._granted: dict[int, list[Right]] = {}
+        for account in scope.of_type("core/ServiceAccount"):
+            self._accounts[account.name].append(account)
+        for kind in ("ClusterRoleBinding", "RoleBinding"):
+            for binding in scope.of_type(f"{_RBAC}/{kind}"):
+                for subject in subjects(binding.data):
+                    if subject.kind == "ServiceAccount":
+                        self._bindings[subject.name].append((subject, binding))
 
-def _bindings(workload: Resource, account: str, scope: Scope) -> Iterator[Resource]:
-    for kind in ("ClusterRoleBinding", "RoleBinding"):
-        for binding in scope.of_type(f"{_RBAC}/{kind}"):
-            if kind == "RoleBinding" and not may_share_namespace(workload, binding):
-                continue
-            for subject in subjects(binding.data):
-                here = not (subject.namespace and workload.namespace) or (
-                    subject.namespace == workload.namespace
-                )
-                if subject.kind == "ServiceAccount" and subject.name == account and here:
-                    yield binding
+    def of(self, workload: Resource) -> list[Right]:
+        """Dangerous rights of the workload, worst first; none when no token is mounted."""
+        view = view_of(workload, self._templates)
+        if view is None:
+            return []
+        spec = view.spec
+        name = str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
+        if not self._mounts_token(workload, spec, name):
+            return []
+        rights: list[Right] = []
+        for binding in nearest(workload, self._of_account(workload, name)):
+            if id(binding) not in self._granted:
+                self._granted[id(binding)] = list(_granted(binding, self._scope))
+            rights += self._granted[id(binding)]
+        return sorted(rights, key=lambda right: -right.weight)
+
+    def _mounts_token(self, workload: Resource, spec: Mapping[str, Any], name: str) -> bool:
+        mounts = spec.get("automountServiceAccountToken")
+        if mounts is None:
+            for account in self._accounts[name]:
+                if may_share_namespace(workload, account):
+                    mounts = mapping(account.data).get("automountServiceAccountToken")
                     break
+        return mounts is not False
+
+    def _of_account(self, workload: Resource, name: str) -> list[Resource]:
+        return [
+            binding
+            for subject, binding in self._bindings[name]
+            if (binding.kind == "ClusterRoleBinding" or may_share_namespace(workload, binding))
+            and (
+                not (subject.namespace and workload.namespace)
+                or subject.namespace == workload.namespace
+            )
+        ]
 
 
 def _granted(binding: Resource, scope: Scope) -> Iterator[Right]:

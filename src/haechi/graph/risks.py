@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from haechi.graph.exposure import Way, ways_in
-from haechi.graph.rights import Right, rights_of
+from haechi.graph.rights import Right, Rights
 from haechi.model.finding import Finding, FindingState
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
@@ -44,11 +44,12 @@ def rank_risks(
     ways: dict[int, Way] = {}
     for way in ways_in(scope, templates):
         ways.setdefault(id(way.workload), way)
+    held = Rights(scope, templates)
     risks: list[Risk] = []
     for workload in scope.workloads():
         own = by_resource.get((workload.key, workload.file), [])
         reached = ways.get(id(workload))
-        rights = rights_of(workload, scope, templates)
+        rights = held.of(workload)
         if rights:
             risks.append(_by_rights(workload, reached, rights[0], by_resource))
         worst = _worst(own)

@@ -7,7 +7,7 @@ as fast as judging plain dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,3 +41,27 @@ class Resource:
         """How people call it: ``Deployment shop/cart``."""
         where = f"{self.namespace}/" if self.namespace else ""
         return f"{self.kind} {where}{self.name}"
+
+
+def nearest(resource: Resource, candidates: Sequence[Resource]) -> Sequence[Resource]:
+    """Those candidates that share the longest leading path of folders with ``resource``.
+
+    A repository often holds several systems that know nothing of each other; names such as
+    ``app: web`` and ``default`` recur. The same file is nearest of all.
+    """
+    if len(candidates) < 2:
+        return candidates
+    closeness = [_shared_folders(resource.file, candidate.file) for candidate in candidates]
+    best = max(closeness)
+    return [c for c, shared in zip(candidates, closeness, strict=True) if shared == best]
+
+
+def _shared_folders(one: str, other: str) -> int:
+    if one == other:
+        return 1_000
+    shared = 0
+    for a, b in zip(one.split("/")[:-1], other.split("/")[:-1], strict=False):
+        if a != b:
+            break
+        shared += 1
+    return shared

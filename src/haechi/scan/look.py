@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from haechi.checks.judge import Expressions, Judge
-from haechi.engines.globs import compile_glob
 from haechi.errors import ConfigError
 from haechi.model.config import Config
 from haechi.model.coverage import Coverage, Gap
@@ -23,7 +22,6 @@ from haechi.scan.iac.collect import Collected, Collector, Progress
 from haechi.scan.iac.kubernetes import Inventory
 from haechi.scan.suppressions import build_index
 from haechi.world.files import Tree
-from haechi.world.isolated import IsolatedRules
 
 DOMAINS = ("iac",)
 """What this version can look at; more of secrets, code, deps, image, api, crypto come."""
@@ -85,7 +83,7 @@ def look(tree: Tree, setup: Setup) -> Looked:
                 "dockerfiles": len(collected.dockerfiles),
                 "rules": len(rules) + len(user_rules),
             },
-            gaps=tuple(_accepted(gap, config) for gap in gaps),
+            gaps=tuple(gaps),
             evaluated=frozenset(run.evaluated),
         ),
         waivers=tuple(dict.fromkeys(collected.waivers)),
@@ -121,6 +119,8 @@ class _Run:
         """Users' rules in a child process that can be killed at its deadline."""
         if not rules:
             return
+        from haechi.world.isolated import IsolatedRules
+
         self._rules.update({rule.id: rule for rule in rules})
         reviews = [self.review(r) for r in self.collected.resources]
         with IsolatedRules(rules, templates=self.judge.templates) as isolated:
@@ -179,11 +179,3 @@ def pod_templates(config: Config) -> Mapping[str, AttrPath]:
             raise ConfigError(f"pod_templates: kind {entry.kind!r} is not group/Kind")
         out[entry.kind] = tuple(part for part in entry.path.split(".") if part)
     return out
-
-
-def _accepted(gap: Gap, config: Config) -> Gap:
-    path = gap.path.rpartition(":")[0] if gap.path.rpartition(":")[2].isdigit() else gap.path
-    for accepted in config.coverage.accept:
-        if accepted.kind == gap.kind and compile_glob(accepted.path).fullmatch(path):
-            return Gap(kind=gap.kind, path=gap.path, reason=gap.reason, do=gap.do, accepted=True)
-    return gap

@@ -8,17 +8,20 @@ refused before kubectl sees them.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from haechi.errors import InputError
 
 DEADLINE = 30.0
 """Seconds for one overlay or chart."""
+_KLOG = re.compile(r'"command failed" err="(.*)"')
 MAX_OUTPUT = 20 * 1024 * 1024
 
 
@@ -32,7 +35,15 @@ def helm_path() -> str | None:
     return shutil.which("helm")
 
 
-def kustomize(kubectl: str, directory: Path) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """Rendered objects. Origins named in them are relative to ``base``, an absolute path."""
+
+    data: bytes
+    base: str
+
+
+def kustomize(kubectl: str, directory: Path) -> Rendering:
     """Render the overlay in ``directory``; every object carries its origin as an annotation.
 
     A wrapper overlay asks for the annotations, so the repository stays untouched. Raises
@@ -45,7 +56,8 @@ def kustomize(kubectl: str, directory: Path) -> bytes:
             f'resources:\n- "{_quoted(base)}"\nbuildMetadata: [originAnnotations]\n'
         )
         (home / "kustomization.yaml").write_text(wrapper, encoding="utf-8")
-        return _run([kubectl, "kustomize", str(home)], environment)
+        data = _run([kubectl, "kustomize", str(home)], environment)
+        return Rendering(data, home.resolve().as_posix())
 
 
 def helm_template(helm: str, chart: Path) -> bytes:
@@ -94,13 +106,25 @@ def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
         if done.returncode != 0:
             err.seek(0)
             text = err.read(4096).decode("utf-8", "replace").strip()
-            lines = [line for line in text.splitlines() if line.strip()]
-            raise InputError(lines[-1][:400] if lines else f"exit code {done.returncode}")
+            raise InputError(_last_cause(text) or f"exit code {done.returncode}")
         out.seek(0)
         data = out.read(MAX_OUTPUT + 1)
     if len(data) > MAX_OUTPUT:
         raise InputError(f"renders to more than {MAX_OUTPUT:,} bytes")
     return data
+
+
+def _last_cause(text: str) -> str:
+    """The innermost reason of a nested Go error, without the log prefix of klog."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    line = lines[-1]
+    logged = _KLOG.search(line)
+    if logged:
+        line = logged[1].replace('\\"', '"')
+    parts = [part for part in line.split(": ") if part.strip()]
+    return ": ".join(parts[-2:])[:300]
 
 
 def _quoted(text: str) -> str:

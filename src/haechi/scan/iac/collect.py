@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,9 +177,41 @@ class Collector:
                 pending.extend(self._outside_scope(overlay, found))
         overlays = Overlays(found)
         kubectl = render.kubectl_path() if found else None
-        for overlay in overlays.roots():
-            consumed |= self._overlay(overlay, overlays, kubectl)
+        roots = overlays.roots()
+        renderings = self._render(roots, overlays, kubectl)
+        for overlay, rendering in zip(roots, renderings, strict=True):
+            if isinstance(rendering, render.Rendering):
+                self._rendered_overlay(rendering, overlay)
+                consumed |= {p for part in overlays.closure(overlay) for p in part.consumes}
+                continue
+            self._gap(
+                "kustomize",
+                overlay.file,
+                f"{rendering}; its files are judged as they stand",
+                "run `kubectl kustomize` yourself and scan the result",
+            )
         return consumed
+
+    def _render(
+        self, roots: list[Overlay], overlays: Overlays, kubectl: str | None
+    ) -> Iterator[render.Rendering | str]:
+        """The rendering of each root, or why there is none; kubectl runs two at a time."""
+
+        def one(overlay: Overlay) -> render.Rendering | str:
+            if kubectl is None:
+                return "kubectl is not installed, so the overlay cannot be rendered"
+            obstacle = overlays.obstacle(overlay)
+            if obstacle:
+                return obstacle
+            try:
+                return render.kustomize(kubectl, self.tree.root / overlay.directory)
+            except InputError as error:
+                return error.what
+
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            for done, rendering in enumerate(pool.map(one, roots)):
+                self._tick(done, len(roots), roots[done].file)
+                yield rendering
 
     def _read_overlay(self, path: str) -> Overlay | None:
         try:
@@ -197,34 +230,14 @@ class Collector:
             if self.tree.is_file(path := posixpath.join(directory, name))
         ]
 
-    def _overlay(self, overlay: Overlay, overlays: Overlays, kubectl: str | None) -> set[str]:
-        reason = overlays.obstacle(overlay)
-        if kubectl is None:
-            reason = "kubectl is not installed, so the overlay cannot be rendered"
-        elif not reason:
-            try:
-                rendered = render.kustomize(kubectl, self.tree.root / overlay.directory)
-            except InputError as error:
-                reason = error.what
-            else:
-                self._tick(0, 0, overlay.file)
-                self._rendered_overlay(rendered, overlay)
-                return {path for part in overlays.closure(overlay) for path in part.consumes}
-        self._gap(
-            "kustomize",
-            overlay.file,
-            f"{reason}; its files are judged as they stand",
-            "run `kubectl kustomize` yourself and scan the result",
-        )
-        return set()
-
-    def _rendered_overlay(self, rendered: bytes, overlay: Overlay) -> None:
+    def _rendered_overlay(self, rendering: render.Rendering, overlay: Overlay) -> None:
         sources: dict[str, list[Document]] = {}
         self.out.files.add(overlay.file)
-        for document in self._documents(rendered, overlay.file):
+        for document in self._documents(rendering.data, overlay.file):
             for resource in resources_of(document, overlay.file):
                 origin = take_origin(resource.data, overlay.file)
-                source = self._source(origin, resource.data, sources)
+                path = self._inside(origin, rendering.base)
+                source = self._source(path, resource.data, sources)
                 places = SourcePlaces(resource.data, overlay.file, source)
                 moved = Resource(
                     key=resource.key,
@@ -242,11 +255,8 @@ class Collector:
             document.forget()
 
     def _source(
-        self, origin: str | None, data: Mapping[str, Any], sources: dict[str, list[Document]]
+        self, path: str | None, data: Mapping[str, Any], sources: dict[str, list[Document]]
     ) -> tuple[Document, AttrPath, str] | None:
-        if origin is None:
-            return None
-        path = self._inside(origin)
         if path is None:
             return None
         if path not in sources:
@@ -260,12 +270,13 @@ class Collector:
         found = find_source(data, sources[path])
         return (*found, path) if found else None
 
-    def _inside(self, origin: str) -> str | None:
-        """The origin, written relative to kubectl's working folder, as a path of the tree."""
-        root = self.tree.root.resolve().as_posix().strip("/")
-        parts = posixpath.normpath(origin).split("/")
-        climbed = "/".join(part for part in parts if part != "..")
-        return climbed[len(root) + 1 :] if climbed.startswith(f"{root}/") else None
+    def _inside(self, origin: str | None, base: str) -> str | None:
+        """An origin as a path of the tree, or None when it lies outside."""
+        if origin is None:
+            return None
+        root = self.tree.root.resolve().as_posix()
+        absolute = posixpath.normpath(posixpath.join(base, origin))
+        return posixpath.relpath(absolute, root) if absolute.startswith(f"{root}/") else None
 
     def _charts(self, charts: list[str]) -> None:
         if not charts:

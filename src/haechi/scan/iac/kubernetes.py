@@ -10,7 +10,7 @@ from haechi.checks.pods.view import template_path
 from haechi.engines.documents import Document
 from haechi.model.keys import k8s_key
 from haechi.model.location import AttrPath, Location
-from haechi.model.resource import Resource
+from haechi.model.resource import Resource, nearest
 
 
 def resources_of(document: Document, file: str) -> Iterator[Resource]:
@@ -91,26 +91,5 @@ class Inventory:
         return self._workloads
 
     def near(self, resource: Resource, candidates: Sequence[Resource]) -> Sequence[Resource]:
-        """Candidates in the same namespace, narrowed to those closest in the tree of files.
-
-        A repository often holds several systems that know nothing of each other; names such as
-        ``app: web`` recur. Those that share the longest leading path with ``resource`` belong
-        to it; when all share none, all count.
-        """
-        same = [c for c in candidates if c.namespace == resource.namespace]
-        if len(same) < 2:
-            return same
-        closeness = [_shared_directories(resource.file, c.file) for c in same]
-        best = max(closeness)
-        return [c for c, shared in zip(same, closeness, strict=True) if shared == best]
-
-
-def _shared_directories(one: str, other: str) -> int:
-    if one == other:
-        return 1_000
-    shared = 0
-    for a, b in zip(one.split("/")[:-1], other.split("/")[:-1], strict=False):
-        if a != b:
-            break
-        shared += 1
-    return shared
+        """Candidates in the same namespace, narrowed to those closest in the tree of files."""
+        return nearest(resource, [c for c in candidates if c.namespace == resource.namespace])
