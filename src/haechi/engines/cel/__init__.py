@@ -6,7 +6,7 @@ Kubernetes' own functions: ``quantity`` (see ``quantity``). Regular expressions 
 error when the rule is compiled, never a rule that silently does nothing.
 """
 
-from haechi.engines.cel.data import Unknown
+from haechi.engines.cel.data import Unfit, Unknown, examine, plain
 from haechi.engines.cel.engine import (
     Activation,
     CelEngine,
@@ -22,6 +22,9 @@ __all__ = [
     "CelRule",
     "CompiledExpression",
     "CompiledRule",
+    "Unfit",
     "Unknown",
+    "examine",
     "parse_path",
+    "plain",
 ]

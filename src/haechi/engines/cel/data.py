@@ -36,9 +36,12 @@ class Unknown:
 
 
 class Unfit:
-    """Stands for a variable that CEL cannot hold. The library refuses it by its class name."""
+    """Stands for a variable that CEL cannot hold, and says why. The library refuses its class."""
 
-    __slots__ = ()
+    __slots__ = ("fault",)
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
 
     def __repr__(self) -> str:
         return "unfit"
@@ -58,6 +61,8 @@ _PLAIN = frozenset({bool, float, type(None)})
 
 def examine(value: Any) -> Examined:
     """Judge whether CEL can hold a value. Any input is answered, cyclic ones too."""
+    if type(value) is Unfit:
+        return Examined(value.fault)
     level: list[Any] = [value]
     count = depth = 0
     has_unknown = False

@@ -99,7 +99,7 @@ class Activation:
                 continue
             examined = examine(value)
             if examined.fault:
-                bound[name] = Unfit()
+                bound[name] = Unfit(examined.fault)
                 self._examined[name] = examined
             elif examined.unknown:
                 bound[name] = Unknown()

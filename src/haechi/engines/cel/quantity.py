@@ -23,7 +23,9 @@ _NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?P<digits>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
     r"(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?\Z"
 )
-_BINARY: dict[str, int] = {prefix + "i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
+_BINARY: dict[str, int] = {
+    prefix + "i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)
+}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _NANO = 9
 _TEXT_LIMIT = 100

@@ -132,6 +132,8 @@ class Wheel:
             result = native.eval(activation)
         except RuntimeError as error:
             return Failure(_plain(str(error)))
+        except MemoryError:
+            return Failure("the evaluation needs more memory than it may have")
         type_ = result.type()
         if type_ in (self._bool, self._string):
             value = result.value()
