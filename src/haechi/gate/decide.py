@@ -72,11 +72,11 @@ def decide(
     verdicts = [court.judge(finding) for finding in scan.findings]
     threshold = fail_on or config.gate.fail_on
     coverage = accept_gaps(scan.coverage, config)
-    blocking = frozenset(
-        verdict.finding.fingerprint
+    blockers = [
+        verdict
         for verdict in verdicts
         if verdict.finding.state is FindingState.OPEN and verdict.counts_as.at_least(threshold)
-    )
+    ]
     uses = court.uses(coverage, extent)
     case = Case(
         findings=tuple(verdict.finding for verdict in verdicts),
@@ -85,7 +85,7 @@ def decide(
             and verdict.counts_as is not verdict.finding.severity
             for verdict in verdicts
         ),
-        blocking=tuple(v.counts_as for v in verdicts if v.finding.fingerprint in blocking),
+        blocking=tuple(verdict.counts_as for verdict in blockers),
         fail_on=threshold,
         coverage=coverage,
         uses=uses,
@@ -95,11 +95,11 @@ def decide(
         today=today,
     )
     decision = Decision(
-        blocks=bool(blocking),
-        exit_code=worst_exit([1 if blocking else 0, 3 if coverage.open_gaps else 0]),
+        blocks=bool(blockers),
+        exit_code=worst_exit([1 if blockers else 0, 3 if coverage.open_gaps else 0]),
         fail_on=threshold,
         reasons=tuple(reasons(case)),
-        blocking=blocking,
+        blocking=frozenset(verdict.finding.fingerprint for verdict in blockers),
         counts=_counts(case.findings),
         waivers=uses,
         baseline=baseline.source if baseline else None,
