@@ -7,7 +7,6 @@ an exit code mean the same in both.
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +63,8 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     _check_only(options.only)
     day = today or dt.datetime.now(dt.UTC).date()
     project = open_project(options.path)
-    waivers = load_waivers(read_text(project.root, WAIVERS) or "", WAIVERS, day)
+    waived = read_text(project.root, WAIVERS)
+    waivers = load_waivers(waived, WAIVERS, day) if waived else ()
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options.progress)
     baseline = _baseline(options.baseline, project, setup)
@@ -146,6 +146,8 @@ def _scan_of(ref: str, project: Project, setup: Setup) -> Scan:
     top = top_level(project.root)
     if top is None:
         raise UsageError(f"{project.root} is not in a git repository", do="use a baseline file")
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="haechi-baseline-") as name:
         target = Path(name)
         extract(top, ref, target)

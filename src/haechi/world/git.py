@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tarfile
 from pathlib import Path
 
 from haechi.errors import UsageError
@@ -31,6 +30,8 @@ def extract(root: Path, ref: str, target: Path) -> str:
         raise UsageError(f"git cannot archive {ref!r}")
     if archive.stat().st_size > MAX_ARCHIVE:
         raise UsageError(f"the tree of {ref!r} is larger than {MAX_ARCHIVE:,} bytes")
+    import tarfile
+
     with tarfile.open(archive) as tar:
         tar.extractall(target, filter="data")
     archive.unlink()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,6 +195,10 @@ class Collector:
         self, roots: list[Overlay], overlays: Overlays, kubectl: str | None
     ) -> Iterator[render.Rendering | str]:
         """The rendering of each root, or why there is none; kubectl runs two at a time."""
+
+        if not roots:
+            return
+        from concurrent.futures import ThreadPoolExecutor
 
         def one(overlay: Overlay) -> render.Rendering | str:
             if kubectl is None:
