@@ -108,7 +108,7 @@ def view_of(resource: Resource, extra: Mapping[str, AttrPath] | None = None) -> 
         return None
     template: Any = resource.data
     for part in path:
-        template = mapping(template).get(part)
+        template = mapping(template).get(str(part))
     template = mapping(template)
     spec = mapping(template.get("spec"))
     spec_path = (*path, "spec")

@@ -1,0 +1,146 @@
+"""Service accounts: tokens that nobody needs and the account that everybody shares.
+
+Whether a token is needed shows in the bindings that lie beside the pod. Files may hold only part
+of a system, so an account that is named on purpose counts as needed unless it is defined here
+and nothing here gives it a permission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from haechi.checks.pods.view import PodView, items, mapping, pod_of
+from haechi.checks.pods.words import quoted
+from haechi.model.resource import Resource
+from haechi.model.review import Hit, Review
+
+_BINDINGS = (
+    "rbac.authorization.k8s.io/RoleBinding",
+    "rbac.authorization.k8s.io/ClusterRoleBinding",
+)
+
+
+def account_of(pod: PodView) -> str:
+    """The service account the pod runs as. The old alias counts where the field is absent."""
+    for key in ("serviceAccountName", "serviceAccount"):
+        name = pod.spec.get(key)
+        if isinstance(name, str) and name:
+            return name
+    return "default"
+
+
+def _defined(review: Review, name: str) -> Mapping[str, Any] | None:
+    """The ServiceAccount object of that name that is visible in the pod's namespace."""
+    namespace = review.resource.namespace
+    for account in review.scope.of_type("core/ServiceAccount"):
+        if account.name == name and account.namespace == namespace:
+            return mapping(account.data)
+    return None
+
+
+def _binding_of(review: Review, name: str) -> Resource | None:
+    """A visible binding that gives the account (or all accounts of its namespace) a role."""
+    namespace = review.resource.namespace or "default"
+    groups = {
+        "system:serviceaccounts",
+        f"system:serviceaccounts:{namespace}",
+        "system:authenticated",
+    }
+    for type_ in _BINDINGS:
+        for binding in review.scope.of_type(type_):
+            for subject in items(mapping(binding.data).get("subjects")):
+                if _names(mapping(subject), name, namespace, binding.namespace, groups):
+                    return binding
+    return None
+
+
+def _names(
+    subject: Mapping[str, Any],
+    name: str,
+    namespace: str,
+    binding_namespace: str | None,
+    groups: set[str],
+) -> bool:
+    kind, called = subject.get("kind"), subject.get("name")
+    if not isinstance(called, str):
+        return False
+    if kind == "Group":
+        return called in groups
+    if kind == "User":
+        return called == f"system:serviceaccount:{namespace}:{name}"
+    where = subject.get("namespace") or binding_namespace or "default"
+    return kind == "ServiceAccount" and called == name and where == namespace
+
+
+def _mounts_token(review: Review, pod: PodView, account: str) -> bool:
+    """The pod's own word counts, then the account's; silence means yes."""
+    said = pod.spec.get("automountServiceAccountToken")
+    if said is None:
+        said = (_defined(review, account) or {}).get("automountServiceAccountToken")
+    return said is not False and said != "false"
+
+
+def default_token(review: Review) -> Iterator[Hit]:
+    """A token of the default account, which an application never chose."""
+    pod = pod_of(review)
+    if account_of(pod) != "default" or not _mounts_token(review, pod, "default"):
+        return
+    if _binding_of(review, "default") is not None:
+        return  # default_bound says more
+    yield Hit(
+        "pod mounts the token of the default service account",
+        (*pod.spec_path, "automountServiceAccountToken"),
+    )
+
+
+def default_bound(review: Review) -> Iterator[Hit]:
+    """The default account has been given permissions: every pod of the namespace has them."""
+    pod = pod_of(review)
+    if account_of(pod) != "default" or not _mounts_token(review, pod, "default"):
+        return
+    binding = _binding_of(review, "default")
+    if binding is not None:
+        yield Hit(
+            f"pod runs as the default service account, to which {binding.kind} "
+            f"{quoted(binding.name)} gives permissions",
+            (*pod.spec_path, "serviceAccountName"),
+        )
+
+
+def idle_token(review: Review) -> Iterator[Hit]:
+    """An account defined here, with a token mounted and no permission given here."""
+    pod = pod_of(review)
+    account = account_of(pod)
+    if account == "default" or _defined(review, account) is None:
+        return
+    if _uses_cloud_identity(review, account) or not _mounts_token(review, pod, account):
+        return
+    if _binding_of(review, account) is None:
+        yield Hit(
+            f"pod mounts the token of service account {quoted(account)}, which no role binding "
+            "in these files mentions",
+            (*pod.spec_path, "automountServiceAccountToken"),
+        )
+
+
+def _uses_cloud_identity(review: Review, account: str) -> bool:
+    """Annotations of EKS, GKE and Azure: the account matters outside the cluster."""
+    metadata = mapping((_defined(review, account) or {}).get("metadata"))
+    return any(
+        key.startswith(("eks.amazonaws.com/", "iam.gke.io/", "azure.workload.identity/"))
+        for key in map(str, mapping(metadata.get("annotations")))
+    )
+
+
+def deprecated_field(review: Review) -> Iterator[Hit]:
+    """``serviceAccount`` where ``serviceAccountName`` is meant."""
+    spec = pod_of(review).spec
+    old, new = spec.get("serviceAccount"), spec.get("serviceAccountName")
+    if not old or old == new:
+        return  # the API server itself writes both
+    said = f"ignored beside serviceAccountName {quoted(new)}" if new else "deprecated"
+    yield Hit(
+        f"pod names its service account by the field serviceAccount, which is {said}",
+        (*pod_of(review).spec_path, "serviceAccount"),
+    )
