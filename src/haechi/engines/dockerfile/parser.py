@@ -18,8 +18,8 @@ from haechi.engines.dockerfile.syntax import Dockerfile, Fault, Flag, Instructio
 from haechi.engines.dockerfile.words import expand, first_word, split_words
 from haechi.errors import LimitExceeded
 
-MAX_CHARACTERS = 1_000_000
-MAX_INSTRUCTIONS = 5_000
+MAX_CHARACTERS = 500_000
+MAX_INSTRUCTIONS = 2_000
 _MAX_FAULTS = 100
 _MAX_ONBUILD = 3
 _MAX_FLAGS = 64
