@@ -214,8 +214,8 @@ class _Scanner:
                     comment = line.find("#", at)
                     return comment if comment > 0 else None
                 fresh = False
-            elif fresh and char in "-?" and ends and not self._depth:
-                node = at
+            elif fresh and char in "-?" and ends:
+                node = at if not self._depth else node
             elif char == ":" and (ends or self._after_quote(line, at)):
                 node = start if not self._depth else node
                 fresh = True
