@@ -7,6 +7,7 @@ one can turn out to be. ``python -m tests.engines.test_cel_unknown`` prints the 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -261,13 +262,19 @@ def test_reads_of_an_expression() -> None:
     assert not Read(("object", "a"), deep=True).touches(("object", "b"))
 
 
-def main() -> None:
-    """Print the table as Markdown."""
-    print("| expression | shows | verdict |\n|---|---|---|")
+def table() -> str:
+    """The table as Markdown."""
+    lines = ["| expression | shows | verdict |", "|---|---|---|"]
     for expression, _, shows in TABLE:
         text = expression.replace("|", "\\|")
-        print(f"| `{text}` | {shows} | {judge(expression, DATA).state} |")
+        lines.append(f"| `{text}` | {shows} | {judge(expression, DATA).state} |")
+    return "\n".join(lines)
+
+
+def test_the_page_shows_this_table() -> None:
+    page = Path(__file__).parents[2] / "docs/spikes/unknown-values.md"
+    assert table() in page.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    print(table())

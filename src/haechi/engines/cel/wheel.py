@@ -134,15 +134,17 @@ class Wheel:
             return Failure(_plain(str(error)))
         except MemoryError:
             return Failure("the evaluation needs more memory than it may have")
-        type_ = result.type()
-        if type_ in (self._bool, self._string):
+        try:
             value = result.value()
-            return value if isinstance(value, bool | str) else Failure("the value is unreadable")
+        except TypeError:  # an optional, among others, has no Python form
+            return Failure("the expression gives neither a truth value nor text")
+        if isinstance(value, bool):
+            return value
+        type_ = result.type()
         if type_ == self._error:
-            try:
-                return Failure(_plain(str(result.value())))
-            except TypeError:  # some values of type ERROR (an empty optional) have no text
-                return Failure("the result is an error or an empty optional")
+            return Failure(_plain(str(value)))
+        if isinstance(value, str):
+            return value
         return Failure(f"the expression gives {type_.name().lower()}, not a truth value or text")
 
 
