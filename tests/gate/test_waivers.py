@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from haechi.errors import ConfigError
 from haechi.gate.waivers import load_waivers
 from haechi.model.waiver import WaiverOrigin
+from haechi.rules.catalogue import rule_files
 from tests.gate.builders import TODAY
 
 NAME = "haechi.waivers.yaml"
@@ -154,3 +155,15 @@ def test_the_guides_example_is_valid_and_names_every_key() -> None:
     assert len(load_waivers(example, NAME, TODAY)) == 2
     for key in _KEYS:
         assert f"| `{key}` |" in text
+
+
+def test_the_guides_name_rules_that_exist() -> None:
+    text = GUIDE.read_text() + GUIDE.with_name("configuration.md").read_text()
+    named = set(re.findall(r"\b(?:k8s|docker)-[a-z0-9-]+", text))
+    known = {
+        match
+        for path in rule_files()
+        for match in re.findall(r"^\s*- id: (\S+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(named) > 3
+    assert named <= known

@@ -21,7 +21,7 @@ from haechi.model.config import Section
 from haechi.model.location import AttrPath, Location
 from haechi.model.waiver import Waiver, WaiverOrigin
 
-NAMES = ("haechi.waivers.yaml", ".haechi.waivers.yaml")
+NAME = "haechi.waivers.yaml"
 MAX_DAYS = 365
 LIMITS = Limits(size=4 * 1024 * 1024, documents=10, values=200_000, depth=10)
 _SCOPE = ("path", "resource", "fingerprint")
