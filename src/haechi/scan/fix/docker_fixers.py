@@ -1,0 +1,289 @@
+"""Fixes of Dockerfiles by name: what a rule's ``fixer:`` line may call.
+
+They work on the instruction's text as written, continuation lines and comments included, by
+patterns of the command at hand. A pattern that misses is no danger: the rules judge the result.
+Shell text is never re-written as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from haechi.engines.dockerfile import Dockerfile, Instruction
+from haechi.engines.image_ref import parse_image
+from haechi.scan.fix.changes import Refused
+from haechi.scan.fix.docker_text import DockerChange, Insert, Remove, Rewrite
+
+DockerFixer = Callable[[Dockerfile, Instruction, str], Sequence[DockerChange]]
+
+_GAP = r"(?:[ \t]|\\\r?\n(?:[ \t]*(?:\#[^\n]*)?\n)*)+"
+"""White space between words of a RUN, across continuation lines and the comments in them."""
+_REST = re.compile(r"(?:\\\n|[^;&|\n])*")
+_START = r"(?<![\w./=-])"
+_COMMENT = re.compile(r"(?:^|\s)#")
+_SIMPLE_WORDS = re.compile(r"[A-Za-z0-9_./][\w@%+=:,./-]*(?: +[\w@%+=:,./-]+)*\Z")
+_ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2?|txz|tlz|gz|bz2|xz|zst|lzma|Z)(?:\.\w+)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """An option that belongs behind some subcommands of a program, and what says the same."""
+
+    programs: str
+    subcommands: str
+    option: str
+    same: str
+
+
+_OPTIONS: Mapping[str, _Option] = {
+    "apt-yes": _Option(
+        "apt-get|apt|aptitude",
+        "install|upgrade|dist-upgrade|full-upgrade|remove|purge|autoremove|build-dep",
+        "-y",
+        r"-[a-zA-Z]*y[a-zA-Z]*|--yes|--assume-yes|-q=2|-[a-zA-Z]*qq[a-zA-Z]*",
+    ),
+    "apt-no-recommends": _Option(
+        "apt-get|apt|aptitude",
+        "install",
+        "--no-install-recommends",
+        r"--no-install-recommends|--without-recommends|APT::Install-Recommends=\S+",
+    ),
+    "apk-no-cache": _Option("apk", "add", "--no-cache", r"--no-cache"),
+    "pip-no-cache": _Option(
+        r"pip[\d.]*|python[\d.]* -m pip", "install", "--no-cache-dir", r"--no-cache-dir"
+    ),
+    "rpm-yes": _Option(
+        "yum|dnf|microdnf|tdnf",
+        "install|upgrade|update|localinstall|groupinstall|reinstall|remove|erase",
+        "-y",
+        r"-[a-zA-Z]*y[a-zA-Z]*|--assumeyes",
+    ),
+    "zypper-yes": _Option(
+        "zypper", "install|in|update|up|dup|remove|rm|patch", "-y", r"-y|--no-confirm"
+    ),
+    "zypper-no-recommends": _Option("zypper", "install|in", "--no-recommends", r"--no-recommends"),
+    "useradd-no-log-init": _Option("useradd", "", "-l", r"-[a-zA-Z]*l[a-zA-Z]*|--no-log-init"),
+    "wget-quiet": _Option("wget", "", "-nv", r"-nv|-q\w*|--quiet|--no-verbose|--progress\S*"),
+}
+
+_CLEANUPS: Mapping[str, str] = {
+    "apt-clean": "rm -rf /var/lib/apt/lists/*",
+    "yum-clean": "yum clean all",
+    "dnf-clean": "dnf clean all",
+    "microdnf-clean": "microdnf clean all",
+    "zypper-clean": "zypper clean --all",
+    "yarn-clean": "yarn cache clean",
+    "npm-clean": "npm cache clean --force",
+}
+
+
+def _add_option(
+    option: _Option, dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """Put the option behind each subcommand that lacks it."""
+    del argument
+    _only_shell(dockerfile, instruction)
+    programs = option.programs.replace(" ", _GAP)
+    words = rf"{_START}(?:{programs})"
+    if option.subcommands:
+        words += rf"(?:{_GAP}(?:-o{_GAP}\S+|-\S+))*{_GAP}(?:{option.subcommands})"
+    pattern = re.compile(rf"{words}(?=\s|\\)")
+    same = re.compile(rf"(?:^|\s)(?:{option.same})(?=\s|\Z)")
+    raw = instruction.raw
+    out = []
+    at = 0
+    for found in pattern.finditer(raw):
+        rest = _REST.match(raw, found.end())
+        command = found.group() + (rest.group() if rest else "")
+        if same.search(re.sub(_GAP, " ", command)):
+            continue
+        out += [raw[at : found.end()], f" {option.option}"]
+        at = found.end()
+    return [Rewrite(instruction.index, "".join([*out, raw[at:]]))] if out else []
+
+
+def _clean_up(
+    command: str, dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """Run a command behind the last one of the same layer."""
+    del argument
+    _only_shell(dockerfile, instruction)
+    lines = instruction.raw.split("\n")
+    if _COMMENT.search(lines[-1]) or lines[-1].rstrip().endswith(("\\", "&", ";", "|")):
+        raise Refused("the command's end cannot be told")
+    last = lines[-1].rstrip(" \t")
+    if len(lines) == 1:
+        return [Rewrite(instruction.index, f"{last} && {command}")]
+    indent = last[: len(last) - len(last.lstrip(" \t"))]
+    return [
+        Rewrite(instruction.index, "\n".join([*lines[:-1], f"{last} \\", f"{indent}&& {command}"]))
+    ]
+
+
+def _maintainer(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[DockerChange]:
+    """``MAINTAINER x`` → the label that image tools read."""
+    del argument
+    name = instruction.value.strip()
+    if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'":
+        name = name[1:-1]
+    written = re.sub(r'(["\\$])', r"\\\1", name)
+    return [Rewrite(instruction.index, f'LABEL org.opencontainers.image.authors="{written}"')]
+
+
+def _copy(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[DockerChange]:
+    """``ADD`` → ``COPY`` where nothing is fetched or unpacked."""
+    del argument
+    what = instruction.trigger or instruction
+    if any(flag.name in ("checksum", "keep-git-dir", "unpack", "exclude") for flag in what.flags):
+        raise Refused("it uses options that COPY does not have")
+    for source in what.args[:-1]:
+        bare = source.strip("\"'")
+        if "$" in bare or bare.endswith("*") or _ARCHIVE.search(bare) or "://" in bare:
+            raise Refused(f"ADD may unpack or fetch {bare}")
+    raw = re.sub(
+        r"(?i)\A((?:\s*ONBUILD\s+)*\s*)(ADD)\b",
+        lambda m: m[1] + ("copy" if m[2].islower() else "COPY"),
+        instruction.raw,
+    )
+    return [Rewrite(instruction.index, raw)]
+
+
+def _equals(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """``ENV name value`` → ``ENV name=value``."""
+    del argument
+    if not instruction.legacy_pairs or "\n" in instruction.raw:
+        raise Refused("the pair spans lines")
+    pair = instruction.pairs[0]
+    value = pair.value or ""
+    if re.search(r"\s", value):
+        if re.fullmatch(r'"[^"\\]*"', value) or re.fullmatch(r"'[^']*'", value):
+            pass
+        elif re.search(r"[\"'\\`]", value):
+            raise Refused("quotes within the value would mean something else")
+        else:
+            value = f'"{value}"'
+    head = instruction.raw[: instruction.raw.index(instruction.keyword) + len(instruction.keyword)]
+    return [Rewrite(instruction.index, f"{head} {pair.name}={value}")]
+
+
+def _apt_get(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """``apt install`` → ``apt-get install``, for the subcommands that both have."""
+    del argument
+    _only_shell(dockerfile, instruction)
+    subcommands = "install|update|upgrade|remove|purge|autoremove|clean|autoclean|dist-upgrade"
+    pattern = rf"{_START}apt(?=(?:{_GAP}-\S+)*{_GAP}(?:{subcommands})(?:\s|\\|\Z))"
+    return _rewritten(instruction, re.sub(pattern, "apt-get", instruction.raw))
+
+
+def _exec_form(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[DockerChange]:
+    """A command of plain words as a JSON array, so that it gets the signals itself."""
+    del argument
+    value = instruction.value.removeprefix("exec ").strip()
+    if instruction.exec_form or not _SIMPLE_WORDS.match(value) or "=" in value.split()[0]:
+        raise Refused("the command needs a shell")
+    if value.split()[0] in ("cd", "source", ".", "set", "export", "ulimit", "umask"):
+        raise Refused("the command needs a shell")
+    head = instruction.raw[: instruction.raw.index(instruction.keyword) + len(instruction.keyword)]
+    if "\n" in instruction.raw or instruction.name not in ("CMD", "ENTRYPOINT"):
+        raise Refused("the command spans lines")
+    return [Rewrite(instruction.index, f"{head} {json.dumps(value.split(), ensure_ascii=False)}")]
+
+
+def _slash(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[DockerChange]:
+    """The destination of several sources ends with a slash."""
+    del argument
+    raw = instruction.raw.rstrip()
+    what = instruction.trigger or instruction
+    if what.heredocs or not what.args:
+        raise Refused("the destination's end cannot be told")
+    if what.exec_form:
+        match = re.search(r'"(\s*\]\s*)\Z', raw)
+        if match is None:
+            raise Refused("the destination's end cannot be told")
+        return [Rewrite(instruction.index, f'{raw[: match.start()]}/"{match[1]}')]
+    quote = raw[-1] if raw[-1] in "\"'" else ""
+    return [Rewrite(instruction.index, f"{raw.removesuffix(quote)}/{quote}")]
+
+
+def _remove(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[DockerChange]:
+    """Take the instruction away."""
+    del argument
+    return [Remove(instruction.index)]
+
+
+def _sudo(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """``sudo x`` → ``x``."""
+    del argument
+    _only_shell(dockerfile, instruction)
+    pattern = rf"{_START}sudo[ \t]+(?:-E[ \t]+)?(?![-\w]+=)(?=[A-Za-z/])"
+    return _rewritten(instruction, re.sub(pattern, "", instruction.raw))
+
+
+def _drop_option(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """Take the named options away, with ``=value`` or, for ``--x:``, with the next word."""
+    _only_shell(dockerfile, instruction)
+    raw = instruction.raw
+    for option in argument.split():
+        name, takes_value = option.removesuffix(":"), option.endswith(":")
+        value = rf"(?:=\S+|{_GAP}[^\s-]\S*)" if takes_value else r"(?:=\S+)?"
+        raw = re.sub(rf"[ \t]+{re.escape(name)}{value}(?=[\s;&|]|\Z)", "", raw)
+    return _rewritten(instruction, raw)
+
+
+def _pipefail(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """A shell that fails when any command of a pipe does, before the first RUN that pipes."""
+    del argument
+    stage = next((s for s in dockerfile.stages if instruction in s.instructions), None)
+    if stage is None or any(i.name == "SHELL" for i in stage.instructions):
+        raise Refused("the stage chooses its shell by itself")
+    base = stage
+    while base.parent is not None:
+        base = dockerfile.stages[base.parent]
+    image = parse_image(base.image)
+    alpine = "alpine" in image.short_name or "alpine" in (image.tag or "")
+    words = (
+        ["/bin/ash", "-eo", "pipefail", "-c"] if alpine else ["/bin/bash", "-o", "pipefail", "-c"]
+    )
+    return [Insert(instruction.index, f"SHELL {json.dumps(words)}")]
+
+
+def _only_shell(dockerfile: Dockerfile, instruction: Instruction) -> None:
+    what = instruction.trigger or instruction
+    if what.name != "RUN" or what.exec_form or what.heredocs:
+        raise Refused("only the shell form of RUN without inline documents is edited")
+    if dockerfile.escape != "\\":
+        raise Refused("the file uses another escape character")
+
+
+def _rewritten(instruction: Instruction, raw: str) -> Sequence[DockerChange]:
+    return [] if raw == instruction.raw else [Rewrite(instruction.index, raw)]
+
+
+DOCKER: Mapping[str, DockerFixer] = {
+    **{name: partial(_add_option, option) for name, option in _OPTIONS.items()},
+    **{name: partial(_clean_up, command) for name, command in _CLEANUPS.items()},
+    "maintainer-label": _maintainer,
+    "add-to-copy": _copy,
+    "pair-equals": _equals,
+    "apt-get": _apt_get,
+    "exec-form": _exec_form,
+    "trailing-slash": _slash,
+    "remove-instruction": _remove,
+    "no-sudo": _sudo,
+    "drop-option": _drop_option,
+    "pipefail-shell": _pipefail,
+}

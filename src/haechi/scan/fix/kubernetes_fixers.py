@@ -1,0 +1,297 @@
+"""Fixes of Kubernetes objects that steps cannot say: moves, conversions, conditions.
+
+Each takes the object and the finding's place and answers with changes of values; how they get
+into the text is not its business. What the API server would refuse, or what somebody must
+decide, is Refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from haechi.checks.namespaces import KEYS, LEVELS
+from haechi.checks.pods.fields import (
+    ALL,
+    CONTAINER,
+    CONTAINER_WORDS,
+    INNER,
+    ONLY_CONTAINER,
+    POD,
+    POD_WORDS,
+    RESOURCE_WORDS,
+)
+from haechi.checks.pods.view import items, mapping
+from haechi.model.location import AttrPath
+from haechi.scan.fix.changes import Change, Delete, Refused, Rename, Set, exists, value_at
+from haechi.scan.fix.fixer import ROLES, Case, Function
+
+_SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
+_SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
+_APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
+_RBAC = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+
+_SAME_SCHEMA: Mapping[tuple[str, str], str] = {
+    **{("apps/v1beta1", kind): "apps/v1" for kind in _WORKLOADS},
+    **{("apps/v1beta2", kind): "apps/v1" for kind in _WORKLOADS},
+    **{("extensions/v1beta1", kind): "apps/v1" for kind in _WORKLOADS},
+    ("extensions/v1beta1", "NetworkPolicy"): "networking.k8s.io/v1",
+    **{
+        ("rbac.authorization.k8s.io/v1beta1", kind): "rbac.authorization.k8s.io/v1"
+        for kind in _RBAC
+    },
+    ("batch/v1beta1", "CronJob"): "batch/v1",
+    ("policy/v1beta1", "PodDisruptionBudget"): "policy/v1",
+    ("autoscaling/v2beta2", "HorizontalPodAutoscaler"): "autoscaling/v2",
+    ("scheduling.k8s.io/v1beta1", "PriorityClass"): "scheduling.k8s.io/v1",
+    ("coordination.k8s.io/v1beta1", "Lease"): "coordination.k8s.io/v1",
+    ("storage.k8s.io/v1beta1", "StorageClass"): "storage.k8s.io/v1",
+    ("storage.k8s.io/v1beta1", "CSIDriver"): "storage.k8s.io/v1",
+    ("storage.k8s.io/v1beta1", "CSINode"): "storage.k8s.io/v1",
+    ("storage.k8s.io/v1beta1", "CSIStorageCapacity"): "storage.k8s.io/v1",
+    ("storage.k8s.io/v1beta1", "VolumeAttachment"): "storage.k8s.io/v1",
+    ("node.k8s.io/v1beta1", "RuntimeClass"): "node.k8s.io/v1",
+    ("networking.k8s.io/v1beta1", "IngressClass"): "networking.k8s.io/v1",
+    ("apiregistration.k8s.io/v1beta1", "APIService"): "apiregistration.k8s.io/v1",
+}
+"""Versions whose objects read the same in the new one. Source: the deprecated API migration
+guide of Kubernetes; what it lists as changed is either not here or has a condition below."""
+
+
+def no_escalation(case: Case, _: str) -> Sequence[Change]:
+    """``allowPrivilegeEscalation: false`` where the API server takes it."""
+    path = (*case.anchor("container"), "securityContext")
+    context = mapping(value_at(case.resource.data, path))
+    added = items(mapping(context.get("capabilities")).get("add"))
+    if context.get("privileged") is True:
+        raise Refused("the container is privileged, and the API server refuses both together")
+    if any(name in ("SYS_ADMIN", "CAP_SYS_ADMIN") for name in added):
+        raise Refused("the container adds SYS_ADMIN, and the API server refuses both together")
+    return [Set((*path, "allowPrivilegeEscalation"), False)]
+
+
+def drop_all(case: Case, _: str) -> Sequence[Change]:
+    """``drop: [ALL]``, kept short: ALL takes the place of single names."""
+    path = (*case.anchor("container"), "securityContext", "capabilities", "drop")
+    dropped = value_at(case.resource.data, path)
+    if not dropped:
+        return [Set(path, ["ALL"])]
+    if not isinstance(dropped, list):
+        raise Refused("capabilities.drop is not a list")
+    return [Set((*path, len(dropped)), "ALL")]
+
+
+def capability_names(case: Case, _: str) -> Sequence[Change]:
+    """Names as the container runtime knows them: capitals, without CAP_."""
+    value = value_at(case.resource.data, case.hit)
+    places = (
+        [((*case.hit, index), name) for index, name in enumerate(value)]
+        if isinstance(value, list)
+        else [(case.hit, value)]
+    )
+    return [
+        Set(path, wanted)
+        for path, name in places
+        if isinstance(name, str) and (wanted := name.upper().removeprefix("CAP_")) != name
+    ]
+
+
+def seccomp_field(case: Case, _: str) -> Sequence[Change]:
+    """The dead seccomp annotation as the field that replaced it."""
+    return _annotation_to_field(case, "seccompProfile")
+
+
+def apparmor_field(case: Case, _: str) -> Sequence[Change]:
+    """The AppArmor annotation as the field that replaced it in 1.30."""
+    return _annotation_to_field(case, "appArmorProfile")
+
+
+def _annotation_to_field(case: Case, field: str) -> Sequence[Change]:
+    key, value = case.hit[-1], value_at(case.resource.data, case.hit)
+    if not isinstance(key, str) or not isinstance(value, str):
+        raise Refused("the annotation's value is not text")
+    target = (*_owner(case, key), "securityContext", field)
+    changes: list[Change] = [Delete(case.hit, prune=True)]
+    if not value_at(case.resource.data, target):
+        changes.insert(0, Set(target, _profile(value)))
+    return changes
+
+
+def _owner(case: Case, key: str) -> AttrPath:
+    """The pod's spec or the container that an annotation speaks of."""
+    pod = case.anchor("pod")
+    if key == _SECCOMP_POD:
+        return pod
+    name = key.removeprefix(_SECCOMP_CONTAINER).removeprefix(_APPARMOR)
+    for path, container in _containers(case):
+        if container.get("name") == name:
+            return path
+    raise Refused(f"the pod has no container {name!r}")
+
+
+def _profile(value: str) -> dict[str, Any]:
+    if value in ("runtime/default", "docker/default"):
+        return {"type": "RuntimeDefault"}
+    if value == "unconfined":
+        return {"type": "Unconfined"}
+    if value.startswith("localhost/") and value != "localhost/":
+        return {"type": "Localhost", "localhostProfile": value.removeprefix("localhost/")}
+    raise Refused(f"there is no field for the profile {value!r}")
+
+
+def _containers(case: Case) -> Iterator[tuple[AttrPath, Mapping[str, Any]]]:
+    pod = case.anchor("pod")
+    for role in ROLES:
+        for index, container in enumerate(items(value_at(case.resource.data, (*pod, role)))):
+            yield (*pod, role, index), mapping(container)
+
+
+def respell(case: Case, _: str) -> Sequence[Change]:
+    """A misspelt key gets the name that was meant, if there is exactly one."""
+    key = str(case.hit[-1])
+    bare = key.lower().replace("_", "").replace("-", "")
+    words = {word.lower(): word for word in _words_at(case)}
+    meant = [words[bare]] if bare in words else []
+    meant = meant or [words[w] for w in difflib.get_close_matches(bare, words, n=2, cutoff=0.8)]
+    if not meant:
+        raise Refused(f"nobody can tell what {key} was meant to be")
+    siblings = mapping(value_at(case.resource.data, case.hit[:-1]))
+    if meant[0] in siblings:
+        raise Refused(f"{meant[0]} is there already; one of the two is to be deleted by hand")
+    return [Rename(case.hit, meant[0])]
+
+
+def _words_at(case: Case) -> frozenset[str]:
+    """The fields that stand beside a key."""
+    parent = case.hit[-2] if len(case.hit) > 1 else ""
+    pod = case.anchor("pod")
+    if parent == "securityContext":
+        return POD if case.hit[:-2] == pod else CONTAINER
+    if parent == "resources":
+        return RESOURCE_WORDS
+    if isinstance(parent, str) and parent in INNER:
+        return INNER[parent]
+    return POD_WORDS if case.hit[:-1] == pod else CONTAINER_WORDS
+
+
+def relocate(case: Case, _: str) -> Sequence[Change]:
+    """A field at the wrong level goes where it counts."""
+    key, value = str(case.hit[-1]), value_at(case.resource.data, case.hit)
+    targets = [path for path in _levels(case, key) if not exists(case.resource.data, path)]
+    if not targets:
+        raise Refused(f"{key} is set where it counts, too; which one holds is for a person to say")
+    return [*(Set(path, value) for path in targets), Delete(case.hit, prune=True)]
+
+
+def _levels(case: Case, key: str) -> list[AttrPath]:
+    pod = case.anchor("pod")
+    inside = [path for path, _ in _containers(case) if case.hit[: len(path)] == path]
+    if key in POD_WORDS and key != "securityContext":
+        return [(*pod, key)]
+    if key in ONLY_CONTAINER or (inside and key in CONTAINER):
+        every = inside or [path for path, _ in _containers(case)]
+        return [(*path, "securityContext", key) for path in every]
+    if key in ALL:
+        return [(*pod, "securityContext", key)]
+    raise Refused(f"where {key} belongs is for a person to say")
+
+
+def retype(case: Case, _: str) -> Sequence[Change]:
+    """Text where the API takes a boolean, a number or a list."""
+    value = value_at(case.resource.data, case.hit)
+    if case.hit[-1] in ("add", "drop") and isinstance(value, str):
+        raise Refused("a list of capabilities is for a person to write")
+    if isinstance(value, str):
+        plain = value.strip().lower()
+        if plain in ("true", "false"):
+            return [Set(case.hit, plain == "true")]
+        if plain.isdecimal() and plain.isascii() and (plain == "0" or plain[0] != "0"):
+            return [Set(case.hit, int(plain))]
+    raise Refused(f"{value!r} does not say what was meant")
+
+
+def api_version(case: Case, _: str) -> Sequence[Change]:
+    """The version that replaced a removed one, where the object's schema is the same."""
+    data, kind = case.resource.data, case.resource.kind
+    old = data.get("apiVersion")
+    new = _SAME_SCHEMA.get((old, kind)) if isinstance(old, str) else None
+    if new is None:
+        raise Refused(f"{kind} of {old} reads differently in its new version; migrate it by hand")
+    spec = mapping(data.get("spec"))
+    if new == "apps/v1" and not mapping(spec.get("selector")):
+        raise Refused("apps/v1 requires spec.selector, which the older versions made up")
+    if new == "policy/v1" and not mapping(spec.get("selector")):
+        raise Refused("an empty selector means all pods in policy/v1, and no pod before")
+    if "rollbackTo" in spec or "templateGeneration" in spec:
+        raise Refused("apps/v1 has neither rollbackTo nor templateGeneration")
+    return [Set(("apiVersion",), new)]
+
+
+def label_name(case: Case, _: str) -> Sequence[Change]:
+    """A Pod Security label's key as the admission plugin reads it."""
+    key = str(case.hit[-1])
+    meant = difflib.get_close_matches(key, sorted(KEYS), n=1, cutoff=0.85)
+    if not meant or meant[0] in mapping(value_at(case.resource.data, case.hit[:-1])):
+        raise Refused(f"nobody can tell what {key} was meant to be")
+    return [Rename(case.hit, meant[0])]
+
+
+def label_level(case: Case, _: str) -> Sequence[Change]:
+    """A Pod Security level as it is spelt."""
+    value = value_at(case.resource.data, case.hit)
+    if str(case.hit[-1]).endswith("-version"):
+        text = str(value).strip()
+        if text[:1].isdigit() and text.count(".") == 1 and isinstance(value, str):
+            return [Set(case.hit, f"v{text}")]
+        raise Refused(f"{value!r} does not say which version was meant")
+    meant = difflib.get_close_matches(str(value).strip().lower(), LEVELS, n=1, cutoff=0.75)
+    if not meant:
+        raise Refused(f"{value!r} does not say which level was meant")
+    return [Set(case.hit, meant[0])]
+
+
+def rename_prefix(case: Case, argument: str) -> Sequence[Change]:
+    """``old new``: the key keeps what follows the prefix."""
+    old, _, new = argument.partition(" ")
+    key = str(case.hit[-1])
+    if not key.startswith(old):
+        raise Refused(f"{key} does not begin with {old}")
+    return [Rename(case.hit, new + key.removeprefix(old))]
+
+
+def ingress_class(case: Case, _: str) -> Sequence[Change]:
+    """``kubernetes.io/ingress.class`` → ``spec.ingressClassName``."""
+    value = value_at(case.resource.data, case.hit)
+    if not isinstance(value, str) or not value:
+        raise Refused("the annotation's value is not a name")
+    changes: list[Change] = [Delete(case.hit, prune=True)]
+    if not value_at(case.resource.data, ("spec", "ingressClassName")):
+        changes.insert(0, Set(("spec", "ingressClassName"), value))
+    return changes
+
+
+def policy_types(case: Case, _: str) -> Sequence[Change]:
+    """``policyTypes`` written out as the API server would fill them in."""
+    spec = mapping(case.resource.data.get("spec"))
+    types = ["Ingress", "Egress"] if items(spec.get("egress")) else ["Ingress"]
+    return [Set(("spec", "policyTypes"), types)]
+
+
+KUBERNETES: Mapping[str, Function] = {
+    "no-escalation": no_escalation,
+    "drop-all": drop_all,
+    "capability-names": capability_names,
+    "seccomp-field": seccomp_field,
+    "apparmor-field": apparmor_field,
+    "respell": respell,
+    "relocate": relocate,
+    "retype": retype,
+    "api-version": api_version,
+    "label-name": label_name,
+    "label-level": label_level,
+    "rename-prefix": rename_prefix,
+    "ingress-class": ingress_class,
+    "policy-types": policy_types,
+}

@@ -1,0 +1,254 @@
+"""Plan the fixes of a scan, file by file: what can be done, what cannot and why.
+
+Fixes are made one after the other on the text in memory. After each, the resource is judged
+again: the finding must be gone and no rule may complain more often than before, else that fix is
+withdrawn with its reason. At the end the whole file is read and judged once more. Nothing is
+written here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from haechi.checks.judge import Judge
+from haechi.engines.documents import Document, decode, parse_documents
+from haechi.errors import InputError
+from haechi.model.finding import Finding
+from haechi.model.location import AttrPath
+from haechi.model.resource import Resource
+from haechi.scan.fix.changes import Refused, same
+from haechi.scan.fix.fixer import Fixer, parse_fixer
+from haechi.scan.fix.proof import Found, Key, Prover, risen
+from haechi.scan.fix.subject import DockerText, Manifest, Subject, docker_text_of, manifest_of
+from haechi.scan.iac.sources import Source, classify
+
+MAX_SIZE = 1024 * 1024
+"""Larger files are generated; each of their fixes would cost a reading of the whole."""
+MAX_FIXES = 1_000
+"""Fixes of one file."""
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A finding that is gone. ``risky``: the fix may change how the program behaves."""
+
+    finding: Finding
+    risky: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A finding that stays, and why."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFix:
+    """One file's new content. Equal ``before`` and ``after``: nothing could be done."""
+
+    path: str
+    before: bytes
+    after: bytes
+    made: tuple[Made, ...] = ()
+    left: tuple[Left, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Planner:
+    """What planning needs: how to judge, the scan's resources, and the files' contents."""
+
+    judge: Judge
+    resources: Sequence[Resource]
+    read: Callable[[str], bytes]
+    memo: Mapping[str, object] = field(default_factory=dict)
+
+    def plan(self, findings: Sequence[Finding]) -> Iterator[FileFix]:
+        """One FileFix for each file with fixable findings, ordered by path."""
+        by_file: dict[str, list[Finding]] = defaultdict(list)
+        for finding in findings:
+            if finding.fix:
+                by_file[finding.location.path].append(finding)
+        for path in sorted(by_file):
+            yield self._file(path, by_file[path])
+
+    def _file(self, path: str, findings: Sequence[Finding]) -> FileFix:
+        before = b""
+        try:
+            before = self.read(path)
+            text, bom = _text_of(before)
+            subjects = _subjects(path, text, self.judge.templates)
+        except InputError as error:
+            left = tuple(Left(finding=finding, reason=error.what) for finding in findings)
+            return FileFix(path=path, before=before, after=before, left=left)
+        others = [resource for resource in self.resources if resource.file != path]
+        prover = Prover(judge=self.judge, others=others, memo=self.memo)
+        work = _File(path, text, subjects, prover)
+        work.fix(findings)
+        return FileFix(
+            path=path,
+            before=before,
+            after=bom + work.text.encode("utf-8"),
+            made=tuple(work.made),
+            left=tuple(work.left),
+        )
+
+
+class _File:
+    """The fixes of one file, one after the other."""
+
+    def __init__(
+        self, path: str, text: str, subjects: Sequence[tuple[Subject, int]], prover: Prover
+    ) -> None:
+        self.path = path
+        self.text = text
+        self.made: list[Made] = []
+        self.left: list[Left] = []
+        self._spans = [(start, start + len(subject.text)) for subject, start in subjects]
+        self._subjects = [subject for subject, _ in subjects]
+        self._prover = prover
+
+    def fix(self, findings: Sequence[Finding]) -> None:
+        """Fix what can be fixed of the findings."""
+        original = self.text
+        before = self._prover.counts(self._subjects)
+        wanted: dict[tuple[str, int], list[Finding]] = defaultdict(list)
+        for finding in findings:
+            wanted[finding.rule, finding.location.line].append(finding)
+        for number in range(len(self._subjects)):
+            self._fix_subject(number, wanted)
+        for rest in wanted.values():
+            self._leave(
+                rest, "it is not in the file as it stands, only in what is rendered from it"
+            )
+        self.text = self._assembled(original)
+        reason = self._fault_of_the_whole(before)
+        if reason:
+            self.text = original
+            self._leave([made.finding for made in self.made], reason)
+            self.made.clear()
+
+    def _fix_subject(self, number: int, wanted: dict[tuple[str, int], list[Finding]]) -> None:
+        subject = self._subjects[number]
+        scope = self._prover.scope(self._subjects)
+        for position in range(len(subject.resources)):
+            result = self._prover.result(self._subjects[number], position, scope)
+            pending: list[tuple[Key, Finding]] = []
+            for found in result.found:
+                matching = wanted.get((found.key[0], found.line))
+                if matching:
+                    pending.append((found.key, matching.pop(0)))
+            if pending:
+                self._fix_resource(number, position, pending)
+
+    def _fix_resource(self, number: int, position: int, pending: list[tuple[Key, Finding]]) -> None:
+        # From the end of a Dockerfile to its start, so that inserted lines move nothing pending.
+        if isinstance(self._subjects[number], DockerText):
+            pending.sort(key=lambda item: item[0][1], reverse=True)
+        result = self._prover.result(
+            self._subjects[number], position, self._prover.scope(self._subjects)
+        )
+        while pending:
+            key, finding = pending.pop(0)
+            fixer = parse_fixer(finding.fix or "")
+            found = next((one for one in result.found if one.key == key), None)
+            if found is None:
+                self.made.append(Made(finding=finding, risky=fixer.risky))  # gone with another
+                continue
+            if len(self.made) >= MAX_FIXES:
+                self._leave([finding], f"more than {MAX_FIXES:,} fixes in one file")
+                continue
+            try:
+                after = self._attempt(number, fixer, found)
+                scope = self._prover.scope(self._with(number, after))
+                new = self._prover.result(after, position, scope)
+                _compare(key[0], result.counts, new.counts)
+            except Refused as reason:
+                self._leave([finding], reason.what)
+                continue
+            before = self._subjects[number]
+            pending = [
+                ((rule, before.moved(place, found.path, after), ordinal), other)
+                for (rule, place, ordinal), other in pending
+            ]
+            self._subjects[number], result = after, new
+            self.made.append(Made(finding=finding, risky=fixer.risky))
+
+    def _attempt(self, number: int, fixer: Fixer, found: Found) -> Subject:
+        before = self._subjects[number]
+        after = before.fixed(fixer, found.position, found.path)
+        if [r.key for r in after.resources] != [r.key for r in before.resources] and not (
+            fixer.function == "api-version"
+        ):
+            raise Refused("it would turn the object into another one")
+        return after
+
+    def _with(self, number: int, subject: Subject) -> list[Subject]:
+        return [*self._subjects[:number], subject, *self._subjects[number + 1 :]]
+
+    def _leave(self, findings: Sequence[Finding], reason: str) -> None:
+        self.left.extend(Left(finding=finding, reason=reason) for finding in findings)
+
+    def _assembled(self, original: str) -> str:
+        out = []
+        at = 0
+        for (start, end), subject in zip(self._spans, self._subjects, strict=True):
+            out += [original[at:start], subject.text]
+            at = end
+        return "".join([*out, original[at:]])
+
+    def _fault_of_the_whole(self, before: Mapping[str, int]) -> str:
+        """Why the file's fixes cannot stand together, or ""."""
+        if not self.made:
+            return ""
+        try:
+            read = _subjects(self.path, self.text, self._prover.judge.templates)
+        except InputError as error:
+            return f"the edited file cannot be read: {error.what}"
+        whole = [subject for subject, _ in read]
+        if len(whole) != len(self._subjects) or not all(map(_alike, whole, self._subjects)):
+            return "the edited file does not read back as intended"
+        rules = risen(before, self._prover.counts(whole))
+        return f"together the fixes would raise {', '.join(rules)}" if rules else ""
+
+
+def _compare(rule: str, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """Raises Refused unless the rule complains less often and no other more often."""
+    rules = risen(before, after)
+    if rules:
+        raise Refused(f"it would raise {', '.join(rules)}")
+    if after.get(rule, 0) >= before.get(rule, 0):
+        raise Refused("the finding would still be there")
+
+
+def _alike(one: Subject, other: Subject) -> bool:
+    if isinstance(one, Manifest) and isinstance(other, Manifest):
+        return same(one.document.data, other.document.data)
+    return one.text == other.text
+
+
+def _text_of(data: bytes) -> tuple[str, bytes]:
+    """Text and byte order mark. Raises InputError for what cannot be written back as it was."""
+    if len(data) > MAX_SIZE:
+        raise InputError(f"files of more than {MAX_SIZE:,} bytes are not edited")
+    bom = _BOM if data.startswith(_BOM) else b""
+    text = decode(data)
+    if bom + text.encode("utf-8") != data:
+        raise InputError("only files in UTF-8 are edited")
+    return text, bom
+
+
+def _subjects(path: str, text: str, templates: Mapping[str, AttrPath]) -> list[tuple[Subject, int]]:
+    if classify(path) is Source.DOCKERFILE:
+        return [(docker_text_of(text, path), 0)]
+    out: list[tuple[Subject, int]] = []
+    for document in parse_documents(text.encode("utf-8")):
+        if isinstance(document, Document):
+            out.append((manifest_of(document, path, templates), document.offset))
+        elif document.kind == "template":
+            raise InputError("a template: what it renders to is judged; change it by hand")
+    return out
