@@ -31,7 +31,7 @@ from haechi.report.html_text import (
 )
 from haechi.report.material import Material
 from haechi.report.outline import Outline, further_reasons, outline, ranked, utc
-from haechi.report.text import one_line, storable
+from haechi.report.text import flat, storable
 
 Lang = Literal["en", "ko"]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -58,7 +58,7 @@ def render(material: Material, *, lang: Lang = "en") -> str:
 
 
 def _head(material: Material, lang: Lang) -> Iterator[str]:
-    root = shown(one_line(material.scan.root))
+    root = shown(flat(material.scan.root))
     yield f'<!doctype html>\n<html lang="{lang}"><head><meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -88,9 +88,10 @@ def _verdict(material: Material, view: Outline) -> Iterator[str]:
     only = f" (only {', '.join(scan.only)})" if scan.only else ""
     started = utc(scan.started).strftime("%Y-%m-%d %H:%M UTC")
     yield f'<p class="meta">{both("Looked at:", "검사 대상:")} '
-    yield f"{english(one_line((looked or 'nothing') + only))} · {len(scan.coverage.evaluated):,} "
-    yield f"{both('rules', '개 규칙')} · {max(scan.duration, 0.0):.1f} s · {started} · "
-    yield f"haechi {shown(one_line(material.version))}</p>"
+    yield f"{english(flat((looked or 'nothing') + only))} · "
+    rules = len(scan.coverage.evaluated)
+    yield f"{both(f'{rules:,} rules', f'규칙 {rules:,}개')} · {max(scan.duration, 0.0):.1f} s · "
+    yield f"{started} · haechi {shown(flat(material.version))}</p>"
 
 
 def _tile(view: Outline, severity: Severity) -> str:
@@ -107,31 +108,36 @@ def _risks(material: Material, view: Outline) -> Iterator[str]:
     numbers = anchors(view)
     yield f"<section><h2>{both('What matters most', '가장 중요한 위험')}</h2><ol class=risks>"
     for risk in risks[:_RISKS]:
-        yield _risk(risk, numbers)
+        yield _risk(risk, view, numbers)
     yield "</ol>"
     if more := len(risks) - len(risks[:_RISKS]):
         yield f"<p>{both(f'and {more:,} lesser risks', f'그보다 낮은 위험 {more:,}건')}</p>"
     yield "</section>"
 
 
-def _risk(risk: Risk, numbers: Mapping[str, int]) -> str:
+def _risk(risk: Risk, view: Outline, numbers: Mapping[str, int]) -> str:
     steps = "".join(_step(step) for step in risk.steps)
     known = [numbers[name] for name in risk.findings if name in numbers]
-    links = " ".join(f'<a href="#f{number}">{number}</a>' for number in known[:20])
+    links = ", ".join(_link(view.findings[number - 1], number) for number in known[:20])
     evidence = f'<p class="links">{both("Findings:", "발견 사항:")} {links}</p>' if links else ""
     return (
         f'<li class="risk {risk.severity.value}">{badge(risk.severity)} '
-        f"<strong>{both(one_line(risk.sentence), one_line(risk.sentence_ko))}</strong>"
+        f"<strong>{both(flat(risk.sentence), flat(risk.sentence_ko))}</strong>"
         f"{f'<ol class=steps>{steps}</ol>' if steps else ''}"
-        f'<p class="change"><span>{both("The one change:", "한 가지 변경:")}</span> '
-        f"{both(one_line(risk.change), one_line(risk.change_ko))} "
-        f"<code>{shown(one_line(str(risk.location)))}</code></p>{evidence}</li>"
+        f'<p class="change"><span class="label">{both("The one change:", "한 가지 변경:")}</span> '
+        f"{both(flat(risk.change), flat(risk.change_ko))} "
+        f"<code>{shown(flat(str(risk.location)))}</code></p>{evidence}</li>"
     )
 
 
+def _link(finding: Finding, number: int) -> str:
+    place = shown(flat(str(finding.location)))
+    return f'<a href="#f{number}">{shown(finding.rule)}</a> <code>{place}</code>'
+
+
 def _step(step: Step) -> str:
-    where = f" <code>{shown(one_line(str(step.location)))}</code>" if step.location else ""
-    return f"<li>{english(one_line(step.text))}{where}</li>"
+    where = f" <code>{shown(flat(str(step.location)))}</code>" if step.location else ""
+    return f"<li>{english(flat(step.text))}{where}</li>"
 
 
 def _dead(view: Outline) -> Iterator[str]:
@@ -150,10 +156,10 @@ def _dead(view: Outline) -> Iterator[str]:
 
 
 def _dead_row(finding: Finding, numbers: Mapping[str, int]) -> str:
-    place = f"<code>{shown(one_line(str(finding.location)))}</code>"
+    place = f"<code>{shown(flat(str(finding.location)))}</code>"
     if number := numbers.get(finding.fingerprint):
         place = f'<a href="#f{number}">{place}</a>'
-    text = english(one_line(finding.message or finding.title))
+    text = english(flat(finding.message or finding.title))
     return f"<li>{badge(finding.severity)} {text} {place}</li>"
 
 
@@ -187,9 +193,9 @@ def _gaps(gaps: Sequence[Gap]) -> Iterator[str]:
 
 
 def _gap(gap: Gap) -> tuple[str, ...]:
-    todo = chip(("accepted", "수용함"), "known") if gap.accepted else english(one_line(gap.do))
-    path = f"<code>{shown(one_line(gap.path))}</code>"
-    return (english(one_line(gap.kind)), path, english(one_line(gap.reason)), todo)
+    todo = chip(("accepted", "수용함"), "known") if gap.accepted else english(flat(gap.do))
+    path = f"<code>{shown(flat(gap.path))}</code>"
+    return (english(flat(gap.kind)), path, english(flat(gap.reason)), todo)
 
 
 def _waivers(uses: Sequence[WaiverUse]) -> Iterator[str]:
@@ -212,13 +218,13 @@ def _waivers(uses: Sequence[WaiverUse]) -> Iterator[str]:
 def _waiver(use: WaiverUse) -> tuple[str, ...]:
     waiver = use.waiver
     return (
-        f"<code>{shown(one_line(waiver.rule))}</code>",
+        f"<code>{shown(flat(waiver.rule))}</code>",
         chip(WAIVERS[use.status], f"w-{use.status.value}"),
         f"{use.count:,}",
-        english(one_line(waiver.reason)),
-        english(one_line(waiver.owner or "")),
+        english(flat(waiver.reason)),
+        english(flat(waiver.owner or "")),
         waiver.expires.isoformat() if waiver.expires else "",
-        f"<code>{shown(one_line(str(waiver.location)))}</code> ({waiver.origin.value})",
+        f"<code>{shown(flat(str(waiver.location)))}</code> ({waiver.origin.value})",
     )
 
 
@@ -234,8 +240,10 @@ def _figures(view: Outline) -> Iterator[str]:
         for state, row in view.counts.items()
     ]
     yield _table((*names, ("Total", "합계")), rows, "figures")
-    text = f"haechi fix can change {view.fixable:,} of them."
-    yield f"<p>{both(text, f'haechi fix로 {view.fixable:,}건을 고칠 수 있습니다.')}</p></section>"
+    if view.fixable:
+        text = f"`haechi fix` can change {view.fixable:,} of them."
+        yield f"<p>{both(text, f'`haechi fix`로 {view.fixable:,}건을 고칠 수 있습니다.')}</p>"
+    yield "</section>"
 
 
 def _table(

@@ -7,6 +7,7 @@ are rows of a table, and beyond that a sentence says how many there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from haechi.model.finding import Finding
@@ -24,8 +25,8 @@ from haechi.report.html_text import (
     shown,
 )
 from haechi.report.material import Material
-from haechi.report.outline import DEAD_CONTROL, Outline
-from haechi.report.text import one_line
+from haechi.report.outline import DEAD_CONTROL, Outline, WaiverLookup
+from haechi.report.text import flat
 from haechi.rules.schema import Rule
 
 DETAIL_LIMIT = 2_000
@@ -33,17 +34,31 @@ TABLE_LIMIT = 20_000
 _SNIPPET_LINES = 40
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What telling one finding needs besides the finding."""
+
+    rules: Mapping[str, Rule]
+    frames: Frames
+    waivers: WaiverLookup
+    numbers: Mapping[str, int]
+
+
 def sections(material: Material, view: Outline) -> Iterator[str]:
     """One section per severity, then what is only listed."""
     detailed = view.findings[:DETAIL_LIMIT]
-    frames = Frames(material.read, view.findings)
-    numbers = anchors(view)
+    page = _Page(
+        material.rules,
+        Frames(material.read, view.findings),
+        WaiverLookup(material.decision),
+        anchors(view),
+    )
     for severity, group in groupby(detailed, key=lambda finding: finding.severity):
         findings = list(group)
         total = sum(row[severity] for row in view.counts.values())
         yield f'<section class="sev-{severity.value}"><h3>{badge(severity)} {total:,}</h3>'
         for path, in_file in _by_file(findings):
-            yield _file(path, in_file, material, frames, numbers)
+            yield _file(path, in_file, page)
         yield "</section>"
     yield from _listed(view.findings[DETAIL_LIMIT:])
 
@@ -64,41 +79,31 @@ def _by_file(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
     return sorted(files.items(), key=lambda item: item[0])
 
 
-def _file(
-    path: str,
-    findings: Sequence[Finding],
-    material: Material,
-    frames: Frames,
-    numbers: Mapping[str, int],
-) -> str:
+def _file(path: str, findings: Sequence[Finding], page: _Page) -> str:
     states = {finding.state for finding in findings}
     # A file whose findings are all in one state goes away with them when that state is hidden.
     kind = f" st-{states.pop().value}" if len(states) == 1 else ""
-    rows = []
-    for finding in findings:
-        number = numbers.get(finding.fingerprint)
-        name = f' id="f{number}"' if number else ""
-        rows.append(_finding(finding, name, material.rules.get(finding.rule), frames))
-    body = "\n".join(rows)
-    return (
-        f'<div class="file{kind}"><h4><code>{shown(one_line(path)) or "."}</code>'
-        f"</h4>\n{body}</div>"
-    )
+    body = "\n".join(_finding(finding, page) for finding in findings)
+    return f'<div class="file{kind}"><h4><code>{shown(flat(path)) or "."}</code></h4>\n{body}</div>'
 
 
-def _finding(finding: Finding, name: str, rule: Rule | None, frames: Frames) -> str:
-    title = both(one_line(finding.title), one_line(rule.ko.title) if rule and rule.ko else "")
+def _finding(finding: Finding, page: _Page) -> str:
+    rule = page.rules.get(finding.rule)
+    title = both(flat(finding.title), flat(rule.ko.title) if rule and rule.ko else "")
     chips = "" if finding.state == "open" else chip(STATES[finding.state], finding.state.value)
     if DEAD_CONTROL in finding.tags:
         chips += chip(("cannot work", "작동하지 않음"), "dead")
     if finding.fix:
         chips += chip(("haechi fix", "자동 수정"), "fix")
-    message = shown(one_line(finding.message or finding.title))
+    message = shown(flat(finding.message or finding.title))
+    number = page.numbers[finding.fingerprint]
     return (
-        f'<details class="finding st-{finding.state.value}"{name}><summary>'
+        f'<details class="finding st-{finding.state.value}" id="f{number}"><summary>'
         f'<span class="line">{finding.location.line}</span>'
-        f'<span class="what"><strong>{title}</strong>{chips}<br><span class="msg" lang="en">{message}</span></span></summary>'
-        f'<div class="body">{_frame(frames, finding)}{_story(rule)}{_facts(finding, rule)}</div>'
+        f'<span class="what"><strong>{title}</strong>{chips}<br>'
+        f'<span class="msg" lang="en">{message}</span></span></summary>'
+        f'<div class="body">{_frame(page.frames, finding)}{_story(rule)}'
+        f"{_facts(finding, rule, page.waivers)}</div>"
         "</details>"
     )
 
@@ -134,9 +139,9 @@ def _story(rule: Rule | None) -> str:
     korean = rule.ko
     parts = [
         f"<h5>{both('Why it matters', '왜 중요한가')}</h5>",
-        f"<p>{both(one_line(rule.why), one_line(korean.why) if korean else '')}</p>",
+        f"<p>{both(flat(rule.why), flat(korean.why) if korean else '')}</p>",
         f"<h5>{both('What to do', '해결 방법')}</h5>",
-        f"<p>{both(one_line(rule.fix), one_line(korean.fix) if korean else '')}</p>",
+        f"<p>{both(flat(rule.fix), flat(korean.fix) if korean else '')}</p>",
     ]
     if rule.snippet:
         lines = rule.snippet.strip("\n").split("\n")[:_SNIPPET_LINES]
@@ -144,7 +149,7 @@ def _story(rule: Rule | None) -> str:
     return "".join(parts)
 
 
-def _facts(finding: Finding, rule: Rule | None) -> str:
+def _facts(finding: Finding, rule: Rule | None, waivers: WaiverLookup) -> str:
     refs = sorted(rule.refs.items()) if rule else []
     rows: list[tuple[tuple[str, str], str]] = [
         (("Rule", "규칙"), _code(finding.rule)),
@@ -153,7 +158,7 @@ def _facts(finding: Finding, rule: Rule | None) -> str:
         (("Attribute", "속성"), _code(format_path(finding.path))),
         (("Owner", "담당"), english(finding.owner) if finding.owner else ""),
         (("Due", "기한"), finding.due.isoformat() if finding.due else ""),
-        (("Waiver", "예외"), english(one_line(finding.waiver)) if finding.waiver else ""),
+        (("Waiver", "예외"), english(waivers.reason(finding)) if finding.waiver else ""),
         (("Mechanical fix", "자동 수정"), _code(finding.fix or "")),
         (("Weakness", "약점"), english(", ".join(finding.cwe)) if finding.cwe else ""),
         *(((name, name), english(", ".join(ids))) for name, ids in refs),
@@ -164,7 +169,7 @@ def _facts(finding: Finding, rule: Rule | None) -> str:
 
 
 def _code(text: str) -> str:
-    return f"<code>{shown(one_line(text))}</code>" if text else ""
+    return f"<code>{shown(flat(text))}</code>" if text else ""
 
 
 def _listed(findings: Sequence[Finding]) -> Iterator[str]:
@@ -194,7 +199,7 @@ def _listed(findings: Sequence[Finding]) -> Iterator[str]:
 def _row(finding: Finding) -> str:
     # In one language: at this size two would double the page.
     severity, state = finding.severity.value, finding.state.value
-    place = shown(one_line(str(finding.location)))
+    place = shown(flat(str(finding.location)))
     return (
         f'<tr class="sev-{severity} st-{state}"><td lang="en">{severity}</td><td>{place}</td>'
         f'<td>{shown(finding.rule)}</td><td lang="en">{state}</td></tr>\n'

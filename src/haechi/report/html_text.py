@@ -14,7 +14,7 @@ from haechi.model.scan import WaiverStatus
 from haechi.model.severity import Severity
 from haechi.report.material import Material
 from haechi.report.outline import Answer, Outline, answer_sentence
-from haechi.report.text import code_point, markup, one_line, unseen, visible
+from haechi.report.text import code_point, markup, one_line, unseen
 
 TEXT_LIMIT = 2_000
 """Characters of one text in the page."""
@@ -67,7 +67,7 @@ def _piece(char: str) -> str:
 
 def attribute(text: str) -> str:
     """The text for use between the quotes of an attribute."""
-    return markup(visible(one_line(text)))
+    return markup(one_line(text))
 
 
 def english(text: str, tag: str = "span") -> str:
@@ -75,13 +75,24 @@ def english(text: str, tag: str = "span") -> str:
     return f'<{tag} lang="en">{shown(text)}</{tag}>'
 
 
+def prose(text: str) -> str:
+    """The text as HTML with `code` between backticks, as rules are written."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one without its partner
+        return shown(text)
+    return "".join(
+        f"<code>{shown(part)}</code>" if number % 2 else shown(part)
+        for number, part in enumerate(parts)
+    )
+
+
 def both(text: str, korean: str) -> str:
     """The text in both languages; only in English when there is no Korean."""
     if not korean:
-        return english(text)
+        return f'<span lang="en">{prose(text)}</span>'
     return (
-        f'<span class="l-en" lang="en">{shown(text)}</span>'
-        f'<span class="l-ko" lang="ko">{shown(korean)}</span>'
+        f'<span class="l-en" lang="en">{prose(text)}</span>'
+        f'<span class="l-ko" lang="ko">{prose(korean)}</span>'
     )
 
 

@@ -1,4 +1,4 @@
-"""``haechi.scan/1``: the whole run for programs, and the baseline that a later run reads back.
+"""``haechi.scan/1``: the whole run for programs; gate/baseline.py reads it back.
 
 The shape is data/haechi.scan-1.schema.json, strict in both directions: keys are always present
 (``null`` where there is nothing), so a consumer needs no guesses. Within version 1 keys are only
@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from haechi.errors import ConfigError
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import Finding
 from haechi.model.location import Location, format_path
@@ -24,8 +23,6 @@ from haechi.report.outline import Outline, outline, ranked, utc
 from haechi.report.text import storable
 
 SCHEMA = "haechi.scan/1"
-INPUT_LIMIT = 256 * 1024 * 1024
-"""Characters that ``read_findings`` accepts at most."""
 _DEPTH = 16
 
 
@@ -187,42 +184,3 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (dt.date, dt.time)):
         return value.isoformat()
     return storable(str(value))
-
-
-class _Earlier(msgspec.Struct, frozen=True):
-    fingerprint: str
-
-
-class _EarlierReport(msgspec.Struct, frozen=True):
-    """What a baseline needs of a report; unknown keys are fine, a newer haechi may have them."""
-
-    schema: str
-    findings: list[_Earlier]
-
-
-def read_findings(text: str, where: str = "") -> list[str]:
-    """Fingerprints of the findings in an earlier JSON report, for use as baseline.
-
-    ``where`` names the file in errors. Raises ConfigError when the text is not such a report:
-    an unreadable baseline taken for an empty one would turn every known finding into a new one.
-    """
-    if len(text) > INPUT_LIMIT:
-        raise _unusable(f"is larger than {INPUT_LIMIT // 1024**2} MiB", where)
-    try:
-        report = msgspec.json.decode(text, type=_EarlierReport)
-    except msgspec.ValidationError as error:
-        raise _unusable(f"is no haechi report: {error}", where) from error
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-        raise _unusable(f"is not JSON: {error}", where) from error
-    if report.schema != SCHEMA:
-        raise _unusable(f'has schema "{report.schema[:80]}", this haechi reads "{SCHEMA}"', where)
-    return [finding.fingerprint for finding in report.findings]
-
-
-def _unusable(fault: str, where: str) -> ConfigError:
-    return ConfigError(
-        f"the baseline {fault}",
-        why="findings that are already known can only be told from a complete earlier report",
-        do="write it again with `haechi scan --format json`, or leave the baseline out",
-        where=where,
-    )

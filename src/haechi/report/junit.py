@@ -8,15 +8,14 @@ clean run is not an empty report, which servers take for a broken one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.location import format_path
-from haechi.model.scan import Decision
 from haechi.report.material import Material
-from haechi.report.outline import outline, utc, waiver_of
+from haechi.report.outline import WaiverLookup, outline, utc
 from haechi.report.text import markup, one_line, visible
 from haechi.rules.schema import Rule
 
@@ -48,11 +47,15 @@ class _Suite:
 
 
 def _suites(material: Material) -> Iterator[tuple[str, list[_Case]]]:
+    waivers = WaiverLookup(material.decision)
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in outline(material).findings:
         groups.setdefault((finding.location.path, finding.domain), []).append(finding)
     for (path, domain), findings in sorted(groups.items()):
-        yield f"{domain}: {path}", [_finding_case(material, finding) for finding in findings]
+        yield (
+            f"{domain}: {path}",
+            [_finding_case(finding, material.rules, waivers) for finding in findings],
+        )
     if material.scan.coverage.gaps:
         yield "coverage", [_gap_case(gap) for gap in material.scan.coverage.gaps]
     if passed := _clean_rules(material.scan.coverage, material.scan.findings):
@@ -82,32 +85,31 @@ def _seconds(material: Material) -> str:
     return f"{max(material.scan.duration, 0.0):.3f}"
 
 
-def _finding_case(material: Material, finding: Finding) -> _Case:
+def _finding_case(finding: Finding, rules: Mapping[str, Rule], waivers: WaiverLookup) -> _Case:
     name = " ".join(
         part for part in (finding.rule, finding.label, format_path(finding.path)) if part
     )
     name = f"{name} (line {finding.location.line})"
     if finding.state is FindingState.OPEN:
-        body = _body(finding, material.rules.get(finding.rule))
+        body = _body(finding, rules.get(finding.rule))
         inner = (
             f"<failure message={_quoted(finding.message)} type={_quoted(finding.severity)}>"
             f"{_text(body)}</failure>"
         )
         return _Case("failure", _case(name, finding.location.path, inner, finding))
-    reason = _accepted(finding, material.decision)
+    reason = _accepted(finding, waivers)
     inner = f"<skipped message={_quoted(f'{reason}: {finding.message}')}/>"
     return _Case("skipped", _case(name, finding.location.path, inner, finding))
 
 
-def _accepted(finding: Finding, decision: Decision) -> str:
+def _accepted(finding: Finding, waivers: WaiverLookup) -> str:
     match finding.state:
         case FindingState.KNOWN:
             return "known in the baseline"
         case FindingState.NEW:
             return "new rule, not in haechi.lock yet"
         case _:
-            use = waiver_of(finding, decision)
-            why = (use.waiver.reason if use else "") or finding.waiver
+            why = waivers.reason(finding)
             return f"waived ({why})" if why else "waived"
 
 

@@ -101,11 +101,9 @@ def _answer(decision: Decision, looked: int) -> Answer:
 
 def answer_sentence(material: Material, view: Outline) -> str:
     """What the gate says, with the figures behind it."""
-    decision = material.decision
-    level = f"at {decision.fail_on} or worse"
     match view.answer:
-        case Answer.BLOCKED if decision.blocking:
-            return f"blocks: {counted(len(decision.blocking), 'open finding')} {level}"
+        case Answer.BLOCKED if material.decision.blocking:
+            return f"blocks: {_figure(material.decision)}"
         case Answer.BLOCKED:
             return "blocks"
         case Answer.INVALID:
@@ -116,13 +114,23 @@ def answer_sentence(material: Material, view: Outline) -> str:
         case Answer.NOTHING:
             return "has nothing to say: nothing in this scope was looked at"
         case Answer.PASS:
-            return f"passes: no open finding {level}"
+            return f"passes: {_figure(material.decision)}"
+
+
+def _figure(decision: Decision) -> str:
+    level = decision.fail_on
+    at = f"at {level}" if level is Severity.CRITICAL else f"at {level} or above"
+    number = len(decision.blocking)
+    return f"{counted(number, 'open finding')} {at}" if number else f"no open finding {at}"
 
 
 def further_reasons(material: Material, view: Outline) -> list[str]:
-    """The gate's reasons besides what the answer's sentence already says."""
-    said = answer_sentence(material, view)
-    return [reason for reason in map(one_line, material.decision.reasons) if reason not in said]
+    """The gate's reasons besides the one that the answer's sentence already is."""
+    said = [one_line(reason) for reason in material.decision.reasons]
+    figure = _figure(material.decision)
+    if view.answer in (Answer.BLOCKED, Answer.PASS):
+        return [reason for reason in said if not reason.lower().startswith(figure)]
+    return said
 
 
 def ranked(risks: Iterable[Risk]) -> list[Risk]:
@@ -145,22 +153,27 @@ def worst_counts(counts: Mapping[Severity, int]) -> list[tuple[Severity, int]]:
     return [(severity, counts[severity]) for severity in Severity if counts[severity]]
 
 
-def waiver_of(finding: Finding, decision: Decision) -> WaiverUse | None:
-    """The waiver that the finding names: ``finding.waiver`` holds where the waiver is written."""
-    named = finding.waiver
-    if named is None:
-        return None
-    for use in decision.waivers:
-        waiver = use.waiver
-        if str(waiver.location) in named or (waiver.source and waiver.source == named):
-            return use
-    return None
+class WaiverLookup:
+    """Finds the waiver that a finding names: ``finding.waiver`` is the place it is written at."""
+
+    def __init__(self, decision: Decision) -> None:
+        self._at: dict[str, list[WaiverUse]] = {}
+        for use in decision.waivers:
+            self._at.setdefault(str(use.waiver.location), []).append(use)
+
+    def of(self, finding: Finding) -> WaiverUse | None:
+        """The waiver in its place; of several on one line, the one that names the rule."""
+        uses = self._at.get(finding.waiver or "", [])
+        return next(
+            (use for use in uses if use.waiver.rule == finding.rule), next(iter(uses), None)
+        )
+
+    def reason(self, finding: Finding) -> str:
+        """Why the finding is accepted, or at least where that is written."""
+        use = self.of(finding)
+        return one_line((use.waiver.reason if use else "") or finding.waiver or "")
 
 
-def waived_in_source(finding: Finding, decision: Decision) -> bool:
+def beside_code(use: WaiverUse) -> bool:
     """True when the waiver stands beside the code rather than in a waiver file or store."""
-    beside = (WaiverOrigin.INLINE, WaiverOrigin.PEER)
-    use = waiver_of(finding, decision)
-    if use is not None:
-        return use.waiver.origin in beside
-    return (finding.waiver or "").startswith(tuple(beside))
+    return use.waiver.origin in (WaiverOrigin.INLINE, WaiverOrigin.PEER)

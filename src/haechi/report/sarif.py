@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -21,17 +22,16 @@ from urllib.parse import quote
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.location import Location, format_path
-from haechi.model.scan import Decision
 from haechi.model.severity import Severity
 from haechi.report.json import to_text
 from haechi.report.material import Material
 from haechi.report.outline import (
+    WaiverLookup,
     answer_sentence,
+    beside_code,
     counted,
     outline,
     utc,
-    waived_in_source,
-    waiver_of,
 )
 from haechi.report.sarif_rules import LEVELS, described
 from haechi.report.text import one_line
@@ -45,6 +45,7 @@ NOTIFICATION_LIMIT = 1_000
 _ROOT = "%SRCROOT%"
 _TEXT_LIMIT = 4_000
 _SEMVER = re.compile(r"\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?\Z")
+_NOT_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _FOREIGN_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -73,6 +74,8 @@ def document(material: Material, limit: int) -> dict[str, Any]:
     kept, left_out = ordered[:limit], ordered[limit:]
     rules = described(material, kept)
     index = {rule["id"]: number for number, rule in enumerate(rules)}
+    waivers = WaiverLookup(material.decision)
+    compared = material.decision.baseline is not None
     invocation = _invocation(material, left_out)
     invocation["exitCodeDescription"] = f"the gate {answer_sentence(material, view)}"
     return {
@@ -85,7 +88,7 @@ def document(material: Material, limit: int) -> dict[str, Any]:
                 "originalUriBaseIds": {_ROOT: _root(material.scan.root)},
                 "columnKind": "unicodeCodePoints",
                 "invocations": [invocation],
-                "results": [_result(finding, index, material.decision) for finding in kept],
+                "results": [_result(finding, index, waivers, compared) for finding in kept],
             }
         ],
     }
@@ -108,7 +111,8 @@ def _driver(
 def _category(only: Iterable[str]) -> str:
     """GitHub takes the part before the last slash as category: one per kind of scan, since two
     uploads of one category and commit replace each other."""
-    return f"haechi/{'+'.join(sorted(set(only))) or 'all'}/"
+    names = (_NOT_NAME.sub("-", name) for name in sorted(set(only)))
+    return f"haechi/{'+'.join(names) or 'all'}/"
 
 
 def _root(root: str) -> dict[str, Any]:
@@ -150,11 +154,10 @@ def _moment(timestamp: float) -> str:
 def _omission(left_out: Sequence[Finding]) -> list[dict[str, Any]]:
     if not left_out:
         return []
-    rows = [
-        f"{number} {severity}"
-        for severity in Severity
-        if (number := sum(finding.severity is severity for finding in left_out))
-    ]
+    alive = Counter(f.severity for f in left_out if f.state is not FindingState.WAIVED)
+    rows = [f"{alive[severity]:,} {severity}" for severity in Severity if alive[severity]]
+    if waived := len(left_out) - alive.total():
+        rows.append(f"{waived:,} waived")
     text = (
         f"{counted(len(left_out), 'result')} left out to stay within GitHub's limits "
         f"({', '.join(rows)}); the JSON report has all of them"
@@ -190,7 +193,9 @@ def _notification(kind: str, level: str, text: str) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, index: Mapping[str, int], decision: Decision) -> dict[str, Any]:
+def _result(
+    finding: Finding, index: Mapping[str, int], waivers: WaiverLookup, compared: bool
+) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": finding.rule,
         "ruleIndex": index[finding.rule],
@@ -200,12 +205,12 @@ def _result(finding: Finding, index: Mapping[str, int], decision: Decision) -> d
         "partialFingerprints": {"haechi/v1": finding.fingerprint},
         "properties": _properties(finding),
     }
-    if decision.baseline is not None:
+    if compared:
         # Present on every result or on none (section 3.27.24). A waived one asks for nothing new.
         seen = finding.state in (FindingState.KNOWN, FindingState.WAIVED)
         result["baselineState"] = "unchanged" if seen else "new"
     if finding.state is FindingState.WAIVED:
-        result["suppressions"] = [_suppression(finding, decision)]
+        result["suppressions"] = [_suppression(finding, waivers)]
     return result
 
 
@@ -220,12 +225,12 @@ def _properties(finding: Finding) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value is not None}
 
 
-def _suppression(finding: Finding, decision: Decision) -> dict[str, Any]:
-    use = waiver_of(finding, decision)
+def _suppression(finding: Finding, waivers: WaiverLookup) -> dict[str, Any]:
+    use = waivers.of(finding)
     said: dict[str, Any] = {
-        "kind": "inSource" if waived_in_source(finding, decision) else "external",
+        "kind": "inSource" if use and beside_code(use) else "external",
         "status": "accepted",
-        "justification": one_line((use.waiver.reason if use else "") or finding.waiver or "waived"),
+        "justification": waivers.reason(finding) or "waived",
     }
     if use:
         said["location"] = {"physicalLocation": _physical(use.waiver.location)}

@@ -6,7 +6,8 @@ and the character set are the caller's to decide (NO_COLOR, TERM, isatty), so bo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
@@ -14,7 +15,7 @@ from haechi.model.scan import WaiverStatus, WaiverUse
 from haechi.report.frame import FrameLine, Frames
 from haechi.report.ink import Ink
 from haechi.report.material import Material
-from haechi.report.outline import DEAD_CONTROL, Outline, outline
+from haechi.report.outline import DEAD_CONTROL, Outline, WaiverLookup, outline
 from haechi.report.terminal_summary import footer, header, summary
 from haechi.report.text import cells, one_line
 from haechi.rules.schema import Rule
@@ -24,6 +25,17 @@ __all__ = ["full", "render", "summary"]
 SHOWN_OF_RULE = 3
 """Findings of one rule in one file that are shown in full; the others are one line."""
 _GAPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What telling one finding needs besides the finding."""
+
+    rules: Mapping[str, Rule]
+    frames: Frames
+    waivers: WaiverLookup
+    ink: Ink
+    verbose: bool
 
 
 def render(
@@ -51,12 +63,18 @@ def full(
     ink = Ink(width=max(width, 40), colour=colour, ascii=ascii)
     view = outline(material)
     states = tuple(FindingState) if verbose else (FindingState.OPEN, FindingState.NEW)
-    frames = Frames(material.read, view.findings)
+    told = _Told(
+        material.rules,
+        Frames(material.read, view.findings),
+        WaiverLookup(material.decision),
+        ink,
+        verbose,
+    )
     lines = header(material, ink)
     for path, findings in _by_file(view.of_state(*states)):
         lines += ["", ink.paint(one_line(path) or ".", "bold")]
         for number, group in enumerate(_by_rule(findings)):
-            lines += [""] * bool(number) + _group(group, material, frames, ink, verbose)
+            lines += [""] * bool(number) + _group(group, told)
     lines += _not_looked_at(material.scan.coverage.gaps, ink, verbose)
     lines += _waivers(material.decision.waivers, ink, verbose)
     lines += ["", *_closing(material, view, ink)]
@@ -83,15 +101,14 @@ def _by_rule(findings: Iterable[Finding]) -> list[list[Finding]]:
     return list(rules.values())
 
 
-def _group(
-    group: Sequence[Finding], material: Material, frames: Frames, ink: Ink, verbose: bool
-) -> list[str]:
-    rule = material.rules.get(group[0].rule)
+def _group(group: Sequence[Finding], told: _Told) -> list[str]:
+    ink, verbose = told.ink, told.verbose
+    rule = told.rules.get(group[0].rule)
     # One more than the limit is shown as well: "and 1 more" takes as much room as what it hides.
     shown = group if verbose or len(group) <= SHOWN_OF_RULE + 1 else group[:SHOWN_OF_RULE]
     lines: list[str] = []
     for finding in shown:
-        lines += _finding(finding, frames, ink)
+        lines += _finding(finding, told)
     lines += _repeated(group[len(shown) :], ink)
     fix = one_line(rule.fix) if rule else ""
     if fix:
@@ -101,24 +118,26 @@ def _group(
     return lines + (_background(rule, ink) if verbose and rule else [])
 
 
-def _finding(finding: Finding, frames: Frames, ink: Ink) -> list[str]:
+def _finding(finding: Finding, told: _Told) -> list[str]:
+    ink = told.ink
     name = finding.severity.value.upper()
-    head = f"  {finding.location.line}:{finding.location.column} {name} {finding.rule} "
+    rule = one_line(finding.rule)
+    head = f"  {finding.location.line}:{finding.location.column} {name} {rule} "
     text = one_line(finding.message or finding.title)
     lines = ink.block(text, head, "    ") if cells(head) < ink.width * 2 // 3 else [head.rstrip()]
     painted = (
         f"  {ink.paint(f'{finding.location.line}:{finding.location.column}', 'dim')} "
-        f"{ink.severity(finding.severity)} {ink.paint(finding.rule, 'bold')}"
+        f"{ink.severity(finding.severity)} {ink.paint(rule, 'bold')}"
     )
     if len(lines) == 1 and lines[0] == head.rstrip():
         lines = [painted, *ink.block(text, "    ", "    ")]
     else:
         lines[0] = f"{painted} {lines[0][len(head) :]}"
-    lines += _status(finding, ink)
-    return lines + _frame(frames.around(finding.location, before=1, after=1), ink)
+    lines += _status(finding, told)
+    return lines + _frame(told.frames.around(finding.location, before=1, after=1), ink)
 
 
-def _status(finding: Finding, ink: Ink) -> list[str]:
+def _status(finding: Finding, told: _Told) -> list[str]:
     said = ["this control cannot work"] if DEAD_CONTROL in finding.tags else []
     match finding.state:
         case FindingState.NEW:
@@ -126,7 +145,7 @@ def _status(finding: Finding, ink: Ink) -> list[str]:
         case FindingState.KNOWN:
             said.append("known in the baseline")
         case FindingState.WAIVED:
-            said.append(f"waived: {finding.waiver or 'no reason given'}")
+            said.append(f"waived: {told.waivers.reason(finding) or 'no reason given'}")
         case FindingState.OPEN:
             pass
     if finding.owner:
@@ -135,7 +154,8 @@ def _status(finding: Finding, ink: Ink) -> list[str]:
         said.append(f"due {finding.due.isoformat()}")
     if not said:
         return []
-    return [ink.paint(line, "dim") for line in ink.block(one_line(", ".join(said)), *["    "] * 2)]
+    lines = told.ink.block(one_line(", ".join(said)), "    ", "    ")
+    return [told.ink.paint(line, "dim") for line in lines]
 
 
 def _frame(lines: Sequence[FrameLine], ink: Ink) -> list[str]:
@@ -169,7 +189,7 @@ def _repeated(rest: Sequence[Finding], ink: Ink) -> list[str]:
     numbers = sorted({finding.location.line for finding in rest})
     shown = ", ".join(map(str, numbers[:12])) + (ink.mark(", …") if len(numbers) > 12 else "")
     noun = "line" if len(numbers) == 1 else "lines"
-    text = f"and {len(rest):,} more of {rest[0].rule}: {noun} {shown}"
+    text = f"and {len(rest):,} more of {one_line(rest[0].rule)}: {noun} {shown}"
     return [ink.paint(line, "dim") for line in ink.block(text, "    ", "      ")]
 
 

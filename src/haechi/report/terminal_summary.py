@@ -57,6 +57,7 @@ _FITS = (
     _Fit(3, 2, 2, 1, 1, False),
     _Fit(3, 1, 2, 1, 1, False),
     _Fit(3, 1, 1, 1, 1, False),
+    _Fit(2, 1, 1, 1, 1, False),
 )
 
 
@@ -111,8 +112,10 @@ def _risks(material: Material, ink: Ink, fit: _Fit) -> list[str]:
     risks = ranked(material.scan.risks)
     if not risks:
         return []
-    lines = [_title("What matters most", ink)]
-    for number, risk in enumerate(risks[: fit.risks], 1):
+    shown = risks[: fit.risks]
+    part = f" ({len(shown)} of {len(risks):,})" if len(shown) < len(risks) else ""
+    lines = [_title(f"What matters most{part}", ink)]
+    for number, risk in enumerate(shown, 1):
         lines += _risk(number, risk, ink, fit)
     return lines
 

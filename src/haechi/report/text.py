@@ -42,9 +42,14 @@ def _shown(char: str) -> str:
     return f"<{code_point(char)}>" if unseen(char) else char
 
 
+def flat(text: str) -> str:
+    """The text with runs of white space and line breaks made one space."""
+    return _SPACES.sub(" ", text).strip()
+
+
 def one_line(text: str) -> str:
-    """The text on one line: runs of white space and line breaks become one space."""
-    return visible(_SPACES.sub(" ", text).strip())
+    """The text on one line, fit to show."""
+    return visible(flat(text))
 
 
 def storable(text: str) -> str:
