@@ -215,7 +215,7 @@ def test_a_killed_worker_costs_no_verdict() -> None:
             while not killed:
                 child = isolated._child
                 if child is not None and judges_by_first_rule(child):
-                    os.kill(child.pid, signal.SIGKILL)
+                    child._process.send_signal(signal.SIGKILL)  # os.kill, unless it is reaped
                     killed.append(child.pid)
                 time.sleep(0.001)
 
@@ -238,7 +238,7 @@ def test_a_rule_that_ends_every_worker_is_at_fault() -> None:
             while not done.is_set():
                 child = isolated._child
                 if child is not None and judges_by_first_rule(child):
-                    os.kill(child.pid, signal.SIGKILL)
+                    child._process.send_signal(signal.SIGKILL)
                 time.sleep(0.001)
 
         killer = threading.Thread(target=kill)
