@@ -24,6 +24,7 @@ from haechi.gate.waivers import load_waivers
 from haechi.graph.risks import rank_risks
 from haechi.model.scan import Scan
 from haechi.model.severity import Severity
+from haechi.model.waiver import Waiver
 from haechi.report.material import Material
 from haechi.rules.catalogue import Catalogue, load_catalogue
 from haechi.rules.user import load_user_rules
@@ -63,11 +64,10 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     _check_only(options.only)
     day = today or dt.datetime.now(dt.UTC).date()
     project = open_project(options.path)
-    waived = read_text(project.root, WAIVERS)
-    waivers = load_waivers(waived, WAIVERS, day) if waived else ()
+    waivers = _waivers(project.root, day)
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options.progress)
-    baseline = _baseline(options.baseline, project, setup)
+    baseline = _baseline(options.baseline, project, setup, day)
     tree = _tree(project.root, project)
     looked = look(tree, setup)
     every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)}
@@ -127,7 +127,7 @@ def _tree(root: Path, project: Project) -> Tree:
     return Tree(root=root, exclude=exclude, within=project.within)
 
 
-def _baseline(text: str | None, project: Project, setup: Setup) -> Baseline | None:
+def _baseline(text: str | None, project: Project, setup: Setup, today: dt.date) -> Baseline | None:
     if text is None:
         return None
     if not text.startswith("git:"):
@@ -138,25 +138,40 @@ def _baseline(text: str | None, project: Project, setup: Setup) -> Baseline | No
                 f"the baseline {text} cannot be read", do="a haechi.scan/1 file or git:REF"
             ) from error
         return baseline_from_json(content, text)
-    return baseline_from_scan(_scan_of(text.removeprefix("git:"), project, setup), text)
+    ref = text.removeprefix("git:")
+    return baseline_from_scan(_scan_of(ref, project, setup, today), text)
 
 
-def _scan_of(ref: str, project: Project, setup: Setup) -> Scan:
-    """The same look at another commit, with today's rules and configuration."""
+def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
+    """The same look at another commit, with today's rules and configuration.
+
+    It is gated with the waivers of that commit: what was waived there was not simply "known".
+    """
+    import tempfile
+
     top = top_level(project.root)
     if top is None:
         raise UsageError(f"{project.root} is not in a git repository", do="use a baseline file")
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="haechi-baseline-") as name:
         target = Path(name)
         extract(top, ref, target)
         base = target / project.root.resolve().relative_to(top.resolve())
         if not (base / project.within).exists():
-            empty = target / ".haechi-empty"
-            empty.mkdir()
-            return look(Tree(root=empty), setup).scan
-        return look(_tree(base, project), replace(setup, progress=None)).scan
+            base = target / ".haechi-nothing"
+            base.mkdir()
+            tree = Tree(root=base)
+        else:
+            tree = _tree(base, project)
+        looked = look(tree, replace(setup, progress=None))
+        gated, _ = decide(
+            looked.scan, config=project.config, today=today, waivers=_waivers(base, today)
+        )
+        return gated
+
+
+def _waivers(root: Path, today: dt.date) -> tuple[Waiver, ...]:
+    text = read_text(root, WAIVERS)
+    return load_waivers(text, WAIVERS, today) if text else ()
 
 
 def _owners(project: Project, looked: Looked) -> Owners:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from haechi.errors import UsageError
+from haechi.errors import ConfigError, UsageError
 from haechi.gate.lock import NAME as LOCK_NAME
 from haechi.gate.lock import Lock, read_lock
 from haechi.model.config import Config
-from haechi.model.waiver import Waiver
 from haechi.world.config import NAMES, load_config
 
 _MARKS = (*NAMES, ".git")
@@ -42,18 +41,24 @@ def open_project(path: Path) -> Project:
 
 
 def read_text(root: Path, name: str, *, limit: int = 4 << 20) -> str | None:
-    """Text of one of haechi's own files; None when it is not there."""
+    """Text of one of haechi's own files; None when it is not there.
+
+    Raises ConfigError when it is too large or not UTF-8: half a waiver file may still parse.
+    """
     path = root / name
     if not path.is_file():
         return None
     with path.open("rb") as stream:
-        return stream.read(limit).decode("utf-8", "replace")
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise ConfigError(f"larger than {limit:,} bytes", where=name)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError("not UTF-8", where=name, do="save it as UTF-8") from error
 
 
 def load_lock(root: Path) -> Lock | None:
     """haechi.lock, if the repository has one. Raises ConfigError."""
     text = read_text(root, LOCK_NAME)
     return None if text is None else read_lock(text)
-
-
-__all__ = ["Project", "Waiver", "load_lock", "open_project", "read_text"]
