@@ -54,8 +54,8 @@ DEFAULT = frozenset(
 
 
 def _names(container: Container, which: str) -> list[str]:
-    listed_names = items(mapping(container.security.get("capabilities")).get(which))
-    return [name for name in listed_names if isinstance(name, str)]
+    names = mapping(container.security.get("capabilities")).get(which)
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _plain(name: str) -> str:
@@ -66,14 +66,18 @@ def _path(container: Container, which: str) -> AttrPath:
     return (*container.path, "securityContext", "capabilities", which)
 
 
-def _added(review: Review) -> Iterator[tuple[Container, set[str]]]:
-    pod = pod_of(review)
-    if pod.is_windows:
-        return
-    for container in pod.containers:
-        names = _names(container, "add")
-        if names and not is_privileged(container):
-            yield container, {_plain(name) for name in names}
+def _added(review: Review) -> list[tuple[Container, set[str]]]:
+    """Containers that add capabilities, with the plain names; found once per review."""
+    known: list[tuple[Container, set[str]]] | None = review.memo.get("pods.capabilities")
+    if known is None:
+        pod = pod_of(review)
+        containers = () if pod.is_windows else pod.containers
+        known = review.memo["pods.capabilities"] = [
+            (container, {_plain(name) for name in names})
+            for container in containers
+            if (names := _names(container, "add")) and not is_privileged(container)
+        ]
+    return known
 
 
 def _hits(review: Review, among: Collection[str]) -> Iterator[Hit]:

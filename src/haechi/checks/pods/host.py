@@ -56,9 +56,9 @@ def host_port(review: Review) -> Iterator[Hit]:
 def probe_host(review: Review) -> Iterator[Hit]:
     """A probe or hook that makes the kubelet connect to a host of the author's choice."""
     for container in pod_of(review).containers:
-        for path, handler in _handlers(container.data):
+        for path, handler in handlers_of(container.data):
             for kind in ("httpGet", "tcpSocket"):
-                host = mapping(handler.get(kind)).get("host")
+                host = mapping(handler[kind]).get("host") if kind in handler else None
                 if isinstance(host, str) and host:
                     yield Hit(
                         f"{named(container)} has a {path[-1]} that makes the kubelet connect to "
@@ -67,14 +67,16 @@ def probe_host(review: Review) -> Iterator[Hit]:
                     )
 
 
-def _handlers(data: Mapping[str, Any]) -> Iterator[tuple[AttrPath, Mapping[str, Any]]]:
+def handlers_of(data: Mapping[str, Any]) -> Iterator[tuple[AttrPath, Mapping[str, Any]]]:
+    """Probes and lifecycle hooks of a container, with their paths in it."""
     for key in _PROBES:
         if key in data:
             yield (key,), mapping(data[key])
-    lifecycle = mapping(data.get("lifecycle"))
-    for key in ("postStart", "preStop"):
-        if key in lifecycle:
-            yield ("lifecycle", key), mapping(lifecycle[key])
+    if "lifecycle" in data:
+        lifecycle = mapping(data["lifecycle"])
+        for key in ("postStart", "preStop"):
+            if key in lifecycle:
+                yield ("lifecycle", key), mapping(lifecycle[key])
 
 
 def host_aliases(review: Review) -> Iterator[Hit]:

@@ -57,8 +57,13 @@ _TAKEN_OVER_BY_WRITING = (
     "/var/spool/cron",
 )
 _HOLDS_SECRETS = (
-    "/dev",
-    "/etc",
+    "/etc/cni",
+    "/etc/docker",
+    "/etc/kubernetes",
+    "/etc/rancher",
+    "/etc/shadow",
+    "/etc/ssh",
+    "/etc/ssl/private",
     "/home",
     "/proc",
     "/root",
@@ -70,6 +75,7 @@ _HOLDS_SECRETS = (
     "/var/lib/rancher",
 )
 _PARENTS = frozenset({"/", "/var", "/var/lib", "/opt"})
+_HOLD_SECRETS_BELOW = frozenset({"/", "/dev", "/etc", "/etc/ssl", "/var", "/var/lib"})
 _HARMLESS = (
     "/etc/hostname",
     "/etc/hosts",
@@ -122,7 +128,7 @@ def reach(path: str, *, writable: bool) -> Reach:
         return Reach.OTHER
     if writable and (path in _PARENTS or _within(path, _TAKEN_OVER_BY_WRITING)):
         return Reach.TAKEOVER
-    if path in _PARENTS - {"/opt"} or _within(path, _HOLDS_SECRETS):
+    if path in _HOLD_SECRETS_BELOW or _within(path, _HOLDS_SECRETS):
         return Reach.SECRETS
     return Reach.OTHER
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 from haechi.checks.pods.lifespan import is_service
@@ -79,64 +80,80 @@ _SHELL_IMAGES = frozenset(
 )
 
 
-def _references(review: Review) -> list[tuple[Container, ImageRef]]:
-    known: list[tuple[Container, ImageRef]] | None = review.memo.get("pods.images")
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A reference and what the rules ask of it. The same few images recur in many pods."""
+
+    ref: ImageRef
+    valid: bool
+    latest: bool
+    moving: bool
+
+
+@lru_cache(maxsize=2048)
+def _read(text: str) -> _Image | None:
+    if not text or _PLACEHOLDER.search(text):
+        return None
+    ref = parse_image(text)
+    latest = ref.floating and ref.digest is None
+    moving = ref.mutable and ref.tag is not None and ref.tag.lower() in _MOVING
+    return _Image(ref, ref.valid, latest, moving)
+
+
+def _images(review: Review) -> list[tuple[Container, _Image]]:
+    known: list[tuple[Container, _Image]] | None = review.memo.get("pods.images")
     if known is None:
         known = []
         for container in pod_of(review).containers:
             text = container.data.get("image")
-            if isinstance(text, str) and text and not _PLACEHOLDER.search(text):
-                known.append((container, parse_image(text)))
+            image = _read(text) if isinstance(text, str) and len(text) < 4096 else None
+            if image is not None:
+                known.append((container, image))
         review.memo["pods.images"] = known
     return known
 
 
-def _moving(ref: ImageRef) -> bool:
-    return ref.mutable and ref.tag is not None and ref.tag.lower() in _MOVING
-
-
 def latest(review: Review) -> Iterator[Hit]:
     """``latest``, said or implied."""
-    for container, ref in _references(review):
-        if ref.floating and ref.digest is None:
-            how = "the tag latest" if ref.tag else "no tag, which means latest"
+    for container, image in _images(review):
+        if image.latest:
+            how = "the tag latest" if image.ref.tag else "no tag, which means latest"
             yield Hit(
-                f"{named(container)} uses image {quoted(ref)} with {how}",
+                f"{named(container)} uses image {quoted(image.ref)} with {how}",
                 (*container.path, "image"),
             )
 
 
 def moving_tag(review: Review) -> Iterator[Hit]:
     """A tag that is meant to move, such as a branch's name."""
-    for container, ref in _references(review):
-        if _moving(ref):
+    for container, image in _images(review):
+        if image.moving:
             yield Hit(
-                f"{named(container)} uses image {quoted(ref)} with a moving tag",
+                f"{named(container)} uses image {quoted(image.ref)} with a moving tag",
                 (*container.path, "image"),
             )
 
 
 def no_digest(review: Review) -> Iterator[Hit]:
     """A version tag without digest; latest and moving tags have findings of their own."""
-    for container, ref in _references(review):
-        if ref.digest is None and not ref.floating and not _moving(ref):
+    for container, image in _images(review):
+        if image.ref.digest is None and not image.latest and not image.moving:
             yield Hit(
-                f"{named(container)} does not pin image {quoted(ref)} by digest",
+                f"{named(container)} does not pin image {quoted(image.ref)} by digest",
                 (*container.path, "image"),
             )
 
 
 def stale_pull(review: Review) -> Iterator[Hit]:
     """A tag that moves, pulled only when the node has none."""
-    for container, ref in _references(review):
-        policy = container.data.get("imagePullPolicy")
-        moving = _moving(ref)
-        if not moving and not (ref.floating and ref.digest is None):
+    for container, image in _images(review):
+        if not image.moving and not image.latest:
             continue
+        policy = container.data.get("imagePullPolicy")
         # Kubernetes defaults to Always for latest, to IfNotPresent for any other tag.
-        if policy == "IfNotPresent" or (policy is None and moving):
+        if policy == "IfNotPresent" or (policy is None and image.moving):
             yield Hit(
-                f"{named(container)} runs whatever {quoted(ref)} the node happens to have",
+                f"{named(container)} runs whatever {quoted(image.ref)} the node happens to have",
                 (*container.path, "imagePullPolicy"),
             )
 
@@ -153,21 +170,21 @@ def never_pulled(review: Review) -> Iterator[Hit]:
 
 def invalid(review: Review) -> Iterator[Hit]:
     """A reference that no runtime accepts."""
-    for container, ref in _references(review):
-        if not ref.valid:
-            what = "a malformed digest" if ref.digest is not None else "an invalid image reference"
+    for container, image in _images(review):
+        if not image.valid:
+            fault = "a malformed digest" if image.ref.digest is not None else "an invalid reference"
             yield Hit(
-                f"{named(container)} has {what}: {quoted(container.data['image'])}",
+                f"{named(container)} has {fault} as image: {quoted(container.data['image'])}",
                 (*container.path, "image"),
             )
 
 
 def address_registry(review: Review) -> Iterator[Hit]:
     """A registry named by address, which certificates rarely cover."""
-    for container, ref in _references(review):
-        if _ADDRESS.match(ref.registry):
+    for container, image in _images(review):
+        if _ADDRESS.match(image.ref.registry):
             yield Hit(
-                f"{named(container)} pulls from the registry at {quoted(ref.registry)[1:-1]}",
+                f"{named(container)} pulls from the registry at {quoted(image.ref.registry)[1:-1]}",
                 (*container.path, "image"),
             )
 
@@ -184,18 +201,19 @@ def _outlived(ref: ImageRef) -> str:
 
 def end_of_life(review: Review) -> Iterator[Hit]:
     """A release that gets no security fixes any more."""
-    for container, ref in _references(review):
-        outlived = _outlived(ref)
+    for container, image in _images(review):
+        outlived = _outlived(image.ref)
         if outlived:
             yield Hit(
-                f"{named(container)} uses image {quoted(ref)}: {outlived}",
+                f"{named(container)} uses image {quoted(image.ref)}: {outlived}",
                 (*container.path, "image"),
             )
 
 
 def docker_in_docker(review: Review) -> Iterator[Hit]:
     """A container engine inside the container."""
-    for container, ref in _references(review):
+    for container, image in _images(review):
+        ref = image.ref
         name, tag = ref.short_name, ref.tag or ""
         if (name == "docker" and "dind" in tag.split("-")) or name.endswith(
             ("/dind", "/docker-dind")
@@ -210,7 +228,8 @@ def toolbox(review: Review) -> Iterator[Hit]:
     """A network toolbox, or an idle shell, left running in a service."""
     if not is_service(review):
         return
-    for container, ref in _references(review):
+    for container, image in _images(review):
+        ref = image.ref
         if container.role != "containers":
             continue
         if ref.short_name in _TOOLBOXES:

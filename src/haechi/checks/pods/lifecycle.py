@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from haechi.checks.pods.effective import is_number
+from haechi.checks.pods.host import handlers_of
 from haechi.checks.pods.lifespan import CONTROLLED, JOBS, is_service
 from haechi.checks.pods.view import Container, items, mapping, pod_of
 from haechi.checks.pods.words import named, quoted
@@ -57,7 +58,8 @@ def _patience(probe: Mapping[str, Any]) -> int:
 def identical_probes(review: Review) -> Iterator[Hit]:
     """Liveness acts on what readiness sees, and no later: load becomes a restart."""
     for container in pod_of(review).main:
-        alive, ready = (mapping(container.data.get(f"{p}Probe")) for p in ("liveness", "readiness"))
+        alive = mapping(container.data.get("livenessProbe"))
+        ready = mapping(container.data.get("readinessProbe"))
         if not alive or not ready:
             continue
         handler = _handler(alive)
@@ -68,51 +70,52 @@ def identical_probes(review: Review) -> Iterator[Hit]:
             )
 
 
-def _ports_of_probes(container: Container) -> Iterator[tuple[AttrPath, Any]]:
-    hooks = mapping(container.data.get("lifecycle"))
-    handlers: list[tuple[AttrPath, Any]] = [((p,), container.data.get(p)) for p in _PROBES]
-    handlers += [(("lifecycle", hook), hooks.get(hook)) for hook in ("postStart", "preStop")]
-    for path, handler in handlers:
-        for kind in ("httpGet", "tcpSocket"):
-            action = mapping(mapping(handler).get(kind))
-            if "port" in action:
-                yield (*path, kind, "port"), action["port"]
+def _probed_ports(review: Review) -> list[tuple[Container, AttrPath, Any]]:
+    """(container, path, port) of every probe and hook over the network, found once per review."""
+    known: list[tuple[Container, AttrPath, Any]] | None = review.memo.get("pods.probed_ports")
+    if known is None:
+        known = review.memo["pods.probed_ports"] = [
+            (container, (*path, kind, "port"), action["port"])
+            for container in pod_of(review).containers
+            for path, handler in handlers_of(container.data)
+            for kind in ("httpGet", "tcpSocket")
+            if "port" in (action := mapping(handler.get(kind)))
+        ]
+    return known
 
 
 def unknown_port_name(review: Review) -> Iterator[Hit]:
     """A probe of a named port that the container does not declare can only fail."""
-    for container in pod_of(review).containers:
-        for path, port in _ports_of_probes(container):
-            if not isinstance(port, str) or port.isdigit() or "$" in port or "{{" in port:
-                continue
-            names = [mapping(p).get("name") for p in items(container.data.get("ports"))]
-            if port not in names:
-                probe = path[0] if path[0] != "lifecycle" else path[1]
-                yield Hit(
-                    f"{named(container)} has a {probe} on port {quoted(port)}, which the container "
-                    "does not declare",
-                    (*container.path, *path),
-                )
+    for container, path, port in _probed_ports(review):
+        if not isinstance(port, str) or port.isdigit() or "$" in port or "{{" in port:
+            continue
+        if all(mapping(p).get("name") != port for p in items(container.data.get("ports"))):
+            probe = path[0] if path[0] != "lifecycle" else path[1]
+            yield Hit(
+                f"{named(container)} has a {probe} on port {quoted(port)}, which the container "
+                "does not declare",
+                (*container.path, *path),
+            )
 
 
 def undeclared_port(review: Review) -> Iterator[Hit]:
     """A probe of a port number beside those that the container declares."""
-    for container in pod_of(review).containers:
+    reported: set[AttrPath] = set()
+    for container, path, port in _probed_ports(review):
+        if not is_number(port) or container.path in reported:
+            continue
         declared = [
             mapping(p).get("containerPort")
             for p in items(container.data.get("ports"))
             if mapping(p).get("protocol") in (None, "TCP")
         ]
-        if not declared:
-            continue
-        for path, port in _ports_of_probes(container):
-            if is_number(port) and port not in declared:
-                probe = path[0] if path[0] != "lifecycle" else path[1]
-                yield Hit(
-                    f"{named(container)} has a {probe} on port {port}, not among its ports",
-                    (*container.path, *path),
-                )
-                break
+        if declared and port not in declared:
+            reported.add(container.path)
+            probe = path[0] if path[0] != "lifecycle" else path[1]
+            yield Hit(
+                f"{named(container)} has a {probe} on port {port}, not among its ports",
+                (*container.path, *path),
+            )
 
 
 def init_probe(review: Review) -> Iterator[Hit]:
@@ -147,8 +150,9 @@ def hook_outlasts_grace(review: Review) -> Iterator[Hit]:
     if not is_number(grace) or grace <= 0:
         return
     for container in pod.containers:
-        hook = mapping(mapping(container.data.get("lifecycle")).get("preStop"))
-        slept = _slept(hook)
+        if "lifecycle" not in container.data:
+            continue
+        slept = _slept(mapping(mapping(container.data["lifecycle"]).get("preStop")))
         if slept >= grace:
             yield Hit(
                 f"{named(container)} sleeps {slept} s in preStop of a grace period of {grace} s",

@@ -25,81 +25,90 @@ from haechi.checks.pods.fields import (
     REAL,
     RESOURCE_WORDS,
 )
-from haechi.checks.pods.view import TEMPLATES, PodView, mapping, pod_of
+from haechi.checks.pods.view import TEMPLATES, mapping, pod_of
 from haechi.checks.pods.words import named, quoted
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
+
+_STRAYS = ALL | (POD_WORDS - {"securityContext"})
 
 
 def wrong_level(review: Review) -> Iterator[Hit]:
     """A known field where the API has none."""
     pod = pod_of(review)
-    base = (*pod.spec_path, "securityContext")
-    for key in pod.security:
-        if key in ONLY_CONTAINER:
-            yield Hit(f"{key} in the pod's securityContext takes no effect", (*base, key))
-    yield from _strays(pod.spec, pod.spec_path, ALL, "the pod's spec")
+    if not ONLY_CONTAINER.isdisjoint(pod.security):
+        base = (*pod.spec_path, "securityContext")
+        for key in pod.security:
+            if key in ONLY_CONTAINER:
+                yield Hit(f"{key} in the pod's securityContext takes no effect", (*base, key))
+    if not ALL.isdisjoint(pod.spec):
+        yield from _strays(pod.spec, pod.spec_path, ALL, "the pod's spec")
     for container in pod.containers:
-        for key in container.security:
-            if key in ONLY_POD:
-                yield Hit(
-                    f"{key} in the securityContext of {named(container)} takes no effect",
-                    (*container.path, "securityContext", key),
-                )
-        stray = ALL | (POD_WORDS - {"securityContext"})
-        yield from _strays(container.data, container.path, stray, named(container))
-    yield from _around_the_template(review, pod)
+        if not ONLY_POD.isdisjoint(container.security):
+            for key in container.security:
+                if key in ONLY_POD:
+                    yield Hit(
+                        f"{key} in the securityContext of {named(container)} takes no effect",
+                        (*container.path, "securityContext", key),
+                    )
+        if not _STRAYS.isdisjoint(container.data):
+            yield from _strays(container.data, container.path, _STRAYS, named(container))
+    yield from _around_the_template(review)
 
 
 def _strays(
     data: Mapping[str, Any], path: AttrPath, words: frozenset[str], where: str
 ) -> Iterator[Hit]:
-    # One disjointness test keeps the usual case, nothing astray, cheap.
-    if words.isdisjoint(data):
-        return
     for key in data:
         if key in words:
             yield Hit(f"{key} directly in {where} takes no effect", (*path, key))
 
 
-def _around_the_template(review: Review, pod: PodView) -> Iterator[Hit]:
+def _around_the_template(review: Review) -> Iterator[Hit]:
     """Pod fields beside the template instead of in its spec."""
     template = TEMPLATES.get(review.resource.type)
     if not template:
         return  # a Pod itself, or a custom resource whose own fields are not known
     data: Any = mapping(review.resource.data)
-    for depth, part in enumerate(template):
+    for depth, part in enumerate(template, 1):
         data = mapping(data.get(str(part)))
-        where = "the pod template" if depth == len(template) - 1 else review.resource.kind
-        path = template[: depth + 1]
-        yield from _strays(data, path, POD_WORDS, f"{where} instead of the pod's spec")
+        if not POD_WORDS.isdisjoint(data):
+            where = "the pod template" if depth == len(template) else review.resource.kind
+            instead = f"{where} instead of the pod's spec"
+            yield from _strays(data, template[:depth], POD_WORDS, instead)
 
 
 def misspelt(review: Review) -> Iterator[Hit]:
     """A key that is nearly, but not quite, one that protects."""
     pod = pod_of(review)
-    yield from _near(pod.spec, pod.spec_path, POD_WORDS, "the pod's spec")
-    yield from _near_in_context(pod.security, pod.spec_path, POD, "the pod")
+    if not pod.spec.keys() <= REAL:
+        yield from _near(pod.spec, pod.spec_path, POD_WORDS, "the pod's spec")
+    if not _well_spelt(pod.security, POD):
+        yield from _in_context(pod.security, pod.spec_path, POD, "the pod")
     for container in pod.containers:
-        who = named(container)
-        yield from _near(container.data, container.path, CONTAINER_WORDS, who)
-        yield from _near_in_context(container.security, container.path, CONTAINER, who)
+        if not container.data.keys() <= REAL:
+            yield from _near(container.data, container.path, CONTAINER_WORDS, named(container))
+        if not _well_spelt(container.security, CONTAINER):
+            yield from _in_context(container.security, container.path, CONTAINER, named(container))
         resources = mapping(container.data.get("resources"))
-        yield from _unknown(
-            resources, (*container.path, "resources"), RESOURCE_WORDS, f"the resources of {who}"
-        )
+        if not resources.keys() <= RESOURCE_WORDS:
+            where = f"the resources of {named(container)}"
+            yield from _unknown(resources, (*container.path, "resources"), RESOURCE_WORDS, where)
 
 
-def _near_in_context(
+def _well_spelt(context: Mapping[str, Any], known: frozenset[str]) -> bool:
+    return context.keys() <= known and all(
+        key not in context or mapping(context[key]).keys() <= words for key, words in INNER.items()
+    )
+
+
+def _in_context(
     context: Mapping[str, Any], path: AttrPath, known: frozenset[str], who: str
 ) -> Iterator[Hit]:
     base = (*path, "securityContext")
-    if not context.keys() <= known:
-        yield from _unknown(context, base, known, f"the securityContext of {who}", besides=ALL)
+    yield from _unknown(context, base, known, f"the securityContext of {who}", besides=ALL)
     for key, words in INNER.items():
-        inner = context.get(key)
-        if isinstance(inner, dict) and not inner.keys() <= words:
-            yield from _unknown(inner, (*base, key), words, f"{key} of {who}")
+        yield from _unknown(mapping(context.get(key)), (*base, key), words, f"{key} of {who}")
 
 
 def _unknown(
@@ -167,26 +176,30 @@ def wrong_type(review: Review) -> Iterator[Hit]:
     for key in POD_BOOLEANS:
         if key in pod.spec and isinstance(pod.spec[key], str):
             yield _refused(f"{key} of the pod", pod.spec[key], "a boolean", (*pod.spec_path, key))
-    yield from _wrong_in(pod.security, pod.spec_path, "the pod")
+    for path, value, wanted in _wrong_in(pod.security):
+        place = (*pod.spec_path, "securityContext", *path)
+        yield _refused(f"{'.'.join(path)} of the pod", value, wanted, place)
     for container in pod.containers:
-        if container.security:
-            yield from _wrong_in(container.security, container.path, named(container))
+        for path, value, wanted in _wrong_in(container.security):
+            place = (*container.path, "securityContext", *path)
+            yield _refused(f"{'.'.join(path)} of {named(container)}", value, wanted, place)
 
 
-def _wrong_in(context: Mapping[str, Any], path: AttrPath, who: str) -> Iterator[Hit]:
+def _wrong_in(context: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     for key, value in context.items():
-        place = (*path, "securityContext", key)
-        if key in BOOLEANS and not isinstance(value, bool) and value is not None:
-            yield _refused(f"{key} of {who}", value, "a boolean", place)
-        elif key in INTEGERS and type(value) is not int and value is not None:
-            yield _refused(f"{key} of {who}", value, "an integer", place)
+        if value is None:
+            continue
+        if key in BOOLEANS:
+            if not isinstance(value, bool):
+                yield (key,), value, "a boolean"
+        elif key in INTEGERS:
+            if type(value) is not int:
+                yield (key,), value, "an integer"
         elif key == "capabilities" and isinstance(value, dict):
             for which in ("add", "drop"):
                 names = value.get(which)
                 if names is not None and not isinstance(names, list):
-                    yield _refused(
-                        f"capabilities.{which} of {who}", names, "a list", (*place, which)
-                    )
+                    yield (key, which), names, "a list"
 
 
 def _refused(what: str, value: Any, wanted: str, path: AttrPath) -> Hit:

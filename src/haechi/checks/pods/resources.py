@@ -7,11 +7,13 @@ make on purpose, hence only a remark. A LimitRange in the same namespace supplie
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from haechi.checks.pods.quantity import parse_quantity
 from haechi.checks.pods.view import Container, PodView, items, mapping, pod_of
 from haechi.checks.pods.words import named, quoted
+from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 
 
@@ -98,56 +100,64 @@ def ephemeral_storage(review: Review) -> Iterator[Hit]:
         return
 
 
+_Amount = tuple[Container, str, str, Any, Decimal | None]
+
+
+def _amounts(review: Review) -> list[_Amount]:
+    """(container, limits or requests, name, value, amount) of every quantity, read once."""
+    known: list[_Amount] | None = review.memo.get("pods.amounts")
+    if known is None:
+        known = review.memo["pods.amounts"] = [
+            (container, which, str(name), value, parse_quantity(value))
+            for container in pod_of(review).containers
+            if "resources" in container.data
+            for which in ("limits", "requests")
+            for name, value in _resources(container, which).items()
+        ]
+    return known
+
+
 def zero_limit(review: Review) -> Iterator[Hit]:
     """A limit of 0 reads as the strictest one and means none."""
-    for container in pod_of(review).containers:
-        for name, value in _resources(container, "limits").items():
-            if name in ("memory", "cpu") and parse_quantity(value) == 0:
-                yield Hit(
-                    f"{named(container)} sets a {name} limit of 0, which means no limit",
-                    (*container.path, "resources", "limits", name),
-                )
+    for container, which, name, _, amount in _amounts(review):
+        if amount == 0 and which == "limits" and name in ("memory", "cpu"):
+            yield Hit(
+                f"{named(container)} sets a {name} limit of 0, which means no limit",
+                (*container.path, "resources", "limits", name),
+            )
 
 
 def request_over_limit(review: Review) -> Iterator[Hit]:
     """More requested than allowed: the API server refuses the pod."""
-    for container in pod_of(review).containers:
-        limits = _resources(container, "limits")
-        if not limits:
+    limits: dict[tuple[AttrPath, str], Decimal] = {}
+    for container, which, name, _, amount in _amounts(review):
+        if amount is None:
             continue
-        for name, value in _resources(container, "requests").items():
-            request, limit = parse_quantity(value), parse_quantity(limits.get(name))
-            if request is not None and limit is not None and request > limit > 0:
-                yield Hit(
-                    f"{named(container)} requests more {quoted(name)[1:-1]} than its limit allows, "
-                    "which the API server refuses",
-                    (*container.path, "resources", "requests", name),
-                )
+        if which == "limits":
+            limits[container.path, name] = amount
+        elif amount > limits.get((container.path, name), amount) > 0:
+            yield Hit(
+                f"{named(container)} requests more {quoted(name)[1:-1]} than its limit allows, "
+                "which the API server refuses",
+                (*container.path, "resources", "requests", name),
+            )
 
 
 def invalid_quantity(review: Review) -> Iterator[Hit]:
     """A number that Kubernetes cannot read, or memory in thousandths of a byte."""
-    for container in pod_of(review).containers:
-        for which in ("limits", "requests"):
-            for name, value in _resources(container, which).items():
-                fault = _fault(name, value)
-                if fault:
-                    yield Hit(
-                        f"{named(container)} has {quoted(value)} as {quoted(name)[1:-1]} in {which}"
-                        f", {fault}",
-                        (*container.path, "resources", which, name),
-                    )
-
-
-def _fault(name: Any, value: Any) -> str:
-    if isinstance(value, str) and ("$" in value or "{{" in value):
-        return ""  # a template's placeholder
-    amount = parse_quantity(value)
-    if amount is None or amount < 0:
-        return "which is no quantity"
-    if name == "memory" and isinstance(value, str) and value.endswith("m"):
-        return "which is thousandths of a byte"
-    return ""
+    for container, which, name, value, amount in _amounts(review):
+        if isinstance(value, str) and ("$" in value or "{{" in value):
+            continue  # a template's placeholder
+        if amount is None or amount < 0:
+            fault = "which is no quantity"
+        elif name == "memory" and isinstance(value, str) and value.endswith("m"):
+            fault = "which is thousandths of a byte"
+        else:
+            continue
+        yield Hit(
+            f"{named(container)} has {quoted(value)} as {quoted(name)[1:-1]} in {which}, {fault}",
+            (*container.path, "resources", which, name),
+        )
 
 
 def unbounded_memory_volume(review: Review) -> Iterator[Hit]:

@@ -8,7 +8,7 @@ URL with a password, then a telling name. Messages name the place and never the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,7 @@ from haechi.checks.pods.credentials import (
     known_token,
     means_secret,
 )
+from haechi.checks.pods.host import handlers_of
 from haechi.checks.pods.view import Container, items, mapping, pod_of
 from haechi.checks.pods.words import named, quoted
 from haechi.model.location import AttrPath
@@ -38,7 +39,6 @@ _MYSQL = re.compile(
 )
 _REDIS = re.compile(r"\bredis-cli\b[^\n|;&]{0,200}?\s-a\s+([^\s\"'$-][^\s\"'$]{2,100})")
 _LONGEST_COMMAND = 20_000
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
 class Evidence(StrEnum):
@@ -75,17 +75,25 @@ def _in_env(container: Container) -> Iterator[_Exposure]:
             continue
         name = entry.get("name")
         name = name if isinstance(name, str) else ""
-        where = f"environment variable {quoted(name)} of {named(container)}"
-        path = (*container.path, "env", index, "value")
-        kind = known_token(value)
-        if kind:
-            yield _Exposure(Evidence.TOKEN, f"{where} holds a literal {kind}", path)
-        elif has_url_password(value):
-            yield _Exposure(Evidence.URL, f"{where} holds a URL with a literal password", path)
-        else:
-            word = means_secret(name)
-            if word and can_be_secret(word, value):
-                yield _Exposure(Evidence.ENV, f"{where} holds a literal secret", path)
+        found = _judge_variable(name, value)
+        if found:
+            evidence, said = found
+            where = f"environment variable {quoted(name)} of {named(container)}"
+            yield _Exposure(
+                evidence, f"{where} holds {said}", (*container.path, "env", index, "value")
+            )
+
+
+def _judge_variable(name: str, value: str) -> tuple[Evidence, str] | None:
+    kind = known_token(value)
+    if kind:
+        return Evidence.TOKEN, f"a literal {kind}"
+    if has_url_password(value):
+        return Evidence.URL, "a URL with a literal password"
+    word = means_secret(name)
+    if word and can_be_secret(word, value) and not value.startswith(name):
+        return Evidence.ENV, "a literal secret"
+    return None
 
 
 def _commands(container: Container) -> Iterator[tuple[AttrPath, list[Any], str]]:
@@ -94,17 +102,10 @@ def _commands(container: Container) -> Iterator[tuple[AttrPath, list[Any], str]]
     for key in ("command", "args"):
         if key in data:
             yield (key,), items(data[key]), key
-    hooks: Mapping[str, Any] = mapping(data.get("lifecycle"))
-    handlers: list[tuple[tuple[str, ...], Any]] = [
-        ((key,), data[key]) for key in _PROBES if key in data
-    ]
-    handlers += [
-        (("lifecycle", key), hooks[key]) for key in ("postStart", "preStop") if key in hooks
-    ]
-    for path, handler in handlers:
-        words = mapping(mapping(handler).get("exec")).get("command")
-        if words is not None:
-            yield (*path, "exec", "command"), items(words), path[-1]
+    for path, handler in handlers_of(data):
+        if "exec" in handler:
+            words = items(mapping(handler["exec"]).get("command"))
+            yield (*path, "exec", "command"), words, str(path[-1])
 
 
 def _in_commands(container: Container) -> Iterator[_Exposure]:
@@ -188,7 +189,9 @@ def from_secret_key(review: Review) -> Iterator[Hit]:
     """Keys of Secrets as environment rather than as files: one remark per container."""
     for container in pod_of(review).containers:
         for index, entry in enumerate(items(container.data.get("env"))):
-            if "secretKeyRef" in mapping(mapping(entry).get("valueFrom")):
+            if not isinstance(entry, dict) or "valueFrom" not in entry:
+                continue
+            if "secretKeyRef" in mapping(entry["valueFrom"]):
                 yield Hit(
                     f"{named(container)} receives secrets as environment variables",
                     (*container.path, "env", index, "valueFrom", "secretKeyRef"),

@@ -7,7 +7,7 @@ sits. The view is built once per review and kept in its memo.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from haechi.model.location import AttrPath
@@ -34,17 +34,16 @@ TEMPLATES: Mapping[str, AttrPath] = {
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container with its address. ``role`` is the field it stands in."""
+    """A container with its address. ``role`` is the field it stands in.
+
+    ``security`` is its securityContext, empty when absent; a field, for dozens of judges read it.
+    """
 
     name: str
     data: Mapping[str, Any]
     path: AttrPath
     role: str  # containers | initContainers | ephemeralContainers
-
-    @property
-    def security(self) -> Mapping[str, Any]:
-        """The container's securityContext, empty when absent."""
-        return mapping(self.data.get("securityContext"))
+    security: Mapping[str, Any]
 
     @property
     def is_sidecar(self) -> bool:
@@ -54,31 +53,24 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """The pod template of a resource. ``path`` leads to the template, ``spec_path`` to its spec."""
+    """The pod template of a resource. ``path`` leads to the template, ``spec_path`` to its spec.
+
+    ``security`` is the pod's securityContext, empty when absent. ``main`` holds the containers
+    that keep running: regular ones and sidecars.
+    """
 
     metadata: Mapping[str, Any]
     spec: Mapping[str, Any]
     path: AttrPath
-    containers: tuple[Container, ...] = field(default=())
-
-    @property
-    def spec_path(self) -> AttrPath:
-        return (*self.path, "spec")
-
-    @property
-    def security(self) -> Mapping[str, Any]:
-        """The pod's securityContext, empty when absent."""
-        return mapping(self.spec.get("securityContext"))
+    spec_path: AttrPath
+    security: Mapping[str, Any]
+    containers: tuple[Container, ...]
+    main: tuple[Container, ...]
 
     @property
     def is_windows(self) -> bool:
         """True when the pod says that it runs on Windows; Linux-only fields do not apply there."""
-        return mapping(self.spec.get("os")).get("name") == "windows"
-
-    @property
-    def main(self) -> tuple[Container, ...]:
-        """Containers that keep running: regular ones and sidecars."""
-        return tuple(c for c in self.containers if c.role == "containers" or c.is_sidecar)
+        return "os" in self.spec and mapping(self.spec["os"]).get("name") == "windows"
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -112,11 +104,15 @@ def view_of(resource: Resource, extra: Mapping[str, AttrPath] | None = None) -> 
     template = mapping(template)
     spec = mapping(template.get("spec"))
     spec_path = (*path, "spec")
+    containers = tuple(_containers(spec, spec_path))
     return PodView(
         metadata=mapping(template.get("metadata")),
         spec=spec,
         path=path,
-        containers=tuple(_containers(spec, spec_path)),
+        spec_path=spec_path,
+        security=mapping(spec.get("securityContext")),
+        containers=containers,
+        main=tuple(c for c in containers if c.role == "containers" or c.is_sidecar),
     )
 
 
@@ -141,4 +137,5 @@ def _containers(spec: Mapping[str, Any], spec_path: AttrPath) -> Iterator[Contai
                     data=data,
                     path=(*spec_path, role, index),
                     role=role,
+                    security=mapping(data.get("securityContext")),
                 )

@@ -75,6 +75,16 @@ def _doubled(values: Iterator[tuple[AttrPath, Any]]) -> Iterator[tuple[AttrPath,
         seen.add(value)
 
 
+def _has_doubles(entries: Any, key: str) -> bool:
+    """Whether a value of the field occurs twice; cheap, for mostly none does."""
+    values = [
+        value
+        for entry in items(entries)
+        if isinstance(entry, dict) and isinstance(value := entry.get(key), str)
+    ]
+    return len(values) != len(set(values))
+
+
 def _field(base: AttrPath, entries: Any, key: str) -> Iterator[tuple[AttrPath, str]]:
     for index, entry in enumerate(items(entries)):
         value = mapping(entry).get(key)
@@ -93,12 +103,12 @@ def duplicate_name(review: Review) -> Iterator[Hit]:
     for path, name in _doubled(names):
         yield Hit(f"pod has two containers named {quoted(name)}", path)
     volumes = pod.spec.get("volumes")
-    if volumes:
+    if volumes and _has_doubles(volumes, "name"):
         for path, name in _doubled(_field((*pod.spec_path, "volumes"), volumes, "name")):
             yield Hit(f"pod has two volumes named {quoted(name)}", path)
     for container in pod.containers:
         mounts = container.data.get("volumeMounts")
-        if mounts:
+        if mounts and _has_doubles(mounts, "mountPath"):
             base = (*container.path, "volumeMounts")
             for path, place in _doubled(_field(base, mounts, "mountPath")):
                 yield Hit(f"{named(container)} mounts two volumes at {quoted(place)}", path)
@@ -108,12 +118,13 @@ def duplicate_variable(review: Review) -> Iterator[Hit]:
     """A variable set twice: the last one wins."""
     for container in pod_of(review).containers:
         env = container.data.get("env")
-        if env:
-            for path, name in _doubled(_field((*container.path, "env"), env, "name")):
-                yield Hit(
-                    f"{named(container)} sets variable {quoted(name)} twice, and the last one wins",
-                    path,
-                )
+        if not env or not _has_doubles(env, "name"):
+            continue
+        for path, name in _doubled(_field((*container.path, "env"), env, "name")):
+            yield Hit(
+                f"{named(container)} sets variable {quoted(name)} twice, and the last one wins",
+                path,
+            )
 
 
 def duplicate_port(review: Review) -> Iterator[Hit]:
@@ -139,7 +150,7 @@ def undefined_variable(review: Review) -> Iterator[Hit]:
     """``$(NAME)`` of a variable not set before: Kubernetes leaves the text as it is."""
     for container in pod_of(review).containers:
         env = items(container.data.get("env"))
-        if not env or container.data.get("envFrom"):
+        if not env or container.data.get("envFrom") or not _refers(env):
             continue
         defined: set[str] = set()
         for index, entry in enumerate(env):
@@ -154,6 +165,13 @@ def undefined_variable(review: Review) -> Iterator[Hit]:
                     )
             if isinstance(name, str):
                 defined.add(name)
+
+
+def _refers(env: list[Any]) -> bool:
+    return any(
+        isinstance(entry, dict) and isinstance(value := entry.get("value"), str) and "$(" in value
+        for entry in env
+    )
 
 
 def _undefined(value: str, defined: set[str]) -> str:
