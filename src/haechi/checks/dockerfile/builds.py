@@ -169,11 +169,7 @@ def other_libc(review: Review) -> Iterator[Hit]:
         built, runs = _libc(source), _libc(target)
         if not built or not runs or built == runs:
             continue
-        go_binary = (
-            built == "glibc"
-            and _links_dynamically(source)
-            and not _LIBC_BOUND.search(step.what.args[0] if step.what.args else "")
-        )
+        go_binary = built == "glibc" and _is_cgo_binary(source, step.what.args[:-1])
         native = runs != "none" and any(_LIBC_BOUND.search(path) for path in step.what.args[:-1])
         if go_binary or native:
             what = "a Go program with cgo" if go_binary else step.what.args[0][:80]
@@ -184,15 +180,18 @@ def other_libc(review: Review) -> Iterator[Hit]:
             )
 
 
-def _links_dynamically(stage: StageView) -> bool:
-    """True when the stage's go build may use cgo: not switched off, not static, not crossed."""
+def _is_cgo_binary(stage: StageView, paths: tuple[str, ...]) -> bool:
+    """True when a copied path is the output of a go build that may use cgo: not switched off,
+    not static, not crossed."""
+    names = {path.rstrip("/").rpartition("/")[2] for path in paths} - {""}
     for step in stage.history:
         for command in step.commands:
-            if command.name != "go" or command.operands[:1] not in (("build",), ("install",)):
+            if command.name != "go" or command.operands[:1] != ("build",):
                 continue
             variables = {**step.env, **dict(command.assignments)}
-            text = step.text
-            exported = re.search(r"CGO_ENABLED=0|-static\b|netgo|GOARCH|GOOS=", text)
-            if variables.get("CGO_ENABLED") != "0" and not exported and "GOARCH" not in variables:
+            safe = re.search(r"CGO_ENABLED=0|-static\b|netgo|GOARCH|GOOS=", step.text)
+            crossed = "GOARCH" in variables or variables.get("CGO_ENABLED") == "0"
+            outputs = {arg.rstrip("/").rpartition("/")[2] for arg in command.args}
+            if not safe and not crossed and names & outputs:
                 return True
     return False

@@ -152,7 +152,7 @@ def unverified_artifact(review: Review) -> Iterator[Hit]:
         if any(_CHECKS.search(step.text) for step in runs):
             continue
         for step in runs:
-            found = next(_artifacts(step), "")
+            found = "" if _runs_download(step.scripts) else next(_artifacts(step), "")
             if found:
                 yield step.hit(f"RUN uses {found} without a checksum or signature check")
 

@@ -11,6 +11,12 @@ from haechi.engines.image_ref import ImageRef, parse_image
 from haechi.model.review import Hit, Review
 from haechi.rules.tables import Ended, deprecated, ended
 
+_ALWAYS_MOVING = frozenset({"edge", "nightly", "rolling", "master", "main", "canary", "dev"})
+_MOVING = frozenset({
+    "alpine", "slim", "alpine-slim", "lts", "lts-alpine", "lts-slim", "current", "stable", "jre",
+    "current-alpine", "stable-slim", "stable-alpine", "mainline", "mainline-alpine", "jdk",
+})  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class _Used:
@@ -85,7 +91,7 @@ def given_up(review: Review) -> Iterator[Hit]:
     for used in _used(view_of(review)):
         entry = deprecated(used.image)
         if entry is not None:
-            message = f"{used.image} is no longer updated since {entry.since}; {entry.instead} is"
+            message = f"{used.image} is not updated since {entry.since}; use {entry.instead}"
             yield used.step.hit(message)
 
 
@@ -102,6 +108,15 @@ def latest_tag(review: Review) -> Iterator[Hit]:
     for used in _used(view_of(review)):
         if used.image.tag == "latest" and used.image.mutable:
             yield used.step.hit(f"{used.image} follows the tag latest")
+
+
+def floating_tag(review: Review) -> Iterator[Hit]:
+    """A tag without any version: it follows the newest release just as latest does."""
+    for used in _used(view_of(review)):
+        image = used.image
+        moving = image.tag in _ALWAYS_MOVING or (image.official and image.tag in _MOVING)
+        if moving and image.mutable:
+            yield used.step.hit(f"{image} has a tag without a version")
 
 
 def without_digest(review: Review) -> Iterator[Hit]:

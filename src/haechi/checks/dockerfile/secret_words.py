@@ -64,7 +64,8 @@ _SECRET_FILES = (
     "credentials.json", "client_secret*.json", "service-account*.json", "service_account*.json",
     "*.p12", "*.pfx", "*.keystore", "*-key.pem", "*_key.pem", "*.key.pem", "privkey*.pem",
     "private*.pem", "private*.key", "*.tfstate", "*.ppk", "secrets.yml", "secrets.yaml",
-    "master.key", ".ssh", ".aws", ".gnupg", ".kube",
+    "master.key", "secret.txt", "secrets.txt", "password.txt",
+    "passwords.txt", "token.txt", ".ssh", ".aws", ".gnupg", ".kube",
 )  # fmt: skip
 _SECRET_PATHS = ("*.aws/credentials", "*.docker/config.json", "*.kube/config", "*.ssh/*")
 _ENV_FILE = re.compile(

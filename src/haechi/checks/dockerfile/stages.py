@@ -132,5 +132,6 @@ def whole_filesystem(review: Review) -> Iterator[Hit]:
             if not wanted or step.what.args[:1] != ("/",) or step.what.args[-1:] != ("/",):
                 continue
             other = view.stage_named(wanted, stage.stage.index)
-            if other is not None and not stage.from_scratch:
+            built = other is not None and any(step.name == "RUN" for step in other.history)
+            if other is not None and built and not stage.from_scratch:
                 yield step.hit(f"COPY takes the whole file system of {other.label}")

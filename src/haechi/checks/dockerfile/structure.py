@@ -15,7 +15,9 @@ _LOST = frozenset({"cd", "export", "alias", "ulimit", "umask", "source", ".", "s
 _QUIET_PRODUCERS = frozenset({"echo", "printf", "yes", "true", ":"})
 _SERVICE = re.compile(
     r"service\s+\S+\s+(?:re)?start\b|/etc/init\.d/\S+\s+(?:re)?start\b|rc-service"
+    r"|systemctl\s+(?:re)?start\b"
 )
+_MAX_VOLUMES = 50
 _WINDOWS_PATH = re.compile(r"\A['\"]?[A-Za-z]:[\\/]")
 
 
@@ -170,3 +172,28 @@ def _touched(step: Step, volumes: list[str]) -> str:
             if volume and (word == volume or word.startswith(volume + "/")):
                 return volume
     return ""
+
+
+def removed_too_late(review: Review) -> Iterator[Hit]:
+    """RUN rm of what an earlier COPY or ADD brought: the earlier layer keeps it."""
+    for stage in view_of(review).kept:
+        brought: set[str] = set()
+        for step in stage.history:
+            if step.name in ("COPY", "ADD"):
+                brought.update(_places(step))
+            elif step.name == "RUN" and step.stage == stage.stage.index:
+                for item in step.commands:
+                    gone = [word for word in item.args if word.rstrip("/") in brought]
+                    if item.name in ("rm", "shred", "unlink") and gone:
+                        yield step.hit(f"rm of {gone[0][:80]} does not take it out of its layer")
+                        break
+
+
+def _places(step: Step) -> list[str]:
+    """Where COPY or ADD puts its sources, as absolute paths or relative to the folder."""
+    target = step.what.args[-1] if step.what.args else ""
+    if not target.endswith("/") and target not in (".", ".."):
+        return [target]
+    names = [word.rstrip("/").rpartition("/")[2] for word in step.what.args[:-1]]
+    folder = "" if target in (".", "./") else target
+    return [folder + name for name in names if name and "*" not in name and name != "."]
