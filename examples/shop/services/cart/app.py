@@ -93,7 +93,7 @@ def cart(connection, customer):
 
 def payment_methods():
     """Which ways to pay are on. Production keeps them in a Secret that marketing may edit."""
-    name = os.environ.get("CART_METHODS_SECRET")
+    name = os.environ.get("CART_METHODS_OBJECT")
     if not name:
         return ["card"]
     namespace = (ACCOUNT / "namespace").read_text()
