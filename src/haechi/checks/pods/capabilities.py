@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 
 from haechi.checks.pods.privilege import is_privileged
 from haechi.checks.pods.view import Container, items, mapping, pod_of
-from haechi.checks.pods.words import listed, named
+from haechi.checks.pods.words import listed, named, quoted
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 
@@ -136,19 +136,20 @@ def not_dropped(review: Review) -> Iterator[Hit]:
         yield Hit(f"{named(container)} {said}", _path(container, "drop"))
 
 
-def drop_case(review: Review) -> Iterator[Hit]:
-    """``drop: [all]``: honoured by the runtimes, refused by Pod Security's restricted level."""
+def letter_case(review: Review) -> Iterator[Hit]:
+    """``drop: [all]``: honoured by the runtimes; Pod Security compares exactly and refuses."""
     for container in pod_of(review).containers:
-        for index, name in enumerate(
-            items(mapping(container.security.get("capabilities")).get("drop"))
-        ):
-            if isinstance(name, str) and name != "ALL" and name.upper() == "ALL":
-                yield Hit(
-                    f'{named(container)} drops "{name}", and Pod Security restricted accepts '
-                    'only "ALL"',
-                    (*_path(container, "drop"), index),
-                )
-                break
+        wrong = [name for name in _names(container, "drop") if name.upper() == "ALL" != name]
+        which = "drop"
+        if not wrong:
+            wrong = [name for name in _names(container, "add") if name != name.upper()]
+            which = "add"
+        if wrong:
+            yield Hit(
+                f"{named(container)} writes {listed(map(quoted, wrong))} under {which}, and Pod "
+                "Security accepts capital letters only",
+                _path(container, which),
+            )
 
 
 def prefixed(review: Review) -> Iterator[Hit]:

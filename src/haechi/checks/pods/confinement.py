@@ -153,23 +153,42 @@ def apparmor_orphan(review: Review) -> Iterator[Hit]:
 
 
 def selinux(review: Review) -> Iterator[Hit]:
-    """SELinux user, role, or a type outside those meant for containers."""
-    for found, _ in each(pod_of(review), "seLinuxOptions"):
-        options = mapping(found.value)
+    """SELinux user, role, or a type outside those meant for containers.
+
+    Pod Security looks at the pod's options even where every container has its own.
+    """
+    pod = pod_of(review)
+    levels = [("pod", pod.security, pod.spec_path)]
+    levels += [
+        (named(c), c.security, c.path) for c in pod.containers if "seLinuxOptions" in c.security
+    ]
+    for who, security, path in levels:
+        options = mapping(security.get("seLinuxOptions"))
         faults = [f"{key} {quoted(options[key])}" for key in ("user", "role") if options.get(key)]
         kind = options.get("type")
         if kind is not None and not (isinstance(kind, str) and kind in _SELINUX_TYPES):
             faults.append(f"type {quoted(kind)}")
         if faults:
-            yield Hit(f"{found.who} sets the SELinux {listed(faults)}", found.path)
+            yield Hit(
+                f"{who} sets the SELinux {listed(faults)}",
+                (*path, "securityContext", "seLinuxOptions"),
+            )
 
 
 def proc_mount(review: Review) -> Iterator[Hit]:
-    """/proc without its masks, outside a user namespace."""
-    pod = pod_of(review)
-    if pod.spec.get("hostUsers") is False:
-        return
-    for container in pod.containers:
+    """/proc without its masks on the node's own user ids."""
+    if pod_of(review).spec.get("hostUsers") is not False:
+        yield from _unmasked(review)
+
+
+def nested_proc_mount(review: Review) -> Iterator[Hit]:
+    """/proc without its masks in a user namespace: baseline allows it, restricted does not."""
+    if pod_of(review).spec.get("hostUsers") is False:
+        yield from _unmasked(review)
+
+
+def _unmasked(review: Review) -> Iterator[Hit]:
+    for container in pod_of(review).containers:
         value = container.security.get("procMount")
         if value is not None and value != "Default":
             yield Hit(
