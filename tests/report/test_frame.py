@@ -100,7 +100,7 @@ def test_lines_of_a_secret_are_masked_in_every_frame() -> None:
         ({"domain": "secrets"}, True),
         ({"tags": ("secret",)}, True),
         ({"cwe": ("CWE-798",)}, True),
-        ({"tags": ("secret-mount",)}, False),
+        ({"tags": ("secrets",)}, False),
     ],
 )
 def test_findings_of_secrets_are_known_by_domain_tag_or_weakness(

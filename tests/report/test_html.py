@@ -279,3 +279,11 @@ def test_badge_has_the_contrast_that_wcag_asks_for(severity: Severity) -> None:
     found = re.search(rf"\.badge\.{severity} \{{ background: (#[0-9a-f]{{6}})", style)
     assert found
     assert contrast("#ffffff", found[1]) >= 4.5
+
+
+def test_risks_past_the_fifth_are_folded() -> None:
+    base = shop()
+    found = page(replace(base, scan=replace(base.scan, risks=base.scan.risks * 4)))
+    assert len(found.with_class("risk")) == 8
+    assert len(found.with_class("lesser")) == 1
+    assert "3 lesser risks" in found.text

@@ -68,6 +68,8 @@ RULE = closed(
         "id": {"type": "string"},
         "shortDescription": {"type": "object"},
         "defaultConfiguration": closed({"level": LEVEL}),
+        "fullDescription": TEXT,
+        "help": closed({"text": WORDS}, {"markdown": WORDS}),
         "properties": closed(
             {
                 "tags": {"type": "array", "maxItems": 20, "uniqueItems": True, "items": WORDS},
@@ -78,7 +80,7 @@ RULE = closed(
             {"haechi/ko": BAG},
         ),
     },
-    {"fullDescription": TEXT, "help": closed({"text": WORDS, "markdown": WORDS})},
+    {"name": {"type": "string", "pattern": "^[A-Z0-9][A-Za-z0-9]*$"}},
 )
 RESULT = closed(
     {
@@ -119,7 +121,6 @@ RUN = closed(
                     },
                     {
                         "semanticVersion": {"type": "string"},
-                        "notifications": {"type": "array", "items": closed({"id": WORDS})},
                     },
                 )
             }
@@ -370,6 +371,7 @@ def test_message_makes_no_placeholder_and_no_link() -> None:
 def test_rule_brings_its_help_and_weakness() -> None:
     rules = {rule["id"]: rule for rule in run_of(shop())["tool"]["driver"]["rules"]}
     rule = rules["k8s-privileged"]
+    assert rule["name"] == "K8sPrivileged"
     assert "privileged: false" in rule["help"]["markdown"]
     assert "CKV_K8S_16" in rule["help"]["text"]
     assert "external/cwe/cwe-250" in rule["properties"]["tags"]

@@ -191,3 +191,14 @@ def test_looked_at_nothing_is_said_in_the_header() -> None:
     base = shop()
     material = replace(base, scan=replace(base.scan, coverage=Coverage()))
     assert ": nothing in 0.8 s" in terminal.full(material).split("\n")[0]
+
+
+def test_code_at_one_place_is_drawn_once() -> None:
+    base = shop()
+    place = at("k8s/cart.yaml", 14, 13, 29)
+    items = tuple(finding(rule, "m", place) for rule in ("k8s-privileged", "k8s-host-pid"))
+    other = finding("k8s-host-pid", "m", at("k8s/ingress.yaml", 14, 13, 29))
+    material = replace(base, scan=replace(base.scan, findings=(*items, other)))
+    material = replace(material, read=lambda _: "privileged: true\n" * 20)
+    frames = [line for line in lines_of(terminal.full(material)) if line.startswith("    14 ")]
+    assert len(frames) == 2, "once for each file"

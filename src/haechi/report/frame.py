@@ -21,7 +21,6 @@ MASK = "(not shown: the line may hold a secret)"
 
 _CACHED_FILES = 32
 _BREAK = re.compile(r"\r\n|\n|\r")
-_SECRET_TAGS = frozenset({"secret", "secrets"})
 _SECRET_CWE = frozenset({"CWE-259", "CWE-321", "CWE-798"})
 
 
@@ -40,10 +39,11 @@ class FrameLine:
 
 
 def holds_secret(finding: Finding) -> bool:
-    """True when the finding's own line may hold a secret value."""
+    """True when the finding's own line may hold a secret value: by domain, tag ``secret`` or
+    weakness (hard-coded password, key, credentials). A mere reference to a Secret is none."""
     return (
         finding.domain == "secrets"
-        or not _SECRET_TAGS.isdisjoint(finding.tags)
+        or "secret" in finding.tags
         or not _SECRET_CWE.isdisjoint(finding.cwe)
     )
 

@@ -36,7 +36,7 @@ from haechi.report.text import flat, storable
 Lang = Literal["en", "ko"]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _ROWS = 500
-_RISKS = 10
+_RISKS = 5
 _STYLE = Path(__file__).parent / "data" / "report.css"
 
 
@@ -107,16 +107,21 @@ def _risks(material: Material, view: Outline) -> Iterator[str]:
         return
     numbers = anchors(view)
     yield f"<section><h2>{both('What matters most', '가장 중요한 위험')}</h2><ol class=risks>"
-    for risk in risks[:_RISKS]:
-        yield _risk(risk, view, numbers)
+    yield from (_risk(risk, view, numbers) for risk in risks[:_RISKS])
     yield "</ol>"
-    if more := len(risks) - len(risks[:_RISKS]):
-        yield f"<p>{both(f'and {more:,} lesser risks', f'그보다 낮은 위험 {more:,}건')}</p>"
+    if lesser := risks[_RISKS:]:
+        more = len(lesser)
+        yield '<details class="lesser"><summary>'
+        yield f"{both(f'{more:,} lesser risks', f'그보다 낮은 위험 {more:,}건')}</summary>"
+        yield "<ol class=risks>"
+        yield from (_risk(risk, view, numbers) for risk in lesser[:_ROWS])
+        yield f"</ol>{_more(more - _ROWS)}</details>"
     yield "</section>"
 
 
 def _risk(risk: Risk, view: Outline, numbers: Mapping[str, int]) -> str:
-    steps = "".join(_step(step) for step in risk.steps)
+    # A path of one step says again what the sentence says.
+    steps = "".join(_step(step) for step in risk.steps) if len(risk.steps) > 1 else ""
     known = [numbers[name] for name in risk.findings if name in numbers]
     links = ", ".join(_link(view.findings[number - 1], number) for number in known[:20])
     evidence = f'<p class="links">{both("Findings:", "발견 사항:")} {links}</p>' if links else ""

@@ -83,7 +83,7 @@ def document(material: Material, limit: int) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": _driver(material, rules, invocation)},
+                "tool": {"driver": _driver(material, rules)},
                 "automationDetails": {"id": _category(material.scan.only)},
                 "originalUriBaseIds": {_ROOT: _root(material.scan.root)},
                 "columnKind": "unicodeCodePoints",
@@ -94,16 +94,10 @@ def document(material: Material, limit: int) -> dict[str, Any]:
     }
 
 
-def _driver(
-    material: Material, rules: list[dict[str, Any]], invocation: Mapping[str, Any]
-) -> dict[str, Any]:
+def _driver(material: Material, rules: list[dict[str, Any]]) -> dict[str, Any]:
     driver: dict[str, Any] = {"name": "haechi", "version": one_line(material.version) or "0"}
     if _SEMVER.match(material.version):
         driver["semanticVersion"] = material.version
-    said = invocation["toolExecutionNotifications"] + invocation["toolConfigurationNotifications"]
-    kinds = sorted({notification["descriptor"]["id"] for notification in said})
-    if kinds:
-        driver["notifications"] = [{"id": kind} for kind in kinds]
     driver["rules"] = rules
     return driver
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ SCORES = {
     Severity.INFO: "0.1",
 }
 """``security-severity``, a string. GitHub: critical over 9.0, high from 7.0, medium from 4.0."""
+_WORD = re.compile(r"[A-Za-z0-9]+")
 TAG_LIMIT = 20
 """Tags of a rule that GitHub accepts."""
 
@@ -44,7 +46,7 @@ def described(material: Material, findings: Sequence[Finding]) -> list[dict[str,
 
 
 def _descriptor(rule: Rule | None, finding: Finding) -> dict[str, Any]:
-    title = one_line(rule.title if rule else finding.title) or finding.rule
+    title = one_line(rule.title if rule else finding.title) or one_line(finding.rule) or "-"
     said: dict[str, Any] = {
         "id": finding.rule,
         "shortDescription": {"text": title},
@@ -56,16 +58,25 @@ def _descriptor(rule: Rule | None, finding: Finding) -> dict[str, Any]:
             "precision": "high",
         },
     }
-    if rule:
-        said["fullDescription"] = {"text": one_line(rule.why)}
-        said["help"] = {"text": _help_text(rule), "markdown": _help_markdown(rule)}
-        if rule.ko:
-            said["properties"]["haechi/ko"] = {
-                "title": one_line(rule.ko.title),
-                "why": one_line(rule.ko.why),
-                "fix": one_line(rule.ko.fix),
-            }
+    if name := _pascal(finding.rule):
+        said["name"] = name
+    # GitHub refuses a rule without description and help, so one without texts repeats its title.
+    said["fullDescription"] = {"text": one_line(rule.why) if rule else title}
+    said["help"] = (
+        {"text": _help_text(rule), "markdown": _help_markdown(rule)} if rule else {"text": title}
+    )
+    if rule and rule.ko:
+        said["properties"]["haechi/ko"] = {
+            "title": one_line(rule.ko.title),
+            "why": one_line(rule.ko.why),
+            "fix": one_line(rule.ko.fix),
+        }
     return said
+
+
+def _pascal(id_: str) -> str:
+    """``k8s-host-pid`` → ``K8sHostPid``: the friendly name that the specification asks for."""
+    return "".join(word[0].upper() + word[1:] for word in _WORD.findall(id_))
 
 
 def _problem(severity: Severity) -> str:

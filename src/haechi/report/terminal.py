@@ -7,7 +7,7 @@ and the character set are the caller's to decide (NO_COLOR, TERM, isatty), so bo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
@@ -29,13 +29,18 @@ _GAPS = 20
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What telling one finding needs besides the finding."""
+    """What telling one finding needs besides the finding.
+
+    ``drawn`` holds the places of this file whose frame stands above already: ten faults of one
+    container often point at the same line.
+    """
 
     rules: Mapping[str, Rule]
     frames: Frames
     waivers: WaiverLookup
     ink: Ink
     verbose: bool
+    drawn: set[tuple[int, int]] = field(default_factory=set)
 
 
 def render(
@@ -73,6 +78,7 @@ def full(
     lines = header(material, ink)
     for path, findings in _by_file(view.of_state(*states)):
         lines += ["", ink.paint(one_line(path) or ".", "bold")]
+        told.drawn.clear()
         for number, group in enumerate(_by_rule(findings)):
             lines += [""] * bool(number) + _group(group, told)
     lines += _not_looked_at(material.scan.coverage.gaps, ink, verbose)
@@ -134,6 +140,10 @@ def _finding(finding: Finding, told: _Told) -> list[str]:
     else:
         lines[0] = f"{painted} {lines[0][len(head) :]}"
     lines += _status(finding, told)
+    place = (finding.location.line, finding.location.column)
+    if place in told.drawn:
+        return lines
+    told.drawn.add(place)
     return lines + _frame(told.frames.around(finding.location, before=1, after=1), ink)
 
 
