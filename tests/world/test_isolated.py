@@ -171,10 +171,10 @@ def test_faults_of_rules_come_back_and_the_others_run() -> None:
 def test_a_slow_rule_is_stopped_and_the_others_go_on() -> None:
     rules = [rule("first-rule", "true"), rule("slow-rule", SLOW), rule("last-rule", "true")]
     fast = {**SLOW_DATA, "n": 1}
-    with IsolatedRules(rules, deadline_s=0.4) as isolated:
+    with IsolatedRules(rules, deadline_s=1.5) as isolated:
         rows = list(isolated.judge([review(one) for one in (fast, SLOW_DATA, fast)]))
         assert states(rows) == [["pass", "pass", "pass"], ["pass", "error", "pass"], ["pass"] * 3]
-        assert rows[1][1].message == "rule slow-rule did not finish within 0.4 s"
+        assert rows[1][1].message == "rule slow-rule did not finish within 1.5 s"
         assert isolated.faults == []
 
         rows = list(isolated.judge([review(one) for one in (SLOW_DATA, fast)]))
@@ -182,7 +182,7 @@ def test_a_slow_rule_is_stopped_and_the_others_go_on() -> None:
         assert "switched off" in rows[1][1].message
         [gap] = isolated.faults
         assert (gap.kind, gap.path) == ("rule-timeout", "slow-rule")
-        assert "did not finish within 0.4 s" in gap.reason
+        assert "did not finish within 1.5 s" in gap.reason
 
 
 def test_a_rule_that_uses_up_its_time_is_switched_off() -> None:
@@ -255,7 +255,7 @@ def test_a_rule_that_ends_every_worker_is_at_fault() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")
 def test_a_stopped_worker_is_not_waited_for() -> None:
-    with IsolatedRules([rule("any-rule", "true")], deadline_s=0.3) as isolated:
+    with IsolatedRules([rule("any-rule", "true")], deadline_s=2) as isolated:
         assert states(list(isolated.judge([review({})]))) == [["pass"]]
         assert isolated._child is not None
         isolated._child._cell.write(0, 0)  # as if it judged
