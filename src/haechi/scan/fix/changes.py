@@ -18,6 +18,10 @@ class Refused(HaechiError):
     """A fix that cannot be made without a person. ``what`` is the reason."""
 
 
+class Octal(int):
+    """A number that YAML shows in octal, as file modes are read: ``0440``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Set:
     """Give the place a value; missing mappings on the way are created.
@@ -35,11 +39,13 @@ class Delete:
 
     ``prune`` goes on with the containers that become empty: the last annotation takes
     ``annotations:`` with it. Without it they stay as ``{}`` or ``[]``, which can mean something
-    else (``podSelector: {}`` selects everything).
+    else (``podSelector: {}`` selects everything). ``moving``: the value goes elsewhere, so its
+    comments must not go; where there are any, the change is refused.
     """
 
     path: AttrPath
     prune: bool = False
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def changed(data: Any, change: Change) -> Any:
     match change:
         case Set(path, value):
             return _set(out, path, copy.deepcopy(value))
-        case Delete(path, prune):
+        case Delete(path, prune, _):
             return _delete(out, path, prune)
         case Rename(path, name):
             parent = value_at(out, path[:-1])
@@ -95,6 +101,7 @@ def exists(data: Any, path: AttrPath) -> bool:
 
 def same(one: Any, other: Any) -> bool:
     """Equal values of equal types: Python holds True == 1, Kubernetes does not."""
+    one, other = _without_octal(one), _without_octal(other)
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -102,6 +109,10 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
+
+
+def _without_octal(value: Any) -> Any:
+    return int(value) if isinstance(value, Octal) else value
 
 
 def nested(path: AttrPath, value: Any) -> Any:

@@ -27,6 +27,7 @@ from haechi.scan.fix.yaml_text import (
 )
 
 _ODD_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+_COMMENT = re.compile(r"(?:^|\s)#", re.MULTILINE)
 _ALIAS = re.compile(r"\s*:?(?:\s|#[^\n]*\n)*\*[^\s,\[\]{}]+")
 _ALIAS_ITEM = re.compile(r"(?:\s|#[^\n]*\n)*-[ \t]+\*[^\s,\[\]{}]+")
 
@@ -58,8 +59,10 @@ def edit_document(document: Document, change: Change) -> str:
     match change:
         case Set(path, value):
             edits = editor.set(path, value)
-        case Delete(path, prune):
+        case Delete(path, prune, moving):
             edits = editor.delete(path, prune)
+            if moving and any(_COMMENT.search(editor.text[e.start : e.end]) for e in edits):
+                raise Refused("its comments would be lost; move it by hand")
         case Rename(path, name):
             edits = editor.rename(path, name)
     return apply_edits(document.text, edits)

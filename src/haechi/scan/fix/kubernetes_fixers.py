@@ -8,6 +8,7 @@ decide, is Refused.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from haechi.checks.pods.fields import (
 )
 from haechi.checks.pods.view import items, mapping
 from haechi.model.location import AttrPath
-from haechi.scan.fix.changes import Change, Delete, Refused, Rename, Set, exists, value_at
+from haechi.scan.fix.changes import Change, Delete, Octal, Refused, Rename, Set, exists, value_at
 from haechi.scan.fix.fixer import ROLES, Case, Function
 
 _SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
@@ -67,8 +68,8 @@ def no_escalation(case: Case, _: str) -> Sequence[Change]:
     added = items(mapping(context.get("capabilities")).get("add"))
     if context.get("privileged") is True:
         raise Refused("the container is privileged, and the API server refuses both together")
-    if any(name in ("SYS_ADMIN", "CAP_SYS_ADMIN") for name in added):
-        raise Refused("the container adds SYS_ADMIN, and the API server refuses both together")
+    if "CAP_SYS_ADMIN" in added:  # the API server compares with this spelling only
+        raise Refused("the container adds CAP_SYS_ADMIN; the API server refuses both together")
     return [Set((*path, "allowPrivilegeEscalation"), False)]
 
 
@@ -125,10 +126,13 @@ def _owner(case: Case, key: str) -> AttrPath:
     if key == _SECCOMP_POD:
         return pod
     name = key.removeprefix(_SECCOMP_CONTAINER).removeprefix(_APPARMOR)
-    for path, container in _containers(case):
-        if container.get("name") == name:
-            return path
-    raise Refused(f"the pod has no container {name!r}")
+    names = {str(container.get("name")): path for path, container in _containers(case)}
+    meant = [name] if name in names else difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    if not meant and len(names) == 1:
+        meant = list(names)
+    if not meant:
+        raise Refused(f"the pod has no container {name!r}")
+    return names[meant[0]]
 
 
 def _profile(value: str) -> dict[str, Any]:
@@ -182,13 +186,16 @@ def relocate(case: Case, _: str) -> Sequence[Change]:
     targets = [path for path in _levels(case, key) if not exists(case.resource.data, path)]
     if not targets:
         raise Refused(f"{key} is set where it counts, too; which one holds is for a person to say")
-    return [*(Set(path, value) for path in targets), Delete(case.hit, prune=True)]
+    return [*(Set(path, value) for path in targets), Delete(case.hit, prune=True, moving=True)]
 
 
 def _levels(case: Case, key: str) -> list[AttrPath]:
     pod = case.anchor("pod")
     inside = [path for path, _ in _containers(case) if case.hit[: len(path)] == path]
-    if key in POD_WORDS and key != "securityContext":
+    if key in POD_WORDS:
+        context = mapping(value_at(case.resource.data, case.hit))
+        if key == "securityContext" and not context.keys() <= POD:
+            raise Refused("the pod's securityContext does not know all of its settings")
         return [(*pod, key)]
     if key in ONLY_CONTAINER or (inside and key in CONTAINER):
         every = inside or [path for path, _ in _containers(case)]
@@ -201,8 +208,10 @@ def _levels(case: Case, key: str) -> list[AttrPath]:
 def retype(case: Case, _: str) -> Sequence[Change]:
     """Text where the API takes a boolean, a number or a list."""
     value = value_at(case.resource.data, case.hit)
-    if case.hit[-1] in ("add", "drop") and isinstance(value, str):
-        raise Refused("a list of capabilities is for a person to write")
+    if case.hit[-1] in ("add", "drop"):
+        if isinstance(value, str) and re.fullmatch("[A-Za-z_]+", value):
+            return [Set(case.hit, [value])]
+        raise Refused("which capabilities were meant is for a person to say")
     if isinstance(value, str):
         plain = value.strip().lower()
         if plain in ("true", "false"):
@@ -210,6 +219,23 @@ def retype(case: Case, _: str) -> Sequence[Change]:
         if plain.isdecimal() and plain.isascii() and (plain == "0" or plain[0] != "0"):
             return [Set(case.hit, int(plain))]
     raise Refused(f"{value!r} does not say what was meant")
+
+
+def octal_mode(case: Case, _: str) -> Sequence[Change]:
+    """Decimal digits that were meant in octal: 644 → 0644."""
+    value = value_at(case.resource.data, case.hit)
+    digits = str(value)
+    if type(value) is not int or not re.fullmatch("[0-7]{3}", digits):
+        raise Refused(f"{value!r} does not say which mode was meant")
+    return [Set(case.hit, Octal(digits, 8))]
+
+
+def secret_mode(case: Case, _: str) -> Sequence[Change]:
+    """The same mode without the rights of everybody."""
+    value = value_at(case.resource.data, case.hit)
+    if type(value) is not int or not 0 <= value <= 0o777:
+        raise Refused("the mode is not one of files")
+    return [Set(case.hit, Octal(value & 0o770))]
 
 
 def api_version(case: Case, _: str) -> Sequence[Change]:
@@ -288,6 +314,8 @@ KUBERNETES: Mapping[str, Function] = {
     "respell": respell,
     "relocate": relocate,
     "retype": retype,
+    "octal-mode": octal_mode,
+    "secret-mode": secret_mode,
     "api-version": api_version,
     "label-name": label_name,
     "label-level": label_level,

@@ -111,8 +111,8 @@ def _moved(change: Change, at: AttrPath) -> Change:
     match change:
         case Set(path, value):
             return Set((*at, *path), value)
-        case Delete(path, prune):
-            return Delete((*at, *path), prune)
+        case Delete(path, prune, moving):
+            return Delete((*at, *path), prune, moving)
         case Rename(path, name):
             return Rename((*at, *path), name)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from haechi.engines.documents import plain_scalar
+from haechi.scan.fix.changes import Octal
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./+-]*(?:[:@=][A-Za-z0-9_./+-]+)*\Z")
 
@@ -25,6 +26,8 @@ class Style:
 
 def scalar_text(value: Any, *, quote: str = "", json_style: bool = False) -> str:
     """One scalar. ``quote`` is the quotation mark that stood there before."""
+    if isinstance(value, Octal):
+        return str(int(value)) if json_style else f"0{value:o}"
     if json_style or not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if quote == "'" and value.isprintable():
