@@ -152,6 +152,14 @@ def test_json_with_surrogate_pairs_is_read() -> None:
     assert one('{"a": "\\ud83d\\ude00"}').data == {"a": "\U0001f600"}
 
 
+def test_json_values_one_after_the_other_are_documents() -> None:
+    first, second = parse_documents(b'{"a": 1}\n\n{"b": {"c": 2}}\n')
+    assert isinstance(first, Document)
+    assert isinstance(second, Document)
+    assert (first.data, second.data) == ({"a": 1}, {"b": {"c": 2}})
+    assert second.locate(("b", "c"))[:2] == (3, 8)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 def test_byte_order_marks_are_understood(encoding: str) -> None:
     (document,) = parse_documents("a: 한국어\n".encode(encoding))

@@ -121,6 +121,7 @@ _TEMPLATE = re.compile(
 _CRD_KIND = re.compile(r"^kind: *[\"']?CustomResourceDefinition[\"']? *$", re.MULTILINE)
 _CRD_VERSION = re.compile(r"^apiVersion: *[\"']?apiextensions\.k8s\.io/v1[\"']? *$", re.MULTILINE)
 _SPEC = re.compile(r"^spec:(?:.*\n?)(?:(?:[ \t#-].*)?(?:\n|\Z))*", re.MULTILINE)
+_BLANK = re.compile(r"\s*")
 _HELM_VALUE = re.compile(
     r"\{\{-?\s*(?:\.(?:Values|Release|Chart)\b|(?:include|template|tpl|toYaml)\s)"
 )
@@ -145,6 +146,14 @@ def parse_documents(data: bytes, *, limits: Limits = LIMITS) -> Iterator[Documen
             )
             return
         result = _document(chunk, line, offset, limits, templated)
+        if isinstance(result, Fault) and result.kind == "syntax":
+            several = _json_values(chunk, line, offset, limits)
+            if several:
+                for part in several:
+                    one = _document(*part, limits, templated)
+                    if one is not None:
+                        yield one
+                continue
         if result is not None:
             yield result
 
@@ -237,6 +246,26 @@ def _syntax_fault(error: Any, line: int) -> Fault:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     at = line + (mark.line if mark is not None else 0)
     return Fault(kind="syntax", line=at, message=f"not valid YAML: {problem}")
+
+
+def _json_values(chunk: str, line: int, offset: int, limits: Limits) -> list[tuple[str, int, int]]:
+    """JSON values written one after the other, as kubectl reads them; empty if they are not."""
+    if not chunk.lstrip().startswith("{"):
+        return []
+    decoder = json.JSONDecoder()
+    parts: list[tuple[str, int, int]] = []
+    at = 0
+    while len(parts) <= limits.documents:
+        start = _BLANK.match(chunk, at).end()  # type: ignore[union-attr]
+        if start == len(chunk):
+            return parts if len(parts) > 1 else []
+        try:
+            _, end = decoder.raw_decode(chunk, start)
+        except (ValueError, RecursionError):
+            return []
+        parts.append((chunk[start:end], line + chunk.count("\n", 0, start), offset + start))
+        at = end
+    return parts[: limits.documents]
 
 
 def _json(chunk: str) -> Document | None:
