@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from haechi.model.coverage import Coverage
 from haechi.model.finding import FindingState
 from haechi.model.scan import Decision
 from haechi.model.severity import Severity
@@ -18,7 +19,7 @@ from haechi.report.outline import (
     further_reasons,
     outline,
 )
-from tests.report.fixture import at, clean, empty, finding, findings, shop, waivers
+from tests.report.fixture import at, clean, empty, finding, findings, replace_scan, shop, waivers
 
 
 def test_order_does_not_depend_on_the_order_of_the_scan() -> None:
@@ -65,6 +66,14 @@ def test_answer_follows_the_decision(
     view = outline(material)
     assert view.answer is answer
     assert says in answer_sentence(material, view)
+
+
+def test_rules_alone_are_nothing_looked_at() -> None:
+    counts = {"files": 0, "rules": 187}
+    material = replace_scan(shop(), Coverage(looked=counts))
+    assert outline(material).answer is Answer.NOTHING
+    material = replace_scan(shop(), Coverage(looked=counts | {"files": 1}))
+    assert outline(material).answer is Answer.PASS
 
 
 def test_reason_that_the_answer_already_is_does_not_come_twice() -> None:

@@ -90,7 +90,7 @@ def _verdict(material: Material, view: Outline) -> Iterator[str]:
     yield f'<p class="meta">{both("Looked at:", "검사 대상:")} '
     yield f"{english(flat((looked or 'nothing') + only))} · "
     rules = len(scan.coverage.evaluated)
-    yield f"{both(f'{rules:,} rules', f'규칙 {rules:,}개')} · {max(scan.duration, 0.0):.1f} s · "
+    yield f"{both(f'{rules:,} rules applied', f'적용된 규칙 {rules:,}개')} · {max(scan.duration, 0.0):.1f} s · "
     yield f"{started} · haechi {shown(flat(material.version))}</p>"
 
 

@@ -57,7 +57,9 @@ def outline(material: Material) -> Outline:
     """Derive the outline; linear in the findings besides one sort."""
     findings = tuple(sorted(material.scan.findings, key=reading_order))
     alive = [finding for finding in findings if finding.state is not FindingState.WAIVED]
-    looked = sum(material.scan.coverage.looked.values())
+    # The catalogue's size stands among the counts too; rules are what looks, not what is looked at.
+    counts = material.scan.coverage.looked.items()
+    looked = sum(number for what, number in counts if what != "rules")
     return Outline(
         findings=findings,
         counts=_count(findings),
