@@ -10,7 +10,7 @@ side watches: an evaluation that makes no progress for ``deadline_s`` ends with 
 verdict is an error, and a new child goes on with the next one. What a child was doing is in a
 mapped file (see ``cel_wire``), so nothing has to be tried again to find out. A child that dies by
 itself is started again at the same place; a second death there is the rule's fault. Two faults
-switch a rule off for the run, and so does using more than ``budget_s`` in all: the total time is
+switch a rule off for the run, and so does using more processor time than ``budget_s``: the total is
 bounded by the number of rules, not of resources.
 """
 
