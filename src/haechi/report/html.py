@@ -91,7 +91,8 @@ def _verdict(material: Material, view: Outline) -> Iterator[str]:
     yield f"{english(flat((looked or 'nothing') + only))} · "
     rules = len(scan.coverage.evaluated)
     yield f"{both(f'{rules:,} rules applied', f'적용된 규칙 {rules:,}개')} · "
-    yield f"{max(scan.duration, 0.0):.1f} s · {started} · haechi {shown(flat(material.version))}</p>"
+    yield f"{max(scan.duration, 0.0):.1f} s · {started} · "
+    yield f"haechi {shown(flat(material.version))}</p>"
 
 
 def _tile(view: Outline, severity: Severity) -> str:
