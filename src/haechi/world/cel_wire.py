@@ -72,7 +72,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """(state, message) for each rule of a task, and the processor seconds of rules that took long."""
+    """(state, message) for each rule of a task; processor seconds of the rules that took long."""
 
     verdicts: list[tuple[str, str]]
     seconds: list[tuple[int, float]]
