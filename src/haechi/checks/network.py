@@ -205,7 +205,10 @@ def without_dns(review: Review) -> Iterator[Hit]:
     data = review.resource.data
     if "Egress" not in policy_types(data) or _allows_dns(data):
         return
-    others = [p for p in of_type(review, POLICY) if _allows_dns(p.data)]
+    known = of_type(review, POLICY)
+    if not known:
+        return  # judged alone: nothing follows from what is not there
+    others = [p for p in known if _allows_dns(p.data)]
     chosen = spec_of(data).get("podSelector")
     pods = [pod_labels(review, w) for w in workloads(review)]
     pods = [one for one in pods if selects(chosen, one)]
