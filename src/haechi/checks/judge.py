@@ -53,7 +53,7 @@ class Judge:
             found = tuple(
                 (rule, self._prepare(rule))
                 for rule in self.rules
-                if any(self._applies(kind, resource, kubernetes) for kind in rule.applies_to.kinds)
+                if applies(rule, resource, self.templates)
             )
             self._by_type[resource.type, kubernetes] = found
         return found
@@ -65,15 +65,6 @@ class Judge:
         for _, judgement in self.rules_for(review.resource):
             verdicts.extend(judgement(review))
         return verdicts
-
-    def _applies(self, kind: str, resource: Resource, kubernetes: bool) -> bool:
-        if not kubernetes:
-            return kind == resource.type
-        if kind == "kubernetes" or kind == resource.type:
-            return True
-        if kind == "pod":
-            return resource.type in self.templates
-        return kind.startswith("*/") and kind[2:] == resource.kind
 
     def _prepare(self, rule: Rule) -> Judgement:
         judgement = self._prepared.get(rule.id)
@@ -109,6 +100,19 @@ class Judge:
             broken = (Verdict(rule.id, State.ERROR, error.what),)
             return lambda review: broken
         return lambda review: (function(review),)
+
+
+def applies(rule: Rule, resource: Resource, templates: Mapping[str, AttrPath]) -> bool:
+    """Whether ``rule.applies_to`` names this type of resource."""
+    if not resource.key.startswith("k8s:"):
+        return resource.type in rule.applies_to.kinds
+    type_ = resource.type
+    for kind in rule.applies_to.kinds:
+        if kind in ("kubernetes", type_) or (kind == "pod" and type_ in templates):
+            return True
+        if kind.startswith("*/") and kind[2:] == resource.kind:
+            return True
+    return False
 
 
 def resolve(rule: Rule) -> PythonJudge:

@@ -111,13 +111,15 @@ def _check_only(only: tuple[str, ...]) -> None:
 
 def _setup(project: Project, catalogue: Catalogue, progress: Progress | None) -> Setup:
     config = project.config
-    user_rules, faults = load_user_rules(project.root, config.rules, catalogue.by_id)
+    places: dict[str, str] = {}
+    user_rules, faults = load_user_rules(project.root, config.rules, catalogue.by_id, places)
     return Setup(
         config=config,
         rules=catalogue.rules,
         expressions=CelEngine(catalogue.cel),
         user_rules=user_rules,
         rule_faults=faults,
+        rule_places=places,
         progress=progress,
     )
 

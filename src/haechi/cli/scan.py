@@ -23,6 +23,7 @@ Examples:
 
 \b
 Each --format takes the -o that follows in order; without -o it goes to standard output.
+When all go to files, the first screen is shown.
 --baseline: findings that were there already are `known` and do not block.
 """
 
@@ -75,7 +76,7 @@ def command(
     for name in rest:
         text = _terminal(material, verbose) if name == "terminal" else write(material, name)
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    if not rest and summary:
+    if not rest and (summary or (formats and not verbose)):
         _show_summary(material)
     elif not rest:
         sys.stdout.write(_terminal(material, verbose))

@@ -33,8 +33,10 @@ class RuleFault:
         return f"{self.path}:{self.line}: {self.message}"
 
 
-def load_rules(data: bytes, path: str) -> tuple[list[Rule], list[RuleFault]]:
-    """Rules of one file. ``path`` is used in faults only."""
+def load_rules(
+    data: bytes, path: str, places: dict[str, str] | None = None
+) -> tuple[list[Rule], list[RuleFault]]:
+    """Rules of one file. ``path`` is for faults; ``places`` is filled with id → path:line."""
     rules: list[Rule] = []
     faults: list[RuleFault] = []
     try:
@@ -46,7 +48,11 @@ def load_rules(data: bytes, path: str) -> tuple[list[Rule], list[RuleFault]]:
             faults.append(RuleFault(path=path, line=document.line, message=document.message))
             continue
         for index, entry in enumerate(_entries(document, path, faults)):
+            before = len(rules)
             _one(document, index, entry, path, rules, faults)
+            if places is not None and len(rules) > before:
+                line = document.locate(("rules", index, "expression"))[0]
+                places.setdefault(rules[-1].id, f"{path}:{line}")
     return rules, faults
 
 

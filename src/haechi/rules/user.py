@@ -16,11 +16,15 @@ MAX_FILES = 1_000
 
 
 def load_user_rules(
-    root: Path, directories: Sequence[str], built_in: Mapping[str, Rule]
+    root: Path,
+    directories: Sequence[str],
+    built_in: Mapping[str, Rule],
+    places: dict[str, str] | None = None,
 ) -> tuple[list[Rule], list[RuleFault]]:
     """Rules of all ``*.yaml`` files under the directories, relative to ``root``.
 
-    A broken rule, a name that is taken, or a directory that is not there becomes a fault.
+    ``places`` is filled with rule id → file:line. A broken rule, a name that is taken, or a
+    directory that is not there becomes a fault.
     """
     rules: list[Rule] = []
     faults: list[RuleFault] = []
@@ -33,7 +37,7 @@ def load_user_rules(
             continue
         for path in sorted(base.rglob("*.y*ml"))[:MAX_FILES]:
             name = path.relative_to(root).as_posix()
-            for rule in _read(path, name, faults):
+            for rule in _read(path, name, faults, places):
                 if rule.id in taken:
                     message = f"rule {rule.id}: the id is taken by {taken[rule.id]}"
                     faults.append(RuleFault(path=name, line=1, message=message))
@@ -43,7 +47,9 @@ def load_user_rules(
     return rules, faults
 
 
-def _read(path: Path, name: str, faults: list[RuleFault]) -> list[Rule]:
+def _read(
+    path: Path, name: str, faults: list[RuleFault], places: dict[str, str] | None
+) -> list[Rule]:
     if path.is_symlink() or path.suffix not in (".yaml", ".yml"):
         return []
     try:
@@ -55,7 +61,7 @@ def _read(path: Path, name: str, faults: list[RuleFault]) -> list[Rule]:
     if len(data) > MAX_FILE:
         faults.append(RuleFault(path=name, line=1, message=f"more than {MAX_FILE:,} bytes"))
         return []
-    rules, found = load_rules(data, name)
+    rules, found = load_rules(data, name, places)
     faults.extend(found)
     kept = []
     for rule in rules:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from haechi.checks.judge import Expressions, Judge
+from haechi.checks.judge import Expressions, Judge, applies
 from haechi.errors import ConfigError
 from haechi.model.config import Config
 from haechi.model.coverage import Coverage, Gap
@@ -36,6 +36,7 @@ class Setup:
     expressions: Expressions
     user_rules: Sequence[Rule] = ()
     rule_faults: Sequence[RuleFault] = ()
+    rule_places: Mapping[str, str] = field(default_factory=dict)
     progress: Progress | None = None
     clock: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
@@ -81,7 +82,6 @@ def look(tree: Tree, setup: Setup) -> Looked:
                 "files": collected.seen,
                 "kubernetes objects": len(collected.resources),
                 "dockerfiles": len(collected.dockerfiles),
-                "rules": len(rules) + len(user_rules),
             },
             gaps=tuple(gaps),
             evaluated=frozenset(run.evaluated),
@@ -123,10 +123,26 @@ class _Run:
 
         self._rules.update({rule.id: rule for rule in rules})
         reviews = [self.review(r) for r in self.collected.resources]
-        with IsolatedRules(rules, templates=self.judge.templates) as isolated:
-            for review, verdicts in zip(reviews, isolated.judge(reviews), strict=True):
-                self._take(review.resource, verdicts)
-            self._user_faults = isolated.faults
+        by_type: dict[str, list[str]] = {}
+
+        def rules_of(review: Review) -> list[str]:
+            resource = review.resource
+            if resource.type not in by_type:
+                by_type[resource.type] = [
+                    rule.id for rule in rules if applies(rule, resource, self.judge.templates)
+                ]
+            return by_type[resource.type]
+
+        with IsolatedRules(rules) as isolated:
+            verdicts = isolated.judge(reviews, rules_of)
+            for review, found in zip(reviews, verdicts, strict=True):
+                self._take(review.resource, found)
+            self._user_faults = [
+                replace(gap, path=self.setup.rule_places.get(gap.path, gap.path))
+                for gap in isolated.faults
+            ]
+            for rule_id in isolated.errors():
+                self._troubles.pop(("rule-error", rule_id), None)
 
     def review(self, resource: Resource) -> Review:
         """The review of a resource found in a file."""
