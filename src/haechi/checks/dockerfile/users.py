@@ -48,7 +48,8 @@ def _drops_itself(stage: StageView) -> bool:
     """True when the entry point visibly switches to another user."""
     for name in ("ENTRYPOINT", "CMD"):
         step = stage.last(name)
-        if step and any(word in _DROPS_PRIVILEGES for word in re.split(r"[\s/]", step.what.value)):
+        words = re.split(r"[\s/]", " ".join(step.what.args)) if step else []
+        if not _DROPS_PRIVILEGES.isdisjoint(words):
             return True
     return False
 
