@@ -66,7 +66,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     project = open_project(options.path)
     waivers = _waivers(project.root, day)
     catalogue = load_catalogue()
-    setup = _setup(project, catalogue, options.progress)
+    setup = _setup(project, catalogue, options)
     baseline = _baseline(options.baseline, project, setup, day)
     tree = _tree(project.root, project)
     looked = look(tree, setup)
@@ -109,7 +109,7 @@ def _check_only(only: tuple[str, ...]) -> None:
             raise UsageError(f"--only {name}: no such domain", do=f"one of: {known}")
 
 
-def _setup(project: Project, catalogue: Catalogue, progress: Progress | None) -> Setup:
+def _setup(project: Project, catalogue: Catalogue, options: Options) -> Setup:
     config = project.config
     places: dict[str, str] = {}
     user_rules, faults = load_user_rules(project.root, config.rules, catalogue.by_id, places)
@@ -120,7 +120,8 @@ def _setup(project: Project, catalogue: Catalogue, progress: Progress | None) ->
         user_rules=user_rules,
         rule_faults=faults,
         rule_places=places,
-        progress=progress,
+        progress=options.progress,
+        only=options.only,
     )
 
 

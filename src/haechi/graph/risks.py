@@ -70,12 +70,12 @@ def _by_rights(
         severity = Severity.MEDIUM
     holder = f"{right.resource.kind} {right.resource.name}"
     if way:
-        sentence = f"the internet reaches {workload.name}, which can {right.what}"
+        sentence = f"The internet reaches {workload.name}, which can {right.what}"
         sentence_ko = (
             f"인터넷에서 {workload.name}에 닿고, {workload.name}은(는) {right.what_ko} 수 있습니다"
         )
     else:
-        sentence = f"whoever takes over {workload.label} can {right.what}"
+        sentence = f"Whoever takes over {workload.label} can {right.what}"
         sentence_ko = f"{workload.label}을(를) 장악하면 {right.what_ko} 수 있습니다"
     related = [
         f.fingerprint
@@ -87,7 +87,7 @@ def _by_rights(
         severity=severity,
         sentence=f"{sentence} (by {holder})",
         sentence_ko=f"{sentence_ko} ({holder})",
-        change=f"grant in {holder} only the named objects and verbs that {workload.name} needs",
+        change=f"In {holder} grant only the named objects and verbs that {workload.name} needs",
         change_ko=f"{holder}에서 {workload.name}에 필요한 객체와 동사만 허용하세요",
         location=right.resource.locate(right.path),
         steps=(*_steps(way, workload), *_right_steps(right)),
@@ -102,7 +102,7 @@ def _by_weakness(workload: Resource, way: Way, finding: Finding, rules: Mapping[
     return Risk(
         score=_BASE[finding.severity] + _EXPOSED,
         severity=finding.severity,
-        sentence=f"the internet reaches {workload.name}: {title}",
+        sentence=f"The internet reaches {workload.name}: {title}",
         sentence_ko=f"인터넷에서 {workload.name}에 닿습니다: {title_ko}",
         change=_change(rule, finding),
         change_ko=_change_ko(rule, finding),

@@ -33,6 +33,7 @@ class Setup:
 
     config: Config
     rules: Sequence[Rule]
+    only: tuple[str, ...] = ()
     expressions: Expressions
     user_rules: Sequence[Rule] = ()
     rule_faults: Sequence[RuleFault] = ()
@@ -73,7 +74,7 @@ def look(tree: Tree, setup: Setup) -> Looked:
     ]
     scan = Scan(
         root=str(tree.root),
-        only=DOMAINS,
+        only=setup.only,
         started=started,
         duration=time.monotonic() - clock,
         findings=run.findings.ordered(),

@@ -57,28 +57,16 @@ _OPTIONS: Mapping[str, _Option] = {
         r"pip[\d.]*|python[\d.]* -m pip", "install", "--no-cache-dir", r"--no-cache-dir"
     ),
     "rpm-yes": _Option(
-        "yum|dnf|microdnf|tdnf",
-        "install|upgrade|update|localinstall|groupinstall|reinstall|remove|erase",
+        "yum|dnf|microdnf|tdnf|zypper",
+        "install|in|upgrade|update|up|dup|localinstall|groupinstall|reinstall|remove|rm|erase",
         "-y",
-        r"-[a-zA-Z]*y[a-zA-Z]*|--assumeyes",
+        r"-[a-zA-Z]*y[a-zA-Z]*|--assumeyes|--no-confirm|--non-interactive|-n",
     ),
-    "zypper-yes": _Option(
-        "zypper", "install|in|update|up|dup|remove|rm|patch", "-y", r"-y|--no-confirm"
-    ),
-    "zypper-no-recommends": _Option("zypper", "install|in", "--no-recommends", r"--no-recommends"),
     "useradd-no-log-init": _Option("useradd", "", "-l", r"-[a-zA-Z]*l[a-zA-Z]*|--no-log-init"),
     "wget-quiet": _Option("wget", "", "-nv", r"-nv|-q\w*|--quiet|--no-verbose|--progress\S*"),
 }
 
-_CLEANUPS: Mapping[str, str] = {
-    "apt-clean": "rm -rf /var/lib/apt/lists/*",
-    "yum-clean": "yum clean all",
-    "dnf-clean": "dnf clean all",
-    "microdnf-clean": "microdnf clean all",
-    "zypper-clean": "zypper clean --all",
-    "yarn-clean": "yarn cache clean",
-    "npm-clean": "npm cache clean --force",
-}
+_RPM_CLEANUPS = ("microdnf", "tdnf", "dnf", "yum", "zypper")
 
 
 def _add_option(
@@ -107,11 +95,11 @@ def _add_option(
 
 
 def _clean_up(
-    command: str, dockerfile: Dockerfile, instruction: Instruction, argument: str
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
 ) -> Sequence[DockerChange]:
-    """Run a command behind the last one of the same layer."""
-    del argument
+    """Run a command behind the last one of the same layer; by default that of the rpm tool used."""
     _only_shell(dockerfile, instruction)
+    command = argument or _rpm_cleanup(instruction)
     lines = instruction.raw.split("\n")
     if _COMMENT.search(lines[-1]) or lines[-1].rstrip().endswith(("\\", "&", ";", "|")):
         raise Refused("the command's end cannot be told")
@@ -122,6 +110,13 @@ def _clean_up(
     return [
         Rewrite(instruction.index, "\n".join([*lines[:-1], f"{last} \\", f"{indent}&& {command}"]))
     ]
+
+
+def _rpm_cleanup(instruction: Instruction) -> str:
+    for tool in _RPM_CLEANUPS:
+        if re.search(rf"{_START}{tool}(?=\s)", instruction.raw):
+            return f"{tool} clean {'--all' if tool == 'zypper' else 'all'}"
+    raise Refused("no package tool of the rpm family is called")
 
 
 def _maintainer(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[DockerChange]:
@@ -183,10 +178,15 @@ def _apt_get(
     return _rewritten(instruction, re.sub(pattern, "apt-get", instruction.raw))
 
 
-def _exec_form(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[DockerChange]:
+def _exec_form(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
     """A command of plain words as a JSON array, so that it gets the signals itself."""
     del argument
     value = instruction.value.removeprefix("exec ").strip()
+    words = [i.name for s in dockerfile.stages[-1:] for i in s.instructions]
+    if instruction.name == "ENTRYPOINT" and "CMD" in words:
+        raise Refused("CMD, which is ignored now, would become its arguments")
     if instruction.exec_form or not _SIMPLE_WORDS.match(value) or "=" in value.split()[0]:
         raise Refused("the command needs a shell")
     if value.split()[0] in ("cd", "source", ".", "set", "export", "ulimit", "umask"):
@@ -242,6 +242,35 @@ def _drop_option(
     return _rewritten(instruction, raw)
 
 
+def _all_dependencies(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """Install development dependencies, too, in the stages that are thrown away."""
+    final = dockerfile.final
+    kept = final.instructions if final else ()
+    changes: list[DockerChange] = []
+    for run in dockerfile.instructions[: instruction.index + 1]:
+        if run.name == "RUN" and run not in kept and re.search(r"\b(?:npm|yarn|pnpm)\b", run.raw):
+            changes += _drop_option(dockerfile, run, argument)
+    return changes
+
+
+def _declare(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """``ARG name`` in the stage, for a global argument that the instruction uses."""
+    del argument
+    names = {pair.name for pair in dockerfile.global_args}
+    used = [n for n in re.findall(r"\$\{?([A-Za-z_]\w*)", instruction.raw) if n in names]
+    stage = next((s for s in dockerfile.stages if instruction in s.instructions), None)
+    own = stage.instructions if stage else ()
+    known = {pair.name for i in own if i.index < instruction.index for pair in i.pairs}
+    missing = [name for name in dict.fromkeys(used) if name not in known]
+    return (
+        [Insert(instruction.index, "\n".join(f"ARG {name}" for name in missing))] if missing else []
+    )
+
+
 def _pipefail(
     dockerfile: Dockerfile, instruction: Instruction, argument: str
 ) -> Sequence[DockerChange]:
@@ -275,7 +304,9 @@ def _rewritten(instruction: Instruction, raw: str) -> Sequence[DockerChange]:
 
 DOCKER: Mapping[str, DockerFixer] = {
     **{name: partial(_add_option, option) for name, option in _OPTIONS.items()},
-    **{name: partial(_clean_up, command) for name, command in _CLEANUPS.items()},
+    "clean-up": _clean_up,
+    "declare-argument": _declare,
+    "all-dependencies": _all_dependencies,
     "maintainer-label": _maintainer,
     "add-to-copy": _copy,
     "pair-equals": _equals,

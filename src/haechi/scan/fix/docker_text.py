@@ -67,7 +67,7 @@ def changed_raws(dockerfile: Dockerfile, changes: Sequence[DockerChange]) -> lis
             case Rewrite(index, text):
                 raws[index] = text
             case Insert(index, text):
-                raws.insert(index, text)
+                raws[index:index] = text.split("\n")
             case Remove(index):
                 del raws[index]
     return raws

@@ -59,6 +59,16 @@ _SAME_SCHEMA: Mapping[tuple[str, str], str] = {
 }
 """Versions whose objects read the same in the new one. Source: the deprecated API migration
 guide of Kubernetes; what it lists as changed is either not here or has a condition below."""
+_SERVED_BY: Mapping[str, str] = {
+    **dict.fromkeys(("Pod", "Service", "Secret", "ConfigMap", "Namespace"), "v1"),
+    **dict.fromkeys(("ServiceAccount", "PersistentVolume", "PersistentVolumeClaim"), "v1"),
+    **dict.fromkeys(_WORKLOADS, "apps/v1"),
+    **dict.fromkeys(("Job", "CronJob"), "batch/v1"),
+    **dict.fromkeys(_RBAC, "rbac.authorization.k8s.io/v1"),
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "StorageClass": "storage.k8s.io/v1",
+}
 
 
 def no_escalation(case: Case, _: str) -> Sequence[Change]:
@@ -289,20 +299,83 @@ def rename_prefix(case: Case, argument: str) -> Sequence[Change]:
 
 def ingress_class(case: Case, _: str) -> Sequence[Change]:
     """``kubernetes.io/ingress.class`` → ``spec.ingressClassName``."""
-    value = value_at(case.resource.data, case.hit)
+    annotation = ("metadata", "annotations", "kubernetes.io/ingress.class")
+    value = value_at(case.resource.data, annotation)
     if not isinstance(value, str) or not value:
         raise Refused("the annotation's value is not a name")
-    changes: list[Change] = [Delete(case.hit, prune=True)]
-    if not value_at(case.resource.data, ("spec", "ingressClassName")):
+    named = value_at(case.resource.data, ("spec", "ingressClassName"))
+    if named not in (None, value):
+        raise Refused("the annotation and spec.ingressClassName name different classes")
+    changes: list[Change] = [Delete(annotation, prune=True)]
+    if named is None:
         changes.insert(0, Set(("spec", "ingressClassName"), value))
     return changes
 
 
 def policy_types(case: Case, _: str) -> Sequence[Change]:
-    """``policyTypes`` written out as the API server would fill them in."""
+    """``policyTypes`` that names every direction with rules."""
     spec = mapping(case.resource.data.get("spec"))
-    types = ["Ingress", "Egress"] if items(spec.get("egress")) else ["Ingress"]
-    return [Set(("spec", "policyTypes"), types)]
+    wanted = [name for name in ("Ingress", "Egress") if isinstance(spec.get(name.lower()), list)]
+    if "policyTypes" not in spec:
+        # The API server adds Ingress in any case; to leave it out would open what was closed.
+        return [Set(("spec", "policyTypes"), ["Ingress", *(n for n in wanted if n != "Ingress")])]
+    types = items(spec["policyTypes"])
+    missing = [name for name in wanted if name not in types]
+    return [
+        Set(("spec", "policyTypes", len(types) + number), name)
+        for number, name in enumerate(missing)
+    ]
+
+
+def merge_peers(case: Case, _: str) -> Sequence[Change]:
+    """Two items, a namespaceSelector and a podSelector, become one that demands both."""
+    place, parent = case.hit[-1], case.hit[:-1]
+    peers = items(value_at(case.resource.data, parent))
+    pods = [
+        index
+        for index, peer in enumerate(peers)
+        if isinstance(peer, dict) and set(peer) == {"podSelector"}
+    ]
+    if not isinstance(place, int) or len(pods) != 1 or len(peers) != 2:
+        raise Refused("which of the items belong together is for a person to say")
+    selector = peers[pods[0]]["podSelector"]
+    return [
+        Set((*case.hit, "podSelector"), selector),
+        Delete((*parent, pods[0]), moving=True),
+    ]
+
+
+def account_subject(case: Case, _: str) -> Sequence[Change]:
+    """A service account named as User, in the form that says so: the same identity."""
+    path = case.hit[:2]
+    subject = mapping(value_at(case.resource.data, path))
+    parts = str(subject.get("name")).split(":")
+    if len(parts) != 4 or parts[:2] != ["system", "serviceaccount"] or not all(parts):
+        raise Refused("the name is not that of one service account")
+    changes: list[Change] = [
+        Set((*path, "kind"), "ServiceAccount"),
+        Set((*path, "name"), parts[3]),
+        Set((*path, "namespace"), parts[2]),
+    ]
+    if "apiGroup" in subject:
+        changes.append(Delete((*path, "apiGroup")))
+    return changes
+
+
+def subject_namespace(case: Case, _: str) -> Sequence[Change]:
+    """A subject without namespace gets that of its RoleBinding."""
+    namespace = case.resource.namespace
+    if case.resource.kind != "RoleBinding" or not namespace:
+        raise Refused("the namespace of the account is not known here")
+    return [Set(case.hit, namespace)]
+
+
+def api_group(case: Case, _: str) -> Sequence[Change]:
+    """A built-in kind under the one API version that serves it."""
+    kind = case.resource.kind
+    if kind not in _SERVED_BY:
+        raise Refused(f"which API version {kind} needs is for a person to say")
+    return [Set(("apiVersion",), _SERVED_BY[kind])]
 
 
 KUBERNETES: Mapping[str, Function] = {
@@ -322,4 +395,8 @@ KUBERNETES: Mapping[str, Function] = {
     "rename-prefix": rename_prefix,
     "ingress-class": ingress_class,
     "policy-types": policy_types,
+    "merge-peers": merge_peers,
+    "account-subject": account_subject,
+    "subject-namespace": subject_namespace,
+    "api-group": api_group,
 }

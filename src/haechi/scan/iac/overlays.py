@@ -213,7 +213,8 @@ def _same_item(rendered: Any, original: Any, part: str | int) -> str | int | Non
             if isinstance(candidate, dict) and candidate.get("name") == item["name"]:
                 return index
         return None
-    return part if part < len(original) and original[part] == item else None
+    same_length = len(rendered) == len(original)
+    return part if part < len(original) and (same_length or original[part] == item) else None
 
 
 def find_source(
