@@ -1,4 +1,4 @@
-"""Builds reviews for tests of rules about Kubernetes objects: plain data, a scope that is a list."""
+"""Reviews for tests of rules about Kubernetes objects: plain data, a scope that is a list."""
 
 from __future__ import annotations
 

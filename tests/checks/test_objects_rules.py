@@ -19,6 +19,7 @@ from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.checks.object_reviews import ListScope, documents, resource_of, reviews
 
 import haechi.rules.schema
 from haechi.checks.pods.view import TEMPLATES
@@ -26,13 +27,22 @@ from haechi.model.location import format_path
 from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 from haechi.rules.schema import JudgeKind, Rule, RuleFile
-from tests.checks.object_reviews import ListScope, documents, resource_of, reviews
 
 DATA = Path(haechi.rules.schema.__file__).with_name("data") / "kubernetes"
 FAMILIES = (
-    "rbac network exposure secrets namespaces accounts availability apis annotations admission "
-    "mesh cluster"
-).split()
+    "rbac",
+    "network",
+    "exposure",
+    "secrets",
+    "namespaces",
+    "accounts",
+    "availability",
+    "apis",
+    "annotations",
+    "admission",
+    "mesh",
+    "cluster",
+)
 
 
 def _load() -> dict[str, Rule]:
@@ -143,7 +153,8 @@ def test_rule_is_complete(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", CEL.values(), ids=lambda rule: rule.id)
 def test_expression_is_fine_with_an_empty_object(rule: Rule) -> None:
-    for data in ({}, {"metadata": {"name": "x"}}, {"spec": {}}):
+    objects: tuple[dict[str, Any], ...] = ({}, {"metadata": {"name": "x"}}, {"spec": {}})
+    for data in objects:
         _cel_findings(rule, data)
 
 

@@ -297,6 +297,8 @@ def unknown_port_name(review: Review) -> Iterator[Hit]:
 
 def namespace_by_name_label(review: Review) -> Iterator[Hit]:
     """A namespaceSelector on the label ``name``, which nobody sets automatically."""
+    if not review.scope.of_type(POLICY):
+        return  # judged alone: the Namespace may well carry the label
     for opening in _all_openings(review):
         for place, peer in enumerate(opening.peers):
             wanted = mapping(mapping(mapping(peer).get("namespaceSelector")).get("matchLabels"))
