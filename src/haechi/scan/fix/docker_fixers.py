@@ -62,8 +62,6 @@ _OPTIONS: Mapping[str, _Option] = {
         "-y",
         r"-[a-zA-Z]*y[a-zA-Z]*|--assumeyes|--no-confirm|--non-interactive|-n",
     ),
-    "useradd-no-log-init": _Option("useradd", "", "-l", r"-[a-zA-Z]*l[a-zA-Z]*|--no-log-init"),
-    "wget-quiet": _Option("wget", "", "-nv", r"-nv|-q\w*|--quiet|--no-verbose|--progress\S*"),
 }
 
 _RPM_CLEANUPS = ("microdnf", "tdnf", "dnf", "yum", "zypper")
