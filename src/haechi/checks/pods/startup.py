@@ -17,10 +17,16 @@ _SUBSTITUTED = re.compile(
     r"(?:\b(?:ba|da|z)?sh\s+-c\s+[\"']?\$\(|\beval\s+[\"']?\$\(|(?:\bsource|\s\.)\s+<\(|\bbash\s+<\()"
     r"\s*(?:curl|wget)\b"
 )
-_FETCHED_THEN_RUN = re.compile(
-    r"\b(?:curl|wget)\b[^\n]{0,400}?\s(?:-o|-O|--output)[ =]?(\S{2,200})[\s\S]{0,200}?"
-    r"\bchmod\s+(?:\+x|a\+x|[0-7]{3,4})\s+\1(?=[\s;&]|\Z)"
-)
+_SAVED = re.compile(r"\s(?:-o|-O|--output|--output-document)[ =]?([^\s;&|]{2,200})")
+_MADE_EXECUTABLE = re.compile(r"\bchmod\s+(?:[ugoa]{0,3}\+[rw]?x|[0-7]{3,4})\s+([^\s;&|]{2,200})")
+
+
+def _runs_fetched_code(text: str) -> bool:
+    if _PIPED.search(text) or _SUBSTITUTED.search(text):
+        return True
+    if "chmod" not in text:
+        return False
+    return not set(_SAVED.findall(text)).isdisjoint(_MADE_EXECUTABLE.findall(text))
 
 
 def fetched_code(review: Review) -> Iterator[Hit]:
@@ -32,7 +38,7 @@ def fetched_code(review: Review) -> Iterator[Hit]:
             ]
             if "curl" not in text and "wget" not in text:
                 continue
-            if _PIPED.search(text) or _SUBSTITUTED.search(text) or _FETCHED_THEN_RUN.search(text):
+            if _runs_fetched_code(text):
                 yield Hit(
                     f"{named(container)} downloads code and runs it when it starts",
                     (*container.path, key),
