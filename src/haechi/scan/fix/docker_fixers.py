@@ -25,6 +25,7 @@ _GAP = r"(?:[ \t]|\\\r?\n(?:[ \t]*(?:\#[^\n]*)?\n)*)+"
 _REST = re.compile(r"(?:\\\n|[^;&|\n])*")
 _START = r"(?<![\w./=-])"
 _COMMENT = re.compile(r"(?:^|\s)#")
+_SINGLE_QUOTED = re.compile(r"\[\s*'[^'\"\\]*'(?:\s*,\s*'[^'\"\\]*')*\s*\]\Z")
 _SIMPLE_WORDS = re.compile(r"[A-Za-z0-9_./][\w@%+=:,./-]*(?: +[\w@%+=:,./-]+)*\Z")
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2?|txz|tlz|gz|bz2|xz|zst|lzma|Z)(?:\.\w+)?\Z")
 
@@ -181,6 +182,8 @@ def _exec_form(
 ) -> Sequence[DockerChange]:
     """A command of plain words as a JSON array, so that it gets the signals itself."""
     del argument
+    if _SINGLE_QUOTED.match(instruction.value) and "\n" not in instruction.raw:
+        return [Rewrite(instruction.index, instruction.raw.replace("'", '"'))]
     value = instruction.value.removeprefix("exec ").strip()
     words = [i.name for s in dockerfile.stages[-1:] for i in s.instructions]
     if instruction.name == "ENTRYPOINT" and "CMD" in words:
@@ -237,6 +240,19 @@ def _drop_option(
         name, takes_value = option.removesuffix(":"), option.endswith(":")
         value = rf"(?:=\S+|{_GAP}[^\s-]\S*)" if takes_value else r"(?:=\S+)?"
         raw = re.sub(rf"[ \t]+{re.escape(name)}{value}(?=[\s;&|]|\Z)", "", raw)
+    return _rewritten(instruction, raw)
+
+
+def _verify_downloads(
+    dockerfile: Dockerfile, instruction: Instruction, argument: str
+) -> Sequence[DockerChange]:
+    """curl and wget check certificates again."""
+    del argument
+    _only_shell(dockerfile, instruction)
+    raw = re.sub(r"[ \t]+(?:--insecure|--no-check-certificate)(?=\s|\Z)", "", instruction.raw)
+    command = rf"{_START}curl\b(?:\\\n|[^;&|\n])*?"
+    raw = re.sub(rf"({command})[ \t]+-k(?=\s|\Z)", r"\1", raw)
+    raw = re.sub(rf"({command}\s-[A-Za-jl-z]*)k([A-Za-jl-z]*(?=\s|\Z))", r"\1\2", raw)
     return _rewritten(instruction, raw)
 
 
@@ -314,5 +330,6 @@ DOCKER: Mapping[str, DockerFixer] = {
     "remove-instruction": _remove,
     "no-sudo": _sudo,
     "drop-option": _drop_option,
+    "verify-downloads": _verify_downloads,
     "pipefail-shell": _pipefail,
 }

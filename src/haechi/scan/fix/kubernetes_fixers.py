@@ -53,6 +53,10 @@ _SAME_SCHEMA: Mapping[tuple[str, str], str] = {
     ("storage.k8s.io/v1beta1", "CSINode"): "storage.k8s.io/v1",
     ("storage.k8s.io/v1beta1", "CSIStorageCapacity"): "storage.k8s.io/v1",
     ("storage.k8s.io/v1beta1", "VolumeAttachment"): "storage.k8s.io/v1",
+    **{
+        ("admissionregistration.k8s.io/v1beta1", kind): "admissionregistration.k8s.io/v1"
+        for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    },
     ("node.k8s.io/v1beta1", "RuntimeClass"): "node.k8s.io/v1",
     ("networking.k8s.io/v1beta1", "IngressClass"): "networking.k8s.io/v1",
     ("apiregistration.k8s.io/v1beta1", "APIService"): "apiregistration.k8s.io/v1",

@@ -204,9 +204,8 @@ class _File:
     def _attempt(self, number: int, fixer: Fixer, found: Found) -> Subject:
         before = self._subjects[number]
         after = before.fixed(fixer, found.position, found.path)
-        if [r.key for r in after.resources] != [r.key for r in before.resources] and not (
-            fixer.function == "api-version"
-        ):
+        same_objects = [r.key for r in after.resources] == [r.key for r in before.resources]
+        if not same_objects and fixer.function not in ("api-version", "api-group"):
             raise Refused("it would turn the object into another one")
         return after
 
