@@ -21,7 +21,7 @@ _ARTIFACT = re.compile(
     r"\.(?:tar(?:\.\w+)?|tgz|txz|tbz2?|zip|gz|xz|bz2|zst|deb|rpm|apk|jar|war|whl|bin|run|sh|py"
     r"|exe|AppImage)(?:[?#]\S*)?\Z|/releases/(?:latest/)?download/"
 )
-_ARCHIVE = re.compile(r"\.(?:tar|tar\.\w+|tgz|txz|tbz2?|tlz|tar\*|gz|bz2|xz|zst)\Z|\*\Z|\.tar\b")
+_ARCHIVE = re.compile(r"\.(?:tar|tar\.\w+|tgz|txz|tbz2?|tlz|tar\*|gz|bz2|xz|zst)\Z|\.tar\b")
 _REMOTE = re.compile(r"\A(?:https?|ftp)://|\Agit@|\Agit://|\Assh://", re.IGNORECASE)
 # Short options of curl that take a value: in -oFile the rest is no further option.
 _CURL_VALUES = "AbcCdDeEFhHKmoPQrtTuUwxXyYz"

@@ -25,7 +25,7 @@ _PINNED = re.compile(r"[=<>~!]=|===|@|\$|/|\A\.|\.(?:whl|zip|tar\.gz|txt)\Z")
 
 
 def pip_call(command: Command) -> tuple[str, ...] | None:
-    """The arguments behind ``pip install``, however pip is started; None for other commands."""
+    """The arguments of a ``pip install``, however pip is started; None for other commands."""
     words = command.argv
     name = command.name
     if _PYTHON.match(name) and command.args[:2] in (("-m", "pip"), ("-m", "pip3")):
@@ -34,12 +34,10 @@ def pip_call(command: Command) -> tuple[str, ...] | None:
         words = words[1:]
     elif not _PIP.match(name):
         return None
-    for index, word in enumerate(words[1:], start=1):
-        if word == "install":
-            return words[index + 1 :]
-        if not word.startswith("-"):
-            return None
-    return None
+    at = 1
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in _PIP_VALUES else 1
+    return (*words[1:at], *words[at + 1 :]) if words[at : at + 1] == ("install",) else None
 
 
 def _packages(args: tuple[str, ...]) -> list[str]:
