@@ -26,6 +26,7 @@ LEFT: dict[str, str] = {
     "docker-package-signature-check-off/3": "nothing to change",
     "docker-build-without-dev-dependencies/1": "nothing to change",
     "docker-build-without-dev-dependencies/2": "nothing to change",
+    "k8s-annotation-dead-protection/1": "for a person to say",
     "k8s-rbac-subject-namespace/0": "not known here",
 }
 """``rule/number`` of bad examples that no machine should correct → a word of the reason."""

@@ -26,6 +26,7 @@ _REST = re.compile(r"(?:\\\n|[^;&|\n])*")
 _START = r"(?<![\w./=-])"
 _COMMENT = re.compile(r"(?:^|\s)#")
 _SINGLE_QUOTED = re.compile(r"\[\s*'[^'\"\\]*'(?:\s*,\s*'[^'\"\\]*')*\s*\]\Z")
+_SCRIPT = re.compile(r"<<-?(['\"]?)\w+\1\Z")
 _SIMPLE_WORDS = re.compile(r"[A-Za-z0-9_./][\w@%+=:,./-]*(?: +[\w@%+=:,./-]+)*\Z")
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2?|txz|tlz|gz|bz2|xz|zst|lzma|Z)(?:\.\w+)?\Z")
 
@@ -100,6 +101,9 @@ def _clean_up(
     _only_shell(dockerfile, instruction)
     command = argument or _rpm_cleanup(instruction)
     lines = instruction.raw.split("\n")
+    if (instruction.trigger or instruction).heredocs:
+        indent = lines[-2][: len(lines[-2]) - len(lines[-2].lstrip())]
+        return [Rewrite(instruction.index, "\n".join([*lines[:-1], indent + command, lines[-1]]))]
     if _COMMENT.search(lines[-1]) or lines[-1].rstrip().endswith(("\\", "&", ";", "|")):
         raise Refused("the command's end cannot be told")
     last = lines[-1].rstrip(" \t")
@@ -306,8 +310,12 @@ def _pipefail(
 
 def _only_shell(dockerfile: Dockerfile, instruction: Instruction) -> None:
     what = instruction.trigger or instruction
-    if what.name != "RUN" or what.exec_form or what.heredocs:
-        raise Refused("only the shell form of RUN without inline documents is edited")
+    if what.name != "RUN" or what.exec_form:
+        raise Refused("only the shell form of RUN is edited")
+    if what.heredocs and not (_SCRIPT.match(what.value) and what.heredocs[0].content.strip()):
+        raise Refused("only inline documents that are the script itself are edited")
+    if what.heredocs and what.heredocs[0].content.startswith("#!"):
+        raise Refused("the inline document names an interpreter of its own")
     if dockerfile.escape != "\\":
         raise Refused("the file uses another escape character")
 

@@ -74,6 +74,29 @@ _SERVED_BY: Mapping[str, str] = {
     "StorageClass": "storage.k8s.io/v1",
 }
 
+_ANNOTATION_FIELDS: Mapping[str, tuple[str, Mapping[str, Any] | None]] = {
+    "service.alpha.kubernetes.io/tolerate-unready-endpoints": (
+        "publishNotReadyAddresses",
+        {"true": True, "false": False},
+    ),
+    "service.beta.kubernetes.io/external-traffic": (
+        "externalTrafficPolicy",
+        {"OnlyLocal": "Local", "Global": "Cluster"},
+    ),
+    "service.alpha.kubernetes.io/external-traffic": (
+        "externalTrafficPolicy",
+        {"OnlyLocal": "Local", "Global": "Cluster"},
+    ),
+    "scheduler.alpha.kubernetes.io/critical-pod": (
+        "priorityClassName",
+        {"": "system-cluster-critical", "true": "system-cluster-critical"},
+    ),
+    "pod.beta.kubernetes.io/hostname": ("hostname", None),
+    "pod.beta.kubernetes.io/subdomain": ("subdomain", None),
+    "volume.alpha.kubernetes.io/storage-class": ("storageClassName", None),
+}
+"""Dead annotation → field of the spec beside its metadata, and how its values are written."""
+
 
 def no_escalation(case: Case, _: str) -> Sequence[Change]:
     """``allowPrivilegeEscalation: false`` where the API server takes it."""
@@ -132,6 +155,22 @@ def _annotation_to_field(case: Case, field: str) -> Sequence[Change]:
     if not value_at(case.resource.data, target):
         changes.insert(0, Set(target, _profile(value)))
     return changes
+
+
+def annotation_field(case: Case, _: str) -> Sequence[Change]:
+    """An annotation that is no longer read, as the field that took its place."""
+    key, value = str(case.hit[-1]), value_at(case.resource.data, case.hit)
+    entry = _ANNOTATION_FIELDS.get(key)
+    if entry is None or not isinstance(value, str):
+        raise Refused(f"what takes the place of {key} is for a person to say")
+    field, values = entry
+    if values is not None and value not in values:
+        raise Refused(f"there is no field for the value {value!r}")
+    target = (*case.hit[:-3], "spec", field)
+    if exists(case.resource.data, target):
+        return [Delete(case.hit, prune=True)]
+    new = value if values is None else values[value]
+    return [Set(target, new), Delete(case.hit, prune=True, moving=True)]
 
 
 def _owner(case: Case, key: str) -> AttrPath:
@@ -388,6 +427,7 @@ KUBERNETES: Mapping[str, Function] = {
     "capability-names": capability_names,
     "seccomp-field": seccomp_field,
     "apparmor-field": apparmor_field,
+    "annotation-field": annotation_field,
     "respell": respell,
     "relocate": relocate,
     "retype": retype,
