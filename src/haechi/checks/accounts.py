@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haechi.checks.neighbours import metadata_of, near_workloads, of_type, view, workloads
+from haechi.checks.neighbours import (
+    metadata_of,
+    of_type,
+    sees_the_pods,
+    view,
+    workloads,
+)
 from haechi.checks.pods.view import pod_of
 from haechi.model.review import Hit, Review
 
@@ -27,7 +33,7 @@ def missing_account(review: Review) -> Iterator[Hit]:
 def unused_account(review: Review) -> Iterator[Hit]:
     """An account that no workload of the scope runs as."""
     name = metadata_of(review.resource.data).get("name")
-    if name == "default" or not near_workloads(review):
+    if name == "default" or not sees_the_pods(review):
         return
     for workload in workloads(review):
         pod = view(review, workload)

@@ -7,7 +7,6 @@ from typing import Any
 
 from haechi.checks.labels import is_empty, selects, wording
 from haechi.checks.neighbours import (
-    near_workloads,
     of_type,
     pod_labels,
     spec_of,
@@ -39,7 +38,7 @@ def selector_mismatch(review: Review) -> Iterator[Hit]:
     if review.resource.kind == "Job" or not isinstance(selector, dict) or is_empty(selector):
         return
     own = pod_labels(review, review.resource)
-    if not selects(selector, own):
+    if "template" in spec_of(review.resource.data) and not selects(selector, own):
         text = (
             f'{review.resource.kind} "{review.resource.name}" selects {wording(selector)}, which '
             "its own pod template does not carry"
@@ -50,7 +49,7 @@ def selector_mismatch(review: Review) -> Iterator[Hit]:
 def budget_selects_nothing(review: Review) -> Iterator[Hit]:
     """A PodDisruptionBudget that no workload answers to."""
     selector = spec_of(review.resource.data).get("selector")
-    if not isinstance(selector, dict) or is_empty(selector) or not near_workloads(review):
+    if not isinstance(selector, dict) or is_empty(selector) or not sees_the_pods(review):
         return
     if not any(selects(selector, pod_labels(review, w)) for w in workloads(review)):
         text = (
@@ -122,6 +121,8 @@ def headless_service(review: Review) -> Iterator[Hit]:
     name = spec_of(review.resource.data).get("serviceName")
     who = f'StatefulSet "{review.resource.name}"'
     if not isinstance(name, str) or not name:
+        if "template" not in spec_of(review.resource.data):
+            return  # a patch, not the whole object
         yield Hit(f"{who} names no serviceName, so its pods get no stable names", _SERVICE_NAME)
         return
     known = of_type(review, "core/Service")

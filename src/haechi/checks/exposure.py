@@ -8,8 +8,8 @@ from typing import Any
 from haechi.checks.labels import map_selects
 from haechi.checks.neighbours import (
     annotations_of,
-    near_workloads,
     pod_labels,
+    sees_the_pods,
     spec_of,
     view,
     workloads,
@@ -115,7 +115,7 @@ def sensitive_port(review: Review) -> Iterator[Hit]:
 def selects_nothing(review: Review) -> Iterator[Hit]:
     """A selector that no workload of the namespace answers to."""
     selector = mapping(spec_of(review.resource.data).get("selector"))
-    if not selector or not near_workloads(review):
+    if not selector or not sees_the_pods(review):
         return
     if not _selected(review):
         wanted = ",".join(f"{key}={value}" for key, value in selector.items())

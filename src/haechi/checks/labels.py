@@ -12,6 +12,21 @@ from typing import Any
 
 from haechi.checks.pods.view import items, mapping
 
+AUTOMATIC_POD_LABELS = frozenset(
+    {
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/controller-uid",
+        "batch.kubernetes.io/job-completion-index",
+        "batch.kubernetes.io/job-name",
+        "controller-revision-hash",
+        "controller-uid",
+        "job-name",
+        "pod-template-generation",
+        "pod-template-hash",
+        "statefulset.kubernetes.io/pod-name",
+    }
+)
+"""Labels that controllers add to pods: no template shows them, so they are taken to match."""
 AUTOMATIC_NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 """Set by the API server on every Namespace since 1.21; it cannot be changed."""
 
@@ -19,7 +34,7 @@ AUTOMATIC_NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 def map_selects(selector: Any, labels: Mapping[str, Any]) -> bool:
     """A Service's selector: every pair must be there. An empty one selects nothing."""
     wanted = mapping(selector)
-    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
+    return bool(wanted) and all(_has(labels, key, value) for key, value in wanted.items())
 
 
 def selects(selector: Any, labels: Mapping[str, Any]) -> bool:
@@ -27,7 +42,7 @@ def selects(selector: Any, labels: Mapping[str, Any]) -> bool:
     if not isinstance(selector, dict):
         return False
     wanted = mapping(selector.get("matchLabels"))
-    if any(labels.get(key) != value for key, value in wanted.items()):
+    if not all(_has(labels, key, value) for key, value in wanted.items()):
         return False
     return all(
         _requirement(mapping(entry), labels) for entry in items(selector.get("matchExpressions"))
@@ -52,10 +67,16 @@ def wording(selector: Any) -> str:
     return ",".join(parts)
 
 
+def _has(labels: Mapping[str, Any], key: str, value: Any) -> bool:
+    return key in AUTOMATIC_POD_LABELS or (key in labels and labels[key] == value)
+
+
 def _requirement(entry: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
     key, values = entry.get("key"), items(entry.get("values"))
     if not isinstance(key, str):
         return False
+    if key in AUTOMATIC_POD_LABELS:
+        return True
     match entry.get("operator"):
         case "In":
             return key in labels and labels[key] in values

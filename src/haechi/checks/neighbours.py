@@ -15,6 +15,39 @@ from haechi.checks.pods.view import PodView, mapping, template_path, view_of
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 
+POD_MAKERS = (
+    "monitoring.coreos.com/Prometheus",
+    "monitoring.coreos.com/PrometheusAgent",
+    "monitoring.coreos.com/Alertmanager",
+    "monitoring.coreos.com/ThanosRuler",
+    "argoproj.io/Rollout",
+    "argoproj.io/Workflow",
+    "argoproj.io/CronWorkflow",
+    "helm.toolkit.fluxcd.io/HelmRelease",
+    "helm.cattle.io/HelmChart",
+    "serving.knative.dev/Service",
+    "gateway.networking.k8s.io/Gateway",
+    "postgresql.cnpg.io/Cluster",
+    "acid.zalan.do/postgresql",
+    "postgres-operator.crunchydata.com/PostgresCluster",
+    "kafka.strimzi.io/Kafka",
+    "kafka.strimzi.io/KafkaConnect",
+    "rabbitmq.com/RabbitmqCluster",
+    "elasticsearch.k8s.elastic.co/Elasticsearch",
+    "kibana.k8s.elastic.co/Kibana",
+    "mongodbcommunity.mongodb.com/MongoDBCommunity",
+    "jaegertracing.io/Jaeger",
+    "opentelemetry.io/OpenTelemetryCollector",
+    "ray.io/RayCluster",
+    "ray.io/RayService",
+    "sparkoperator.k8s.io/SparkApplication",
+    "tekton.dev/Task",
+    "apps.openshift.io/DeploymentConfig",
+    "apps.kruise.io/CloneSet",
+    "install.istio.io/IstioOperator",
+)
+"""Kinds whose controllers make pods with labels that no manifest here shows."""
+
 
 def may_share_namespace(one: Resource, other: Resource) -> bool:
     """True unless both name a namespace and the names differ."""
@@ -41,6 +74,17 @@ def workloads(review: Review) -> list[Resource]:
 def near_workloads(review: Review) -> Sequence[Resource]:
     """Of ``workloads`` those that most likely are deployed together with the reviewed object."""
     return review.scope.near(review.resource, workloads(review))
+
+
+def sees_the_pods(review: Review) -> bool:
+    """Whether "no workload makes such pods" may be concluded.
+
+    Not where nothing is deployed nearby, nor where an operator or the control plane makes pods
+    that no template shows.
+    """
+    if review.resource.namespace == "kube-system" or of_type(review, *POD_MAKERS):
+        return False
+    return bool(near_workloads(review))
 
 
 def pod_labels(review: Review, workload: Resource) -> Mapping[str, Any]:

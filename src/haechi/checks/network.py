@@ -16,9 +16,9 @@ from haechi.checks.cidr import METADATA, inside, is_everything, network
 from haechi.checks.labels import AUTOMATIC_NAMESPACE_LABEL, is_empty, selects, wording
 from haechi.checks.neighbours import (
     labels_of,
-    near_workloads,
     of_type,
     pod_labels,
+    sees_the_pods,
     spec_of,
     texts,
     view,
@@ -231,7 +231,7 @@ def selects_nothing(review: Review) -> Iterator[Hit]:
     selector = spec_of(review.resource.data).get("podSelector")
     if not isinstance(selector, dict) or is_empty(selector):
         return
-    if not near_workloads(review):
+    if not sees_the_pods(review):
         return
     if not any(selects(selector, pod_labels(review, w)) for w in workloads(review)):
         text = (
@@ -243,7 +243,7 @@ def selects_nothing(review: Review) -> Iterator[Hit]:
 
 def peer_selects_nothing(review: Review) -> Iterator[Hit]:
     """A pod peer of the own namespace that no workload answers to: the opening lets no one in."""
-    if not near_workloads(review):
+    if not sees_the_pods(review):
         return
     known = [pod_labels(review, w) for w in workloads(review)]
     for opening in _all_openings(review):

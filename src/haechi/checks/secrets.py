@@ -32,11 +32,15 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?----
 _PUBLIC_KEYS = re.compile(
     r"""(?:\A|[._-])(?:user(?:name)?|login|email|host(?:name)?|port|address|endpoint|region|name
         |namespace|database|db|dbname|schema|url|uri|issuer|type|project|bucket|enabled|config
-        |known_hosts|kubeconfig\.path|ca|ca\.crt|tls\.crt|cert|crt|pub|client[-_]?id
+        |dhparam(?:\.pem)?|known_hosts|kubeconfig\.path|ca|ca\.crt|tls\.crt|cert|crt|pub|client[-_]?id
         |tenant[-_]?id|account[-_]?id|version|mode|server|path|filename)\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Keys whose value is usually no credential."""
+_FILE_KEYS = re.compile(
+    r"\.(?:ya?ml|json|ini|conf|cfg|toml|xml|properties|env|txt)\Z", re.IGNORECASE
+)
+"""Keys of whole files, which are looked through for credentials."""
 _CREDENTIAL_KEY = re.compile(
     r"""(?:\A|[._-]|(?<=[a-z]))(?:password|passwd|passphrase|pwd|secret|token|api[._-]?key
         |secret[._-]?key|access[._-]?key|private[._-]?key|encryption[._-]?key|credentials?)\Z""",
@@ -65,7 +69,8 @@ def literal_value(review: Review) -> Iterator[Hit]:
     for field, key, value in _values(review.resource.data):
         if _PRIVATE_KEY.search(value) or key == ".dockerconfigjson" or key == ".dockercfg":
             continue
-        if _PUBLIC_KEYS.search(key) and not _URL_LOGIN.search(value):
+        plain = _PUBLIC_KEYS.search(key) or _FILE_KEYS.search(key) or "\n" in value.strip()
+        if plain and not _line_credential(value):
             continue
         if not is_placeholder(value):
             text = f'Secret "{review.resource.name}" carries the value of "{key}" in the file'

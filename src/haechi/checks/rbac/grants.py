@@ -23,6 +23,32 @@ from haechi.model.resource import Resource
 
 RBAC = "rbac.authorization.k8s.io"
 ANY = "*"
+BUILT_IN_GROUPS = frozenset(
+    {"", "apps", "autoscaling", "batch", "extensions", "policy"}
+    | {
+        f"{name}.k8s.io"
+        for name in (
+            "admissionregistration",
+            "apiextensions",
+            "apiregistration",
+            "authentication",
+            "authorization",
+            "certificates",
+            "coordination",
+            "discovery",
+            "events",
+            "flowcontrol.apiserver",
+            "networking",
+            "node",
+            "rbac.authorization",
+            "resource",
+            "scheduling",
+            "storage",
+            "storagemigration",
+        )
+    }
+)
+"""The groups that the API server itself serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +71,11 @@ class PolicyRule:
             and not self.names
             and not self.groups.isdisjoint((ANY, ""))
         )
+
+    @property
+    def is_built_in(self) -> bool:
+        """Touches a group of Kubernetes itself, not only custom resources."""
+        return ANY in self.groups or not self.groups.isdisjoint(BUILT_IN_GROUPS)
 
     @property
     def is_named(self) -> bool:

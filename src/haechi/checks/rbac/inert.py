@@ -6,10 +6,10 @@ gets a wider role later, and the limit that was meant to hold was never tried.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from haechi.checks.neighbours import labels_of, of_type
-from haechi.checks.rbac.grants import ANY, RBAC, PolicyRule, policy_rules
+from haechi.checks.rbac.grants import ANY, RBAC, PolicyRule, covers_resource, policy_rules
 from haechi.checks.rbac.subjects import (
     BOOTSTRAP_ROLES,
     SERVICE_ACCOUNT_USER,
@@ -53,8 +53,9 @@ _NAMELESS = ("create", "deletecollection")
 def unmatched_rule(review: Review) -> Iterator[Hit]:
     """Spellings that RBAC takes literally, and resources in a group that does not serve them."""
     who = f'{review.resource.kind} "{review.resource.name}"'
-    for rule in policy_rules(review.resource.data):
-        for part, reason in _misspelt(rule):
+    rules = policy_rules(review.resource.data)
+    for rule in rules:
+        for part, reason in _misspelt(rule, rules):
             yield Hit(f"{who} has {reason}", ("rules", rule.index, part))
 
 
@@ -124,7 +125,9 @@ def subject_form(review: Review) -> Iterator[Hit]:
 
 
 def subject_namespace(review: Review) -> Iterator[Hit]:
-    """A ServiceAccount subject without a namespace is refused by the API server."""
+    """A ClusterRoleBinding must say the namespace; a RoleBinding defaults to its own."""
+    if review.resource.kind != "ClusterRoleBinding":
+        return
     for subject in subjects(review.resource.data):
         if subject.kind == "ServiceAccount" and not subject.namespace:
             text = (
@@ -140,9 +143,8 @@ def missing_account(review: Review) -> Iterator[Hit]:
     for subject in subjects(review.resource.data):
         if subject.kind != "ServiceAccount" or subject.name in ("", "default"):
             continue
-        siblings = [a for a in accounts if not a.namespace or a.namespace == subject.namespace]
-        near = review.scope.near(review.resource, siblings)
-        if near and all(account.name != subject.name for account in siblings):
+        siblings = [a for a in accounts if a.namespace == (subject.namespace or None)]
+        if siblings and all(account.name != subject.name for account in accounts):
             text = (
                 f'{review.resource.kind} "{review.resource.name}" names {subject}, which is not '
                 "among the service accounts in these files"
@@ -150,7 +152,7 @@ def missing_account(review: Review) -> Iterator[Hit]:
             yield Hit(text, ("subjects", subject.index, "name"))
 
 
-def _misspelt(rule: PolicyRule) -> Iterator[tuple[str, str]]:
+def _misspelt(rule: PolicyRule, rules: Sequence[PolicyRule]) -> Iterator[tuple[str, str]]:
     for verb in rule.verbs:
         if verb != ANY and ("*" in verb or verb != verb.lower()):
             yield "verbs", f'verb "{verb}", which matches no request'
@@ -165,11 +167,11 @@ def _misspelt(rule: PolicyRule) -> Iterator[tuple[str, str]]:
             )
         elif resource != resource.lower():
             yield "resources", f'resource "{resource}": names are plural and lower case'
-        elif reason := _wrong_group(rule, resource):
+        elif reason := _wrong_group(rule, resource, rules):
             yield "resources", reason
 
 
-def _wrong_group(rule: PolicyRule, resource: str) -> str:
+def _wrong_group(rule: PolicyRule, resource: str, rules: Sequence[PolicyRule]) -> str:
     name = resource.partition("/")[0]
     group = GROUP_OF.get(name)
     if group is None or ANY in rule.groups or not rule.groups:
@@ -178,6 +180,8 @@ def _wrong_group(rule: PolicyRule, resource: str) -> str:
         return ""
     if any(one.count(".") and not one.endswith(".k8s.io") for one in rule.groups):
         return ""  # a custom resource may carry the same plural
+    if any(group in one.groups and covers_resource(one, resource) for one in rules):
+        return ""  # kept for old clusters beside the rule that works
     listed = ", ".join(f'"{one}"' for one in sorted(rule.groups))
     return f'resource "{resource}" in group {listed}; it is served by group "{group}"'
 

@@ -111,7 +111,7 @@ def wildcard_namespace(review: Review) -> Iterator[Hit]:
 def wildcard_verbs(review: Review) -> Iterator[Hit]:
     """``*`` as verb on resources of Kubernetes itself."""
     for rule in policy_rules(review.resource.data):
-        if ANY in rule.verbs and rule.resources and not rule.is_total and _built_in(rule):
+        if ANY in rule.verbs and rule.resources and not rule.is_total and rule.is_built_in:
             what = ", ".join(sorted(rule.resources)[:4])
             yield Hit(f"{_who(review)} allows every verb on {what}", _at(rule, "verbs"))
 
@@ -119,7 +119,7 @@ def wildcard_verbs(review: Review) -> Iterator[Hit]:
 def wildcard_resources(review: Review) -> Iterator[Hit]:
     """``*`` as resource in groups of Kubernetes itself."""
     for rule in policy_rules(review.resource.data):
-        if ANY in rule.resources and not rule.is_total and _built_in(rule):
+        if ANY in rule.resources and not rule.is_total and rule.is_built_in:
             verbs = "/".join(rule.verbs)
             where = ", ".join(sorted(group or "core" for group in rule.groups))
             text = f"{_who(review)} allows {verbs} on every resource of group {where}"
@@ -129,7 +129,7 @@ def wildcard_resources(review: Review) -> Iterator[Hit]:
 def wildcard_custom(review: Review) -> Iterator[Hit]:
     """Wildcards in groups of custom resources only."""
     for rule in policy_rules(review.resource.data):
-        if rule.groups and not _built_in(rule) and (ANY in rule.verbs or ANY in rule.resources):
+        if rule.groups and not rule.is_built_in and (ANY in rule.verbs or ANY in rule.resources):
             where = ", ".join(sorted(rule.groups))
             part = "verbs" if ANY in rule.verbs else "resources"
             yield Hit(f"{_who(review)} uses * for {part} of group {where}", _at(rule, part))
@@ -165,12 +165,14 @@ def pod_entry(review: Review) -> Iterator[Hit]:
 
 def escalate_or_bind(review: Review) -> Iterator[Hit]:
     """The verbs that switch off RBAC's own protection."""
-    yield from _ways(review, ROLE_POWER, ", which lifts RBAC's check against giving oneself rights")
+    tail = ", which lifts RBAC's check against giving oneself rights"
+    yield from _ways(review, ROLE_POWER, tail, through_star=True)
 
 
 def impersonation(review: Review) -> Iterator[Hit]:
     """Acting as anyone, also as a member of system:masters."""
-    yield from _ways(review, IMPERSONATION, " without naming whom, so it can act as cluster-admin")
+    tail = " without naming whom, so it can act as cluster-admin"
+    yield from _ways(review, IMPERSONATION, tail, through_star=True)
     for rule in policy_rules(review.resource.data):
         if "system:masters" in rule.names and allows(
             rule, "", "groups", "impersonate", "system:masters"
@@ -187,7 +189,7 @@ def token_requests(review: Review) -> Iterator[Hit]:
 def node_proxy(review: Review) -> Iterator[Hit]:
     """The kubelet's API, where even GET runs commands in pods."""
     tail = ": the kubelet's API runs commands in any pod of the node, unseen by the audit log"
-    yield from _ways(review, NODE_PROXY, tail)
+    yield from _ways(review, NODE_PROXY, tail, through_star=True)
 
 
 def admission_write(review: Review) -> Iterator[Hit]:
@@ -282,14 +284,23 @@ def _ways(
     for rule in policy_rules(review.resource.data):
         if rule.is_total or not rule.resources:
             continue
-        if ANY in rule.resources and not through_star and _READ_ONLY.issuperset(rule.verbs):
+        if ANY in rule.resources and not (through_star and _worth_telling(rule, wanted)):
             continue
-        found = [
-            f"{'/'.join(verbs)} {one.resource}" for one in wanted if (verbs := _verbs(rule, one))
-        ]
+        found = list(
+            dict.fromkeys(
+                f"{'/'.join(verbs)} {one.resource}"
+                for one in wanted
+                if (verbs := _verbs(rule, one))
+            )
+        )
         if found:
             listed = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else "")
             yield Hit(f"{_who(review)} can {listed}{tail}", _resource_at(rule, wanted))
+
+
+def _worth_telling(rule: PolicyRule, wanted: Sequence[Permission]) -> bool:
+    """Reading everything means first of all reading secrets: the rest would only repeat it."""
+    return wanted is SECRETS or not _READ_ONLY.issuperset(rule.verbs)
 
 
 def _verbs(rule: PolicyRule, wanted: Permission) -> tuple[str, ...]:
@@ -306,12 +317,6 @@ def _first(rules: Sequence[PolicyRule], wanted: Permission) -> PolicyRule | None
 def _bound_cluster_wide(review: Review) -> bool:
     return review.resource.kind == "ClusterRole" and any(
         binding.kind == "ClusterRoleBinding" for binding in bindings_of(review, review.resource)
-    )
-
-
-def _built_in(rule: PolicyRule) -> bool:
-    return any(
-        group == ANY or "." not in group or group.endswith(".k8s.io") for group in rule.groups
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from haechi.checks.neighbours import may_share_namespace
+from haechi.checks.neighbours import may_share_namespace, metadata_of
 from haechi.checks.pods.view import items, mapping
 from haechi.model.resource import Resource
 from haechi.model.review import Review
@@ -24,7 +24,7 @@ BOOTSTRAP_ROLES = frozenset({"admin", "edit", "view", "cluster-admin"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One entry of ``subjects``; ``index`` is its place. ``namespace`` is as written."""
+    """One entry of ``subjects``; ``index`` is its place."""
 
     kind: str
     name: str
@@ -91,16 +91,27 @@ class RoleRef:
 
 
 def subjects(data: Any) -> Iterator[Subject]:
-    """The subjects of a binding; entries of the wrong type are left out."""
+    """The subjects of a binding; entries of the wrong type are left out.
+
+    In a RoleBinding a ServiceAccount without a namespace is one of the binding's own; in a
+    ClusterRoleBinding the API server refuses it.
+    """
+    own = namespace_of(data) if mapping(data).get("kind") == "RoleBinding" else ""
     for index, entry in enumerate(items(mapping(data).get("subjects"))):
         if isinstance(entry, dict):
             yield Subject(
                 kind=_text(entry.get("kind")),
                 name=_text(entry.get("name")),
-                namespace=_text(entry.get("namespace")),
+                namespace=_text(entry.get("namespace"))
+                or (own if entry.get("kind") == "ServiceAccount" else ""),
                 group=_text(entry.get("apiGroup")),
                 index=index,
             )
+
+
+def namespace_of(data: Any) -> str:
+    """The namespace an object says it is in."""
+    return _text(metadata_of(data).get("namespace"))
 
 
 def role_ref(data: Any) -> RoleRef:
