@@ -37,7 +37,9 @@ def compare(corpus: Path, runs: int, with_peer: bool, scratch: Path) -> None:
     """Measure both tools on one folder."""
     report = scratch / "report.json"
     ours = [*HAECHI, "scan", str(corpus), "--format", "json", "-o", str(report)]
-    measure(ours)  # compiles the rule cache, as a second run on any machine finds it
+    first = measure(ours)  # compiles the rule cache, as a second run on any machine finds it
+    if first.code not in (0, 1, 3):
+        raise SystemExit(f"haechi failed on {corpus} with exit code {first.code}")
     cost = median(ours, runs=runs)
     found = json.loads(report.read_text())
     looked = ", ".join(f"{n} {what}" for what, n in found["coverage"]["looked"].items())
