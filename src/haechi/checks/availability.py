@@ -9,6 +9,7 @@ from haechi.checks.labels import is_empty, selects, wording
 from haechi.checks.neighbours import (
     of_type,
     pod_labels,
+    sees_the_pods,
     spec_of,
     view,
     workloads,
