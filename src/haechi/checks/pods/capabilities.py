@@ -139,6 +139,8 @@ def not_dropped(review: Review) -> Iterator[Hit]:
 def letter_case(review: Review) -> Iterator[Hit]:
     """``drop: [all]``: honoured by the runtimes; Pod Security compares exactly and refuses."""
     for container in pod_of(review).containers:
+        if "capabilities" not in container.security:
+            continue
         wrong = [name for name in _names(container, "drop") if name.upper() == "ALL" != name]
         which = "drop"
         if not wrong:
@@ -155,6 +157,8 @@ def letter_case(review: Review) -> Iterator[Hit]:
 def prefixed(review: Review) -> Iterator[Hit]:
     """``CAP_`` before a name: containerd adds it again and then knows no such capability."""
     for container in pod_of(review).containers:
+        if "capabilities" not in container.security:
+            continue
         for which, effect in (("drop", "drops nothing"), ("add", "adds nothing")):
             names = [n for n in _names(container, which) if n.upper().startswith("CAP_")]
             if names:

@@ -180,7 +180,7 @@ _OBJECT_NAME = re.compile(
 )
 _SPAN = re.compile(r"\A[0-9.]+(?:ms|s|m|h|d|w|y)?\Z")
 _LONGEST = 20_000
-_SHORTEST_TOKEN = 15
+SHORTEST_TOKEN = 15
 
 
 @lru_cache(maxsize=4096)
@@ -216,7 +216,7 @@ def can_be_secret(word: str, value: str) -> bool:
 
 def known_token(value: str) -> str:
     """What kind of credential the text holds by its own form, or ""."""
-    if len(value) < _SHORTEST_TOKEN:
+    if len(value) < SHORTEST_TOKEN:
         return ""
     text = value[:_LONGEST]
     if not _KNOWN_HINT.search(text):

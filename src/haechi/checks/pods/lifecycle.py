@@ -87,15 +87,22 @@ def _probed_ports(review: Review) -> list[tuple[Container, AttrPath, Any]]:
 def unknown_port_name(review: Review) -> Iterator[Hit]:
     """A probe of a named port that the container does not declare can only fail."""
     for container, path, port in _probed_ports(review):
-        if not isinstance(port, str) or port.isdigit() or "$" in port or "{{" in port:
+        if not isinstance(port, str) or _declares(container, port):
             continue
-        if all(mapping(p).get("name") != port for p in items(container.data.get("ports"))):
+        if not port.isdigit() and "$" not in port and "{{" not in port:
             probe = path[0] if path[0] != "lifecycle" else path[1]
             yield Hit(
                 f"{named(container)} has a {probe} on port {quoted(port)}, which the container "
                 "does not declare",
                 (*container.path, *path),
             )
+
+
+def _declares(container: Container, name: str) -> bool:
+    for port in items(container.data.get("ports")):
+        if isinstance(port, dict) and port.get("name") == name:
+            return True
+    return False
 
 
 def undeclared_port(review: Review) -> Iterator[Hit]:

@@ -97,9 +97,12 @@ def misspelt(review: Review) -> Iterator[Hit]:
 
 
 def _well_spelt(context: Mapping[str, Any], known: frozenset[str]) -> bool:
-    return context.keys() <= known and all(
-        key not in context or mapping(context[key]).keys() <= words for key, words in INNER.items()
-    )
+    if not context.keys() <= known:
+        return False
+    for key, words in INNER.items():
+        if key in context and not mapping(context[key]).keys() <= words:
+            return False
+    return True
 
 
 def _in_context(

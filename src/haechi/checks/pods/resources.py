@@ -120,7 +120,7 @@ def _amounts(review: Review) -> list[_Amount]:
 def zero_limit(review: Review) -> Iterator[Hit]:
     """A limit of 0 reads as the strictest one and means none."""
     for container, which, name, _, amount in _amounts(review):
-        if amount == 0 and which == "limits" and name in ("memory", "cpu"):
+        if which == "limits" and name in ("memory", "cpu") and amount == 0:
             yield Hit(
                 f"{named(container)} sets a {name} limit of 0, which means no limit",
                 (*container.path, "resources", "limits", name),
@@ -135,7 +135,9 @@ def request_over_limit(review: Review) -> Iterator[Hit]:
             continue
         if which == "limits":
             limits[container.path, name] = amount
-        elif amount > limits.get((container.path, name), amount) > 0:
+            continue
+        limit = limits.get((container.path, name), amount)
+        if limit is not amount and amount > limit > 0:
             yield Hit(
                 f"{named(container)} requests more {quoted(name)[1:-1]} than its limit allows, "
                 "which the API server refuses",
@@ -146,9 +148,9 @@ def request_over_limit(review: Review) -> Iterator[Hit]:
 def invalid_quantity(review: Review) -> Iterator[Hit]:
     """A number that Kubernetes cannot read, or memory in thousandths of a byte."""
     for container, which, name, value, amount in _amounts(review):
-        if isinstance(value, str) and ("$" in value or "{{" in value):
-            continue  # a template's placeholder
-        if amount is None or amount < 0:
+        if amount is None or amount.is_signed():
+            if isinstance(value, str) and ("$" in value or "{{" in value):
+                continue  # a template's placeholder
             fault = "which is no quantity"
         elif name == "memory" and isinstance(value, str) and value.endswith("m"):
             fault = "which is thousandths of a byte"

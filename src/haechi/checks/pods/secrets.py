@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from haechi.checks.pods.credentials import (
+    SHORTEST_TOKEN,
     can_be_secret,
     has_url_password,
     known_token,
@@ -25,7 +26,20 @@ from haechi.checks.pods.words import named, quoted
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 
-_HINT = re.compile(r"(?i)pass|secret|token|key|cred|pwd|\bpw|auth|curl|mysql|mariadb|redis-cli|://")
+_HINTS = (
+    "pass",
+    "secret",
+    "token",
+    "key",
+    "cred",
+    "pw",
+    "auth",
+    "curl",
+    "mysql",
+    "mariadb",
+    "redis-cli",
+    "://",
+)
 _OPTION = re.compile(
     r"""(?:\A|[\s;&|("'])(?:--?([A-Za-z][\w.-]{1,60})(?:=|\s+)|([A-Za-z_]\w{1,60})=)"""
     r"""(?:"([^"\n]{1,400})"|'([^'\n]{1,400})'|([^\s"';|&)]{1,400}))"""
@@ -70,11 +84,14 @@ def _exposures(review: Review) -> list[_Exposure]:
 
 def _in_env(container: Container) -> Iterator[_Exposure]:
     for index, entry in enumerate(items(container.data.get("env"))):
-        value = mapping(entry).get("value")
+        value = entry.get("value") if isinstance(entry, dict) else None
         if not isinstance(value, str) or len(value) < 3:
             continue
         name = entry.get("name")
         name = name if isinstance(name, str) else ""
+        # Most variables are neither long enough for a token nor named like a secret.
+        if len(value) < SHORTEST_TOKEN and "://" not in value and not means_secret(name):
+            continue
         found = _judge_variable(name, value)
         if found:
             evidence, said = found
@@ -111,10 +128,6 @@ def _commands(container: Container) -> Iterator[tuple[AttrPath, list[Any], str]]
 def _in_commands(container: Container) -> Iterator[_Exposure]:
     for path, words, what in _commands(container):
         text = " ".join(word for word in words if isinstance(word, str))[:_LONGEST_COMMAND]
-        if not _HINT.search(text):
-            kind = known_token(text)
-            if not kind:
-                continue
         found = _judge_command(text)
         if found:
             evidence, said = found
@@ -126,6 +139,12 @@ def _judge_command(text: str) -> tuple[Evidence, str] | None:
     kind = known_token(text)
     if kind:
         return Evidence.TOKEN, f"holds a literal {kind}"
+    lower = text.lower()
+    for hint in _HINTS:  # a loop over `in` costs a tenth of a regular expression here
+        if hint in lower:
+            break
+    else:
+        return None
     if has_url_password(text):
         return Evidence.URL, "holds a URL with a literal password"
     for match in _OPTION.finditer(text):

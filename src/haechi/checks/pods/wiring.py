@@ -31,24 +31,27 @@ def _volume_names(review: Review) -> set[str]:
     return {name for name in names if isinstance(name, str)}
 
 
-def _mounts(container: Container) -> Iterator[tuple[AttrPath, str]]:
+def _mounts(container: Container) -> Iterator[tuple[str, int, str]]:
+    """(field, index, volume) of every mount."""
     for key in ("volumeMounts", "volumeDevices"):
-        for index, mount in enumerate(items(container.data.get(key))):
-            name = mapping(mount).get("name")
+        if key not in container.data:
+            continue
+        for index, mount in enumerate(items(container.data[key])):
+            name = mount.get("name") if isinstance(mount, dict) else None
             if isinstance(name, str):
-                yield (*container.path, key, index, "name"), name
+                yield key, index, name
 
 
 def unknown_volume(review: Review) -> Iterator[Hit]:
     """A mount of a volume that the pod does not have."""
     names: set[str] | None = None
     for container in pod_of(review).containers:
-        for path, name in _mounts(container):
+        for key, index, name in _mounts(container):
             names = _volume_names(review) if names is None else names
             if name not in names:
                 yield Hit(
                     f"{named(container)} mounts volume {quoted(name)}, which the pod does not have",
-                    path,
+                    (*container.path, key, index, "name"),
                 )
 
 
@@ -58,7 +61,7 @@ def unused_volume(review: Review) -> Iterator[Hit]:
     volumes = items(pod.spec.get("volumes"))
     if not volumes:
         return
-    used = {name for container in pod.containers for _, name in _mounts(container)}
+    used = {name for container in pod.containers for _, _, name in _mounts(container)}
     for index, volume in enumerate(volumes):
         name = mapping(volume).get("name")
         if isinstance(name, str) and name not in used:
@@ -77,12 +80,14 @@ def _doubled(values: Iterator[tuple[AttrPath, Any]]) -> Iterator[tuple[AttrPath,
 
 def _has_doubles(entries: Any, key: str) -> bool:
     """Whether a value of the field occurs twice; cheap, for mostly none does."""
-    values = [
-        value
-        for entry in items(entries)
-        if isinstance(entry, dict) and isinstance(value := entry.get(key), str)
-    ]
-    return len(values) != len(set(values))
+    seen: set[str] = set()
+    for entry in items(entries):
+        value = entry.get(key) if isinstance(entry, dict) else None
+        if isinstance(value, str):
+            if value in seen:
+                return True
+            seen.add(value)
+    return False
 
 
 def _field(base: AttrPath, entries: Any, key: str) -> Iterator[tuple[AttrPath, str]]:
@@ -168,10 +173,11 @@ def undefined_variable(review: Review) -> Iterator[Hit]:
 
 
 def _refers(env: list[Any]) -> bool:
-    return any(
-        isinstance(entry, dict) and isinstance(value := entry.get("value"), str) and "$(" in value
-        for entry in env
-    )
+    for entry in env:
+        value = entry.get("value") if isinstance(entry, dict) else None
+        if isinstance(value, str) and "$(" in value:
+            return True
+    return False
 
 
 def _undefined(value: str, defined: set[str]) -> str:
