@@ -111,8 +111,8 @@ class _Expander:
         return value
 
     def _modified(self, name: str, at: int, end: int, depth: int) -> tuple[str, int]:
-        operator = self.text[end : end + 2] if self.text[end : end + 1] == ":" else self.text[end]
-        if depth >= _MAX_NESTING:
+        operator = self.text[end : end + (2 if self.text.startswith(":", end) else 1)]
+        if depth >= _MAX_NESTING or not operator:
             self.unresolved.append(name)
             return self.text[at:], len(self.text)
         before = len(self.unresolved)
