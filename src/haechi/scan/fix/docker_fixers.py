@@ -23,7 +23,7 @@ DockerFixer = Callable[[Dockerfile, Instruction, str], Sequence[DockerChange]]
 _GAP = r"(?:[ \t]|\\\r?\n(?:[ \t]*(?:\#[^\n]*)?\n)*)+"
 """White space between words of a RUN, across continuation lines and the comments in them."""
 _REST = re.compile(r"(?:\\\n|[^;&|\n])*")
-_START = r"(?<![\w./=-])"
+_START = r"(?<![\w.=-])"
 _COMMENT = re.compile(r"(?:^|\s)#")
 _SINGLE_QUOTED = re.compile(r"\[\s*'[^'\"\\]*'(?:\s*,\s*'[^'\"\\]*')*\s*\]\Z")
 _SCRIPT = re.compile(r"<<-?(['\"]?)\w+\1\Z")
@@ -177,7 +177,7 @@ def _apt_get(
     del argument
     _only_shell(dockerfile, instruction)
     subcommands = "install|update|upgrade|remove|purge|autoremove|clean|autoclean|dist-upgrade"
-    pattern = rf"{_START}apt(?=(?:{_GAP}-\S+)*{_GAP}(?:{subcommands})(?:\s|\\|\Z))"
+    pattern = rf"{_START}apt(?=(?:{_GAP}-\S+)*{_GAP}(?:{subcommands})(?![\w-]))"
     return _rewritten(instruction, re.sub(pattern, "apt-get", instruction.raw))
 
 
