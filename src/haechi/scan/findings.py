@@ -8,11 +8,12 @@ from typing import Any
 
 from haechi.model.finding import Finding, fingerprint
 from haechi.model.keys import without_cluster
-from haechi.model.location import AttrPath
+from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
 from haechi.model.review import Verdict
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
+from haechi.scan.items import step_name
 
 
 class Findings:
@@ -24,23 +25,27 @@ class Findings:
         self._severities = severities
         self._limit = limit
         self._ordinals: Counter[tuple[str, str, str]] = Counter()
-        self._rendered: set[tuple[str, str, int, str]] = set()
+        self._rendered: dict[tuple[str, str, Location, str], Resource] = {}
 
     def add(
-        self, rule: Rule, verdict: Verdict, resource: Resource, *, rendered: bool = False
+        self, rule: Rule, verdict: Verdict, resource: Resource, *, origin: str | None = None
     ) -> None:
-        """Add a failed verdict. The same rendered finding of a base in two overlays counts once."""
+        """Add a failed verdict.
+
+        ``origin`` names the object that a rendered resource was made from: a finding that
+        several overlays inherit from one base counts once.
+        """
         if len(self.found) >= self._limit:
             self.left_out += 1
             return
         location = resource.locate(verdict.path)
-        if rendered:
-            same = (rule.id, location.path, location.line, verdict.message)
-            if same in self._rendered:
-                return
-            self._rendered.add(same)
-        place = resource.file or without_cluster(resource.key)
         context = context_of(resource, verdict.path)
+        if origin is not None:
+            within = context.removeprefix(without_cluster(resource.key))
+            first = self._rendered.setdefault((rule.id, origin, location, within), resource)
+            if first is not resource:
+                return
+        place = location.path or without_cluster(resource.key)
         key = (rule.id, place, context)
         ordinal = self._ordinals[key]
         self._ordinals[key] += 1
@@ -76,17 +81,17 @@ class Findings:
 def context_of(resource: Resource, path: AttrPath) -> str:
     """What a finding is about, free of line numbers and list positions.
 
-    List items that have a name are called by it; the text of an instruction stands for its
-    number.
+    List items are called by what names them; the text of an instruction stands for its number.
     """
     if not resource.key.startswith("k8s:"):
         return _instruction(resource, path)
     parts = [without_cluster(resource.key)]
     value: Any = resource.data
+    parent: str | int = ""
     for part in path:
         value = _step(value, part)
-        name = value.get("name") if isinstance(part, int) and isinstance(value, dict) else None
-        parts.append(f"{name}" if isinstance(name, str) else str(part))
+        parts.append(step_name(parent, value, part) if isinstance(part, int) else part)
+        parent = part
     return "/".join(parts)
 
 
@@ -97,9 +102,12 @@ def _step(value: Any, part: str | int) -> Any:
 
 
 def _instruction(resource: Resource, path: AttrPath) -> str:
+    """An instruction as written; of ENV and ARG the names alone, for a value may be a secret."""
     match path:
         case ("instructions", int(index), *_):
-            raw = resource.data.instructions[index].raw
-            return " ".join(raw.split())
+            instruction = resource.data.instructions[index]
+            if instruction.name in ("ENV", "ARG") and instruction.pairs:
+                return " ".join((instruction.name, *(pair.name for pair in instruction.pairs)))
+            return " ".join(instruction.raw.split())
         case _:
             return ""

@@ -61,7 +61,9 @@ def look(tree: Tree, setup: Setup) -> Looked:
     rules = [rule for rule in setup.rules if rule.id not in disabled]
     user_rules = [rule for rule in setup.user_rules if rule.id not in disabled]
     index = build_index([*setup.rules, *setup.user_rules])
-    collected = Collector(tree, index, setup.progress).collect()
+    collected = Collector(
+        tree, index, setup.progress, kubernetes_version=config.kubernetes_version
+    ).collect()
     templates = pod_templates(config)
     inventory = Inventory(collected.resources, templates)
     run = _Run(Judge(rules, setup.expressions, templates=templates), setup, collected, inventory)
@@ -159,9 +161,8 @@ class _Run:
                 self.evaluated.add(verdict.rule)
             elif verdict.state is State.FAIL:
                 self.evaluated.add(verdict.rule)
-                rendered = id(resource) in self.collected.rendered
-                rule = self._rules[verdict.rule]
-                self.findings.add(rule, verdict, resource, rendered=rendered)
+                origin = self.collected.origins.get(id(resource))
+                self.findings.add(self._rules[verdict.rule], verdict, resource, origin=origin)
             elif verdict.state in (State.ERROR, State.NOT_EVALUATED):
                 kind = "rule-error" if verdict.state is State.ERROR else "not-evaluated"
                 where = str(resource.locate(verdict.path))

@@ -60,10 +60,18 @@ def kustomize(kubectl: str, directory: Path) -> Rendering:
         return Rendering(data, home.resolve().as_posix())
 
 
-def helm_template(helm: str, chart: Path) -> bytes:
-    """Render a chart with its own values. Raises InputError with helm's own reason."""
+def helm_template(helm: str, chart: Path, *, kubernetes_version: str = "") -> bytes:
+    """Render a chart with its own values, as for the cluster version if one is given.
+
+    The namespace is one of its own: "default" would be a fault that nobody wrote. Helm's
+    ``lookup`` gives nothing here, and names are not resolved, so no cluster or network is asked.
+    Raises InputError with helm's own reason.
+    """
+    command = [helm, "template", "release", str(chart.resolve()), "--namespace", "release"]
+    if kubernetes_version:
+        command += ["--kube-version", kubernetes_version]
     with _sandbox() as (_, environment):
-        return _run([helm, "template", "release", str(chart.resolve())], environment)
+        return _run(command, environment)
 
 
 @contextmanager

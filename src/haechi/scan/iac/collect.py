@@ -7,28 +7,36 @@ Budgets bound memory: past them the rest is a gap, too.
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from haechi.engines.dockerfile import resource_of
 from haechi.engines.documents import LIMITS, Document, Fault, decode, parse_documents
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
-from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
 from haechi.model.waiver import Waiver
-from haechi.scan.iac.kubernetes import resources_of
-from haechi.scan.iac.overlays import (
-    Overlay,
-    Overlays,
-    SourcePlaces,
-    find_source,
-    read_overlay,
-    take_origin,
+from haechi.scan.iac.charts import (
+    TemplatePlaces,
+    in_templates,
+    is_library,
+    last_source,
+    outermost,
+    source_of,
 )
-from haechi.scan.iac.sources import KUSTOMIZATIONS, NEEDLES, Source, classify, may_hold_objects
+from haechi.scan.iac.kubernetes import resources_of
+from haechi.scan.iac.overlays import Overlay, Overlays, read_overlay, take_origin
+from haechi.scan.iac.places import OverlayPlaces, SourcePlaces, find_source
+from haechi.scan.iac.sources import (
+    CHART,
+    KUSTOMIZATIONS,
+    NEEDLES,
+    Source,
+    classify,
+    may_hold_objects,
+)
 from haechi.scan.suppressions import Index, from_object, from_peer_file, from_text
 from haechi.world import render
 from haechi.world.files import Entry, Tree
@@ -37,18 +45,27 @@ Progress = Callable[[int, int, str], None]
 
 MAX_TEXT = 100 * 1024 * 1024
 """Bytes of manifests held at once; about 400 MB as Python values is never reached below it."""
+RENDER_SECONDS = 600.0
 KEEP_NODES = 4 * 1024 * 1024
 """Bytes of YAML whose node trees stay in memory; later documents are composed again on demand."""
+_REMEDIES = {
+    "template": "render it (helm, envsubst, jinja) and scan the result",
+    "syntax": "correct the YAML",
+}
 _PEER_FILES = frozenset({".trivyignore", ".hadolint.yaml", ".hadolint.yml"})
 
 
 @dataclass(slots=True)
 class Collected:
-    """What one tree holds. ``rendered`` are resources that came out of an overlay or chart."""
+    """What one tree holds.
+
+    ``origins`` says of resources that came out of an overlay or chart, by ``id``, which object
+    of which file they were made from: two overlays of one base have it in common.
+    """
 
     resources: list[Resource] = field(default_factory=list)
     dockerfiles: list[Resource] = field(default_factory=list)
-    rendered: set[int] = field(default_factory=set)
+    origins: dict[int, str] = field(default_factory=dict)
     duplicates: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     waivers: list[Waiver] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -59,8 +76,18 @@ class Collected:
 class Collector:
     """Collects one tree. ``index`` maps other tools' rule ids to ours for their suppressions."""
 
-    def __init__(self, tree: Tree, index: Index, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        index: Index,
+        progress: Progress | None = None,
+        *,
+        kubernetes_version: str = "",
+    ) -> None:
         self.tree = tree
+        self._kubernetes_version = kubernetes_version
+        self._sources: dict[str, list[Document]] = {}
+        self._patience = _Patience(RENDER_SECONDS)
         self.index = index
         self.out = Collected()
         self._progress = progress
@@ -77,18 +104,19 @@ class Collector:
                 entries[source].append(entry)
             elif entry.path.rpartition("/")[2] in _PEER_FILES:
                 self._peer_file(entry)
+        self._asked_for(entries)
         for unread in self.tree.unread:
             self._unread(unread.kind, unread.path, unread.reason)
         for entry in entries[Source.DOCKERFILE_TEMPLATE]:
             self._gap(
                 "template", entry.path, "a template of a Dockerfile", "render it and scan that"
             )
-        charts = _outermost(posixpath.dirname(entry.path) for entry in entries[Source.CHART])
+        charts = outermost(posixpath.dirname(entry.path) for entry in entries[Source.CHART])
         consumed = self._overlays(entries[Source.KUSTOMIZATION])
         manifests = [
             entry
             for entry in entries[Source.MANIFEST]
-            if entry.path not in consumed and not _in_templates(entry.path, charts)
+            if entry.path not in consumed and not in_templates(entry.path, charts)
         ]
         self._charts(charts)
         total = len(manifests) + len(entries[Source.DOCKERFILE])
@@ -100,6 +128,13 @@ class Collector:
             self._dockerfile(entry)
         return self.out
 
+    def _asked_for(self, entries: Mapping[Source, list[Entry]]) -> None:
+        """A file named on the command line that is of no known kind was asked for in vain."""
+        within = self.tree.within
+        if within and not any(entries.values()) and self.tree.is_file(within):
+            reason = "not a file that haechi knows by its name"
+            self._gap("unknown", within, reason, "name manifests *.yaml or *.json")
+
     # --- manifests -------------------------------------------------------------------------
 
     def _manifest(self, entry: Entry) -> None:
@@ -110,18 +145,9 @@ class Collector:
         data = self._read(entry)
         if data is None or not may_hold_objects(data):
             return
-        self._text += len(data)
-        if self._text > MAX_TEXT:
-            if not self._full:
-                self._gap(
-                    "too-much",
-                    entry.path,
-                    f"manifests past {MAX_TEXT >> 20} MiB in one run are not judged",
-                    "scan the subfolders one by one",
-                )
-            self._full = True
+        if not self._within_budget(len(data), entry.path):
             return
-        documents = self._documents(data, entry.path)
+        documents = self._documents(data, lambda line: f"{entry.path}:{line}")
         found = False
         for document in documents:
             for resource in resources_of(document, entry.path):
@@ -133,25 +159,29 @@ class Collector:
             self.out.files.add(entry.path)
             self._inline(data, entry.path, "yaml")
 
-    def _documents(self, data: bytes, path: str) -> list[Document]:
+    def _within_budget(self, size: int, path: str) -> bool:
+        """False once the run holds too much; said once, for the first file that is left out."""
+        self._text += size
+        if self._text > MAX_TEXT and not self._full:
+            self._full = True
+            reason = f"manifests past {MAX_TEXT >> 20} MiB in one run are not judged"
+            self._gap("too-much", path, reason, "scan the subfolders one by one")
+        return not self._full
+
+    def _documents(self, data: bytes, place: Callable[[int], str]) -> list[Document]:
+        """The documents of a file or a rendering; ``place`` names a line of it in gaps."""
         documents = []
         try:
             for result in parse_documents(data):
                 if isinstance(result, Fault):
-                    self._fault(result, path, data)
+                    remedy = _REMEDIES.get(result.kind, "split the file")
+                    self._gap(result.kind, place(result.line), result.message, remedy)
                 else:
                     documents.append(result)
         except InputError as error:
+            path = place(1).removesuffix(":1")
             self._gap("encoding", path, error.what, error.do)
         return documents
-
-    def _fault(self, fault: Fault, path: str, data: bytes) -> None:
-        """A broken document matters only where it could hold an object."""
-        remedy = {
-            "template": "render it (helm, envsubst, jinja) and scan the result",
-            "syntax": "correct the YAML",
-        }.get(fault.kind, "split the file")
-        self._gap(fault.kind, f"{path}:{fault.line}", fault.message, remedy)
 
     def _add(self, resource: Resource, document: Document) -> None:
         if document.duplicates:
@@ -173,32 +203,36 @@ class Collector:
             overlay = self._read_overlay(path)
             if overlay is not None and overlay.directory not in found:
                 found[overlay.directory] = overlay
+                consumed |= overlay.partial
                 pending.extend(self._outside_scope(overlay, found))
         overlays = Overlays(found)
-        kubectl = render.kubectl_path() if found else None
         roots = overlays.roots()
-        renderings = self._render(roots, overlays, kubectl)
-        for overlay, rendering in zip(roots, renderings, strict=True):
+        for overlay, rendering in zip(roots, self._render(roots, overlays), strict=True):
+            closure = overlays.closure(overlay)
             if isinstance(rendering, render.Rendering):
-                self._rendered_overlay(rendering, overlay)
-                consumed |= {p for part in overlays.closure(overlay) for p in part.consumes}
+                self._rendered_overlay(rendering, overlay, closure)
+                consumed |= {path for part in closure for path in part.consumes}
                 continue
             self._gap(
                 "kustomize",
                 overlay.file,
-                f"{rendering}; its files are judged as they stand",
+                f"{rendering}; its resources are judged as they stand, its patches are not",
                 "run `kubectl kustomize` yourself and scan the result",
             )
         return consumed
 
     def _render(
-        self, roots: list[Overlay], overlays: Overlays, kubectl: str | None
+        self, roots: Sequence[Overlay], overlays: Overlays
     ) -> Iterator[render.Rendering | str]:
-        """The rendering of each root, or why there is none; kubectl runs two at a time."""
+        """The rendering of each root, or why there is none.
 
+        kubectl runs two at a time, so that at most two finished renderings wait in memory.
+        """
         if not roots:
             return
         from concurrent.futures import ThreadPoolExecutor
+
+        kubectl = render.kubectl_path()
 
         def one(overlay: Overlay) -> render.Rendering | str:
             if kubectl is None:
@@ -206,21 +240,23 @@ class Collector:
             obstacle = overlays.obstacle(overlay)
             if obstacle:
                 return obstacle
+            if self._patience.is_over():
+                return self._patience.reason
             try:
                 return render.kustomize(kubectl, self.tree.root / overlay.directory)
             except InputError as error:
                 return error.what
 
         with ThreadPoolExecutor(max_workers=2) as pool:
-            for done, rendering in enumerate(pool.map(one, roots)):
-                self._tick(done, len(roots), roots[done].file)
-                yield rendering
+            for first in range(0, len(roots), 2):
+                self._tick(first, len(roots), roots[first].file)
+                yield from pool.map(one, roots[first : first + 2])
 
     def _read_overlay(self, path: str) -> Overlay | None:
         try:
             return read_overlay(self.tree.read(path, limit=LIMITS.size), path, self.tree)
         except InputError as error:
-            self._gap("kustomize", path, error.what, error.do)
+            self._gap("kustomize", error.where or path, error.what, error.do)
             return None
 
     def _outside_scope(self, overlay: Overlay, found: Mapping[str, Overlay]) -> list[str]:
@@ -233,45 +269,44 @@ class Collector:
             if self.tree.is_file(path := posixpath.join(directory, name))
         ]
 
-    def _rendered_overlay(self, rendering: render.Rendering, overlay: Overlay) -> None:
-        sources: dict[str, list[Document]] = {}
-        self.out.files.add(overlay.file)
-        for document in self._documents(rendering.data, overlay.file):
+    def _rendered_overlay(
+        self, rendering: render.Rendering, overlay: Overlay, closure: Sequence[Overlay]
+    ) -> None:
+        if not self._within_budget(len(rendering.data), overlay.file):
+            return
+        changes = OverlayPlaces(closure, self._source)
+        self.out.files.update(part.file for part in closure)
+        for document in self._documents(rendering.data, lambda line: overlay.file):
             for resource in resources_of(document, overlay.file):
-                origin = take_origin(resource.data, overlay.file)
-                path = self._inside(origin, rendering.base)
-                source = self._source(path, resource.data, sources)
-                places = SourcePlaces(resource.data, overlay.file, source)
-                moved = Resource(
-                    key=resource.key,
-                    kind=resource.kind,
-                    group=resource.group,
-                    version=resource.version,
-                    namespace=resource.namespace,
-                    name=resource.name,
-                    data=resource.data,
-                    locate=places,
-                    file=source[2] if source else overlay.file,
+                path = self._inside(take_origin(resource.data), rendering.base)
+                origin = find_source(resource.data, self._source(path)) if path else None
+                source = (*origin, path) if origin and path else None
+                places = SourcePlaces(resource.data, changes, source)
+                file = source[2] if source else overlay.file
+                origin_key = (
+                    f"{file}#{source[0].offset}{source[1]}" if source else f"{file}#{resource.key}"
                 )
-                self.out.rendered.add(id(moved))
+                moved = replace(resource, locate=places, file=file)
+                self.out.origins[id(moved)] = origin_key
                 self._add(moved, document)
             document.forget()
 
-    def _source(
-        self, path: str | None, data: Mapping[str, Any], sources: dict[str, list[Document]]
-    ) -> tuple[Document, AttrPath, str] | None:
-        if path is None:
-            return None
-        if path not in sources:
+    def _source(self, path: str) -> Sequence[Document]:
+        """Documents of a file that goes into an overlay; read once for all overlays."""
+        if path not in self._sources:
             try:
                 raw = self.tree.read(path, limit=LIMITS.size)
-                sources[path] = [d for d in parse_documents(raw) if isinstance(d, Document)]
-                self.out.files.add(path)
-                self._inline(raw, path, "yaml")
+                found = [d for d in parse_documents(raw) if isinstance(d, Document)]
             except InputError:
-                sources[path] = []
-        found = find_source(data, sources[path])
-        return (*found, path) if found else None
+                self._sources[path] = []
+                return []
+            self._sources[path] = found
+            self._text += len(raw)
+            self.out.files.add(path)
+            self._inline(raw, path, "yaml")
+            for document in found if self._text > KEEP_NODES else ():
+                document.forget()
+        return self._sources[path]
 
     def _inside(self, origin: str | None, base: str) -> str | None:
         """An origin as a path of the tree, or None when it lies outside."""
@@ -282,53 +317,61 @@ class Collector:
         return posixpath.relpath(absolute, root) if absolute.startswith(f"{root}/") else None
 
     def _charts(self, charts: list[str]) -> None:
-        if not charts:
-            return
-        helm = render.helm_path()
-        for chart in charts:
-            where = f"{chart}/Chart.yaml" if chart else "Chart.yaml"
-            reason = "helm is not installed, so the chart cannot be rendered"
-            if helm is not None:
-                try:
-                    rendered = render.helm_template(helm, self.tree.root / chart)
-                except InputError as error:
-                    reason = error.what
-                else:
-                    self._rendered_chart(rendered, chart)
+        helm = render.helm_path() if charts else None
+        for done, chart in enumerate(charts):
+            where = posixpath.join(chart, CHART)
+            self._tick(done, len(charts), where)
+            try:
+                if is_library(self.tree.read(where, limit=LIMITS.size)):
                     continue
-            self._gap(
-                "helm-chart", where, reason, f"run `helm template {chart or '.'}` and scan that"
-            )
+                if helm is None:
+                    raise InputError("helm is not installed, so the chart cannot be rendered")
+                if self._patience.is_over():
+                    raise InputError(self._patience.reason)
+                rendered = render.helm_template(
+                    helm, self.tree.root / chart, kubernetes_version=self._kubernetes_version
+                )
+            except InputError as error:
+                do = f"run `helm template {chart or '.'}` and scan that"
+                self._gap("helm-chart", where, error.what, do)
+            else:
+                self._rendered_chart(rendered, chart)
 
     def _rendered_chart(self, rendered: bytes, chart: str) -> None:
-        texts: dict[str, list[str]] = {}
-        for document in self._documents(rendered, f"{chart}/Chart.yaml"):
-            source = _HELM_SOURCE.search(document.text[:2000])
-            inner = source[1].partition("/")[2] if source else "Chart.yaml"
-            file = posixpath.join(chart, inner)
-            if file not in texts:
-                try:
-                    raw = self.tree.read(file, limit=LIMITS.size)
-                    texts[file] = decode(raw).splitlines()
-                    self._inline(raw, file, "yaml")
-                except InputError:
-                    texts[file] = []
+        where = posixpath.join(chart, CHART)
+        if not self._within_budget(len(rendered), where):
+            return
+        lines: dict[str, list[str] | None] = {}
+        counts: Counter[tuple[str, str]] = Counter()
+
+        def place(line: int) -> str:
+            return last_source(rendered.decode("utf-8", "replace"), line, chart) or where
+
+        for document in self._documents(rendered, place):
+            file = source_of(document.text[:2000], chart) or where
+            if file not in lines:
+                lines[file] = self._template(file)
+            template = lines[file]
+            file = where if template is None else file
             self.out.files.add(file)
             for resource in resources_of(document, file):
-                moved = Resource(
-                    key=resource.key,
-                    kind=resource.kind,
-                    group=resource.group,
-                    version=resource.version,
-                    namespace=resource.namespace,
-                    name=resource.name,
-                    data=resource.data,
-                    locate=TemplatePlaces(file, texts[file]),
-                    file=file,
-                )
-                self.out.rendered.add(id(moved))
+                nth = counts[file, resource.kind]
+                counts[file, resource.kind] += 1
+                places = TemplatePlaces(file, template or [], resource.data, nth)
+                moved = replace(resource, locate=places, file=file)
+                self.out.origins[id(moved)] = f"{file}#{resource.key}"
                 self._add(moved, document)
             document.forget()
+
+    def _template(self, file: str) -> list[str] | None:
+        """Lines of a template; None when it is in a packed subchart."""
+        try:
+            raw = self.tree.read(file, limit=LIMITS.size)
+            text = decode(raw)
+        except InputError:
+            return None
+        self._inline(raw, file, "yaml")
+        return text.split("\n")
 
     # --- Dockerfiles -----------------------------------------------------------------------
 
@@ -364,7 +407,11 @@ class Collector:
             return None
 
     def _inline(self, data: bytes, path: str, kind: str) -> None:
-        self.out.waivers.extend(from_text(data.decode("utf-8", "replace"), path, kind, self.index))
+        try:
+            text = decode(data)
+        except InputError:
+            text = data.decode("utf-8", "replace")
+        self.out.waivers.extend(from_text(text, path, kind, self.index))
 
     def _peer_file(self, entry: Entry) -> None:
         data = self._read(entry) if entry.size < 1 << 20 else None
@@ -381,7 +428,9 @@ class Collector:
         )
 
     def _unread(self, kind: str, path: str, reason: str) -> None:
-        if kind == "link" and "nothing" in reason and classify(path) is Source.OTHER:
+        """Links that are no manifest by their name do not matter, unless to a whole folder."""
+        to_folder = "directory" in reason or "circle" in reason
+        if kind == "link" and not to_folder and classify(path) is Source.OTHER:
             return
         self._gap(kind, path, reason, "scan its target by itself" if kind == "link" else "")
 
@@ -393,41 +442,12 @@ class Collector:
             self._progress(done, total, path)
 
 
-_HELM_SOURCE = re.compile(r"^# Source: (\S+)", re.MULTILINE)
+class _Patience:
+    """The time that rendering may take in all: a tree of slow overlays must not hold a run."""
 
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self.reason = f"rendering took more than {seconds:.0f} s in all before this one"
 
-class TemplatePlaces:
-    """Locates values of a rendered chart in its template by the last key of their path."""
-
-    def __init__(self, file: str, lines: list[str]) -> None:
-        self._file = file
-        self._lines = lines
-
-    def __call__(self, path: AttrPath) -> Location:
-        """The only line that writes the key; the template's first line when there are several."""
-        for part in reversed(path):
-            if isinstance(part, int):
-                continue
-            key = re.compile(rf"\s*(?:- )?[\"']?{re.escape(part)}[\"']?\s*:")
-            hits = [number for number, line in enumerate(self._lines, 1) if key.match(line)]
-            if len(hits) == 1:
-                return Location(path=self._file, line=hits[0], end_line=hits[0])
-        return Location(path=self._file)
-
-
-def _outermost(directories: Iterable[str]) -> list[str]:
-    """Charts that are not subcharts of another one."""
-    kept: list[str] = []
-    for directory in sorted(directories):
-        if not any(d == "" or directory.startswith(f"{d}/") for d in kept):
-            kept.append(directory)
-    return kept
-
-
-def _in_templates(path: str, charts: list[str]) -> bool:
-    """True for files that the chart's rendering covers."""
-    for chart in charts:
-        inner = path.removeprefix(f"{chart}/") if chart else path
-        if (chart == "" or inner != path) and re.match(r"(?:charts/[^/]+/)*templates/", inner):
-            return True
-    return False
+    def is_over(self) -> bool:
+        return time.monotonic() > self._end

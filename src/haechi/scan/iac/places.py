@@ -1,0 +1,266 @@
+"""Where a value of a rendered object was written: in its source, or in the patch that set it.
+
+A value is at its place in the source file as long as it equals what stands there. Else an
+overlay changed it: the patch that holds the value is the place, or the overlay's own entry
+(``images``, ``replicas``), or, when nothing better is known, the overlay's first line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from haechi.checks.pods.view import items, mapping
+from haechi.engines.documents import Document, Fault, parse_documents
+from haechi.errors import InputError
+from haechi.model.location import AttrPath, Location
+from haechi.scan.iac.overlays import Overlay, Patch
+from haechi.scan.items import identity_of
+
+Source = tuple[Document, AttrPath, str]
+"""A document, the path of the object within it, and the file."""
+_TRANSFORMERS = {"image": "images", "replicas": "replicas", "namespace": "namespace"}
+_GENERATORS = {"ConfigMap": "configMapGenerator", "Secret": "secretGenerator"}
+_WRITES = ("add", "replace", "remove")
+
+
+class SourcePlaces:
+    """Locates values of a rendered object."""
+
+    def __init__(
+        self, rendered: Mapping[str, Any], changes: OverlayPlaces, source: Source | None
+    ) -> None:
+        self._rendered = rendered
+        self._changes = changes
+        self._source = source
+
+    def __call__(self, path: AttrPath) -> Location:
+        """The place in the source, or where an overlay made it so."""
+        if self._source is None:
+            return self._changes.locate(self._rendered, path)
+        document, base, file = self._source
+        original: Any = document.data
+        for part in base:
+            original = original[part]
+        trace = follow(self._rendered, original, path)
+        if trace.differs and not _renamed(path, trace):
+            return self._changes.locate(self._rendered, path, shared=len(trace.path))
+        return _location(document, (*base, *trace.path), file)
+
+
+class OverlayPlaces:
+    """The places of one rendered overlay: its patches, outermost first, and its own entries."""
+
+    def __init__(
+        self, closure: Sequence[Overlay], read: Callable[[str], Sequence[Document]]
+    ) -> None:
+        self._closure = closure
+        self._patches = [
+            written
+            for overlay in closure
+            for patch in reversed(overlay.patches)
+            for written in _written(patch, overlay, read)
+        ]
+
+    def locate(self, rendered: Mapping[str, Any], path: AttrPath, *, shared: int = 0) -> Location:
+        """Where the overlay set the value at ``path`` of a rendered object.
+
+        The first ``shared`` steps of the path are the source's; a value that is missing beneath
+        what a patch added is at that.
+        """
+        for length in range(len(path), shared, -1):
+            for patch in self._patches:
+                place = patch.place_of(rendered, path[:length])
+                if place is not None:
+                    return place
+        keys = [_TRANSFORMERS.get(part) for part in reversed(path) if isinstance(part, str)]
+        for key in (*keys, _GENERATORS.get(str(rendered.get("kind")))):
+            for overlay in self._closure if key else ():
+                document = overlay.document
+                if key and document is not None and key in mapping(document.data):
+                    return _location(document, (key,), overlay.file)
+        return Location(path=self._closure[0].file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """One document of a patch. ``shift`` moves lines of an inline text to those of its file."""
+
+    document: Document
+    file: str
+    target: Mapping[str, Any]
+    shift: int = 0
+
+    def place_of(self, rendered: Mapping[str, Any], path: AttrPath) -> Location | None:
+        data = self.document.data
+        if isinstance(data, list):
+            found = self._operation(data, path) if self._targets(rendered, self.target) else None
+        elif self._targets(rendered, self.target or data):
+            trace = follow(rendered, data, path)
+            whole = len(trace.path) == len(path) and not trace.differs
+            found = trace.path if whole else None
+        else:
+            found = None
+        if found is None:
+            return None
+        place = _location(self.document, found, self.file)
+        line = place.line + self.shift
+        if not self.shift:
+            return place
+        return Location(path=self.file, line=line, end_line=line)
+
+    def _targets(self, rendered: Mapping[str, Any], target: Any) -> bool:
+        wanted = mapping(target)
+        name = wanted.get("name") or mapping(wanted.get("metadata")).get("name")
+        own = _name(rendered)
+        return wanted.get("kind") in (None, rendered.get("kind")) and (
+            not isinstance(name, str)
+            or any(part.strip("^$.*()") in own for part in name.split("|"))  # a target is a regex
+        )
+
+    def _operation(self, operations: list[Any], path: AttrPath) -> AttrPath | None:
+        """The last operation of a JSON patch (RFC 6902) that wrote at or above ``path``."""
+        for index in range(len(operations) - 1, -1, -1):
+            operation = mapping(operations[index])
+            pointer = operation.get("path")
+            if operation.get("op") not in _WRITES or not isinstance(pointer, str):
+                continue
+            steps = [s.replace("~1", "/").replace("~0", "~") for s in pointer.split("/")[1:]]
+            if len(steps) <= len(path) and all(map(_same_step, steps, path)):
+                return (index,)
+        return None
+
+
+def _same_step(step: str, part: str | int) -> bool:
+    return step == str(part) or (step == "-" and isinstance(part, int))
+
+
+def _written(
+    patch: Patch, overlay: Overlay, read: Callable[[str], Sequence[Document]]
+) -> Iterator[_Written]:
+    if patch.file:
+        for document in read(patch.file):
+            yield _Written(document=document, file=patch.file, target=patch.target)
+        return
+    if overlay.document is None:
+        return
+    shift = overlay.document.locate(patch.at)[0] if "\n" in patch.text else 0
+    try:
+        results = list(parse_documents(patch.text.encode("utf-8", "surrogatepass")))
+    except InputError:
+        return
+    for result in results:
+        if not isinstance(result, Fault):
+            yield _Written(
+                document=result, file=overlay.file, target=patch.target, shift=max(shift, 1)
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """How far a path of a rendered object leads in its original, and in the original's terms.
+
+    ``differs``: only one of the two has the value, or both have it and it is not the same. A
+    mapping as a whole, or a list of them, does not count: its entries are asked one by one.
+    """
+
+    path: AttrPath
+    rendered: Any
+    original: Any
+    differs: bool
+
+
+def follow(rendered: Any, original: Any, path: AttrPath) -> Trace:
+    """Walk ``path`` through both, matching items of lists by what names them."""
+    translated: list[str | int] = []
+    for part in path:
+        step = _same_item(rendered, original, part)
+        if step is None:
+            differs = _has(rendered, part) or (isinstance(part, str) and _has(original, part))
+            return Trace(path=tuple(translated), rendered=None, original=None, differs=differs)
+        rendered, original = rendered[part], original[step]
+        translated.append(step)
+    differs = not _of_mappings(rendered) and rendered != original
+    return Trace(path=tuple(translated), rendered=rendered, original=original, differs=differs)
+
+
+def _renamed(path: AttrPath, trace: Trace) -> bool:
+    """A name that only grew: namePrefix, nameSuffix and the hashes of generated objects."""
+    last = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return (
+        last.lower().endswith("name")
+        and isinstance(trace.rendered, str)
+        and isinstance(trace.original, str)
+        and bool(trace.original)
+        and trace.original in trace.rendered
+    )
+
+
+def _of_mappings(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    )
+
+
+def _location(document: Document, path: AttrPath, file: str) -> Location:
+    line, column, end_line, end_column = document.locate(path)
+    return Location(path=file, line=line, column=column, end_line=end_line, end_column=end_column)
+
+
+def _has(value: Any, part: str | int) -> bool:
+    if isinstance(part, int):
+        return isinstance(value, list) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
+def _same_item(rendered: Any, original: Any, part: str | int) -> str | int | None:
+    """The key or index under which the original holds what ``rendered[part]`` came from."""
+    if isinstance(part, str):
+        return part if _has(rendered, part) and _has(original, part) else None
+    if not _has(rendered, part) or not isinstance(original, list):
+        return None
+    item = rendered[part]
+    if part < len(original) and original[part] == item:
+        return part
+    name = identity_of(item)
+    if not name[0]:
+        same_length = len(rendered) == len(original)
+        return original.index(item) if item in original else part if same_length else None
+    same = [index for index, candidate in enumerate(original) if identity_of(candidate) == name]
+    if part in same:
+        return part
+    return same[0] if same else None
+
+
+def find_source(
+    rendered: Mapping[str, Any], documents: Sequence[Document]
+) -> tuple[Document, AttrPath] | None:
+    """The object of a source file that a rendered one came from: same type, same or longer name
+    (``namePrefix``, ``nameSuffix`` and hashes only add), the same namespace first."""
+    name, namespace = _name(rendered), mapping(rendered.get("metadata")).get("namespace")
+    best: tuple[tuple[int, bool], Document, AttrPath] | None = None
+    for document in documents:
+        for path, candidate in _candidates(document.data):
+            own = _name(candidate)
+            if not (own and own in name) or any(
+                candidate.get(key) != rendered.get(key) for key in ("apiVersion", "kind")
+            ):
+                continue
+            fit = (len(own), mapping(candidate.get("metadata")).get("namespace") == namespace)
+            if best is None or fit > best[0]:
+                best = (fit, document, path)
+    return (best[1], best[2]) if best else None
+
+
+def _name(data: Mapping[str, Any]) -> str:
+    metadata = mapping(data.get("metadata"))
+    return str(metadata.get("name") or metadata.get("generateName") or "")
+
+
+def _candidates(data: Any) -> Iterator[tuple[AttrPath, Mapping[str, Any]]]:
+    if isinstance(data, dict):
+        yield (), data
+        for index, item in enumerate(items(data.get("items"))):
+            if isinstance(item, dict):
+                yield ("items", index), item
