@@ -279,7 +279,7 @@ PIECES = [
     "ENTRYPOINT ", "USER ", "WORKDIR ", "VOLUME ", "EXPOSE ", "HEALTHCHECK ", "HEALTHCHECK CMD ",
     "ONBUILD ", "SHELL ", "STOPSIGNAL ", "LABEL ", '["a"]', "[]", '[""]', "apt-get ", "install ",
     "chmod ", "4755 ", "777 ", "a+w ", "pip ", "npm ", "run build ", "curl ", "-k ", "| sh", "&& ",
-    "$X", "/a ", "\n", "\\\n", "<<EOF\n", "EOF\n", "'", '"', "$(", ")", 
+    "$X", "/a ", "\n", "\\\n", "<<EOF\n", "EOF\n", "'", '"', "$(", ")",
     "go build -o ", "99999999999 ",
 ]  # fmt: skip
 

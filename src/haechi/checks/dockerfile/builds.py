@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from haechi.checks.dockerfile.languages import node_call
@@ -31,15 +31,25 @@ class _Dependencies(Enum):
 def missing_dev_dependencies(review: Review) -> Iterator[Hit]:
     """A stage builds with node_modules that lack the build tools."""
     view = view_of(review)
+    ends: dict[int, _Dependencies | None] = {}  # what each stage's node_modules hold at its end
     for stage in view.stages:
-        for step in stage.of("RUN"):
-            line = _node_build(step)
-            if line and _dependencies(view, stage, step) is _Dependencies.PRODUCTION:
+        held = ends.get(stage.parent.stage.index) if stage.parent else None
+        reported = False
+        for step in stage.steps:
+            held = _combined(held, _supplied(view, step, ends))
+            line = _node_build(step) if held is _Dependencies.PRODUCTION and not reported else ""
+            if line:
+                reported = True
                 yield step.hit(
                     f"{stage.label} runs {line} with production dependencies only,"
                     " so the build tools among the devDependencies are missing"
                 )
-                break
+        ends[stage.stage.index] = held
+
+
+def _combined(held: _Dependencies | None, more: _Dependencies | None) -> _Dependencies | None:
+    """One full installation settles it, since a later production one may only add."""
+    return _Dependencies.FULL if _Dependencies.FULL in (held, more) else more or held
 
 
 def _node_build(step: Step) -> str:
@@ -58,34 +68,16 @@ def _node_build(step: Step) -> str:
     return ""
 
 
-def _dependencies(view: View, stage: StageView, until: Step | None) -> _Dependencies | None:
-    """What the stage's node_modules hold before a step; None when nothing is known of them.
-
-    One full installation settles it, since a later production one may only add.
-    """
-    found: _Dependencies | None = None
-    for step in stage.history:
-        if until is not None and step.instruction.index > until.instruction.index:
-            break
-        state = _supplied(view, step)
-        if state is _Dependencies.FULL:
-            return state
-        found = state or found
-    return found
-
-
-def _supplied(view: View, step: Step) -> _Dependencies | None:
+def _supplied(
+    view: View, step: Step, ends: Mapping[int, _Dependencies | None]
+) -> _Dependencies | None:
+    """What a step brings into node_modules; None when nothing."""
     if step.name == "COPY":
         wanted = step.what.flag("from")
-        if wanted is None:
+        if wanted is None or "node_modules" not in step.what.value:
             return None
         other = view.stage_named(wanted, step.stage)
-        if "node_modules" not in step.what.value:
-            # Anything else from elsewhere might bring the modules along.
-            broad = step.what.args[:1] and re.match(r"[/.]*(?:app|src|usr/src/app)?/?\.?\Z",
-                                                    step.what.args[0])  # fmt: skip
-            return _Dependencies.FULL if broad and other is None else None
-        return _dependencies(view, other, None) if other is not None else _Dependencies.FULL
+        return ends.get(other.stage.index) if other is not None else _Dependencies.FULL
     if step.name != "RUN":
         return None
     states = [_installs(step, command) for command in step.commands]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 _NAME = re.compile(
     r"""(?:\A|[_.-])
@@ -80,6 +80,15 @@ _PUBLIC_KEYS = re.compile(
     r"pub|gpg|apt|repo|archive|release|signing|keyring|yarn|rpm", re.IGNORECASE
 )
 
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern) for pattern in patterns))
+
+
+_IS_SECRET_FILE = _any_of(_SECRET_FILES)
+_IS_SECRET_PATH = _any_of(_SECRET_PATHS)
+_IS_CREDENTIAL_FILE = _any_of(_CREDENTIAL_FILES)
+
 _OPTIONS = frozenset({
     "--password", "--passwd", "--pass", "--token", "--auth-token", "--secret", "--api-key",
     "--apikey", "--access-token", "--secret-key", "--http-password", "--passphrase",
@@ -114,8 +123,8 @@ def is_secret_file(path: str) -> bool:
         return False
     return (
         bool(_ENV_FILE.match(name))
-        or any(fnmatchcase(name, pattern) for pattern in _SECRET_FILES)
-        or any(fnmatchcase(place, pattern) for pattern in _SECRET_PATHS)
+        or bool(_IS_SECRET_FILE.match(name))
+        or bool(_IS_SECRET_PATH.match(place))
     )
 
 
@@ -126,7 +135,7 @@ def may_hold_credentials(path: str) -> bool:
         return False
     if name.endswith(".key") and _PUBLIC_KEYS.search(path):
         return False
-    return any(fnmatchcase(name, pattern) for pattern in _CREDENTIAL_FILES)
+    return bool(_IS_CREDENTIAL_FILE.match(name))
 
 
 def option_secrets(name: str, args: Sequence[str]) -> Iterator[str]:
