@@ -208,20 +208,22 @@ def without_dns(review: Review) -> Iterator[Hit]:
     known = of_type(review, POLICY)
     if not known:
         return  # judged alone: nothing follows from what is not there
-    others = [p for p in known if _allows_dns(p.data)]
-    chosen = spec_of(data).get("podSelector")
-    pods = [pod_labels(review, w) for w in workloads(review)]
-    pods = [one for one in pods if selects(chosen, one)]
-    if pods:
-        covered = all(
-            any(selects(spec_of(p.data).get("podSelector"), one) for p in others) for one in pods
-        )
-    else:
-        covered = bool(others)
-    if not covered:
+    others = [spec_of(p.data).get("podSelector") for p in known if _allows_dns(p.data)]
+    chosen = [
+        workload
+        for workload in workloads(review)
+        if selects(spec_of(data).get("podSelector"), pod_labels(review, workload))
+    ]
+    cut_off = [
+        workload
+        for workload in chosen
+        if not any(selects(one, pod_labels(review, workload)) for one in others)
+    ]
+    if cut_off or not (chosen or others):
+        who = f'{cut_off[0].kind} "{cut_off[0].name}"' if cut_off else "its pods"
         text = (
             f'NetworkPolicy "{review.resource.name}" restricts egress and no policy in these '
-            "files opens port 53 for the same pods, so they cannot resolve names"
+            f"files opens port 53, so {who} cannot resolve names"
         )
         yield Hit(text, ("spec", "egress"))
 
