@@ -343,7 +343,7 @@ def documents_and_changes(draw: Any) -> tuple[str, Any, Change]:
             return text, data, Delete(at or ("z",), prune=kind == "prune")
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents_and_changes())
 def test_text_and_data_change_alike_and_other_lines_stay(case: tuple[str, Any, Change]) -> None:
     text, data, change = case

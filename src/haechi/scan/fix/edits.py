@@ -10,15 +10,22 @@ the line breaks that only YAML knows; such texts are refused, too.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from haechi.engines.documents import Document, plain_scalar
 from haechi.model.location import AttrPath, format_path
 from haechi.scan.fix.changes import Change, Delete, Refused, Rename, Set, nested
+from haechi.scan.fix.yaml_nodes import (
+    first_of,
+    follows,
+    merges,
+    names,
+    style_of,
+    uses_of,
+    without_comments,
+)
 from haechi.scan.fix.yaml_text import (
-    Style,
     block_lines,
     entry_lines,
     flow_text,
@@ -93,8 +100,8 @@ class _Editor:
         if _ODD_BREAKS.search(self.text):
             raise Refused("the text has line breaks other than LF or CRLF")
         self.root = document.node
-        self._uses = _uses(self.root)
-        self.style = _style(self.root, self.text)
+        self._uses = uses_of(self.root)
+        self.style = style_of(self.root, self.text)
 
     # --- changes ---------------------------------------------------------------------------
 
@@ -159,14 +166,14 @@ class _Editor:
             return _Spot(None, inner, spot.flow or self._is_flow(inner), spot, part)
         if node.id != "mapping":
             return None
-        found = [i for i, (key, _) in enumerate(node.value) if _names(key, part)]
+        found = [i for i, (key, _) in enumerate(node.value) if names(key, part)]
         if len(found) > 1:
             raise Refused(f"the key {part} is written twice")
         if found:
             key, inner = node.value[found[0]]
             return _Spot(key, inner, spot.flow or self._is_flow(inner), spot, found[0])
         for key, merged in node.value:
-            if key.tag == "P" and key.value == "<<" and _merges(merged, part, 0):
+            if key.tag == "P" and key.value == "<<" and merges(merged, part, 0):
                 raise Refused(f"the key {part} comes from a merge (<<)")
         return None
 
@@ -240,7 +247,7 @@ class _Editor:
         end = self._end_of_child(node, len(node.value) - 1)
         close = node.end_mark.index - 1
         line = self.text[self._line_start(first.start_mark.index) : first.start_mark.index]
-        comma = "," if "," not in _without_comments(self.text[end:close]) else ""
+        comma = "," if "," not in without_comments(self.text[end:close]) else ""
         if line.strip(" \t") or "\n" not in self.text[end:close]:
             return [Edit(end, end, f", {written}")] if comma else self._after_comma(end, written)
         at = self._line_end(end)
@@ -271,9 +278,9 @@ class _Editor:
 
     def _delete_in_flow(self, spot: _Spot) -> Edit:
         node, position = spot.place()
-        start = _first(node.value[position]).start_mark.index
+        start = first_of(node.value[position]).start_mark.index
         if position + 1 < len(node.value):
-            end = _first(node.value[position + 1]).start_mark.index
+            end = first_of(node.value[position + 1]).start_mark.index
         else:
             start = self._end_of_child(node, position - 1)
             end = self._end_of_child(node, position)
@@ -284,7 +291,7 @@ class _Editor:
     def _delete_lines(self, spot: _Spot) -> Edit:
         """Whole lines of an entry or item in block style, with the comment that is its own."""
         node, position = spot.place()
-        first = _first(node.value[position]).start_mark.index
+        first = first_of(node.value[position]).start_mark.index
         if node.id == "sequence":
             first = self._dash_before(first)
         end = self._end_of_child(node, position)
@@ -318,7 +325,7 @@ class _Editor:
         """
         indent = first - start
         follower = self.text[stop:].split("\n", 2)[1:2]
-        if follower and _follows(follower[0], indent):
+        if follower and follows(follower[0], indent):
             return start
         at = start
         while at > 0:
@@ -416,91 +423,3 @@ class _Editor:
     def _under_block(self, spot: _Spot) -> bool:
         """True when the value hangs below a key in block style, so that it may span lines."""
         return spot.key is not None and spot.parent is not None and not spot.parent.flow
-
-
-def _uses(root: Any) -> Counter[int]:
-    """How often each node is referred to, by its place or by aliases."""
-    uses: Counter[int] = Counter()
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        uses[id(node)] += 1
-        if uses[id(node)] > 1 or node.id == "scalar":
-            continue
-        for child in node.value:
-            pending.extend(child if isinstance(child, tuple) else (child,))
-    return uses
-
-
-def _style(root: Any, text: str) -> Style:
-    """The layout that most of the document has."""
-    units: Counter[int] = Counter()
-    dashes: Counter[int] = Counter()
-    pending = [root]
-    seen: set[int] = set()
-    while pending:
-        node = pending.pop()
-        if node.id == "scalar" or id(node) in seen:
-            continue
-        seen.add(id(node))
-        for child in node.value:
-            if not isinstance(child, tuple):
-                pending.append(child)
-                continue
-            key, value = child
-            pending.append(value)
-            if value.id == "scalar" or value.flow_style or node.flow_style or not value.value:
-                continue
-            deeper = value.start_mark.column - key.start_mark.column
-            if value.start_mark.line <= key.start_mark.line:  # an anchor, or an alias
-                continue
-            (units if value.id == "mapping" else dashes)[deeper] += 1
-    json_style = bool(root.id != "scalar" and root.flow_style) and text.lstrip("- \r\n").startswith(
-        ("{", "[")
-    )
-    quoted = root.id == "mapping" and all(key.style == '"' for key, _ in root.value)
-    return Style(
-        unit=_common(units, 2, at_least=1),
-        dash=_common(dashes, 2, at_least=0),
-        newline="\r\n" if "\r\n" in text else "\n",
-        json=json_style and (quoted or root.id == "sequence"),
-    )
-
-
-def _common(counter: Counter[int], default: int, *, at_least: int) -> int:
-    """The size that occurs most, the smaller of equals."""
-    usual = [(-count, size) for size, count in counter.items() if at_least <= size <= 8]
-    return min(usual)[1] if usual else default
-
-
-def _first(child: Any) -> Any:
-    return child[0] if isinstance(child, tuple) else child
-
-
-def _names(key: Any, name: str) -> bool:
-    if key.id != "scalar":
-        return False
-    return bool(key.value == name) and not (key.tag == "P" and key.value == "<<")
-
-
-def _merges(node: Any, name: str, depth: int) -> bool:
-    """True when a merged mapping brings the key along."""
-    if depth > 20 or node.id == "scalar":
-        return False
-    if node.id == "sequence":
-        return any(_merges(part, name, depth + 1) for part in node.value)
-    return any(
-        _names(key, name) or (key.value == "<<" and _merges(value, name, depth + 1))
-        for key, value in node.value
-    )
-
-
-def _without_comments(text: str) -> str:
-    return re.sub(r"#[^\n]*", "", text)
-
-
-def _follows(line: str, indent: int) -> bool:
-    """True when a line is a sibling entry, not a comment, a blank line or something less deep."""
-    stripped = line.strip()
-    depth = len(line) - len(line.lstrip(" "))
-    return bool(stripped) and not stripped.startswith("#") and depth == indent
