@@ -22,6 +22,10 @@ from haechi.errors import InputError
 DEADLINE = 30.0
 """Seconds for one overlay or chart."""
 _KLOG = re.compile(r'"command failed" err="(.*)"')
+_NOISE = ("accumulating resources", "accumulation err=", "recursed accumulation", "invalid Kus")
+_MAX_REASON = 200
+_MAX_SAID = 64 * 1024
+_MEMORY_KIB = 4 * 1024 * 1024
 MAX_OUTPUT = 20 * 1024 * 1024
 
 
@@ -94,10 +98,11 @@ def _sandbox() -> Iterator[tuple[Path, Mapping[str, str]]]:
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
+    name = Path(command[0]).name
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
             done = subprocess.run(
-                command,
+                [*_limits(), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -106,15 +111,13 @@ def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise InputError(
-                f"{Path(command[0]).name} took longer than {DEADLINE:.0f} s"
-            ) from error
+            raise InputError(f"{name} took longer than {DEADLINE:.0f} s") from error
         except OSError as error:
-            raise InputError(f"{Path(command[0]).name} cannot be run: {error}") from error
+            raise InputError(f"{name} cannot be run: {error.strerror}") from error
         if done.returncode != 0:
-            err.seek(0)
-            text = err.read(4096).decode("utf-8", "replace").strip()
-            raise InputError(_last_cause(text) or f"exit code {done.returncode}")
+            err.seek(max(err.seek(0, os.SEEK_END) - _MAX_SAID, 0))
+            text = err.read().decode("utf-8", "replace").strip()
+            raise InputError(_last_cause(text) or f"{name} ended with code {done.returncode}")
         out.seek(0)
         data = out.read(MAX_OUTPUT + 1)
     if len(data) > MAX_OUTPUT:
@@ -122,17 +125,45 @@ def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
     return data
 
 
+def _limits() -> list[str]:
+    """A shell that limits memory and files written, then becomes the program.
+
+    One line of a chart's template can ask for gigabytes. ``preexec_fn`` is not safe here, where
+    other threads run.
+    """
+    shell = "/bin/sh"
+    if os.name != "posix" or not Path(shell).exists():
+        return []
+    blocks = 2 * MAX_OUTPUT // 512
+    return [shell, "-c", f'ulimit -v {_MEMORY_KIB}; ulimit -f {blocks}; exec "$@"', "sh"]
+
+
 def _last_cause(text: str) -> str:
-    """The innermost reason of a nested Go error, without the log prefix of klog."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    line = lines[-1]
+    """The innermost reasons of a nested Go error, as many as fit into a line or two."""
+    line = ""
+    for candidate in text.splitlines():
+        said = candidate.strip()
+        if not said or said.startswith(("Use --debug", "# Warning", "WARNING")):
+            continue
+        line = said
+        if said.startswith(("Error:", "error:")):
+            break
+    if "out of memory" in text:
+        return f"needs more than {_MEMORY_KIB >> 20} GiB of memory"
     logged = _KLOG.search(line)
     if logged:
         line = logged[1].replace('\\"', '"')
-    parts = [part for part in line.split(": ") if part.strip()]
-    return ": ".join(parts[-2:])[:300]
+    parts = line.removeprefix("Error: ").removeprefix("error: ").split(": ")
+    kept: list[str] = []
+    for part in reversed([part for part in parts if part and not _is_noise(part)]):
+        if kept and len(": ".join((part, *kept))) > _MAX_REASON:
+            break
+        kept.insert(0, part)
+    return ": ".join(kept)[: 2 * _MAX_REASON]
+
+
+def _is_noise(part: str) -> bool:
+    return part.startswith(_NOISE) or part.endswith("must resolve to a file'")
 
 
 def _quoted(text: str) -> str:

@@ -86,7 +86,7 @@ class TemplatePlaces:
 
     def __call__(self, path: AttrPath) -> Location:
         """The line that writes the value, else that of its nearest ancestor."""
-        first, end = self._document()
+        first, end = self._part()
         at, start, stop = first, first, end
         column = -1
         value = self._data
@@ -112,20 +112,33 @@ class TemplatePlaces:
             end_column=max(len(line.rstrip()) + 1, column),
         )
 
-    def _document(self) -> tuple[int, int]:
+    @property
+    def document(self) -> int | None:
+        """The line where the template's part for this object begins; None when it is not clear
+        which part that is. A part in a loop makes several objects."""
+        parts = self._parts()
+        if len(parts) == 1:
+            return parts[0][0] + 1
+        return parts[self._nth][0] + 1 if self._nth < len(parts) else None
+
+    def _part(self) -> tuple[int, int]:
         """First line and end of the part of the template that this object came from."""
+        parts = self._parts()
+        if not parts:
+            return self._head(0, len(self._lines)), len(self._lines)
+        return parts[min(self._nth, len(parts) - 1)]
+
+    def _parts(self) -> list[tuple[int, int]]:
+        """The documents of the template that write an object of this kind."""
         cuts = [i for i, line in enumerate(self._lines) if line.startswith("---")]
         starts = [0, *(cut + 1 for cut in cuts)]
         ends = [*cuts, len(self._lines)]
         wanted = f"kind: {mapping(self._data).get('kind')}"
-        fitting = [
+        return [
             (self._head(start, end), end)
             for start, end in zip(starts, ends, strict=True)
             if any(line.rstrip().replace('"', "") == wanted for line in self._lines[start:end])
         ]
-        if not fitting:
-            return self._head(0, len(self._lines)), len(self._lines)
-        return fitting[self._nth] if self._nth < len(fitting) else fitting[0]
 
     def _head(self, start: int, end: int) -> int:
         """The first line that is not a comment or a directive of the template."""

@@ -359,7 +359,8 @@ class Collector:
                 counts[file, resource.kind] += 1
                 places = TemplatePlaces(file, template or [], resource.data, nth)
                 moved = replace(resource, locate=places, file=file)
-                self.out.origins[id(moved)] = f"{file}#{resource.key}"
+                cause = places.document or resource.key
+                self.out.origins[id(moved)] = f"{file}#{cause}"
                 self._add(moved, document)
             document.forget()
 
@@ -435,6 +436,7 @@ class Collector:
         self._gap(kind, path, reason, "scan its target by itself" if kind == "link" else "")
 
     def _gap(self, kind: str, path: str, reason: str, do: str = "") -> None:
+        reason = reason.replace(f"{self.tree.root}/", "")
         self.out.gaps.append(Gap(kind=kind, path=path, reason=reason, do=do))
 
     def _tick(self, done: int, total: int, path: str) -> None:
