@@ -28,7 +28,16 @@ class _Used:
     unresolved: bool
 
 
-def _used(view: View) -> Iterator[_Used]:
+def _used(review: Review) -> list[_Used]:
+    """All pulled images; found once for all the judges of a review."""
+    found = review.memo.get("dockerfile images")
+    if found is None:
+        found = review.memo["dockerfile images"] = list(_find_used(view_of(review)))
+    assert isinstance(found, list)
+    return found
+
+
+def _find_used(view: View) -> Iterator[_Used]:
     for stage in view.stages:
         yield from _source(stage)
         for step in stage.of("COPY", "RUN"):
@@ -62,7 +71,7 @@ def _facts(releases: tuple[Ended, ...]) -> str:
 
 
 def _ended_hits(review: Review, kept: bool) -> Iterator[Hit]:
-    for used in _used(view_of(review)):
+    for used in _used(review):
         if used.kept is not kept or used.unresolved:
             continue
         releases = ended(used.image)
@@ -88,7 +97,7 @@ def builder_end_of_life(review: Review) -> Iterator[Hit]:
 
 def given_up(review: Review) -> Iterator[Hit]:
     """The publisher no longer updates the image."""
-    for used in _used(view_of(review)):
+    for used in _used(review):
         entry = deprecated(used.image)
         if entry is not None:
             message = f"{used.image} is not updated since {entry.since}; use {entry.instead}"
@@ -97,7 +106,7 @@ def given_up(review: Review) -> Iterator[Hit]:
 
 def without_tag(review: Review) -> Iterator[Hit]:
     """No tag and no digest: latest is meant."""
-    for used in _used(view_of(review)):
+    for used in _used(review):
         image = used.image
         if image.tag is None and image.mutable and not used.unresolved:
             yield used.step.hit(f"{image} has neither tag nor digest")
@@ -105,14 +114,14 @@ def without_tag(review: Review) -> Iterator[Hit]:
 
 def latest_tag(review: Review) -> Iterator[Hit]:
     """The tag latest, unless a digest pins it."""
-    for used in _used(view_of(review)):
+    for used in _used(review):
         if used.image.tag == "latest" and used.image.mutable:
             yield used.step.hit(f"{used.image} follows the tag latest")
 
 
 def floating_tag(review: Review) -> Iterator[Hit]:
     """A tag without any version: it follows the newest release just as latest does."""
-    for used in _used(view_of(review)):
+    for used in _used(review):
         image = used.image
         moving = image.tag in _ALWAYS_MOVING or (image.official and image.tag in _MOVING)
         if moving and image.mutable:
@@ -121,7 +130,7 @@ def floating_tag(review: Review) -> Iterator[Hit]:
 
 def without_digest(review: Review) -> Iterator[Hit]:
     """A tag can be moved to another content."""
-    for used in _used(view_of(review)):
+    for used in _used(review):
         if used.image.mutable and used.image.tag not in (None, "latest") and not used.unresolved:
             yield used.step.hit(f"{used.image} is not pinned by digest")
 

@@ -7,8 +7,8 @@ built once per review and kept in its memo.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from haechi.engines.dockerfile.shell import SHELLS, Command, command_of, split, walk
@@ -89,6 +89,7 @@ class StageView:
 
     stage: Stage
     steps: tuple[Step, ...]
+    by_name: Mapping[str, Sequence[Step]]
     parent: StageView | None
     kept: bool
     env: Environment
@@ -137,13 +138,16 @@ class StageView:
 
     def last(self, name: str) -> Step | None:
         """The instruction of that name which is in force at the end."""
-        for step in reversed(self.history):
-            if step.name == name and not step.onbuild:
-                return step
+        for stage in reversed(self.lineage):
+            for step in reversed(stage.by_name.get(name, ())):
+                if not step.onbuild:
+                    return step
         return None
 
     def of(self, *names: str) -> Iterator[Step]:
         """This stage's own steps of those names, ONBUILD triggers included."""
+        if len(names) == 1:
+            return iter(self.by_name.get(names[0], ()))
         return (step for step in self.steps if step.name in names)
 
 
@@ -153,7 +157,6 @@ class View:
 
     dockerfile: Dockerfile
     stages: tuple[StageView, ...]
-    notes: dict[str, object] = field(default_factory=dict)
 
     @property
     def final(self) -> StageView:
@@ -205,8 +208,18 @@ def _build(dockerfile: Dockerfile) -> View:
     for stage in dockerfile.stages:
         parent = stages[stage.parent] if stage.parent is not None else None
         steps, env = _steps(stage, parent, global_args, dockerfile.escape)
+        by_name: dict[str, list[Step]] = {}
+        for step in steps:
+            by_name.setdefault(step.name, []).append(step)
         stages.append(
-            StageView(stage=stage, steps=steps, parent=parent, kept=stage.index in kept, env=env)
+            StageView(
+                stage=stage,
+                steps=steps,
+                by_name=by_name,
+                parent=parent,
+                kept=stage.index in kept,
+                env=env,
+            )
         )
     return View(dockerfile=dockerfile, stages=tuple(stages))
 
@@ -232,11 +245,18 @@ def _steps(
             what = what.trigger
         if instruction.name == "SHELL" and instruction.exec_form and instruction.args:
             shell = instruction.args
-        step = Step(instruction=instruction, what=what, stage=stage.index, env=env, shell=shell)
-        if what.name == "RUN":
-            scripts = _scripts(what, shell)
-            step = replace(step, scripts=scripts, commands=tuple(walk(scripts)))
-        steps.append(step)
+        scripts = _scripts(what, shell) if what.name == "RUN" else ()
+        steps.append(
+            Step(
+                instruction=instruction,
+                what=what,
+                stage=stage.index,
+                env=env,
+                shell=shell,
+                scripts=scripts,
+                commands=tuple(walk(scripts)),
+            )
+        )
         if instruction.name in ("ENV", "ARG"):
             env = _declared(instruction, env, global_args, escape)
     return tuple(steps), env
