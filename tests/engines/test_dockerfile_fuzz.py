@@ -12,7 +12,8 @@ from haechi.engines.dockerfile.words import expand, split_words
 PIECES = [
     "FROM", "RUN", "COPY", "ENV", "ARG", "ONBUILD", "HEALTHCHECK", "CMD", "SHELL", "LABEL", "AS",
     "--from=", "--mount=type=secret", "<<EOF", "<<-'E'", "EOF", "E", "\\", "`", "\n", "\r\n", " ",
-    "\t", "#", "# escape=`", "# syntax=x", "$X", "${X:-", "${X", "${", "}", "'", '"', "[", "]", '["a"]', "a=b",
+    "\t", "#", "# escape=`", "# syntax=x", "$X", "${X:-", "${X", "${", "}", "'", '"', "[", "]",
+    '["a"]', "a=b",
     "a", "/", ":", "@", "&&", "|", ";", "$(", ")", "(", "\ufeff", "\x00", "é", "scratch", "sh -c",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(max_size=200)
