@@ -83,21 +83,22 @@ def test_cluster_admin_needs_every_group() -> None:
     assert not is_cluster_admin(_rules(_rule("*", "*", "*", "one")))
 
 
+AGGREGATED = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: all}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {to: all}}]}
+rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: part, labels: {to: all}}
+rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]
+"""
+
+
 def test_aggregated_role_takes_the_rules_of_the_roles_it_selects() -> None:
-    made = [
-        resource_of(data)
-        for data in documents(
-            """
-            {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: all},
-             aggregationRule: {clusterRoleSelectors: [{matchLabels: {to: all}}]},
-             rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]}
-            ---
-            {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole,
-             metadata: {name: part, labels: {to: all}},
-             rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]}
-            """
-        )
-    ]
+    made = [resource_of(data) for data in documents(AGGREGATED)]
     rules = effective_rules(made[0], made)
     assert grants(rules, "", "secrets", "get")
     assert not grants(rules, "", "nodes", "get")

@@ -52,10 +52,11 @@ def test_literal_values_are_told_from_placeholders(key: str, value: str, literal
 
 def test_encrypted_and_generated_secrets_are_no_findings() -> None:
     data = {"stringData": {"password": VALUE}}
-    assert messages(secrets.literal_value, _object("Secret", sops={"version": "3"}, **data)) == []
-    assert (
-        messages(secrets.literal_value, _object("Secret", type="helm.sh/release.v1", **data)) == []
-    )
+    assert messages(secrets.literal_value, _object("Secret", **data))
+    encrypted = _object("Secret", sops={"version": "3"}, **data)
+    release = _object("Secret", type="helm.sh/release.v1", **data)
+    assert messages(secrets.literal_value, encrypted) == []
+    assert messages(secrets.literal_value, release) == []
 
 
 def test_a_live_secret_carries_its_data_by_nature() -> None:
