@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from haechi.cli.output import save
 from haechi.errors import UsageError
 from haechi.rules.catalogue import Catalogue, load_catalogue
 from haechi.rules.schema import Rule
@@ -69,9 +70,8 @@ def docs(directory: Path) -> None:
     """Write one Markdown page a family into DIRECTORY (docs/rules in this project)."""
     from haechi.rules.pages import pages
 
-    directory.mkdir(parents=True, exist_ok=True)
     for name, text in pages(_all()).items():
-        (directory / name).write_text(text, encoding="utf-8")
+        save(directory / name, text)
         click.echo(f"wrote {directory / name}")
 
 
@@ -87,6 +87,8 @@ def check(ctx: click.Context, directory: Path) -> None:
     rules, faults = load_user_rules(root.parent, [root.name], _all().by_id)
     lines = [str(fault) for fault in faults]
     lines += [fault for rule in rules for fault in example_faults(rule)]
+    if not rules and not lines:
+        lines = [f"{directory}: no rules in *.yaml files here"]
     for line in lines:
         click.echo(line)
     click.echo(f"{len(rules)} rules load, {len(lines)} faults", err=True)
@@ -136,7 +138,8 @@ def _explained(rule: Rule, lang: str) -> str:
     if rule.snippet:
         parts += ["", textwrap.indent(rule.snippet.rstrip(), "    ")]
     if rule.fixer:
-        parts += ["", f"haechi fix {rule.id} makes this change."]
+        risk = "; it changes behaviour" if rule.fixer.startswith("risky ") else ""
+        parts += ["", f"haechi fix {rule.id} makes this change{risk}."]
     refs = ", ".join(f"{name}: {' '.join(ids)}" for name, ids in rule.refs.items())
     about = [f"applies to {', '.join(rule.applies_to.kinds)}", f"judge {rule.judge}"]
     if rule.cwe:

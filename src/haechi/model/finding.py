@@ -27,7 +27,7 @@ class Finding:
     """One per (rule, resource, attribute path or container), with an ordinal among equals.
 
     ``cwe`` holds ``CWE-79`` forms; ``due`` is a date by severity; ``waiver`` says which waiver
-    applies; ``fix`` names the mechanical fix, if there is one.
+    applies; ``fix`` names the mechanical fix, if there is one (``risky …`` changes behaviour).
     """
 
     rule: str
@@ -49,6 +49,11 @@ class Finding:
     fix: str | None = None
     since: int = 1
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fixable(self) -> bool:
+        """True when ``haechi fix`` corrects it without being asked for this rule by name."""
+        return self.fix is not None and not self.fix.startswith("risky ")
 
 
 def fingerprint(rule: str, place: str, context: str, ordinal: int) -> str:

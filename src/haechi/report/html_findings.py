@@ -93,7 +93,7 @@ def _finding(finding: Finding, page: _Page) -> str:
     chips = "" if finding.state == "open" else chip(STATES[finding.state], finding.state.value)
     if DEAD_CONTROL in finding.tags:
         chips += chip(("cannot work", "작동하지 않음"), "dead")
-    if finding.fix:
+    if finding.fixable:
         chips += chip(("haechi fix", "자동 수정"), "fix")
     message = shown(flat(finding.message or finding.title))
     number = page.numbers[finding.fingerprint]

@@ -63,7 +63,7 @@ def outline(material: Material) -> Outline:
     return Outline(
         findings=findings,
         counts=_count(findings),
-        fixable=sum(finding.fix is not None for finding in alive),
+        fixable=sum(finding.fixable for finding in alive),
         dead=tuple(finding for finding in alive if DEAD_CONTROL in finding.tags),
         answer=_answer(material.decision, looked),
         looked=looked,

@@ -119,8 +119,11 @@ def _group(group: Sequence[Finding], told: _Told) -> list[str]:
     fix = one_line(rule.fix) if rule else ""
     if fix:
         lines += ink.block(fix, "    fix: ", "         ")
-    if any(finding.fix for finding in group):
+    if any(finding.fixable for finding in group):
         lines.append(f"    {ink.paint('haechi fix', 'bold')} can do this")
+    elif any(finding.fix for finding in group):
+        command = ink.paint(f"haechi fix {one_line(group[0].rule)}", "bold")
+        lines.append(f"    {command} can do this; it changes behaviour")
     return lines + (_background(rule, ink) if verbose and rule else [])
 
 
