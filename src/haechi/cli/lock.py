@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from haechi import __version__
+from haechi.cli.output import save
 
 
 @click.group(name="lock")
@@ -31,12 +32,14 @@ def update(ctx: click.Context, path: Path, check: bool) -> None:
 
     project = open_project(path)
     catalogue = load_catalogue()
-    user, _ = load_user_rules(project.root, project.config.rules, catalogue.by_id)
+    user, faults = load_user_rules(project.root, project.config.rules, catalogue.by_id)
+    for fault in faults:
+        click.echo(f"haechi: {fault}", err=True)
     rules = pins([*catalogue.rules, *user])
     changes = difference(load_lock(project.root), rules)
     click.echo(changes.render())
     if check:
         ctx.exit(1 if changes else 0)
     target = project.root / NAME
-    target.write_text(write_lock(rules, __version__), encoding="utf-8")
+    save(target, write_lock(rules, __version__))
     click.echo(f"wrote {target}: {len(rules)} rules pinned; commit it")

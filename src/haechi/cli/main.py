@@ -7,7 +7,9 @@ Exit codes: 0 clean or below the threshold, 1 the gate blocks, 2 wrong use or co
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -54,6 +56,16 @@ class _Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """click would end a closed pipe with 1, which here means that the gate blocks."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise _Closed from None
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         try:
             return super().resolve_command(ctx, args)
@@ -84,23 +96,33 @@ def cli(ctx: click.Context) -> None:
         ctx.exit(bare())
 
 
+class _Closed(Exception):
+    """Whoever read our output went away."""
+
+
 def main() -> None:
     """Entry point: turns every error into a sentence and an exit code."""
     try:
         code = cli.main(prog_name="haechi", standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("stopped", 2)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _fail("stopped", 130)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except HaechiError as error:
         _fail(error.explain(), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("stopped", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    except _Closed:
+        _leave_quietly()
+    except Exception:  # noqa: BLE001 - Python would exit with 1, which means that the gate blocks
+        traceback.print_exc()
+        _fail("this is a fault of haechi itself; nothing was decided, please report it", 2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave_quietly() -> None:
+    """End as a program does that SIGPIPE stops; the interpreter must not flush once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
 
 
 def _fail(message: str, code: int) -> None:

@@ -154,11 +154,16 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
 
     top = top_level(project.root)
     if top is None:
-        raise UsageError(f"{project.root} is not in a git repository", do="use a baseline file")
+        raise UsageError(
+            f"{project.root} is not in a git repository that git can read",
+            why="git refuses folders of another user unless safe.directory names them",
+            do="use a baseline file",
+        )
+    inner = project.root.resolve().relative_to(top.resolve()).as_posix()
     with tempfile.TemporaryDirectory(prefix="haechi-baseline-") as name:
         target = Path(name)
-        extract(top, ref, target)
-        base = target / project.root.resolve().relative_to(top.resolve())
+        extract(top, ref, target, within="" if inner == "." else inner)
+        base = target / inner
         if not (base / project.within).exists():
             base = target / ".haechi-nothing"
             base.mkdir()

@@ -29,9 +29,10 @@ class Project:
 
 def open_project(path: Path) -> Project:
     """Find the root, read haechi.yaml. Raises UsageError or ConfigError."""
-    if not path.exists():
-        raise UsageError(f"there is no {path}", do="name a folder or a file that exists")
-    absolute = path.resolve()
+    try:
+        absolute = path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"there is no {path}", do="name a folder or a file that exists") from error
     start = absolute if absolute.is_dir() else absolute.parent
     root = next(
         (d for d in (start, *start.parents) if any((d / mark).exists() for mark in _MARKS)), start

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 
+from haechi.cli.output import save
 from haechi.cli.screen import clear_progress, progress, screen
 from haechi.errors import UsageError
 from haechi.model.severity import Severity
@@ -71,7 +70,7 @@ def command(
     material = outcome.material
     for name, target in zip(formats, outputs, strict=False):
         text = _terminal(material, verbose) if name == "terminal" else write(material, name)
-        _save(target, text)
+        save(target, text)
     rest = formats[len(outputs) :]
     for name in rest:
         text = _terminal(material, verbose) if name == "terminal" else write(material, name)
@@ -118,16 +117,3 @@ def _show_summary(material: object) -> None:
     assert isinstance(material, Material)  # noqa: S101 - narrows for the type checker
     out = screen(sys.stdout)
     sys.stdout.write(summary(material, width=out.width, colour=out.colour, ascii=out.ascii))
-
-
-def _save(target: Path, text: str) -> None:
-    """Write whole or not at all: a half report could pass for a whole one."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except OSError as error:
-        raise UsageError(f"cannot write {target}", why=error.strerror or "") from error

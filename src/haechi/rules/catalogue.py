@@ -46,11 +46,18 @@ class Catalogue:
         self.by_id = {rule.id: rule for rule in rules}
 
 
-def cache_directory() -> Path:
-    """Where haechi keeps what it can compute again: $XDG_CACHE_HOME/haechi."""
+def cache_directory() -> Path | None:
+    """Where haechi keeps what it can compute again: $XDG_CACHE_HOME/haechi.
+
+    None where nobody has a home, as under a made-up user id in a container.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or ""
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
-    return root / "haechi"
+    if base and Path(base).is_absolute():
+        return Path(base) / "haechi"
+    try:
+        return Path.home() / ".cache" / "haechi"
+    except RuntimeError:
+        return None
 
 
 def rule_files() -> list[Path]:
@@ -65,12 +72,13 @@ def load_catalogue(*, cache: Path | None = None) -> Catalogue:
     """
     files = [path for path in rule_files() if path.parent.name != "tables"]
     directory = cache if cache is not None else cache_directory()
-    target = directory / f"rules-{_stamp(files)}.msgpack"
-    compiled = _read(target)
+    target = directory / f"rules-{_stamp(files)}.msgpack" if directory else None
+    compiled = _read(target) if target else None
     if compiled is None:
         rules = _compile(files)
         compiled = _Compiled(rules=rules, cel=_compile_expressions(rules))
-        _write(target, msgspec.msgpack.encode(compiled))
+        if target:
+            _write(target, msgspec.msgpack.encode(compiled))
     return Catalogue(compiled.rules, compiled.cel)
 
 
@@ -127,9 +135,13 @@ def _write(path: Path, data: bytes) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".rules-")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(name).replace(path)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink()
+            raise
         for old in path.parent.glob("rules-*.msgpack"):
             if old.stat().st_mtime < path.stat().st_mtime - _KEEP_SECONDS:
                 old.unlink(missing_ok=True)

@@ -35,7 +35,11 @@ def load_user_rules(
             message = "haechi.yaml names this directory of rules, but it is not there"
             faults.append(RuleFault(path=directory, line=1, message=message))
             continue
-        for path in sorted(base.rglob("*.y*ml"))[:MAX_FILES]:
+        paths = sorted(base.rglob("*.y*ml"))
+        if len(paths) > MAX_FILES:
+            message = f"more than {MAX_FILES:,} files; the rules of the others are not judged"
+            faults.append(RuleFault(path=directory, line=1, message=message))
+        for path in paths[:MAX_FILES]:
             name = path.relative_to(root).as_posix()
             for rule in _read(path, name, faults, places):
                 if rule.id in taken:

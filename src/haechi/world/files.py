@@ -36,6 +36,18 @@ SKIPPED_DIRECTORIES = frozenset(
 )
 """What tools put there, not people. Named in the documentation of coverage."""
 
+_GIT_PLACES = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_PREFIX",
+        "GIT_COMMON_DIR",
+        "GIT_NAMESPACE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    }
+)
 MAX_FILES = 1_000_000
 MAX_DEPTH = 100
 
@@ -69,6 +81,7 @@ class Tree:
     exclude: Sequence[re.Pattern[str]] = ()
     within: str = ""
     unread: list[Unread] = field(default_factory=list)
+    _folders: dict[str, bool] = field(default_factory=dict, repr=False)
 
     def walk(self) -> Iterator[Entry]:
         """Every regular file in a stable order (by name, directories after files)."""
@@ -107,6 +120,8 @@ class Tree:
 
         Raises InputError when it cannot be read or has more than ``limit`` bytes.
         """
+        if not self._is_inside(path):
+            raise InputError("outside the scanned folder", where=path)
         target = self.root / path
         try:
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -124,12 +139,28 @@ class Tree:
     def is_file(self, path: str) -> bool:
         """True for a regular file of the tree, scanned or not."""
         target = self.root / path
-        return not target.is_symlink() and target.is_file()
+        return self._is_inside(path) and not target.is_symlink() and target.is_file()
 
     def is_directory(self, path: str) -> bool:
         """True for a directory of the tree, scanned or not."""
         target = self.root / path
-        return not target.is_symlink() and target.is_dir()
+        return self._is_inside(path) and not target.is_symlink() and target.is_dir()
+
+    def _is_inside(self, path: str) -> bool:
+        """False when a path leads out of the tree, by ``..`` or by a link among its folders.
+
+        Paths of the walk never do; those that files of the tree name may.
+        """
+        folder = path.rpartition("/")[0]
+        known = self._folders.get(folder)
+        if known is None:
+            try:
+                real = (self.root / folder).resolve()
+                known = real.is_relative_to(self.root.resolve())
+            except (OSError, RuntimeError, ValueError):
+                known = False
+            self._folders[folder] = known
+        return known and path.rpartition("/")[2] != ".." and "\0" not in path
 
     def contains(self, path: str, needles: Sequence[bytes], *, limit: int) -> bool:
         """True when a file too large to parse holds all needles in its first ``limit`` bytes."""
@@ -219,12 +250,6 @@ def git(root: Path, *arguments: str, timeout: float = 120) -> bytes | None:
         "core.hooksPath=/dev/null",
         *arguments,
     ]
-    environment = {
-        **os.environ,
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_LAZY_FETCH": "1",
-    }
     try:
         done = subprocess.run(
             command,
@@ -233,11 +258,22 @@ def git(root: Path, *arguments: str, timeout: float = 120) -> bytes | None:
             stdin=subprocess.DEVNULL,
             timeout=timeout,
             check=False,
-            env=environment,
+            env=git_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for git. What a hook of git sets (GIT_DIR, GIT_INDEX_FILE …) would point
+    it to another repository than the one that is scanned."""
+    return {
+        **{key: value for key, value in os.environ.items() if key not in _GIT_PLACES},
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+    }
 
 
 def _ignored_by_git(root: Path, within: str) -> tuple[frozenset[str], frozenset[str]]:

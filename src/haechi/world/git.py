@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from haechi.errors import UsageError
-from haechi.world.files import git
+from haechi.world.files import SKIPPED_DIRECTORIES, git, git_environment
 
-MAX_ARCHIVE = 2 * 1024 * 1024 * 1024
+MAX_BLOB = 16 * 1024 * 1024
+"""Bytes of a file; larger ones are not judged anyway."""
+MAX_TOTAL = 2 * 1024 * 1024 * 1024
+_REGULAR = ("100644", "100755")
 
 
-def extract(root: Path, ref: str, target: Path) -> str:
-    """Write the tree of ``ref`` into ``target`` and return its commit id.
+def extract(root: Path, ref: str, target: Path, *, within: str = "") -> str:
+    """Write the files of ``ref`` (those under ``within``) into ``target``; return its commit id.
 
-    Nothing is checked out and no filter or hook runs. Raises UsageError when the ref does not
-    name a commit here.
+    Contents come as they are stored: nothing is checked out, so no filter, hook or attribute of
+    the repository has a say. Links and submodules are left out. Raises UsageError when the ref
+    does not name a commit here.
     """
     commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if not commit:
@@ -25,23 +30,62 @@ def extract(root: Path, ref: str, target: Path) -> str:
             do="fetch it first, e.g. git fetch origin main",
         )
     identity = commit.decode().strip()
-    archive = target / ".haechi-archive.tar"
-    if git(root, "archive", "--format=tar", "-o", str(archive), identity, timeout=600) is None:
-        raise UsageError(f"git cannot archive {ref!r}")
-    if archive.stat().st_size > MAX_ARCHIVE:
-        raise UsageError(f"the tree of {ref!r} is larger than {MAX_ARCHIVE:,} bytes")
-    import tarfile
-
-    with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="data")
-    archive.unlink()
+    scope = ["--", within] if within else []
+    listed = git(root, "ls-tree", "-r", "-l", "-z", "--full-tree", identity, *scope)
+    if listed is None:
+        raise UsageError(f"git cannot list the files of {ref!r}")
+    files = list(_files(listed))
+    if sum(size for _, _, size in files) > MAX_TOTAL:
+        raise UsageError(f"the tree of {ref!r} is larger than {MAX_TOTAL:,} bytes")
+    _write(root, files, target)
     return identity
+
+
+def _files(listed: bytes) -> Iterator[tuple[str, str, int]]:
+    """(blob id, path, size) of the regular files that a scan would look at."""
+    for entry in listed.split(b"\0"):
+        head, _, name = entry.partition(b"\t")
+        fields = head.decode().split()
+        path = os.fsdecode(name)
+        parts = PurePosixPath(path).parts
+        if len(fields) != 4 or fields[0] not in _REGULAR or int(fields[3]) > MAX_BLOB:
+            continue
+        # Git refuses such names, but a tree object can be made to hold them.
+        if path.startswith("/") or not {"..", ".git"}.isdisjoint(parts):
+            continue
+        if SKIPPED_DIRECTORIES.isdisjoint(parts[:-1]):
+            yield fields[2], path, int(fields[3])
+
+
+def _write(root: Path, files: list[tuple[str, str, int]], target: Path) -> None:
+    """Copy blobs by one ``git cat-file --batch``, written one by one as they arrive."""
+    import subprocess
+    import tempfile
+
+    with tempfile.TemporaryFile() as asked:
+        asked.writelines(f"{blob}\n".encode() for blob, _, _ in files)
+        asked.seek(0)
+        with subprocess.Popen(
+            ["git", "-C", str(root), "cat-file", "--batch", "--buffer"],
+            stdin=asked,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=git_environment(),
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 - narrows for the type checker
+            for blob, path, size in files:
+                head = process.stdout.readline().split()
+                if len(head) != 3 or head[2] != str(size).encode():
+                    process.kill()
+                    raise UsageError(f"git lacks the content of {path} ({blob[:12]})")
+                data = process.stdout.read(size)
+                process.stdout.read(1)
+                destination = target / path
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                destination.write_bytes(data)
 
 
 def top_level(root: Path) -> Path | None:
     """The top of the git work tree that holds ``root``, or None."""
-    try:
-        shown = git(root, "rev-parse", "--show-toplevel", timeout=10)
-    except subprocess.SubprocessError:
-        return None
-    return Path(shown.decode().rstrip("\n")) if shown else None
+    shown = git(root, "rev-parse", "--show-toplevel", timeout=10)
+    return Path(os.fsdecode(shown).rstrip("\n")) if shown else None
