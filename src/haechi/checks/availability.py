@@ -122,7 +122,7 @@ def headless_service(review: Review) -> Iterator[Hit]:
     name = spec_of(review.resource.data).get("serviceName")
     who = f'StatefulSet "{review.resource.name}"'
     if not isinstance(name, str) or not name:
-        if "template" not in spec_of(review.resource.data):
+        if not {"template", "selector"} <= spec_of(review.resource.data).keys():
             return  # a patch, not the whole object
         yield Hit(f"{who} names no serviceName, so its pods get no stable names", _SERVICE_NAME)
         return

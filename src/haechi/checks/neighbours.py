@@ -88,7 +88,15 @@ def sees_the_pods(review: Review) -> bool:
 
 
 def pod_labels(review: Review, workload: Resource) -> Mapping[str, Any]:
-    """Labels of the pods that a workload makes."""
+    """Labels of the pods that a workload makes; kept, as several rules of a review ask."""
+    known: dict[Resource, Mapping[str, Any]] = review.memo.setdefault("pod labels", {})
+    found = known.get(workload)
+    if found is None:
+        found = known[workload] = _template_labels(review, workload)
+    return found
+
+
+def _template_labels(review: Review, workload: Resource) -> Mapping[str, Any]:
     path = template_path(workload, review.memo.get("templates"))
     template: Any = workload.data
     for part in path or ():
