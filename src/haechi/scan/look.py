@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from haechi.checks.judge import Expressions, Judge, applies
-from haechi.errors import ConfigError
 from haechi.model.config import Config
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.location import AttrPath
@@ -109,7 +108,8 @@ class _Run:
         self.inventory = inventory
         self.findings = Findings(setup.config.severity)
         self.evaluated: set[str] = set()
-        self._troubles: dict[tuple[str, str], list[str]] = {}
+        self._troubles: dict[tuple[str, str], list[Verdict]] = {}
+        self._trouble_at: dict[tuple[str, str], str] = {}
         self._rules: dict[str, Rule] = {rule.id: rule for rule in judge.rules}
         self._user_faults: Sequence[Gap] = ()
 
@@ -144,8 +144,9 @@ class _Run:
                 replace(gap, path=self.setup.rule_places.get(gap.path, gap.path))
                 for gap in isolated.faults
             ]
-            for rule_id in isolated.errors():
-                self._troubles.pop(("rule-error", rule_id), None)
+            told = {gap.path for gap in isolated.faults}
+            for key in [key for key in self._troubles if key[1] in told]:
+                del self._troubles[key]
 
     def review(self, resource: Resource) -> Review:
         """The review of a resource found in a file."""
@@ -165,19 +166,18 @@ class _Run:
                 self.findings.add(self._rules[verdict.rule], verdict, resource, origin=origin)
             elif verdict.state in (State.ERROR, State.NOT_EVALUATED):
                 kind = "rule-error" if verdict.state is State.ERROR else "not-evaluated"
-                where = str(resource.locate(verdict.path))
                 key = (kind, verdict.rule)
-                self._troubles.setdefault(key, []).append(f"{where}: {verdict.message}")
+                if key not in self._troubles:
+                    self._trouble_at[key] = str(resource.locate(verdict.path))
+                self._troubles.setdefault(key, []).append(verdict)
 
     def gaps(self) -> list[Gap]:
         """One gap per rule that could not judge, with its first case and how many there are."""
         out = list(self._user_faults)
         for (kind, rule), cases in self._troubles.items():
-            where, _, message = cases[0].partition(": ")
-            more = f" (and {len(cases) - 1} more)" if len(cases) > 1 else ""
-            out.append(
-                Gap(kind=kind, path=where, reason=f"rule {rule} could not judge: {message}{more}")
-            )
+            more = f" (and {len(cases) - 1:,} more)" if len(cases) > 1 else ""
+            reason = f"rule {rule} could not judge: {cases[0].message[:500]}{more}"
+            out.append(Gap(kind=kind, path=self._trouble_at[kind, rule], reason=reason))
         if self.findings.left_out:
             out.append(
                 Gap(
@@ -190,10 +190,5 @@ class _Run:
 
 
 def pod_templates(config: Config) -> Mapping[str, AttrPath]:
-    """``haechi.yaml: pod_templates`` as the judge takes them. The path leads to the template."""
-    out: dict[str, AttrPath] = {}
-    for entry in config.pod_templates:
-        if entry.kind.count("/") != 1:
-            raise ConfigError(f"pod_templates: kind {entry.kind!r} is not group/Kind")
-        out[entry.kind] = tuple(part for part in entry.path.split(".") if part)
-    return out
+    """``haechi.yaml: pod_templates`` as the judge takes them: the path leads to the template."""
+    return {entry.kind: entry.steps for entry in config.pod_templates}

@@ -27,8 +27,12 @@ def _objects(
     if not (isinstance(api_version, str) and isinstance(kind, str) and api_version and kind):
         return
     items = data.get("items")
-    if kind.endswith("List") and isinstance(items, list) and depth < 5:
+    if kind.endswith("List") and isinstance(items, list) and not _is_named(data) and depth < 5:
         for index, item in enumerate(items):
+            if isinstance(item, dict) and kind != "List":
+                # The API machinery lets items of a typed list leave out what the list says.
+                item.setdefault("apiVersion", api_version)
+                item.setdefault("kind", kind.removesuffix("List"))
             yield from _objects(document, item, (*at, "items", index), file, depth + 1)
         return
     yield _resource(document, data, at, file, api_version, kind)
@@ -45,7 +49,7 @@ def _resource(
     group, _, version = api_version.rpartition("/")
     raw = data.get("metadata")
     metadata: Mapping[str, Any] = raw if isinstance(raw, dict) else {}
-    name = metadata.get("name") or metadata.get("generateName") or ""
+    name = _text(metadata.get("name")) or _text(metadata.get("generateName"))
     namespace = metadata.get("namespace")
     namespace = namespace if isinstance(namespace, str) and namespace else None
 
@@ -56,16 +60,27 @@ def _resource(
         )
 
     return Resource(
-        key=k8s_key(group=group, kind=kind, namespace=namespace, name=str(name)),
+        key=k8s_key(group=group, kind=kind, namespace=namespace, name=name),
         kind=kind,
         group=group,
         version=version,
         namespace=namespace,
-        name=str(name),
+        name=name,
         data=data,
         locate=locate,
         file=file,
     )
+
+
+def _is_named(data: Mapping[str, Any]) -> bool:
+    """True for an object whose kind merely ends in List: real lists have no name."""
+    metadata = data.get("metadata")
+    return isinstance(metadata, dict) and bool(_text(metadata.get("name")))
+
+
+def _text(value: Any) -> str:
+    """A name as text; numbers come from unquoted names, anything else is no name."""
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 class Inventory:
