@@ -7,10 +7,12 @@ annotations, source ranges) is not counted.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from haechi.checks.exposure import INTERNAL_ANNOTATIONS
 from haechi.checks.labels import map_selects
 from haechi.checks.neighbours import annotations_of, may_share_namespace, spec_of
 from haechi.checks.pods.view import items, mapping, view_of
@@ -18,16 +20,13 @@ from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.model.review import Scope
 
-_INTERNAL = (
-    "service.beta.kubernetes.io/aws-load-balancer-internal",
-    "service.beta.kubernetes.io/aws-load-balancer-scheme",
-    "service.beta.kubernetes.io/azure-load-balancer-internal",
-    "networking.gke.io/load-balancer-type",
-    "cloud.google.com/load-balancer-type",
-    "alb.ingress.kubernetes.io/scheme",
-    "service.beta.kubernetes.io/oci-load-balancer-internal",
-)
-_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
+_INTERNAL: Mapping[str, tuple[str, ...]] = {
+    **INTERNAL_ANNOTATIONS,
+    "alb.ingress.kubernetes.io/scheme": ("internal",),
+    "kubernetes.io/ingress.class": ("gce-internal",),
+}
+_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute")
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +50,76 @@ class Way:
 
 def ways_in(scope: Scope, templates: Mapping[str, AttrPath] | None = None) -> list[Way]:
     """Every way from outside the cluster to a workload of the scope; one per workload and entry."""
-    ways = []
-    for entry, service in _entries(scope):
-        hops = (
-            (entry,) if service is entry.resource else (entry, Hop(service, ("spec", "selector")))
-        )
-        ways += [Way((*hops, Hop(workload))) for workload in _selected(service, scope, templates)]
-    return ways
+    return list(_Map(scope, templates).ways())
 
 
-def _entries(scope: Scope) -> Iterator[tuple[Hop, Resource]]:
-    for service in scope.of_type("core/Service"):
-        path = _outward(service)
-        if path is not None:
-            yield Hop(service, path), service
-    for group in ("networking.k8s.io", "extensions"):
-        for ingress in scope.of_type(f"{group}/Ingress"):
-            if not _says_internal(ingress):
-                yield from _through(ingress, _ingress_backends(ingress), scope)
-    for kind in _ROUTES:
-        for route in scope.of_type(f"gateway.networking.k8s.io/{kind}"):
-            yield from _through(route, _route_backends(route), scope)
+class _Map:
+    """Services by name and workloads by label, looked up once: a scope may hold thousands."""
+
+    def __init__(self, scope: Scope, templates: Mapping[str, AttrPath] | None) -> None:
+        self._scope = scope
+        self._services: dict[str, list[Resource]] = defaultdict(list)
+        self._labels: dict[int, Mapping[str, Any]] = {}
+        self._by_label: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+        for service in scope.of_type("core/Service"):
+            self._services[service.name].append(service)
+        for workload in scope.workloads():
+            view = view_of(workload, templates)
+            labels = mapping(view.metadata.get("labels")) if view else {}
+            self._labels[id(workload)] = labels
+            for key, value in labels.items():
+                if isinstance(value, str):
+                    self._by_label[key, value].append(workload)
+
+    def ways(self) -> Iterator[Way]:
+        for entry, service in self._entries():
+            inner = () if service is entry.resource else (Hop(service, ("spec", "selector")),)
+            for workload in self._selected(service):
+                yield Way((entry, *inner, Hop(workload)))
+
+    def _entries(self) -> Iterator[tuple[Hop, Resource]]:
+        for service in self._scope.of_type("core/Service"):
+            path = _outward(service)
+            if path is not None:
+                yield Hop(service, path), service
+        for group in ("networking.k8s.io", "extensions"):
+            for ingress in self._scope.of_type(f"{group}/Ingress"):
+                if not _says_internal(ingress):
+                    for name, path in _ingress_backends(ingress):
+                        yield from self._through(ingress, name, "", path)
+        for kind in _ROUTES:
+            for route in self._scope.of_type(f"gateway.networking.k8s.io/{kind}"):
+                for name, namespace, path in _route_backends(route):
+                    yield from self._through(route, name, namespace, path)
+
+    def _through(
+        self, entry: Resource, name: str, namespace: str, path: AttrPath
+    ) -> Iterator[tuple[Hop, Resource]]:
+        named = [
+            service
+            for service in self._services.get(name, ())
+            if (
+                service.namespace in (None, namespace)
+                if namespace
+                else may_share_namespace(entry, service)
+            )
+        ]
+        for service in self._closest(entry, named):
+            yield Hop(entry, path), service
+
+    def _closest(self, resource: Resource, candidates: Sequence[Resource]) -> Sequence[Resource]:
+        return self._scope.near(resource, candidates) or candidates
+
+    def _selected(self, service: Resource) -> Sequence[Resource]:
+        selector = mapping(spec_of(service.data).get("selector"))
+        pair = next(((k, v) for k, v in selector.items() if isinstance(v, str)), None)
+        matching = [
+            workload
+            for workload in (self._by_label.get(pair, ()) if pair else ())
+            if may_share_namespace(service, workload)
+            and map_selects(selector, self._labels[id(workload)])
+        ]
+        return self._closest(service, matching)
 
 
 def _outward(service: Resource) -> AttrPath | None:
@@ -84,31 +132,16 @@ def _outward(service: Resource) -> AttrPath | None:
     if wanted.get("type") == "NodePort":
         return ("spec", "type")
     ranges = items(wanted.get("loadBalancerSourceRanges"))
-    if wanted.get("type") == "LoadBalancer" and (not ranges or "0.0.0.0/0" in ranges):
-        return ("spec", "type")
-    return None
+    limited = ranges and not any(everywhere in ranges for everywhere in _EVERYWHERE)
+    return ("spec", "type") if wanted.get("type") == "LoadBalancer" and not limited else None
 
 
 def _says_internal(resource: Resource) -> bool:
     notes = annotations_of(resource.data)
-    return any(str(notes.get(key, "")).lower() in ("true", "internal") for key in _INTERNAL)
-
-
-def _through(
-    entry: Resource, backends: Iterator[tuple[str, AttrPath]], scope: Scope
-) -> Iterator[tuple[Hop, Resource]]:
-    services = [s for s in scope.of_type("core/Service") if may_share_namespace(entry, s)]
-    for name, path in backends:
-        named = [service for service in services if service.name == name]
-        for service in _closest(entry, named, scope):
-            yield Hop(entry, path), service
-
-
-def _closest(
-    resource: Resource, candidates: Sequence[Resource], scope: Scope
-) -> Sequence[Resource]:
-    near = scope.near(resource, candidates)
-    return near or candidates
+    return any(
+        key in notes and (not values or str(notes[key]).lower() in values)
+        for key, values in _INTERNAL.items()
+    )
 
 
 def _ingress_backends(ingress: Resource) -> Iterator[tuple[str, AttrPath]]:
@@ -132,23 +165,18 @@ def _backend(value: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _route_backends(route: Resource) -> Iterator[tuple[str, AttrPath]]:
-    for index, rule in enumerate(items(spec_of(route.data).get("rules"))):
+def _route_backends(route: Resource) -> Iterator[tuple[str, str, AttrPath]]:
+    """(name, namespace or empty, path) of the Services behind a route that a Gateway serves.
+
+    A route whose parents are Services steers traffic within a mesh and opens nothing.
+    """
+    wanted = spec_of(route.data)
+    parents = [mapping(parent).get("kind", "Gateway") for parent in items(wanted.get("parentRefs"))]
+    if parents and all(kind == "Service" for kind in parents):
+        return
+    for index, rule in enumerate(items(wanted.get("rules"))):
         for number, ref in enumerate(items(mapping(rule).get("backendRefs"))):
-            name = mapping(ref).get("name")
+            name, namespace = mapping(ref).get("name"), mapping(ref).get("namespace")
             if isinstance(name, str) and mapping(ref).get("kind", "Service") == "Service":
-                yield name, ("spec", "rules", index, "backendRefs", number)
-
-
-def _selected(
-    service: Resource, scope: Scope, templates: Mapping[str, AttrPath] | None
-) -> Sequence[Resource]:
-    selector = spec_of(service.data).get("selector")
-    matching = []
-    for workload in scope.workloads():
-        if not may_share_namespace(service, workload):
-            continue
-        view = view_of(workload, templates)
-        if view is not None and map_selects(selector, mapping(view.metadata.get("labels"))):
-            matching.append(workload)
-    return _closest(service, matching, scope)
+                at = ("spec", "rules", index, "backendRefs", number)
+                yield name, namespace if isinstance(namespace, str) else "", at

@@ -9,8 +9,8 @@ from itertools import product
 from typing import Any
 
 from haechi.checks.neighbours import may_share_namespace
-from haechi.checks.pods.view import mapping, view_of
-from haechi.checks.rbac.grants import PolicyRule, allows, effective_rules
+from haechi.checks.pods.view import items, mapping, view_of
+from haechi.checks.rbac.grants import PolicyRule, allows, effective_rules, policy_rules
 from haechi.checks.rbac.subjects import Subject, referred_role, role_ref, subjects
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource, nearest
@@ -88,7 +88,12 @@ _POWERS = (
     ),
 )
 _TOTAL = _Power("do anything", "무엇이든 할", 10.0, ())
-_KNOWN_ROLES = {"cluster-admin": 0, "admin": 2, "edit": 2}
+_SECRETS = _POWERS[1]
+_KNOWN_ROLES = {"cluster-admin": _TOTAL, "admin": _SECRETS, "edit": _SECRETS}
+"""Roles that every cluster has, with the worst that they allow; ``view`` reads no Secrets."""
+_ACCOUNT = "system:serviceaccount:"
+_ACCOUNTS = "system:serviceaccounts"
+_ALL = "*"
 
 
 class Rights:
@@ -98,15 +103,16 @@ class Rights:
         self._scope = scope
         self._templates = templates
         self._accounts: dict[str, list[Resource]] = defaultdict(list)
-        self._bindings: dict[str, list[tuple[Subject, Resource]]] = defaultdict(list)
+        self._bindings: dict[str, list[tuple[str, Resource]]] = defaultdict(list)
         self._granted: dict[int, list[Right]] = {}
         for account in scope.of_type("core/ServiceAccount"):
             self._accounts[account.name].append(account)
         for kind in ("ClusterRoleBinding", "RoleBinding"):
             for binding in scope.of_type(f"{_RBAC}/{kind}"):
                 for subject in subjects(binding.data):
-                    if subject.kind == "ServiceAccount":
-                        self._bindings[subject.name].append((subject, binding))
+                    meant = _account(subject)
+                    if meant is not None:
+                        self._bindings[meant[1]].append((meant[0], binding))
 
     def of(self, workload: Resource) -> list[Right]:
         """Dangerous rights of the workload, worst first; none when no token is mounted."""
@@ -114,11 +120,11 @@ class Rights:
         if view is None:
             return []
         spec = view.spec
-        name = str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
-        if not self._mounts_token(workload, spec, name):
+        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        if not isinstance(name, str) or not self._mounts_token(workload, spec, name):
             return []
         rights: list[Right] = []
-        for binding in nearest(workload, self._of_account(workload, name)):
+        for binding in self._of_account(workload, name):
             if id(binding) not in self._granted:
                 self._granted[id(binding)] = list(_granted(binding, self._scope))
             rights += self._granted[id(binding)]
@@ -127,22 +133,49 @@ class Rights:
     def _mounts_token(self, workload: Resource, spec: Mapping[str, Any], name: str) -> bool:
         mounts = spec.get("automountServiceAccountToken")
         if mounts is None:
-            for account in self._accounts[name]:
-                if may_share_namespace(workload, account):
-                    mounts = mapping(account.data).get("automountServiceAccountToken")
-                    break
-        return mounts is not False
+            accounts = [a for a in self._accounts[name] if may_share_namespace(workload, a)]
+            for account in nearest(workload, accounts)[:1]:
+                mounts = mapping(account.data).get("automountServiceAccountToken")
+        return mounts is not False or _projects_token(spec)
 
     def _of_account(self, workload: Resource, name: str) -> list[Resource]:
-        return [
-            binding
-            for subject, binding in self._bindings[name]
-            if (binding.kind == "ClusterRoleBinding" or may_share_namespace(workload, binding))
-            and (
-                not (subject.namespace and workload.namespace)
-                or subject.namespace == workload.namespace
-            )
-        ]
+        """The bindings that name the account. Of bindings that share a name (one for each
+        environment) those nearest in the tree of files; different ones add up."""
+        found: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+        for namespace, binding in (*self._bindings[name], *self._bindings[_ALL]):
+            if binding.kind == "RoleBinding" and not may_share_namespace(workload, binding):
+                continue
+            if namespace and workload.namespace and namespace != workload.namespace:
+                continue
+            same_name = found[binding.kind, binding.name]
+            if binding not in same_name:
+                same_name.append(binding)
+        return [one for same_name in found.values() for one in nearest(workload, same_name)]
+
+
+def _account(subject: Subject) -> tuple[str, str] | None:
+    """(namespace or empty, name or ``*``) of the service accounts that a subject means."""
+    if subject.kind == "ServiceAccount":
+        return subject.namespace, subject.name
+    if subject.kind == "User" and subject.name.startswith(_ACCOUNT):
+        namespace, _, name = subject.name.removeprefix(_ACCOUNT).partition(":")
+        return namespace, name
+    if subject.kind == "Group":
+        if subject.name in (_ACCOUNTS, "system:authenticated"):
+            return "", _ALL
+        if subject.name.startswith(f"{_ACCOUNTS}:"):
+            return subject.name.removeprefix(f"{_ACCOUNTS}:"), _ALL
+    return None
+
+
+def _projects_token(spec: Mapping[str, Any]) -> bool:
+    """True when a volume brings a token for the API server, whatever automount says."""
+    for volume in items(spec.get("volumes")):
+        for source in items(mapping(mapping(volume).get("projected")).get("sources")):
+            token = mapping(source).get("serviceAccountToken")
+            if isinstance(token, dict) and not token.get("audience"):
+                return True
+    return False
 
 
 def _granted(binding: Resource, scope: Scope) -> Iterator[Right]:
@@ -150,26 +183,30 @@ def _granted(binding: Resource, scope: Scope) -> Iterator[Right]:
     factor = 1.0 if cluster_wide else 0.7
     role = referred_role(Review(resource=binding, scope=scope), binding)
     if role is None:
-        known = _KNOWN_ROLES.get(role_ref(binding.data).name)
-        if known is not None:
-            power = _TOTAL if known == 0 else _POWERS[1]
+        ref = role_ref(binding.data)
+        power = _KNOWN_ROLES.get(ref.name) if ref.kind == "ClusterRole" else None
+        if power is not None:
             yield _right(power, factor, cluster_wide, binding, None, ("roleRef", "name"))
         return
     rules = effective_rules(role, scope.of_type(f"{_RBAC}/ClusterRole"))
-    for rule in rules:
-        if rule.is_total:
-            yield _right(_TOTAL, factor, cluster_wide, binding, role, ("rules", rule.index))
+    own = policy_rules(role.data)
+    for power in (_TOTAL, *_POWERS):
+        rule = _granted_by(rules, power)
+        if rule is None:
+            continue
+        # Rules that come by aggregation stand in another role.
+        path: AttrPath = ("rules", rule.index) if rule in own else ("aggregationRule",)
+        yield _right(power, factor, cluster_wide, binding, role, path)
+        if power is _TOTAL:
             return
-    for power in _POWERS:
-        index = _granted_by(rules, power)
-        if index is not None:
-            yield _right(power, factor, cluster_wide, binding, role, ("rules", index))
 
 
-def _granted_by(rules: Sequence[PolicyRule], power: _Power) -> int | None:
+def _granted_by(rules: Sequence[PolicyRule], power: _Power) -> PolicyRule | None:
     for rule in rules:
+        if power is _TOTAL and rule.is_total:
+            return rule
         if any(allows(rule, group, resource, verb) for group, resource, verb in power.asks):
-            return rule.index
+            return rule
     return None
 
 

@@ -7,6 +7,7 @@ themselves, further down. Each sentence names one place and one change.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from haechi.graph.exposure import Way, ways_in
@@ -27,6 +28,7 @@ _BASE = {
     Severity.INFO: 1.0,
 }
 _EXPOSED = 30.0
+_LIVE = (FindingState.OPEN, FindingState.NEW)
 MOST = 20
 
 
@@ -37,19 +39,17 @@ def rank_risks(
     templates: Mapping[str, AttrPath] | None = None,
 ) -> tuple[Risk, ...]:
     """Up to 20 risks, worst first. ``findings`` that are waived or known take no part."""
-    live = [f for f in findings if f.state in (FindingState.OPEN, FindingState.NEW)]
-    by_resource: dict[tuple[str, str], list[Finding]] = {}
-    for finding in live:
-        by_resource.setdefault((finding.resource, finding.location.path), []).append(finding)
+    live = [f for f in findings if f.state in _LIVE]
+    by_resource = _By(findings, scope)
     ways: dict[int, Way] = {}
     for way in ways_in(scope, templates):
         ways.setdefault(id(way.workload), way)
     held = Rights(scope, templates)
     risks: list[Risk] = []
     for workload in scope.workloads():
-        own = by_resource.get((workload.key, workload.file), [])
+        own = by_resource.live_of(workload)
         reached = ways.get(id(workload))
-        rights = held.of(workload)
+        rights = [right for right in held.of(workload) if not by_resource.settled(right)]
         if rights:
             risks.append(_by_rights(workload, reached, rights[0], by_resource))
         worst = _worst(own)
@@ -59,11 +59,46 @@ def rank_risks(
     return tuple(_distinct(sorted(risks, key=lambda risk: -risk.score)))[:MOST]
 
 
+class _By:
+    """Findings by the resource they are about.
+
+    A key alone may stand in several files (one for each environment); a finding that an overlay
+    caused stands in the overlay's file, which holds no other object of that key.
+    """
+
+    def __init__(self, findings: Iterable[Finding], scope: Scope) -> None:
+        self._scope = scope
+        self._found: dict[str, list[Finding]] = defaultdict(list)
+        for finding in findings:
+            self._found[finding.resource].append(finding)
+        self._files: dict[str, dict[str, set[str]]] = {}
+
+    def of(self, resource: Resource) -> list[Finding]:
+        """All findings of a resource, whatever their state."""
+        if resource.type not in self._files:
+            files: dict[str, set[str]] = defaultdict(set)
+            for one in self._scope.of_type(resource.type):
+                files[one.key].add(one.file)
+            self._files[resource.type] = files
+        others = self._files[resource.type][resource.key] - {resource.file}
+        return [f for f in self._found.get(resource.key, ()) if f.location.path not in others]
+
+    def live_of(self, resource: Resource) -> list[Finding]:
+        """Those that nobody has accepted."""
+        return [f for f in self.of(resource) if f.state in _LIVE]
+
+    def settled(self, right: Right) -> bool:
+        """True when all that was found in the role and its binding is waived or known."""
+        found = [f for one in (right.resource, right.binding) for f in self.of(one)]
+        serious = [f for f in found if f.severity.at_least(Severity.MEDIUM)]
+        return bool(serious) and not any(f.state in _LIVE for f in serious)
+
+
 def _by_rights(
     workload: Resource,
     way: Way | None,
     right: Right,
-    by_resource: Mapping[tuple[str, str], Sequence[Finding]],
+    by_resource: _By,
 ) -> Risk:
     severity = Severity.CRITICAL if right.cluster_wide and way else Severity.HIGH
     if not way and not right.cluster_wide:
@@ -80,7 +115,7 @@ def _by_rights(
     related = [
         f.fingerprint
         for resource in (right.resource, right.binding)
-        for f in by_resource.get((resource.key, resource.file), ())
+        for f in by_resource.live_of(resource)
     ]
     return Risk(
         score=_BASE[severity] + (_EXPOSED if way else 0) + right.weight,
