@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from haechi.checks.pods.view import PodView, mapping, template_path, view_of
+from haechi.checks.pods.view import PodView, mapping, shared_view, template_path
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 
@@ -88,8 +88,8 @@ def sees_the_pods(review: Review) -> bool:
 
 
 def pod_labels(review: Review, workload: Resource) -> Mapping[str, Any]:
-    """Labels of the pods that a workload makes; kept, as several rules of a review ask."""
-    known: dict[Resource, Mapping[str, Any]] = review.memo.setdefault("pod labels", {})
+    """Labels of the pods that a workload makes; kept, as many rules and reviews ask."""
+    known: dict[Resource, Mapping[str, Any]] = review.shared.setdefault("pod labels", {})
     found = known.get(workload)
     if found is None:
         found = known[workload] = _template_labels(review, workload)
@@ -106,7 +106,7 @@ def _template_labels(review: Review, workload: Resource) -> Mapping[str, Any]:
 
 def view(review: Review, workload: Resource) -> PodView | None:
     """The pod view of another workload of the scope."""
-    return view_of(workload, review.memo.get("templates"))
+    return shared_view(review, workload)
 
 
 def metadata_of(data: Any) -> Mapping[str, Any]:

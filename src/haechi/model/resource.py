@@ -8,7 +8,7 @@ as fast as judging plain dictionaries.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from haechi.model.location import AttrPath, Location
@@ -19,7 +19,10 @@ Locator = Callable[[AttrPath], Location]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resource:
-    """One judged thing. ``file`` is the file it came from, relative to the scan root."""
+    """One judged thing. ``file`` is the file it came from, relative to the scan root.
+
+    ``type`` is what rules apply to: ``core/Service``, ``apps/Deployment``, ``dockerfile``.
+    """
 
     key: str
     kind: str
@@ -30,11 +33,12 @@ class Resource:
     version: str = ""
     namespace: str | None = None
     name: str = ""
+    type: str = field(init=False)
 
-    @property
-    def type(self) -> str:
-        """``core/Service``, ``apps/Deployment``, ``dockerfile``: what rules apply to."""
-        return f"{self.group or 'core'}/{self.kind}" if self.key.startswith("k8s:") else self.kind
+    def __post_init__(self) -> None:
+        kubernetes = self.key.startswith("k8s:")
+        type_ = f"{self.group or 'core'}/{self.kind}" if kubernetes else self.kind
+        object.__setattr__(self, "type", type_)
 
     @property
     def label(self) -> str:

@@ -65,8 +65,9 @@ class EmptyScope:
 class Review:
     """One resource to judge. Names follow ValidatingAdmissionPolicy's variables.
 
-    ``memo`` lets judges of one review share what they derived (the pod view, an activation);
-    it never changes a verdict.
+    ``memo`` lets judges of one review share what they derived (the pod view, an activation),
+    ``shared`` those of all reviews of one scope (the labels of every workload); neither
+    changes a verdict.
     """
 
     resource: Resource
@@ -77,6 +78,7 @@ class Review:
     point: Point = Point.FILE
     scope: Scope = field(default_factory=EmptyScope)
     memo: dict[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,11 @@ def render(material: Material) -> str:
 
 def to_text(value: Any) -> str:
     """Plain values as indented JSON; whatever JSON cannot hold is replaced, never raised on."""
-    return msgspec.json.format(msgspec.json.encode(_plain(value)), indent=2).decode() + "\n"
+    try:
+        encoded = msgspec.json.encode(value)
+    except (UnicodeEncodeError, OverflowError, TypeError):
+        encoded = msgspec.json.encode(_plain(value))  # ten times slower, for hostile values only
+    return msgspec.json.format(encoded, indent=2).decode() + "\n"
 
 
 def document(material: Material) -> dict[str, Any]:
@@ -126,7 +130,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "state": finding.state.value,
         "waiver": finding.waiver,
         "fix": finding.fix,
-        "evidence": finding.evidence,
+        "evidence": _plain(finding.evidence) if finding.evidence else {},
     }
 
 

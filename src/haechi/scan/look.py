@@ -108,6 +108,7 @@ class _Run:
         self.inventory = inventory
         self.findings = Findings(setup.config.severity)
         self.evaluated: set[str] = set()
+        self._shared: dict[str, object] = {}
         self._troubles: dict[tuple[str, str], list[Verdict]] = {}
         self._trouble_at: dict[tuple[str, str], str] = {}
         self._rules: dict[str, Rule] = {rule.id: rule for rule in judge.rules}
@@ -154,7 +155,7 @@ class _Run:
         duplicates = self.collected.duplicates.get(id(resource))
         if duplicates:
             memo["duplicates"] = duplicates
-        return Review(resource=resource, scope=self.inventory, memo=memo)
+        return Review(resource=resource, scope=self.inventory, memo=memo, shared=self._shared)
 
     def _take(self, resource: Resource, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:

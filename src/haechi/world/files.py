@@ -95,6 +95,7 @@ class Tree:
         while pending:
             directory, depth = pending.pop()
             deeper = []
+            self._folders[directory.rstrip("/")] = True
             for entry in self._list(directory):
                 path = f"{directory}{entry.name}"
                 if any(pattern.fullmatch(path) for pattern in self.exclude):

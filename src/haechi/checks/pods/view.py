@@ -120,12 +120,20 @@ def pod_of(review: Review) -> PodView:
     """The pod view of the reviewed resource; rules that apply to ``pod`` always have one."""
     view = review.memo.get("pod")
     if view is None:
-        view = view_of(review.resource, review.memo.get("templates"))
+        view = shared_view(review, review.resource)
         if view is None:
             raise LookupError(f"{review.resource.type} carries no pod template")
         review.memo["pod"] = view
     assert isinstance(view, PodView)
     return view
+
+
+def shared_view(review: Review, workload: Resource) -> PodView | None:
+    """The pod view of any workload of the scope, made once for all reviews of the scope."""
+    known: dict[Resource, PodView | None] = review.shared.setdefault("pod views", {})
+    if workload not in known:
+        known[workload] = view_of(workload, review.memo.get("templates"))
+    return known[workload]
 
 
 def _containers(spec: Mapping[str, Any], spec_path: AttrPath) -> Iterator[Container]:
