@@ -10,7 +10,6 @@ import gc
 import importlib
 import os
 import sys
-import traceback
 from typing import Any
 
 import click
@@ -117,6 +116,8 @@ def main() -> None:
     except _Closed:
         _leave_quietly()
     except Exception:  # noqa: BLE001 - Python would exit with 1, which means that the gate blocks
+        import traceback
+
         traceback.print_exc()
         _fail("this is a fault of haechi itself; nothing was decided, please report it", 2)
     sys.exit(code if isinstance(code, int) else 0)

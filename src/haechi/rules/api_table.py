@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-import yaml
-
+from haechi.rules.compiled import table
 from haechi.rules.schema import Struct
-
-_TABLES = Path(__file__).with_name("data") / "tables"
 
 
 class RetiredApi(Struct, frozen=True):
@@ -55,27 +49,18 @@ class _DeadFile(Struct, frozen=True):
     annotations: list[DeadAnnotation]
 
 
-_File = TypeVar("_File", _RetiredFile, _DeadFile)
-
-
 @cache
 def retired_apis() -> Mapping[tuple[str, str, str], RetiredApi]:
     """Retired versions by (group, version, kind)."""
-    table: dict[tuple[str, str, str], RetiredApi] = {}
-    for entry in _read("removed_apis.yaml", _RetiredFile).apis:
+    retired: dict[tuple[str, str, str], RetiredApi] = {}
+    for entry in table("removed_apis", _RetiredFile).apis:
         group, _, version = entry.api.rpartition("/")
         for kind in entry.kinds:
-            table[group, version, kind] = entry
-    return table
+            retired[group, version, kind] = entry
+    return retired
 
 
 @cache
 def dead_annotations() -> Mapping[str, DeadAnnotation]:
     """Dead annotations by key."""
-    return {entry.key: entry for entry in _read("dead_annotations.yaml", _DeadFile).annotations}
-
-
-def _read(name: str, shape: type[_File]) -> _File:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    raw = yaml.load((_TABLES / name).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader
-    return msgspec.convert(raw, shape)
+    return {entry.key: entry for entry in table("dead_annotations", _DeadFile).annotations}

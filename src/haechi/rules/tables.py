@@ -10,12 +10,11 @@ import datetime as dt
 import re
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 
 import msgspec
-import yaml
 
 from haechi.engines.image_ref import ImageRef
+from haechi.rules.compiled import table
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+){0,3})")
 _ALPINE = re.compile(r"alpine-?(\d+\.\d+)(?:\.\d+)?\Z")
@@ -70,19 +69,13 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 @cache
 def eol_table() -> EolTable:
     """The table of ends of life."""
-    return msgspec.convert(_load("eol.yaml"), EolTable)
+    return table("eol", EolTable)
 
 
 @cache
 def image_table() -> ImageTable:
     """What well-known base images bring along."""
-    return msgspec.convert(_load("images.yaml"), ImageTable)
-
-
-def _load(name: str) -> object:
-    text = files("haechi.rules").joinpath("data", "tables", name).read_text("utf-8")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader either way
+    return table("images", ImageTable)
 
 
 def matches(image: ImageRef, pattern: str) -> bool:
