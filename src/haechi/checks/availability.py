@@ -7,6 +7,8 @@ from typing import Any
 
 from haechi.checks.labels import is_empty, selects, wording
 from haechi.checks.neighbours import (
+    belong_together,
+    linked_workloads,
     of_type,
     pod_labels,
     sees_the_pods,
@@ -66,7 +68,8 @@ def budget_needs_all(review: Review) -> Iterator[Hit]:
     wanted = body.get("minAvailable")
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
         return
-    chosen = [w for w in workloads(review) if selects(body.get("selector"), pod_labels(review, w))]
+    selector = body.get("selector")
+    chosen = [w for w in linked_workloads(review) if selects(selector, pod_labels(review, w))]
     if len(chosen) != 1 or chosen[0].kind not in _SCALABLE:
         return
     replicas = spec_of(chosen[0].data).get("replicas", 1)
@@ -99,7 +102,7 @@ def scaler_target_missing(review: Review) -> Iterator[Hit]:
 def scaler_without_requests(review: Review) -> Iterator[Hit]:
     """Utilisation is a share of the request; without one the autoscaler does nothing."""
     wanted = _utilisation(spec_of(review.resource.data))
-    for workload in workloads(review):
+    for workload in linked_workloads(review):
         if not wanted or not _targets(review.resource, workload):
             continue
         pod = view(review, workload)
@@ -128,7 +131,8 @@ def headless_service(review: Review) -> Iterator[Hit]:
         return
     known = of_type(review, "core/Service")
     found = [service for service in known if service.name == name]
-    if found and all(spec_of(s.data).get("clusterIP") != "None" for s in found):
+    meant = [service for service in found if belong_together(review.resource, service)]
+    if meant and all(spec_of(s.data).get("clusterIP") != "None" for s in meant):
         yield Hit(f'{who} is governed by Service "{name}", which is not headless', _SERVICE_NAME)
     elif not found and review.scope.near(review.resource, known):
         yield Hit(f'{who} names Service "{name}", which is not in these files', _SERVICE_NAME)

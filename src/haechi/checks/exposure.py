@@ -8,6 +8,7 @@ from typing import Any
 from haechi.checks.labels import map_selects
 from haechi.checks.neighbours import (
     annotations_of,
+    linked_workloads,
     pod_labels,
     sees_the_pods,
     spec_of,
@@ -117,7 +118,7 @@ def selects_nothing(review: Review) -> Iterator[Hit]:
     selector = mapping(spec_of(review.resource.data).get("selector"))
     if not selector or not sees_the_pods(review):
         return
-    if not _selected(review):
+    if not _selected(review, workloads(review)):
         wanted = ",".join(f"{key}={value}" for key, value in selector.items())
         text = (
             f'Service "{review.resource.name}" selects {wanted}, and no workload in these files '
@@ -128,7 +129,7 @@ def selects_nothing(review: Review) -> Iterator[Hit]:
 
 def unknown_target_port(review: Review) -> Iterator[Hit]:
     """A named targetPort that no selected container declares: the Service has no endpoints."""
-    chosen = _selected(review)
+    chosen = _selected(review, linked_workloads(review))
     if not chosen:
         return
     known = {name for workload in chosen for name in _declared(review, workload)}
@@ -142,9 +143,9 @@ def unknown_target_port(review: Review) -> Iterator[Hit]:
             yield Hit(text, ("spec", "ports", index, "targetPort"))
 
 
-def _selected(review: Review) -> list[Resource]:
+def _selected(review: Review, known: list[Resource]) -> list[Resource]:
     selector = spec_of(review.resource.data).get("selector")
-    return [w for w in workloads(review) if map_selects(selector, pod_labels(review, w))]
+    return [w for w in known if map_selects(selector, pod_labels(review, w))]
 
 
 def _declared(review: Review, workload: Resource) -> Iterator[str]:

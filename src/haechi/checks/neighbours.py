@@ -3,7 +3,8 @@
 What is in a repository is not the whole cluster, and manifests often leave the namespace to
 ``kubectl -n``: an object without a namespace may meet any other. So "nothing matches" is
 concluded only from objects that could belong together, and rules that conclude from an absent
-object word it so.
+object word it so. "X meets Y" needs more: either both name the same namespace, or they lie close
+to each other in the tree, as one repository often holds several systems.
 """
 
 from __future__ import annotations
@@ -54,6 +55,30 @@ def may_share_namespace(one: Resource, other: Resource) -> bool:
     return not one.namespace or not other.namespace or one.namespace == other.namespace
 
 
+def belong_together(one: Resource, other: Resource) -> bool:
+    """True when both name one namespace, or, where either is silent, when they lie close by.
+
+    For conclusions from a link that exists; ``may_share_namespace`` is for those from none.
+    """
+    if one.namespace and other.namespace:
+        return one.namespace == other.namespace
+    return lie_close(one, other)
+
+
+def lie_close(one: Resource, other: Resource) -> bool:
+    """True for the same folder, its parents, children and siblings: at most two steps apart."""
+    here, there = one.file.split("/")[:-1], other.file.split("/")[:-1]
+    shared = 0
+    for a, b in zip(here, there, strict=False):
+        if a != b:
+            break
+        shared += 1
+    return len(here) + len(there) - 2 * shared <= _CLOSE
+
+
+_CLOSE = 2
+
+
 def of_type(review: Review, *types: str) -> list[Resource]:
     """Objects of these types that may be in the reviewed object's namespace, itself included."""
     return [
@@ -69,6 +94,11 @@ def workloads(review: Review) -> list[Resource]:
     return [
         other for other in review.scope.workloads() if may_share_namespace(review.resource, other)
     ]
+
+
+def linked_workloads(review: Review) -> list[Resource]:
+    """Of ``workloads`` those that a selector or reference here may be said to mean."""
+    return [w for w in review.scope.workloads() if belong_together(review.resource, w)]
 
 
 def near_workloads(review: Review) -> Sequence[Resource]:

@@ -15,7 +15,9 @@ from typing import Any
 from haechi.checks.cidr import METADATA, inside, is_everything, network
 from haechi.checks.labels import AUTOMATIC_NAMESPACE_LABEL, is_empty, selects, wording
 from haechi.checks.neighbours import (
+    belong_together,
     labels_of,
+    linked_workloads,
     of_type,
     pod_labels,
     sees_the_pods,
@@ -211,7 +213,7 @@ def without_dns(review: Review) -> Iterator[Hit]:
     others = [spec_of(p.data).get("podSelector") for p in known if _allows_dns(p.data)]
     chosen = [
         workload
-        for workload in workloads(review)
+        for workload in linked_workloads(review)
         if selects(spec_of(data).get("podSelector"), pod_labels(review, workload))
     ]
     cut_off = [
@@ -282,7 +284,7 @@ def unisolated_namespace(review: Review) -> Iterator[Hit]:
 def unknown_port_name(review: Review) -> Iterator[Hit]:
     """A named port that no selected pod declares: the opening never matches."""
     selector = spec_of(review.resource.data).get("podSelector")
-    chosen = [w for w in workloads(review) if selects(selector, pod_labels(review, w))]
+    chosen = [w for w in linked_workloads(review) if selects(selector, pod_labels(review, w))]
     if not chosen:
         return
     known = {name for workload in chosen for name in _port_names(review, workload)}
@@ -328,6 +330,8 @@ def defeated_denial(review: Review) -> Iterator[Hit]:
             continue
         for other in of_type(review, POLICY):
             if other is review.resource or type_ not in policy_types(other.data):
+                continue
+            if not belong_together(review.resource, other):
                 continue
             chosen = spec_of(other.data).get("podSelector")
             same = is_empty(chosen) or chosen == spec_of(data).get("podSelector")

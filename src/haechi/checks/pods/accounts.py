@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from haechi.checks.neighbours import lie_close
 from haechi.checks.pods.view import PodView, items, mapping, pod_of
 from haechi.checks.pods.words import quoted
 from haechi.model.resource import Resource
@@ -40,7 +41,10 @@ def _defined(review: Review, name: str) -> Mapping[str, Any] | None:
 
 
 def _binding_of(review: Review, name: str) -> Resource | None:
-    """A visible binding that gives the account (or all accounts of its namespace) a role."""
+    """A visible binding that gives the account (or all accounts of its namespace) a role.
+
+    A pod without a namespace may land in any, so a binding counts only when it lies close by.
+    """
     namespace = review.resource.namespace or "default"
     groups = {
         "system:serviceaccounts",
@@ -49,6 +53,8 @@ def _binding_of(review: Review, name: str) -> Resource | None:
     }
     for type_ in _BINDINGS:
         for binding in review.scope.of_type(type_):
+            if not review.resource.namespace and not lie_close(review.resource, binding):
+                continue
             for subject in items(mapping(binding.data).get("subjects")):
                 if _names(mapping(subject), name, namespace, binding.namespace, groups):
                     return binding

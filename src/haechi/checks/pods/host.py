@@ -15,6 +15,7 @@ from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _shares(review: Review, key: str, what: str) -> Iterator[Hit]:
@@ -54,11 +55,18 @@ def host_port(review: Review) -> Iterator[Hit]:
 
 
 def probe_host(review: Review) -> Iterator[Hit]:
-    """A probe or hook that makes the kubelet connect to a host of the author's choice."""
+    """A probe or hook that makes the kubelet connect to a host of the author's choice.
+
+    In the node's own network the pod listens at the node's loopback address: there the probe
+    asks nobody but the pod itself.
+    """
+    shares_network = pod_of(review).spec.get("hostNetwork") is True
     for container in pod_of(review).containers:
         for path, handler in handlers_of(container.data):
             for kind in ("httpGet", "tcpSocket"):
                 host = mapping(handler[kind]).get("host") if kind in handler else None
+                if shares_network and host in _LOOPBACK:
+                    continue
                 if isinstance(host, str) and host:
                     yield Hit(
                         f"{named(container)} has a {path[-1]} that makes the kubelet connect to "

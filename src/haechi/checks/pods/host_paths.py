@@ -197,7 +197,7 @@ def takeover(review: Review) -> Iterator[Hit]:
 
 def sensitive(review: Review) -> Iterator[Hit]:
     """Readable place where the node keeps credentials."""
-    return _hits(review, Reach.SECRETS, ", where the node keeps credentials or processes' data")
+    return _hits(review, Reach.SECRETS, ", which shows the node's credentials, disks or processes")
 
 
 def other(review: Review) -> Iterator[Hit]:

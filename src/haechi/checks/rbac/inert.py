@@ -129,7 +129,8 @@ def subject_namespace(review: Review) -> Iterator[Hit]:
     if review.resource.kind != "ClusterRoleBinding":
         return
     for subject in subjects(review.resource.data):
-        if subject.kind == "ServiceAccount" and not subject.namespace:
+        # A subject without a name is a template's gap, not a forgotten namespace.
+        if subject.kind == "ServiceAccount" and subject.name and not subject.namespace:
             text = (
                 f'{review.resource.kind} "{review.resource.name}" names ServiceAccount '
                 f'"{subject.name}" without its namespace'

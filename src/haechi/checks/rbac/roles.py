@@ -171,6 +171,9 @@ def escalate_or_bind(review: Review) -> Iterator[Hit]:
 
 def impersonation(review: Review) -> Iterator[Hit]:
     """Acting as anyone, also as a member of system:masters."""
+    if review.resource.kind == "Role":
+        yield from _account_impersonation(review)
+        return
     tail = " without naming whom, so it can act as cluster-admin"
     yield from _ways(review, IMPERSONATION, tail, through_star=True)
     for rule in policy_rules(review.resource.data):
@@ -179,6 +182,18 @@ def impersonation(review: Review) -> Iterator[Hit]:
         ):
             text = f"{_who(review)} can impersonate group system:masters"
             yield Hit(text, _at(rule, "resourceNames"))
+
+
+def _account_impersonation(review: Review) -> Iterator[Hit]:
+    """Users and groups lie outside of every namespace, so a Role gives only accounts; its verb *
+    on those is the wildcard rules' to tell."""
+    for rule in policy_rules(review.resource.data):
+        if "impersonate" in rule.verbs and allows(rule, "", "serviceaccounts", "impersonate"):
+            text = (
+                f"{_who(review)} can impersonate serviceaccounts without naming whom, so it can "
+                "act as any service account of its namespace"
+            )
+            yield Hit(text, _resource_at(rule, IMPERSONATION))
 
 
 def token_requests(review: Review) -> Iterator[Hit]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from haechi.checks.neighbours import may_share_namespace, metadata_of
 from haechi.checks.pods.view import items, mapping
-from haechi.model.resource import Resource
+from haechi.model.resource import Resource, nearest
 from haechi.model.review import Review
 
 SERVICE_ACCOUNT_USER = "system:serviceaccount:"
@@ -125,12 +125,13 @@ def referred_role(review: Review, binding: Resource) -> Resource | None:
     ref = role_ref(binding.data)
     if ref.kind not in ("Role", "ClusterRole"):
         return None
-    for role in review.scope.of_type(f"rbac.authorization.k8s.io/{ref.kind}"):
-        if role.name == ref.name and (
-            ref.kind == "ClusterRole" or may_share_namespace(binding, role)
-        ):
-            return role
-    return None
+    found = [
+        role
+        for role in review.scope.of_type(f"rbac.authorization.k8s.io/{ref.kind}")
+        if role.name == ref.name
+        and (ref.kind == "ClusterRole" or may_share_namespace(binding, role))
+    ]
+    return nearest(binding, found)[0] if found else None
 
 
 def bindings_of(review: Review, role: Resource) -> Sequence[Resource]:
