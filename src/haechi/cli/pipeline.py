@@ -15,7 +15,7 @@ from haechi import __version__
 from haechi.cli.project import Project, load_lock, open_project, read_text
 from haechi.engines.cel import CelEngine
 from haechi.engines.globs import compile_glob
-from haechi.errors import InputError, UsageError
+from haechi.errors import ConfigError, InputError, UsageError
 from haechi.gate.baseline import Baseline, baseline_from_json, baseline_from_scan
 from haechi.gate.decide import decide
 from haechi.gate.extent import extent_of
@@ -171,9 +171,11 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
         else:
             tree = _tree(base, project)
         looked = look(tree, replace(setup, progress=None))
-        gated, _ = decide(
-            looked.scan, config=project.config, today=today, waivers=_waivers(base, today)
-        )
+        try:
+            waivers = _waivers(base, today)
+        except ConfigError as error:
+            raise ConfigError(error.what, do=error.do, where=f"{ref}:{error.where}") from error
+        gated, _ = decide(looked.scan, config=project.config, today=today, waivers=waivers)
         return gated
 
 

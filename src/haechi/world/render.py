@@ -143,9 +143,9 @@ def _last_cause(text: str) -> str:
     line = ""
     for candidate in text.splitlines():
         said = candidate.strip()
-        if not said or said.startswith(("Use --debug", "# Warning", "WARNING")):
+        if said in ("", ">") or said.startswith(("Use --debug", "# Warning", "WARNING")):
             continue
-        line = said
+        line = said.removeprefix("`: ")  # klog quotes what has several lines
         if said.startswith(("Error:", "error:")):
             break
     if "out of memory" in text:

@@ -256,7 +256,7 @@ class Collector:
         try:
             return read_overlay(self.tree.read(path, limit=LIMITS.size), path, self.tree)
         except InputError as error:
-            self._gap("kustomize", error.where or path, error.what, error.do)
+            self._gap("kustomize", error.where or path, error.what, error.do or "correct it")
             return None
 
     def _outside_scope(self, overlay: Overlay, found: Mapping[str, Overlay]) -> list[str]:

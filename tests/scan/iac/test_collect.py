@@ -1,0 +1,198 @@
+"""What a tree is read into: files, gaps, and what is passed over without a word."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.trees import POD, findings, gaps, places, scan
+
+from haechi.scan.iac import collect
+from haechi.scan.iac.sources import Source, classify
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("a/b.yaml", Source.MANIFEST),
+        ("b.YML", Source.MANIFEST),
+        ("b.json", Source.MANIFEST),
+        ("Dockerfile", Source.DOCKERFILE),
+        ("x/Dockerfile.prod", Source.DOCKERFILE),
+        ("web.dockerfile", Source.DOCKERFILE),
+        ("Containerfile", Source.DOCKERFILE),
+        ("Dockerfile.j2", Source.DOCKERFILE_TEMPLATE),
+        ("Dockerfile.md", Source.OTHER),
+        ("dockerfile.go", Source.OTHER),
+        (".dockerignore", Source.OTHER),
+        ("kustomization.yml", Source.KUSTOMIZATION),
+        ("x/Kustomization", Source.KUSTOMIZATION),
+        ("Chart.yaml", Source.CHART),
+        ("README", Source.OTHER),
+    ],
+)
+def test_files_are_told_by_their_names(path: str, source: Source) -> None:
+    assert classify(path) is source
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "path"),
+    [
+        ("a.yaml", "apiVersion: v1\nkind: Pod\nspec: [", "syntax", "a.yaml:4"),
+        ("a.yaml", "apiVersion: v1\nkind: Pod\nm: {n: {{ .Values.a }\n", "template", "a.yaml:3"),
+        ("a.yaml", b"apiVersion: v1\nkind: Pod\n# \xe9\n", "encoding", "a.yaml"),
+        ("Dockerfile", b"FROM scratch\n# \xe9\n", "encoding", "Dockerfile"),
+        ("Dockerfile", "\n", "syntax", "Dockerfile"),
+        ("Dockerfile", "FROM a\nNONSENSE b\n", "syntax", "Dockerfile:2"),
+        ("Dockerfile.tmpl", "FROM {{ a }}\n", "template", "Dockerfile.tmpl"),
+        ("kustomization.yaml", "resources: [", "kustomize", "kustomization.yaml:2"),
+    ],
+)
+def test_what_cannot_be_read_is_a_gap_at_its_line(
+    tmp_path: Path, name: str, content: str | bytes, kind: str, path: str
+) -> None:
+    outcome = scan(tmp_path, {name: content})
+    assert [(gap.kind, gap.path) for gap in gaps(outcome)] == [(kind, path)]
+    assert gaps(outcome)[0].do
+    assert outcome.material.decision.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["a: [", "kind: Pod\nb: [", "{{ if }}", b"\xff\x00", "apiVersion: x\n", ""],
+)
+def test_other_yaml_may_be_broken(tmp_path: Path, content: str | bytes) -> None:
+    outcome = scan(tmp_path, {"notes.yaml": content})
+    assert gaps(outcome) == []
+    assert outcome.material.decision.exit_code == 0
+
+
+def test_a_broken_document_leaves_its_neighbours(tmp_path: Path) -> None:
+    outcome = scan(tmp_path, {"a.yaml": f"{POD}---\napiVersion: v1\nkind: [\n---\n{POD}"})
+    assert [gap.kind for gap in gaps(outcome)] == ["syntax"]
+    assert places(outcome, "k8s-privileged") == ["a.yaml:9", "a.yaml:22"]
+    assert outcome.material.decision.exit_code == 1  # blocked counts more than not evaluated
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("json.json", '{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [\n'
+         '{"name": "a", "securityContext": {"privileged": true}}]}}', 2),
+        ("list.yaml", "apiVersion: v1\nkind: List\nitems:\n- kind: Pod\n  apiVersion: v1\n  spec:\n"
+         "    containers: [{name: a, securityContext: {privileged: true}}]", 7),
+        ("yes.yaml", POD.replace("true", "yes"), 9),
+        ("on.yaml", POD.replace("true", "On"), 9),
+        ("anchor.yaml", POD.replace("securityContext:", "securityContext: &s") + "    - name: b\n"
+         "      securityContext: *s\n", 9),
+        ("merge.yaml", "x: &x {privileged: true}\n" + POD.replace(
+            "        privileged: true\n", "        <<: *x\n"), 1),
+        ("utf16.yaml", POD.encode("utf-16"), 9),
+        ("bom.yaml", b"\xef\xbb\xbf" + POD.encode(), 9),
+        ("crlf.yaml", POD.replace("\n", "\r\n"), 9),
+    ],
+)  # fmt: skip
+def test_every_way_to_write_an_object_is_judged(
+    tmp_path: Path, name: str, content: str | bytes, line: int
+) -> None:
+    outcome = scan(tmp_path, {name: content})
+    assert gaps(outcome) == []
+    assert places(outcome, "k8s-privileged")[0] == f"{name}:{line}"
+
+
+@pytest.mark.parametrize("value", ["'true'", "1", "maybe", "[true]", "{a: true}", "no"])
+def test_what_is_not_true_is_not_privileged(tmp_path: Path, value: str) -> None:
+    outcome = scan(tmp_path, {"a.yaml": POD.replace("true", value)})
+    assert findings(outcome, "k8s-privileged") == []
+    assert gaps(outcome) == []
+
+
+def test_duplicate_keys_reach_the_judges(tmp_path: Path) -> None:
+    from haechi.scan.iac.collect import Collector
+    from haechi.scan.suppressions import build_index
+    from haechi.world.files import Tree
+
+    (tmp_path / "a.yaml").write_text(POD.replace("kind: Pod", "kind: Job\nkind: Pod"))
+    collected = Collector(Tree(root=tmp_path), build_index([])).collect()
+    (resource,) = collected.resources
+    assert resource.kind == "Pod"  # the last one wins, as in Kubernetes
+    assert collected.duplicates[id(resource)] == [("kind", 2)]
+
+
+def test_a_file_asked_for_by_name_that_is_not_known_is_a_gap(tmp_path: Path) -> None:
+    outcome = scan(tmp_path, {"pod.yaml.txt": POD}, path=tmp_path / "pod.yaml.txt")
+    assert [(gap.kind, gap.path) for gap in gaps(outcome)] == [("unknown", "pod.yaml.txt")]
+    assert gaps(scan(tmp_path, {})) == []
+
+
+def test_a_single_file_is_judged_with_paths_of_its_project(tmp_path: Path) -> None:
+    outcome = scan(tmp_path, {"a/pod.yaml": POD, "b.yaml": POD}, path=tmp_path / "a/pod.yaml")
+    assert places(outcome, "k8s-privileged") == ["a/pod.yaml:9"]
+
+
+def test_links_matter_when_they_could_hold_manifests(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.yaml").write_text(POD)
+    root = tmp_path / "root"
+    root.mkdir()
+    for name, target in {
+        "a.yaml": "../outside/a.yaml",
+        "folder": "../outside",
+        "README": "../outside/a.yaml",
+        "gone": "nowhere",
+    }.items():
+        (root / name).symlink_to(target)
+    outcome = scan(root, {})
+    assert sorted(gap.path for gap in gaps(outcome)) == ["a.yaml", "folder"]
+
+
+def test_past_the_budget_the_rest_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "MAX_TEXT", len(POD) + 10)
+    outcome = scan(tmp_path, {"a.yaml": POD, "b.yaml": POD, "c.yaml": POD})
+    assert [(gap.kind, gap.path) for gap in gaps(outcome)] == [("too-much", "b.yaml")]
+    assert places(outcome, "k8s-privileged") == ["a.yaml:9"]
+
+
+def test_nodes_past_their_budget_are_composed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "KEEP_NODES", 1)
+    outcome = scan(tmp_path, {"a.yaml": f"{POD}---\n{POD.replace('ok', 'b')}"})
+    assert places(outcome, "k8s-privileged") == ["a.yaml:9", "a.yaml:19"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_is_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(POD)
+    (tmp_path / "a.yaml").chmod(0)
+    outcome = scan(tmp_path, {})
+    assert [gap.kind for gap in gaps(outcome)] == ["unreadable"]
+
+
+ROLLOUT = (
+    POD.replace("v1\nkind: Pod", "argoproj.io/v1alpha1\nkind: Rollout")
+    .replace("spec:", "spec:\n  template:\n   spec:")
+    .replace("\n  containers", "\n    containers")
+)
+
+
+def test_custom_resources_carry_pod_templates_by_configuration(tmp_path: Path) -> None:
+    assert places(scan(tmp_path, {"a.yaml": ROLLOUT}), "k8s-privileged") == []
+    config = "pod_templates: [{kind: argoproj.io/Rollout, path: spec.template}]"
+    outcome = scan(tmp_path, {"haechi.yaml": config})
+    assert places(outcome, "k8s-privileged") == ["a.yaml:11"]
+    assert [r.kind for r in outcome.looked.inventory.workloads()] == ["Rollout"]
+
+
+def test_accepted_gaps_do_not_count(tmp_path: Path) -> None:
+    config = "coverage: {accept: [{kind: syntax, path: 'old/**', reason: never applied}]}"
+    broken = "apiVersion: v1\nkind: ["
+    outcome = scan(tmp_path, {"haechi.yaml": config, "old/a.yaml": broken})
+    assert gaps(outcome) == []
+    assert [gap.accepted for gap in outcome.material.scan.coverage.gaps] == [True]
+    assert outcome.material.decision.exit_code == 0
+    assert (
+        scan(tmp_path, {"haechi.yaml": config, "a.yaml": broken}).material.decision.exit_code == 3
+    )
