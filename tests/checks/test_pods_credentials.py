@@ -105,6 +105,23 @@ def test_passwords_may_be_anything(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "value", "secret"),
+    [
+        ("secret", "payment-methods", False),
+        ("credentials", "cart.payment", False),
+        ("password", "correct-horse", True),
+        ("token", "payment-methods", True),
+        ("secret", "payment-methods-7f3a", True),
+        ("secret", "SECRET", False),
+        ("password", "my-password", False),
+        ("password", "aaaaaa", False),
+    ],
+)
+def test_a_name_of_a_secret_is_not_the_secret(word: str, value: str, secret: bool) -> None:
+    assert can_be_secret(word, value) is secret
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "",

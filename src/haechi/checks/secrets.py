@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from haechi.checks.neighbours import annotations_of, spec_of
+from haechi.checks.placeholders import is_stand_in
 from haechi.checks.pods.view import mapping
 from haechi.model.review import Hit, Point, Review
 
@@ -29,11 +30,18 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BODY = re.compile(_PRIVATE_KEY.pattern + r"[^-]{0,400}?[A-Za-z0-9+/]{24}")
+"""A key with something in it; documentation writes three dots or a remark there."""
+_PUBLIC_MATERIAL = re.compile(
+    r"-----BEGIN (?!(?:[A-Z0-9]+ )*PRIVATE KEY)|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-\S+) AAAA"
+)
 _PUBLIC_KEYS = re.compile(
     r"""(?:\A|[._-])(?:user(?:name)?|login|email|host(?:name)?|port|address|endpoint|region|name
         |namespace|database|db|dbname|schema|url|uri|issuer|type|project|bucket|enabled|config
         |dhparam(?:\.pem)?|known_hosts|kubeconfig\.path|ca|ca\.crt|tls\.crt|cert|crt|pub|client[-_]?id
-        |tenant[-_]?id|account[-_]?id|version|mode|server|path|filename)\Z""",
+        |tenant[-_]?id|account[-_]?id|version|mode|server|path|filename|user(?:name)?_in
+        |(?:\w*(?:user|account|api)name)|api[-_]?(?:address|user)|provider|cipher|hash|size|algorithm
+        |pbkdf|kdf|\w*mtime|timestamp|created|expires?)\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 """Keys whose value is usually no credential."""
@@ -47,15 +55,17 @@ _CREDENTIAL_KEY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _CREDENTIAL_LINE = re.compile(
-    r"""^[ \t]*["']?[\w.-]{0,60}?(?:password|passwd|api[_-]?key|secret[_-]?key|access[_-]?token
-        |private[_-]?key|client[_-]?secret)["']?[ \t]*[:=][ \t]*["']?([^\s"'#;,]{4,200})""",
+    r"""(?:^|[{,])[ \t]*["']?[\w.-]{0,60}?(?:password|passwd|api[_-]?key|secret[_-]?key
+        |access[_-]?token|private[_-]?key|client[_-]?secret)["']?[ \t]*[:=]
+        [ \t]*["']?([^\s"'#;,]{4,200})""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 _URL_LOGIN = re.compile(
     r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{1,100}:([^\s/@]{3,200})@", re.IGNORECASE
 )
 _NOT_A_VALUE = re.compile(
-    r"(?:true|false|yes|no|on|off|enabled|disabled|required|optional|\d+[smhd]?|/.*|\./.*|https?://.*)\Z",
+    r"(?:true|false|yes|no|on|off|enabled|disabled|required|optional|\d+[smhd]?|/.*|\./.*"
+    r"|[a-z][a-z0-9+.-]{1,12}://[^@]*|\d{4}-\d\d-\d\d.*)\Z",
     re.IGNORECASE,
 )
 _EXTERNAL_TYPES = ("helm.sh/release.v1", "bootstrap.kubernetes.io/token")
@@ -69,19 +79,26 @@ def literal_value(review: Review) -> Iterator[Hit]:
     for field, key, value in _values(review.resource.data):
         if _PRIVATE_KEY.search(value) or key == ".dockerconfigjson" or key == ".dockercfg":
             continue
-        plain = _PUBLIC_KEYS.search(key) or _FILE_KEYS.search(key) or "\n" in value.strip()
-        if plain and not _line_credential(value):
-            continue
-        if not is_placeholder(value):
+        if _line_credential(value) if _is_plain(key, value) else not is_placeholder(value):
             text = f'Secret "{review.resource.name}" carries the value of "{key}" in the file'
             yield Hit(text, (field, key))
+
+
+def _is_plain(key: str, value: str) -> bool:
+    """Whether a value is a file, a setting or public: then only a credential inside it counts."""
+    text = value.strip()
+    if "\n" in text or text[:1] in ("{", "[") or _PUBLIC_MATERIAL.match(text):
+        return True
+    if _PUBLIC_KEYS.search(key) or _FILE_KEYS.search(key):
+        return True
+    return not _CREDENTIAL_KEY.search(key) and bool(_NOT_A_VALUE.match(text))
 
 
 def private_key(review: Review) -> Iterator[Hit]:
     """A private key in a Secret."""
     if _readable(review):
         for field, key, value in _values(review.resource.data):
-            if _PRIVATE_KEY.search(value):
+            if _KEY_BODY.search(value):
                 text = f'Secret "{review.resource.name}" carries a private key in "{key}"'
                 yield Hit(text, (field, key))
 
@@ -116,7 +133,7 @@ def broken_base64(review: Review) -> Iterator[Hit]:
 def config_map_private_key(review: Review) -> Iterator[Hit]:
     """A private key in a ConfigMap."""
     for key, value in _config_values(review):
-        if _PRIVATE_KEY.search(value):
+        if _KEY_BODY.search(value):
             text = f'ConfigMap "{review.resource.name}" carries a private key in "{key}"'
             yield Hit(text, ("data", key))
 
@@ -150,7 +167,7 @@ def short_refresh(review: Review) -> Iterator[Hit]:
 def is_placeholder(value: str) -> bool:
     """Whether a value stands for one that is filled in elsewhere, or is empty."""
     text = value.strip().strip("\"'")
-    return not text or bool(_PLACEHOLDER.match(text[:500]))
+    return not text or bool(_PLACEHOLDER.match(text[:500])) or is_stand_in(text)
 
 
 def _readable(review: Review) -> bool:

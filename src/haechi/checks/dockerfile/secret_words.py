@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import translate
 
+from haechi.checks.placeholders import is_stand_in
+
 _NAME = re.compile(
     r"""(?:\A|[_.-])
     (?:[a-z0-9]*passw(?:or)?d|passphrase|pass|pword|[a-z0-9]*secret|[a-z0-9]*token|api_?key
@@ -94,7 +96,7 @@ _OPTIONS = frozenset({
     "--apikey", "--access-token", "--secret-key", "--http-password", "--passphrase",
     "--client-secret", "--admin-password", "--root-password",
 })  # fmt: skip
-_AUTH_TOKEN = re.compile(r"_(?:authToken|auth|password)[= ](?P<value>[^\s$]{8,})")
+_AUTH_TOKEN = re.compile(r"(?<![A-Za-z0-9])_(?:authToken|auth|password)[= ](?P<value>[^\s$]{8,})")
 
 
 def is_secret_name(name: str) -> bool:
@@ -105,7 +107,9 @@ def is_secret_name(name: str) -> bool:
 def is_literal_secret(value: str) -> bool:
     """True when a value is a literal that could be one: no reference, placeholder or path."""
     text = value.strip().strip("'\"")
-    return bool(text) and "$" not in text and "`" not in text and not _NO_SECRET_VALUE.match(text)
+    if not text or "$" in text or "`" in text or _NO_SECRET_VALUE.match(text):
+        return False
+    return not is_stand_in(text)
 
 
 def known_token(text: str) -> str:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from haechi.checks.placeholders import is_stand_in
+
 _TOKENS = (
     ("AWS access key", r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Z0-9])"),
     ("GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{50,255})\b"),
@@ -82,6 +84,7 @@ _KEY_OWNERS = frozenset(
         "storage",
     ]
 )
+_OBJECT_WORDS = ("secret", "credential", "credentials", "creds")
 _QUALIFIERS = frozenset(
     [
         "base",
@@ -178,6 +181,8 @@ _OBJECT_NAME = re.compile(
     r"\A[a-z0-9]+(?:[-.][a-z0-9]+)*-(?:secrets?|tls|certs?|credentials?|creds?|tokens?|keys?|config"
     r"|ca|password|auth)\Z|\Aregcred\Z"
 )
+_SECRET_OBJECT = re.compile(r"\A[a-z]+(?:[-.][a-z]+){1,8}\Z")
+"""Words with hyphens under a name that ends in SECRET: the name of a Secret, not its content."""
 _SPAN = re.compile(r"\A[0-9.]+(?:ms|s|m|h|d|w|y)?\Z")
 _LONGEST = 20_000
 SHORTEST_TOKEN = 15
@@ -206,7 +211,9 @@ def can_be_secret(word: str, value: str) -> bool:
         return False
     if _HASH.match(text) or _REFERENCE.search(text) or _PLACEHOLDER.match(text):
         return False
-    if _PATH.match(text) or _OBJECT_NAME.match(text):
+    if _PATH.match(text) or _OBJECT_NAME.match(text) or is_stand_in(text):
+        return False
+    if word in _OBJECT_WORDS and _SECRET_OBJECT.match(text):
         return False
     if word.startswith("pass") or word in ("pw", "pwd"):
         return True
