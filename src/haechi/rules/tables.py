@@ -55,6 +55,7 @@ class ImageTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     slim_debian: list[str]
     alpine: list[str]
     users: dict[str, list[str]]
+    official: frozenset[str] = frozenset()
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """Image references: what moves under a tag, what cannot be pulled, what should not run.
 
 Each reference is read once per review. Text with a template's placeholder in it is nobody's
-image and is left alone.
+image and is left alone, as is a bare word that only an overlay makes an image of.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from haechi.checks.pods.view import Container, items, pod_of
 from haechi.checks.pods.words import named, quoted
 from haechi.engines.image_ref import ImageRef, parse_image
 from haechi.model.review import Hit, Review
-from haechi.rules.tables import deprecated, ended
+from haechi.rules.tables import deprecated, ended, image_table
 
-_PLACEHOLDER = re.compile(r"\$|\{\{|<[^>]*>")
+_PLACEHOLDER = re.compile(
+    r"\$|\{\{|<[^>]*>|\A[{\[(@%#_][\w .-]*[}\])@%#_]\Z|\A[A-Z][A-Z0-9_]*(?::|\Z)"
+)
 _MOVING = frozenset(
     [
         "alpha",
@@ -95,9 +97,17 @@ def _read(text: str) -> _Image | None:
     if not text or _PLACEHOLDER.search(text):
         return None
     ref = parse_image(text)
+    if _is_stand_in(ref):
+        return None
     latest = ref.floating and ref.digest is None
     moving = ref.mutable and ref.tag is not None and ref.tag.lower() in _MOVING
     return _Image(ref, ref.valid, latest, moving)
+
+
+def _is_stand_in(ref: ImageRef) -> bool:
+    """A bare word that no registry serves: a name for kustomize or skaffold to replace."""
+    bare = ref.tag is None and ref.digest is None and ref.official
+    return bare and ref.short_name not in image_table().official
 
 
 def _images(review: Review) -> list[tuple[Container, _Image]]:
