@@ -281,7 +281,12 @@ def test_spellings_of_capabilities(names: str, judge: Any, count: int) -> None:
 @pytest.mark.parametrize(
     ("image", "judge", "count"),
     [
-        ("a", images.latest, 1),
+        ("nginx", images.latest, 1),
+        ("a/b", images.latest, 1),
+        ("a", images.latest, 0),
+        ("{IMAGE}", images.latest, 0),
+        ("@IMAGE@", images.latest, 0),
+        ("IMAGE_PLACEHOLDER", images.invalid, 0),
         ("a:latest", images.latest, 1),
         ("a:latest@sha256:" + "0" * 64, images.latest, 0),
         ("localhost:5000/a", images.latest, 1),

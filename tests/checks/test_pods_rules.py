@@ -314,7 +314,7 @@ def test_probes_are_asked_of_services_only() -> None:
 
 
 def test_paths_lead_into_the_template_of_the_owner() -> None:
-    inner = {"spec": {"containers": [{"name": "a", "image": "a"}]}}
+    inner = {"spec": {"containers": [{"name": "a", "image": "a/b"}]}}
     cron = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

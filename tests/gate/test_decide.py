@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from itertools import combinations
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from haechi.gate.baseline import Baseline
 from haechi.gate.decide import PRECEDENCE, decide, worst_exit
@@ -422,7 +422,7 @@ def test_reasons_are_sentences_for_people(
 
 
 def test_an_empty_look_is_not_shown_as_a_clean_one() -> None:
-    nothing = dataclasses.replace(scan(), coverage=Coverage())
+    nothing = structs.replace(scan(), coverage=Coverage())
     assert any("Nothing was looked at" in reason for reason in reasons(nothing))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from haechi.graph.risks import MOST, rank_risks
 from haechi.model.finding import Finding, FindingState
@@ -165,7 +165,7 @@ def test_known_findings_take_no_part_and_new_ones_do() -> None:
         due=dt.date(2027, 1, 1),
     )
     shown = {
-        state: len(rank_risks([dataclasses.replace(finding, state=state)], found, {}))
+        state: len(rank_risks([structs.replace(finding, state=state)], found, {}))
         for state in FindingState
     }
     assert shown == {
@@ -191,7 +191,7 @@ def test_findings_of_another_file_are_not_this_workloads() -> None:
     )
     (risk,) = rank_risks([finding], found, {})
     assert "internet" not in risk.sentence
-    moved = dataclasses.replace(finding, location=Location(path="overlay/kustomization.yaml"))
+    moved = structs.replace(finding, location=Location(path="overlay/kustomization.yaml"))
     (risk,) = rank_risks([moved], found, {})
     assert risk.sentence.startswith("The internet reaches cart")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json as stdlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from haechi.gate.baseline import baseline_from_json
 from haechi.model.finding import FindingState

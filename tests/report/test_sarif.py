@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
 
 from haechi.model.finding import FindingState
 from haechi.model.location import Location

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from haechi.checks.judge import Judge
 from haechi.engines.cel import CelEngine
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_read_is_left() -> None:
 
 def test_findings_of_another_place_are_not_touched() -> None:
     (first, _) = findings(text(a="1"))
-    moved = dataclasses.replace(first, location=dataclasses.replace(first.location, line=1))
+    moved = structs.replace(first, location=structs.replace(first.location, line=1))
     fix = plan(text(a="1"), [moved])
     assert fix.before == fix.after
     assert "as it stands" in fix.left[0].reason

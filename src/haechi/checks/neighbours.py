@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from haechi.checks.operators import operators
 from haechi.checks.pods.view import PodView, mapping, shared_view, template_path
 from haechi.model.resource import Resource
 from haechi.model.review import Review
@@ -113,6 +114,8 @@ def sees_the_pods(review: Review) -> bool:
     that no template shows.
     """
     if review.resource.namespace == "kube-system" or of_type(review, *POD_MAKERS):
+        return False
+    if any(belong_together(review.resource, one) for one in operators(review)):
         return False
     return bool(near_workloads(review))
 

@@ -9,8 +9,9 @@ kubernetes ``pkg/apis/networking/v1/defaults.go`` for policyTypes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.checks.cidr import METADATA, inside, is_everything, network
 from haechi.checks.labels import AUTOMATIC_NAMESPACE_LABEL, is_empty, selects, wording
@@ -47,8 +48,7 @@ _DNS_PORT = 53
 _METADATA_PORT = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of ``ingress`` or ``egress``: who and on which ports. No peers means anyone."""
 
     direction: str

@@ -6,8 +6,9 @@ fingerprints, waivers and configuration are the same whichever part is scanned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from haechi.errors import ConfigError, UsageError
 from haechi.gate.lock import NAME as LOCK_NAME
@@ -18,8 +19,7 @@ from haechi.world.config import NAMES, load_config
 _MARKS = (*NAMES, ".git")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(msgspec.Struct, frozen=True, kw_only=True):
     """A project and the part of it that was asked for (``within``, empty for all of it)."""
 
     root: Path

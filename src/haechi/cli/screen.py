@@ -7,12 +7,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TextIO
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+
+class Screen(msgspec.Struct, frozen=True):
     """What a stream can show. NO_COLOR, FORCE_COLOR and TERM=dumb are honoured."""
 
     width: int

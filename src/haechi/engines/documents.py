@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.location import AttrPath
@@ -23,8 +24,7 @@ Span = tuple[int, int, int, int]
 """line, column, end_line, end_column; all from 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds on one file. ``values`` counts values of a document with aliases expanded."""
 
     size: int = 10 * 1024 * 1024
@@ -36,8 +36,7 @@ class Limits:
 LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A document that cannot be read. ``kind`` names the gap (``syntax``, ``template`` …)."""
 
     kind: str

@@ -8,7 +8,8 @@ would accept it (grammar of distribution/reference, with Docker's defaults fille
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 DEFAULT_REGISTRY = "docker.io"
 _DEFAULT_PREFIX = "library/"
@@ -26,8 +27,7 @@ _REGISTRY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRef:
+class ImageRef(msgspec.Struct, frozen=True):
     """A reference with its defaults filled in; ``tag`` and ``digest`` are None when not written.
 
     ``repository`` of an official image carries ``library/``: ``nginx`` is ``library/nginx``.

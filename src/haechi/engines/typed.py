@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,8 +22,7 @@ T = TypeVar("T")
 _SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misfit:
+class Misfit(msgspec.Struct, frozen=True, kw_only=True):
     """A value that the struct does not allow. ``do`` is the remedy, where one can be named."""
 
     path: AttrPath

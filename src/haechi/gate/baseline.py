@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -21,12 +20,11 @@ SCHEMA = "haechi.scan/1"
 MAX_CHARACTERS = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Fingerprint → due date of every finding that was there. ``source`` names it to people."""
 
     source: str
-    findings: Mapping[str, dt.date | None] = field(default_factory=dict)
+    findings: Mapping[str, dt.date | None] = msgspec.field(default_factory=dict)
     waived: frozenset[str] = frozenset()
 
     def __contains__(self, fingerprint: str) -> bool:

@@ -8,11 +8,12 @@ whose waiver has expired is not hidden by the baseline: the time that was grante
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
+from msgspec import structs
 
 from haechi.engines.globs import compile_glob
 from haechi.gate.baseline import Baseline
@@ -41,8 +42,7 @@ def worst_exit(codes: Iterable[int]) -> int:
     return PRECEDENCE[min((ranks.get(code, 0) for code in codes), default=len(PRECEDENCE) - 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(msgspec.Struct, frozen=True):
     """A finding after the gate. ``counts_as`` is the severity that the lock agrees to."""
 
     finding: Finding
@@ -104,14 +104,14 @@ def decide(
         waivers=uses,
         baseline=baseline.source if baseline else None,
     )
-    return dataclasses.replace(scan, findings=case.findings, coverage=coverage), decision
+    return structs.replace(scan, findings=case.findings, coverage=coverage), decision
 
 
 def accept_gaps(coverage: Coverage, config: Config) -> Coverage:
     """Mark the gaps that ``coverage.accept`` names by kind (or ``*``) and path glob."""
     accepted = [(entry.kind, compile_glob(entry.path)) for entry in config.coverage.accept]
     gaps = tuple(
-        dataclasses.replace(gap, accepted=True)
+        structs.replace(gap, accepted=True)
         if any(
             kind in ("*", gap.kind) and pattern.fullmatch(gap_path(gap))
             for kind, pattern in accepted
@@ -119,7 +119,7 @@ def accept_gaps(coverage: Coverage, config: Config) -> Coverage:
         else gap
         for gap in coverage.gaps
     )
-    return dataclasses.replace(coverage, gaps=gaps)
+    return structs.replace(coverage, gaps=gaps)
 
 
 class _Court:
@@ -146,7 +146,7 @@ class _Court:
 
     def judge(self, finding: Finding) -> _Verdict:
         waiver, lapsed = self._waiver(finding)
-        finding = dataclasses.replace(
+        finding = structs.replace(
             finding,
             state=self._state(finding, waiver, lapsed),
             waiver=str(waiver.location) if waiver else None,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from haechi.gate.matching import Matcher, is_beside_code
 from haechi.model.coverage import Coverage, Gap
@@ -20,13 +21,12 @@ _WILD = re.compile(r"[*?]")
 _WHOLE_FOLDER = frozenset({"helm-chart", "kustomize"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True, kw_only=True):
     """The files judged, the resources judged (key → label), and whether that was all of the
     project: only then is something that was not seen known to be gone."""
 
     files: frozenset[str] = frozenset()
-    resources: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, str] = msgspec.field(default_factory=dict)
     whole: bool = False
 
 

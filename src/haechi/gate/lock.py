@@ -12,8 +12,9 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from haechi.engines.documents import Limits
 from haechi.engines.typed import Misfit, config_error, convert, read_single, shown
@@ -32,8 +33,7 @@ _HEAD = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RulePin:
+class RulePin(msgspec.Struct, frozen=True):
     """What the lock says about one rule."""
 
     severity: Severity
@@ -43,13 +43,12 @@ class RulePin:
         return f"{self.severity} r{self.revision}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class Lock(msgspec.Struct, frozen=True, kw_only=True):
     """A lock file. ``haechi`` is the version that wrote it, ``advisories`` the data's date."""
 
     haechi: str
     advisories: dt.date | None = None
-    rules: Mapping[str, RulePin] = field(default_factory=dict)
+    rules: Mapping[str, RulePin] = msgspec.field(default_factory=dict)
 
 
 class _File(Section, frozen=True, kw_only=True):
@@ -113,8 +112,7 @@ def _key(rule: str) -> str:
     return rule if _PLAIN.match(rule) else json.dumps(rule, ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One rule whose pin would change; ``before`` or ``after`` is None when it is not there."""
 
     rule: str
@@ -129,8 +127,7 @@ class Change:
         return f"{self.rule}: {self.before} -> {self.after}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What ``haechi lock update`` would take on.
 
     ``stricter``: a worse severity or a later revision. ``looser``: neither, and something else.

@@ -11,7 +11,8 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.engines.globs import compile_glob
 from haechi.model.finding import Finding
@@ -37,8 +38,7 @@ def is_expired(waiver: Waiver, today: dt.date) -> bool:
     return waiver.expires is not None and waiver.expires < today
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(msgspec.Struct, frozen=True):
     """A waiver with its globs compiled. Raises InputError for a glob that is none."""
 
     waiver: Waiver

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.engines.globs import compile_glob, glob_fault
 
@@ -26,8 +27,7 @@ _SECTION = re.compile(r"\^?\[[^\]\n]+\](?:\[\d+\])?(?:[ \t]+|\Z)")
 _ESCAPED = re.compile(r"\\([^*?\\])")
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     patterns: tuple[re.Pattern[str], ...]
     owners: tuple[str, ...]
 

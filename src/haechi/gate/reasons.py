@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.engines.typed import nearest
 from haechi.model.config import Config
@@ -29,8 +30,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What the sentences are about. ``blocking`` are the severities as they count; ``milder``
     is the number of findings that the lock lets count for less."""
 

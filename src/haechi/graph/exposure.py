@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.checks.exposure import INTERNAL_ANNOTATIONS
 from haechi.checks.labels import map_selects
@@ -29,16 +30,14 @@ _ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute")
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """One resource on the way; ``path`` is the value that leads on to the next."""
 
     resource: Resource
     path: AttrPath = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(msgspec.Struct, frozen=True):
     """Entry → (Service) → workload."""
 
     hops: tuple[Hop, ...]

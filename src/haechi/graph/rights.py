@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+import msgspec
 
 from haechi.checks.neighbours import may_share_namespace
 from haechi.checks.pods.view import items, mapping, view_of
@@ -19,8 +20,7 @@ from haechi.model.review import Review, Scope
 _RBAC = "rbac.authorization.k8s.io"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Right:
+class Right(msgspec.Struct, frozen=True, kw_only=True):
     """A dangerous right. ``what``/``what_ko`` complete "which can …"; ``weight`` ranks it.
 
     ``role`` and ``path`` are where it is granted; for roles outside the files the binding.
@@ -36,8 +36,7 @@ class Right:
     path: AttrPath
 
 
-@dataclass(frozen=True, slots=True)
-class _Power:
+class _Power(msgspec.Struct, frozen=True):
     what: str
     what_ko: str
     weight: float

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Something in the asked scope that was not evaluated.
 
     ``kind`` is one short word in kebab-case that ``coverage.accept`` can name (``helm-chart``,
@@ -20,15 +19,14 @@ class Gap:
     accepted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of what was looked at (``{"files": 12, "kubernetes resources": 31}``) and the gaps.
 
     ``evaluated`` holds the ids of the rules that judged at least one resource: "unused" waivers
     are told apart from those whose rule never ran.
     """
 
-    looked: dict[str, int] = field(default_factory=dict)
+    looked: dict[str, int] = msgspec.field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     evaluated: frozenset[str] = frozenset()
 

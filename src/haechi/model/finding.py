@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from haechi.model.location import AttrPath, Location
 from haechi.model.severity import Severity
@@ -22,8 +23,7 @@ class FindingState(StrEnum):
     WAIVED = "waived"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One per (rule, resource, attribute path or container), with an ordinal among equals.
 
     ``cwe`` holds ``CWE-79`` forms; ``due`` is a date by severity; ``waiver`` says which waiver
@@ -48,7 +48,7 @@ class Finding:
     waiver: str | None = None
     fix: str | None = None
     since: int = 1
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def fixable(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 AttrPath = tuple[str | int, ...]
 """Address of a value inside a resource: ``("spec", "containers", 0, "image")``."""
@@ -11,8 +12,7 @@ AttrPath = tuple[str | int, ...]
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(msgspec.Struct, frozen=True, kw_only=True):
     """A place in a file. Lines and columns count from 1; ``path`` is relative to the scan root."""
 
     path: str

@@ -8,8 +8,10 @@ as fast as judging plain dictionaries.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec import structs
 
 from haechi.model.location import AttrPath, Location
 
@@ -17,8 +19,7 @@ Locator = Callable[[AttrPath], Location]
 """Place of the value at a path, or of its nearest existing ancestor."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One judged thing. ``file`` is the file it came from, relative to the scan root.
 
     ``type`` is what rules apply to: ``core/Service``, ``apps/Deployment``, ``dockerfile``.
@@ -33,12 +34,12 @@ class Resource:
     version: str = ""
     namespace: str | None = None
     name: str = ""
-    type: str = field(init=False)
+    type: str = ""
 
     def __post_init__(self) -> None:
         kubernetes = self.key.startswith("k8s:")
         type_ = f"{self.group or 'core'}/{self.kind}" if kubernetes else self.kind
-        object.__setattr__(self, "type", type_)
+        structs.force_setattr(self, "type", type_)
 
     @property
     def label(self) -> str:

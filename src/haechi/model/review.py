@@ -7,9 +7,10 @@ rule cannot tell them apart unless it asks for ``point`` (invariant 1: one verdi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+import msgspec
 
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
@@ -61,8 +62,7 @@ class EmptyScope:
         return candidates
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Review:
+class Review(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One resource to judge. Names follow ValidatingAdmissionPolicy's variables.
 
     ``memo`` lets judges of one review share what they derived (the pod view, an activation),
@@ -76,13 +76,12 @@ class Review:
     namespace: Mapping[str, Any] | None = None
     params: Any = None
     point: Point = Point.FILE
-    scope: Scope = field(default_factory=EmptyScope)
-    memo: dict[str, Any] = field(default_factory=dict)
-    shared: dict[str, Any] = field(default_factory=dict)
+    scope: Scope = msgspec.field(default_factory=EmptyScope)
+    memo: dict[str, Any] = msgspec.field(default_factory=dict)
+    shared: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """What a Python judge yields for each violation.
 
     ``path`` addresses the offending value; a value that is missing is addressed as if it were
@@ -92,17 +91,16 @@ class Hit:
 
     message: str
     path: AttrPath = ()
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = msgspec.field(default_factory=dict)
     since: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One rule's answer about one resource (several when it is violated in several places)."""
 
     rule: str
     state: State
     message: str = ""
     path: AttrPath = ()
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = msgspec.field(default_factory=dict)
     since: int = 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from haechi.model.coverage import Coverage
 from haechi.model.finding import Finding, FindingState
@@ -14,16 +15,14 @@ from haechi.model.severity import Severity
 from haechi.model.waiver import Waiver
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One hop of a risk path, and the place in the files that opens it."""
 
     text: str
     location: Location | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Risk:
+class Risk(msgspec.Struct, frozen=True, kw_only=True):
     """One ranked statement of what matters: a sentence, its place, and the one change.
 
     ``score`` orders risks (higher is worse); ``findings`` are fingerprints that take part.
@@ -40,8 +39,7 @@ class Risk:
     findings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """The result of ``haechi scan`` before and after the gate (which replaces ``findings``).
 
     ``duration`` is wall seconds. ``waivers`` are those found beside the code (inline, peer);
@@ -68,8 +66,7 @@ class WaiverStatus(StrEnum):
     DENIED = "denied"  # inline_waivers forbids it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaiverUse:
+class WaiverUse(msgspec.Struct, frozen=True, kw_only=True):
     """A waiver and its effect: how many findings it covers."""
 
     waiver: Waiver
@@ -77,8 +74,7 @@ class WaiverUse:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The gate's answer. ``exit_code`` follows the precedence 2 > 1 > 3 > 0.
 
     ``blocking`` are fingerprints of the open findings at or above ``fail_on``;
@@ -90,6 +86,6 @@ class Decision:
     fail_on: Severity
     reasons: tuple[str, ...] = ()
     blocking: frozenset[str] = frozenset()
-    counts: Mapping[FindingState, Mapping[Severity, int]] = field(default_factory=dict)
+    counts: Mapping[FindingState, Mapping[Severity, int]] = msgspec.field(default_factory=dict)
     waivers: tuple[WaiverUse, ...] = ()
     baseline: str | None = None

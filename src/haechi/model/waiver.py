@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from haechi.model.location import Location
 
@@ -18,8 +19,7 @@ class WaiverOrigin(StrEnum):
     PEER = "peer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiver:
+class Waiver(msgspec.Struct, frozen=True, kw_only=True):
     """Matches by rule and by fingerprint, path glob, resource glob or line range.
 
     ``rule`` may be ``*``. Inline and peer waivers carry ``path`` as the literal file and, where

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.model.finding import Finding
 from haechi.model.location import Location
@@ -24,8 +25,7 @@ _BREAK = re.compile(r"\r\n|\n|\r")
 _SECRET_CWE = frozenset({"CWE-259", "CWE-321", "CWE-798"})
 
 
-@dataclass(frozen=True, slots=True)
-class FrameLine:
+class FrameLine(msgspec.Struct, frozen=True):
     """One line, ready to show. ``start``/``end`` mark the columns at fault (0-based, end after).
 
     ``hit`` is true for the finding's own line. ``end`` is below ``start`` in a masked line.

@@ -7,8 +7,9 @@ are rows of a table, and beyond that a sentence says how many there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+
+import msgspec
 
 from haechi.model.finding import Finding
 from haechi.model.location import format_path
@@ -34,8 +35,7 @@ TABLE_LIMIT = 20_000
 _SNIPPET_LINES = 40
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(msgspec.Struct, frozen=True):
     """What telling one finding needs besides the finding."""
 
     rules: Mapping[str, Rule]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from haechi.model.severity import Severity
 from haechi.report.text import cells, clip, wrap
@@ -27,8 +27,7 @@ _ASCII = str.maketrans(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ink:
+class Ink(msgspec.Struct, frozen=True, kw_only=True):
     """``width`` in cells; ``colour`` allows ANSI codes; ``ascii`` keeps marks of ours to ASCII.
 
     Text from files is left as it is: a Korean file name has no ASCII form.

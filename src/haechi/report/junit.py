@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import Finding, FindingState
@@ -22,8 +23,7 @@ from haechi.rules.schema import Rule
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(msgspec.Struct, frozen=True):
     outcome: str  # "" | failure | error | skipped
     xml: str
 
@@ -40,8 +40,7 @@ def render(material: Material) -> str:
 _KEYS = ("tests", "failures", "errors", "skipped")
 
 
-@dataclass(frozen=True, slots=True)
-class _Suite:
+class _Suite(msgspec.Struct, frozen=True):
     count: dict[str, int]
     xml: str
 

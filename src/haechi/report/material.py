@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.model.scan import Decision, Scan
 from haechi.rules.schema import Rule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class Material(msgspec.Struct, frozen=True, kw_only=True):
     """``rules`` holds every rule that a finding names, with its texts. ``read`` gives the text
     of a scanned file (path relative to the root) for code frames, or None."""
 

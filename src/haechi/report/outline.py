@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Decision, Risk, WaiverUse
@@ -31,8 +32,7 @@ class Answer(StrEnum):
     NOTHING = "nothing"  # nothing was looked at: never to be taken for a pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outline:
+class Outline(msgspec.Struct, frozen=True, kw_only=True):
     """``findings`` are in reading order: worst first, then place. ``dead`` are findings of
     protections that cannot work; ``fixable`` counts what ``haechi fix`` can change; both leave
     waived ones out. ``counts[state][severity]`` has every state and severity, zeros included."""

@@ -7,7 +7,8 @@ and the character set are the caller's to decide (NO_COLOR, TERM, isatty), so bo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
@@ -27,8 +28,7 @@ SHOWN_OF_RULE = 3
 _GAPS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(msgspec.Struct, frozen=True):
     """What telling one finding needs besides the finding.
 
     ``drawn`` holds the places of this file whose frame stands above already: ten faults of one
@@ -40,7 +40,7 @@ class _Told:
     waivers: WaiverLookup
     ink: Ink
     verbose: bool
-    drawn: set[tuple[int, int]] = field(default_factory=set)
+    drawn: set[tuple[int, int]] = msgspec.field(default_factory=set)
 
 
 def render(

@@ -7,7 +7,8 @@ count says what is not shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
@@ -37,8 +38,7 @@ ANSWER_STYLE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Fit:
+class _Fit(msgspec.Struct, frozen=True):
     """How much a section may show. ``lines``: of a sentence, and of its change."""
 
     risks: int

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -21,8 +20,7 @@ _AT = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleFault:
+class RuleFault(msgspec.Struct, frozen=True, kw_only=True):
     """A rule that cannot be used: where it stands and what is wrong."""
 
     path: str

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from haechi.checks.judge import Expressions, Judge, applies
 from haechi.model.config import Config
@@ -26,8 +28,7 @@ DOMAINS = ("iac",)
 """What this version can look at; more of secrets, code, deps, image, api, crypto come."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What a look needs besides the tree. ``rules`` are ours, ``user_rules`` run isolated."""
 
     config: Config
@@ -36,13 +37,12 @@ class Setup:
     expressions: Expressions
     user_rules: Sequence[Rule] = ()
     rule_faults: Sequence[RuleFault] = ()
-    rule_places: Mapping[str, str] = field(default_factory=dict)
+    rule_places: Mapping[str, str] = msgspec.field(default_factory=dict)
     progress: Progress | None = None
-    clock: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
+    clock: Callable[[], dt.datetime] = msgspec.field(default=lambda: dt.datetime.now(dt.UTC))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """The scan and the resources it saw, for the graph and for fixes; ``files`` were judged."""
 
     scan: Scan

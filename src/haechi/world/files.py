@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from haechi.errors import InputError
 
 SKIPPED_DIRECTORIES = frozenset(
@@ -52,16 +54,14 @@ MAX_FILES = 1_000_000
 MAX_DEPTH = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A regular file of the tree. ``path`` is relative with slashes; ``size`` in bytes."""
 
     path: str
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
     """Something in the tree that was not looked into."""
 
     kind: str

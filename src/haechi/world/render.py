@@ -14,8 +14,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from haechi.errors import InputError
 
@@ -39,8 +40,7 @@ def helm_path() -> str | None:
     return shutil.which("helm")
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(msgspec.Struct, frozen=True):
     """Rendered objects. Origins named in them are relative to ``base``, an absolute path."""
 
     data: bytes

@@ -158,7 +158,7 @@ def test_a_circle_of_overlays_is_a_gap(tmp_path: Path) -> None:
     )
     (gap,) = gaps(outcome)
     assert (gap.kind, gap.path) == ("kustomize", "a/kustomization.yaml")
-    assert "cycle" in gap.reason
+    assert "visited" in gap.reason
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.checks.dockerfile.view import StageView, Step, View, view_of
 from haechi.engines.dockerfile.stages import PLATFORM_ARGS
@@ -18,8 +19,7 @@ _MOVING = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Used:
+class _Used(msgspec.Struct, frozen=True):
     """An image that the build pulls, where, and whether the final image is built on it."""
 
     step: Step

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.checks.dockerfile.view import Step, View, view_of
 from haechi.engines.dockerfile.shell import Command
@@ -21,8 +22,7 @@ _VERBS = frozenset({
 _HARMLESS = frozenset({"set", "rm", "echo", "true", ":", "export", "mkdir", "printf", "touch"})
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call of a package manager: its verb and the packages it names."""
 
     manager: str

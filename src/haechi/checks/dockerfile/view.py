@@ -8,8 +8,9 @@ built once per review and kept in its memo.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+import msgspec
 
 from haechi.engines.dockerfile.shell import SHELLS, Command, command_of, split, walk
 from haechi.engines.dockerfile.syntax import Dockerfile, Instruction, Stage
@@ -26,8 +27,7 @@ _WINDOWS_TAGS = ("nanoserver", "windowsservercore", "ltsc20")
 _WINDOWS_SHELLS = ("powershell", "pwsh", "cmd")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One instruction of a stage. ``env`` and ``shell`` are those it meets.
 
     For ONBUILD, ``what`` is the instruction it carries. ``scripts`` are RUN's top-level
@@ -83,8 +83,7 @@ class Step:
         return Hit(message, self.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StageView:
+class StageView(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A stage with its steps. ``kept``: its layers are part of the final image."""
 
     stage: Stage
@@ -151,8 +150,7 @@ class StageView:
         return (step for step in self.steps if step.name in names)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The whole file."""
 
     dockerfile: Dockerfile

@@ -8,16 +8,16 @@ from the pod is one cause, so ``each`` reports it once, at the pod.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeGuard
+
+import msgspec
 
 from haechi.checks.pods.view import Container, PodView
 from haechi.checks.pods.words import named
 from haechi.model.location import AttrPath
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """A value in force, where it stands, and who says it."""
 
     value: Any

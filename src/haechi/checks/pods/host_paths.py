@@ -8,8 +8,9 @@ gives away credentials, or little. Everything else is a hostPath, which baseline
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from haechi.checks.pods.view import PodView, items, mapping, pod_of
 from haechi.checks.pods.words import quoted
@@ -145,8 +146,7 @@ def _mounts(pod: PodView) -> Mapping[str, bool]:
     return writable
 
 
-@dataclass(frozen=True, slots=True)
-class _HostPath:
+class _HostPath(msgspec.Struct, frozen=True):
     index: int
     volume: str
     path: str

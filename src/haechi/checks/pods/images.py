@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from haechi.checks.pods.lifespan import is_service
 from haechi.checks.pods.view import Container, items, pod_of
@@ -82,8 +83,7 @@ _SHELL_IMAGES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
+class _Image(msgspec.Struct, frozen=True):
     """A reference and what the rules ask of it. The same few images recur in many pods."""
 
     ref: ImageRef
@@ -106,7 +106,7 @@ def _read(text: str) -> _Image | None:
 
 def _is_stand_in(ref: ImageRef) -> bool:
     """A bare word that no registry serves: a name for kustomize or skaffold to replace."""
-    bare = ref.tag is None and ref.digest is None and ref.official
+    bare = ref.tag is None and ref.digest is None and ref.official and ref.valid
     return bare and ref.short_name not in image_table().official
 
 

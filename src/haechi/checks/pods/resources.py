@@ -88,10 +88,14 @@ def cpu_limit(review: Review) -> Iterator[Hit]:
 
 
 def ephemeral_storage(review: Review) -> Iterator[Hit]:
-    """Nothing bounds what the pod writes to the node's disk."""
+    """Memory is bounded, but not what the pod writes to the node's disk.
+
+    Where no limit is set at all, that is the finding; this would only repeat it.
+    """
     pod = pod_of(review)
     for container in pod.main:
-        if "ephemeral-storage" in _resources(container, "limits"):
+        limits = _resources(container, "limits")
+        if not limits or "ephemeral-storage" in limits:
             continue
         yield Hit(
             f"{named(container)} has no ephemeral-storage limit",

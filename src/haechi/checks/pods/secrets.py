@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from haechi.checks.pods.credentials import (
     SHORTEST_TOKEN,
@@ -64,8 +65,7 @@ class Evidence(StrEnum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, slots=True)
-class _Exposure:
+class _Exposure(msgspec.Struct, frozen=True):
     evidence: Evidence
     message: str
     path: AttrPath

@@ -7,8 +7,9 @@ sits. The view is built once per review and kept in its memo.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
@@ -32,8 +33,7 @@ TEMPLATES: Mapping[str, AttrPath] = {
 """Where the built-in kinds keep their pod template (the object with metadata and spec)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(msgspec.Struct, frozen=True):
     """A container with its address. ``role`` is the field it stands in.
 
     ``security`` is its securityContext, empty when absent; a field, for dozens of judges read it.
@@ -51,8 +51,7 @@ class Container:
         return self.role == "initContainers" and self.data.get("restartPolicy") == "Always"
 
 
-@dataclass(frozen=True, slots=True)
-class PodView:
+class PodView(msgspec.Struct, frozen=True):
     """The pod template of a resource. ``path`` leads to the template, ``spec_path`` to its spec.
 
     ``security`` is the pod's securityContext, empty when absent. ``main`` holds the containers

@@ -13,8 +13,9 @@ findings: it normalises policy rules and answers ``allows``. Source: kubernetes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.checks.labels import selects
 from haechi.checks.neighbours import labels_of, texts
@@ -51,8 +52,7 @@ BUILT_IN_GROUPS = frozenset(
 """The groups that the API server itself serves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyRule:
+class PolicyRule(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a role's ``rules``; ``index`` is its place there."""
 
     groups: frozenset[str]

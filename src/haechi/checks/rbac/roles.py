@@ -8,7 +8,8 @@ same goes for a read-only ``*``, whose worst part is the secrets.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.checks.neighbours import labels_of
 from haechi.checks.rbac.grants import (
@@ -29,8 +30,7 @@ WRITE = ("create", "update", "patch")
 _READ_ONLY = frozenset(READ)
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(msgspec.Struct, frozen=True):
     """Verbs on a resource; ``resource`` may be ``pods/exec``."""
 
     group: str

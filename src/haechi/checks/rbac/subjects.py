@@ -7,8 +7,9 @@ authorizer sees it, and so do later rooms through ``identity``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.checks.neighbours import may_share_namespace, metadata_of
 from haechi.checks.pods.view import items, mapping
@@ -22,8 +23,7 @@ BOOTSTRAP_ROLES = frozenset({"admin", "edit", "view", "cluster-admin"})
 """Roles that every cluster has besides those that begin with ``system:``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of ``subjects``; ``index`` is its place."""
 
     kind: str
@@ -82,8 +82,7 @@ class Subject:
         return f"{self.kind} {where}{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoleRef:
+class RoleRef(msgspec.Struct, frozen=True, kw_only=True):
     """The role that a binding gives."""
 
     kind: str

@@ -13,8 +13,9 @@ docs/spikes/unknown-values.md and ``reads`` for how rules that do not look at it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.model.location import AttrPath, format_path
 
@@ -47,8 +48,7 @@ class Unfit:
         return "unfit"
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True):
     """``fault`` says why the value is unfit; ``unknown`` holds the paths of unknown values."""
 
     fault: str = ""

@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from haechi import __version__
 from haechi.engines.cel.data import Examined, Unfit, Unknown, examine, plain, without_unknown
@@ -71,8 +72,7 @@ class CompiledExpression:
         return self._reads
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledRule:
+class CompiledRule(msgspec.Struct, frozen=True):
     """A rule's expressions and the place its findings point to."""
 
     expression: CompiledExpression

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?P<digits>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
@@ -99,8 +100,7 @@ def _minus(left: bytes, right: bytes) -> bytes:
     return _pack(_unpack(left) - _unpack(right))
 
 
-@dataclass(frozen=True, slots=True)
-class Overload:
+class Overload(msgspec.Struct, frozen=True):
     """One signature of a function; types are BOOL, INT, DOUBLE, STRING, QUANTITY."""
 
     id: str

@@ -13,8 +13,9 @@ syntax.proto) that serialising gives; the few fields needed are decoded here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from haechi.model.location import AttrPath
 
@@ -28,8 +29,7 @@ Place = tuple[Any, ...]
 """Variable, then keys; ANY stands for every key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """``deep`` reads everything below the place; otherwise only what it is, and its keys."""
 
     place: Place
@@ -43,8 +43,7 @@ class Read:
         return self.deep or len(path) <= len(self.place)
 
 
-@dataclass(frozen=True, slots=True)
-class Reads:
+class Reads(msgspec.Struct, frozen=True):
     """Reads of one expression. ``everything`` when the tree was not understood."""
 
     reads: frozenset[Read] = frozenset()

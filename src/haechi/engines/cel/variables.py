@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from haechi.errors import RuleError
 
@@ -44,8 +45,7 @@ class Named(Protocol):
     def expression(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(msgspec.Struct, frozen=True):
     """A part of a rule as its author wrote it. ``line`` is where it starts in the composed text."""
 
     field: str
@@ -53,8 +53,7 @@ class Fragment:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
+class Composed(msgspec.Struct, frozen=True):
     """What is compiled, and the fragments it was made of, in order."""
 
     text: str

@@ -12,9 +12,10 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from haechi.engines.cel.data import is_unicode
 from haechi.engines.cel.quantity import OVERLOADS
@@ -28,8 +29,7 @@ _TRAILER = re.compile(r"\s*\[[A-Z_]+\]\s*\Z")
 TEXT_LIMIT = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """A compile error: line and column count from 1, both 0 when the library names no place."""
 
     line: int
@@ -45,8 +45,7 @@ class Malformed(Exception):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """An evaluation came to no value; ``text`` is the library's, shortened."""
 
     text: str

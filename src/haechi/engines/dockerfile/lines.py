@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from haechi.engines.dockerfile.syntax import Comment, Fault, Heredoc, Pair
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*\Z")
@@ -17,8 +19,7 @@ _DIRECTIVES = frozenset({"escape", "syntax", "check"})
 _SPACES = " \t"
 
 
-@dataclass(frozen=True, slots=True)
-class LogicalLine:
+class LogicalLine(msgspec.Struct, frozen=True):
     """An instruction's text on one line, with its place and the documents that follow it."""
 
     line: int

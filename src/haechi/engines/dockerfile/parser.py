@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from haechi.engines.dockerfile.lines import LogicalLine, reader_of
 from haechi.engines.dockerfile.stages import group_stages

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from haechi.engines.dockerfile.wrappers import Wrapped, unwrap
 
 _MAX_DEPTH = 10
@@ -34,8 +36,7 @@ SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 _SCRIPT_OPTION = re.compile(r"-[A-Za-z]*c\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A simple command. ``operator`` is what stands before it (``|`` = reads the previous one).
 
     ``words`` are as typed without quotes; ``argv`` is what really runs once ``sudo``, ``env``,

@@ -6,43 +6,38 @@ author typed from what the builder makes of it; ``words.expand`` does the latter
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """Something BuildKit would refuse. Reading goes on after it."""
 
     line: int
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(msgspec.Struct, frozen=True):
     """A comment line without its ``#``."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(msgspec.Struct, frozen=True):
     """``--name=value`` before an instruction's arguments; ``value`` is None without ``=``."""
 
     name: str
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """One item of ENV, LABEL or ARG, quotes kept; ``value`` is None for an ARG without default."""
 
     name: str
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(msgspec.Struct, frozen=True):
     """An inline document. ``expand`` is False when its delimiter is quoted."""
 
     name: str
@@ -51,8 +46,7 @@ class Heredoc:
     strip_tabs: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True, kw_only=True):
     """One instruction, from its keyword to the end of its last continuation or heredoc.
 
     ``name`` is the keyword in capitals; ``keyword`` as typed. ``value`` is everything after the
@@ -90,8 +84,7 @@ class Instruction:
         return tuple(flag.value or "" for flag in self.flags if flag.name == name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """From one FROM to the next. ``name`` is lower case; ``instructions`` begin with the FROM.
 
     ``base`` is the reference as written, ``image`` after substitution; ``unresolved`` names
@@ -113,8 +106,7 @@ class Stage:
         return self.instructions[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dockerfile:
+class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
     """A whole file. ``global_args`` are the ARGs before the first FROM, substituted."""
 
     instructions: tuple[Instruction, ...] = ()

@@ -7,8 +7,9 @@ the text. That both agree is the proof that an edit touched nothing else.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.errors import HaechiError
 from haechi.model.location import AttrPath, format_path
@@ -22,8 +23,7 @@ class Octal(int):
     """A number that YAML shows in octal, as file modes are read: ``0440``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(msgspec.Struct, frozen=True):
     """Give the place a value; missing mappings on the way are created.
 
     A list index one past the end appends.
@@ -33,8 +33,7 @@ class Set:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """Take a key or a list item away.
 
     ``prune`` goes on with the containers that become empty: the last annotation takes
@@ -48,8 +47,7 @@ class Delete:
     moving: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(msgspec.Struct, frozen=True):
     """Give a key another name; its value stays."""
 
     path: AttrPath

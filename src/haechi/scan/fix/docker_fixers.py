@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from haechi.engines.dockerfile import Dockerfile, Instruction
 from haechi.engines.image_ref import parse_image
@@ -31,8 +32,7 @@ _SIMPLE_WORDS = re.compile(r"[A-Za-z0-9_./][\w@%+=:,./-]*(?: +[\w@%+=:,./-]+)*\Z
 _ARCHIVE = re.compile(r"\.(?:tar|tgz|tbz2?|txz|tlz|gz|bz2|xz|zst|lzma|Z)(?:\.\w+)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class _Option:
+class _Option(msgspec.Struct, frozen=True):
     """An option that belongs behind some subcommands of a program, and what says the same."""
 
     programs: str

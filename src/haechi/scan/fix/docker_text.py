@@ -7,30 +7,28 @@ instructions as the parser sees them, and the new text must read back as exactly
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.engines.dockerfile import Dockerfile, Instruction
 from haechi.scan.fix.changes import Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(msgspec.Struct, frozen=True):
     """Give the instruction another text; lines are parted by a line feed."""
 
     index: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Insert:
+class Insert(msgspec.Struct, frozen=True):
     """A new instruction before the one with this index."""
 
     index: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(msgspec.Struct, frozen=True):
     """Take an instruction and the comments directly above it away."""
 
     index: int

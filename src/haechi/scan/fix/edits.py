@@ -10,8 +10,9 @@ the line breaks that only YAML knows; such texts are refused, too.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.engines.documents import Document, plain_scalar
 from haechi.model.location import AttrPath, format_path
@@ -39,8 +40,7 @@ _ALIAS = re.compile(r"\s*:?(?:\s|#[^\n]*\n)*\*[^\s,\[\]{}]+")
 _ALIAS_ITEM = re.compile(r"(?:\s|#[^\n]*\n)*-[ \t]+\*[^\s,\[\]{}]+")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True, order=True):
     """Replace ``text[start:end]``."""
 
     start: int
@@ -75,8 +75,7 @@ def edit_document(document: Document, change: Change) -> str:
     return apply_edits(document.text, edits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
+class _Spot(msgspec.Struct, frozen=True):
     """A node on the way: the mapping entry's key (None in lists), itself, and its surroundings."""
 
     key: Any

@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from haechi.checks.pods.view import template_path
 from haechi.errors import RuleError
@@ -36,8 +37,7 @@ _KEY = re.compile(r"\.(\w+)|\['([^']+)'\]")
 _FUNCTION = re.compile(r"[a-z]+(?:-[a-z]+)*(?: .+)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One change, relative to an anchor. ``value`` is the new value or key."""
 
     verb: str
@@ -46,8 +46,7 @@ class Step:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fixer:
+class Fixer(msgspec.Struct, frozen=True):
     """A parsed ``fixer:`` line: either steps, or the name of a function and its argument."""
 
     steps: tuple[Step, ...] = ()
@@ -56,8 +55,7 @@ class Fixer:
     risky: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What a Kubernetes fixer is given: the object and the place of the finding in it."""
 
     resource: Resource

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from haechi.checks.judge import Judge
 from haechi.engines.documents import Document, decode, parse_documents
@@ -31,8 +32,7 @@ MAX_FIXES = 1_000
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that is gone.
 
     ``risky``: the fix may change how the program behaves. ``uncovers`` names rules of lower
@@ -44,16 +44,14 @@ class Made:
     uncovers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Left(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that stays, and why."""
 
     finding: Finding
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFix:
+class FileFix(msgspec.Struct, frozen=True, kw_only=True):
     """One file's new content. Equal ``before`` and ``after``: nothing could be done."""
 
     path: str
@@ -63,14 +61,13 @@ class FileFix:
     left: tuple[Left, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Planner:
+class Planner(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What planning needs: how to judge, the scan's resources, and the files' contents."""
 
     judge: Judge
     resources: Sequence[Resource]
     read: Callable[[str], bytes]
-    memo: Mapping[str, object] = field(default_factory=dict)
+    memo: Mapping[str, object] = msgspec.field(default_factory=dict)
 
     def plan(self, findings: Sequence[Finding]) -> Iterator[FileFix]:
         """One FileFix for each file with fixable findings, ordered by path."""

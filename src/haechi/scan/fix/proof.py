@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.checks.judge import Judge
 from haechi.model.location import AttrPath
@@ -18,8 +19,7 @@ Key = tuple[str, Identity, int]
 """Rule, place, ordinal among equals."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A violation in a subject. ``line`` counts within the file as it was read."""
 
     key: Key
@@ -28,16 +28,14 @@ class Found:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What judging one resource yielded: violations and how many bad verdicts by rule."""
 
     found: tuple[Found, ...]
     counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prover:
+class Prover(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Judges resources among the others of the scan. ``memo`` goes into every review."""
 
     judge: Judge

@@ -7,8 +7,9 @@ text is read again and compared with what the change means for the plain data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from haechi.engines.dockerfile import Dockerfile, Fault, resource_of
 from haechi.engines.documents import Document, parse_documents
@@ -46,8 +47,7 @@ class Subject(Protocol):
         """What a place is called once the fix at ``hit`` has led to ``after``."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, eq=False):
     """One YAML document of a file."""
 
     document: Document
@@ -129,8 +129,7 @@ def _reread(text: str, before: Document) -> Document:
     return document
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DockerText:
+class DockerText(msgspec.Struct, frozen=True, eq=False):
     """A whole Dockerfile."""
 
     text: str

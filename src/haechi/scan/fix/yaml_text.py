@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.engines.documents import plain_scalar
 from haechi.scan.fix.changes import Octal
@@ -13,8 +14,7 @@ from haechi.scan.fix.changes import Octal
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./+-]*(?:[:@=][A-Za-z0-9_./+-]+)*\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
+class Style(msgspec.Struct, frozen=True, kw_only=True):
     """How a document is laid out. ``unit`` is the indentation of a nested mapping and
     ``dash`` that of a list's dashes, both counted from the key above; ``json`` writes JSON."""
 

@@ -10,7 +10,9 @@ import posixpath
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from haechi.engines.dockerfile import resource_of
 from haechi.engines.documents import LIMITS, Document, Fault, decode, parse_documents

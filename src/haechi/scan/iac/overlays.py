@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from haechi.checks.pods.view import items, mapping
 from haechi.engines.documents import Document, Fault, parse_documents
@@ -37,18 +38,16 @@ class Existing(Protocol):
         """A directory at this path of the tree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
     """A patch that an overlay names: a file of the tree, or the ``text`` written at ``at``."""
 
     at: AttrPath
     file: str = ""
     text: str = ""
-    target: Mapping[str, Any] = field(default_factory=dict)
+    target: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlay:
+class Overlay(msgspec.Struct, frozen=True, kw_only=True):
     """One kustomization directory.
 
     ``uses`` are directories; ``consumes`` files that become part of the rendering; ``partial``
@@ -70,11 +69,10 @@ class Overlay:
         return frozenset(patch.file for patch in self.patches if patch.file)
 
 
-@dataclass(frozen=True, slots=True)
-class Overlays:
+class Overlays(msgspec.Struct, frozen=True):
     """All overlays of a tree, by directory."""
 
-    by_directory: Mapping[str, Overlay] = field(default_factory=dict)
+    by_directory: Mapping[str, Overlay] = msgspec.field(default_factory=dict)
 
     def roots(self) -> list[Overlay]:
         """Overlays that nothing else uses, and of a circle its first one."""

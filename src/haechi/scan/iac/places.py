@@ -8,8 +8,9 @@ overlay changed it: the patch that holds the value is the place, or the overlay'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from haechi.checks.pods.view import items, mapping
 from haechi.engines.documents import Document, Fault, parse_documents
@@ -83,8 +84,7 @@ class OverlayPlaces:
         return Location(path=self._closure[0].file)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
+class _Written(msgspec.Struct, frozen=True, kw_only=True):
     """One document of a patch. ``shift`` moves lines of an inline text to those of its file."""
 
     document: Document
@@ -157,8 +157,7 @@ def _written(
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """How far a path of a rendered object leads in its original, and in the original's terms.
 
     ``differs``: only one of the two has the value, or both have it and it is not the same. A

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from haechi.engines import dockerfile
 from haechi.errors import InputError
@@ -21,8 +22,7 @@ _PROPERTY = re.compile(r"[!&][^\s,\[\]{}]*")
 _TRAILING = re.compile(r"[ \t]#")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
+class Remark(msgspec.Struct, frozen=True, kw_only=True):
     """A comment. ``alone`` on its line it speaks for ``first`` to ``last``, the next code.
 
     ``block_last`` is where the block or document that begins there ends. ``inside`` means that
