@@ -43,9 +43,11 @@ def _defined(review: Review, name: str) -> Mapping[str, Any] | None:
 def _binding_of(review: Review, name: str) -> Resource | None:
     """A visible binding that gives the account (or all accounts of its namespace) a role.
 
-    A pod without a namespace may land in any, so a binding counts only when it lies close by.
+    A pod without a namespace may land in any, and ``default`` is written into every sample: then
+    a binding counts only when it lies close by.
     """
     namespace = review.resource.namespace or "default"
+    anywhere = namespace != "default"
     groups = {
         "system:serviceaccounts",
         f"system:serviceaccounts:{namespace}",
@@ -53,7 +55,7 @@ def _binding_of(review: Review, name: str) -> Resource | None:
     }
     for type_ in _BINDINGS:
         for binding in review.scope.of_type(type_):
-            if not review.resource.namespace and not lie_close(review.resource, binding):
+            if not anywhere and not lie_close(review.resource, binding):
                 continue
             for subject in items(mapping(binding.data).get("subjects")):
                 if _names(mapping(subject), name, namespace, binding.namespace, groups):
