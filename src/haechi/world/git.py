@@ -34,21 +34,29 @@ def extract(root: Path, ref: str, target: Path, *, within: str = "") -> str:
     listed = git(root, "ls-tree", "-r", "-l", "-z", "--full-tree", identity, *scope)
     if listed is None:
         raise UsageError(f"git cannot list the files of {ref!r}")
-    files = list(_files(listed))
+    files = list(_files(listed, ref))
     if sum(size for _, _, size in files) > MAX_TOTAL:
         raise UsageError(f"the tree of {ref!r} is larger than {MAX_TOTAL:,} bytes")
     _write(root, files, target)
     return identity
 
 
-def _files(listed: bytes) -> Iterator[tuple[str, str, int]]:
+def _files(listed: bytes, ref: str) -> Iterator[tuple[str, str, int]]:
     """(blob id, path, size) of the regular files that a scan would look at."""
     for entry in listed.split(b"\0"):
         head, _, name = entry.partition(b"\t")
         fields = head.decode().split()
         path = os.fsdecode(name)
         parts = PurePosixPath(path).parts
-        if len(fields) != 4 or fields[0] not in _REGULAR or int(fields[3]) > MAX_BLOB:
+        if len(fields) != 4 or fields[0] not in _REGULAR:
+            continue
+        if not fields[3].isdecimal():
+            raise UsageError(
+                f"git lacks the content of {path} at {ref!r}",
+                why="a partial clone fetches contents only when it needs them",
+                do="fetch the commit in full",
+            )
+        if int(fields[3]) > MAX_BLOB:
             continue
         # Git refuses such names, but a tree object can be made to hold them.
         if path.startswith("/") or not {"..", ".git"}.isdisjoint(parts):
