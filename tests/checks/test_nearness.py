@@ -82,6 +82,8 @@ def test_far_apart_only_a_written_namespace_links(
     ("file", "namespace", "bound"),
     [
         ("test/data/roles/pod.yaml", None, True),
+        ("test/data/pod.yaml", None, True),
+        ("test/data/guestbook/pod.yaml", None, False),
         ("apps/guestbook/pod.yaml", None, False),
         ("apps/guestbook/pod.yaml", "default", False),
         ("test/data/roles/pod.yaml", "shop", False),

@@ -66,18 +66,15 @@ def belong_together(one: Resource, other: Resource) -> bool:
     return lie_close(one, other)
 
 
-def lie_close(one: Resource, other: Resource) -> bool:
-    """True for the same folder, its parents, children and siblings: at most two steps apart."""
+def lie_close(one: Resource, other: Resource, steps: int = 2) -> bool:
+    """True within a few steps in the tree: two lead to the same folder's siblings, one does not."""
     here, there = one.file.split("/")[:-1], other.file.split("/")[:-1]
     shared = 0
     for a, b in zip(here, there, strict=False):
         if a != b:
             break
         shared += 1
-    return len(here) + len(there) - 2 * shared <= _CLOSE
-
-
-_CLOSE = 2
+    return len(here) + len(there) - 2 * shared <= steps
 
 
 def of_type(review: Review, *types: str) -> list[Resource]:

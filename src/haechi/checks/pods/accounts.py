@@ -44,7 +44,7 @@ def _binding_of(review: Review, name: str) -> Resource | None:
     """A visible binding that gives the account (or all accounts of its namespace) a role.
 
     A pod without a namespace may land in any, and ``default`` is written into every sample: then
-    a binding counts only when it lies close by.
+    a binding counts only when it lies in the same folder, or in the one above or below.
     """
     namespace = review.resource.namespace or "default"
     anywhere = namespace != "default"
@@ -55,7 +55,7 @@ def _binding_of(review: Review, name: str) -> Resource | None:
     }
     for type_ in _BINDINGS:
         for binding in review.scope.of_type(type_):
-            if not anywhere and not lie_close(review.resource, binding):
+            if not anywhere and not lie_close(review.resource, binding, 1):
                 continue
             for subject in items(mapping(binding.data).get("subjects")):
                 if _names(mapping(subject), name, namespace, binding.namespace, groups):
