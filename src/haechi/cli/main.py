@@ -70,9 +70,17 @@ class _Lazy(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            name = args[0]
-            hint = f"to scan it, write: haechi scan {name}" if "/" in name or "." in name else ""
-            raise click.UsageError(error.message + (f"\n{hint}" if hint else ""), ctx) from error
+            raise click.UsageError(error.message + _hint(args[0]), ctx) from error
+
+
+def _hint(name: str) -> str:
+    """What somebody who wrote an unknown command may have meant."""
+    if "/" in name or "." in name:
+        return f"\nto scan it, write: haechi scan {name}"
+    import difflib
+
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f"\ndid you mean: haechi {near[0]}" if near else ""
 
 
 @click.group(
