@@ -9,6 +9,7 @@ from tests.trees import documents
 
 from haechi.model.location import AttrPath
 from haechi.scan.iac.charts import (
+    Template,
     TemplatePlaces,
     in_templates,
     is_library,
@@ -103,25 +104,36 @@ AT = ("spec", "template", "spec", "containers")
 )
 def test_places_in_a_template(path: AttrPath, line: int) -> None:
     (document,) = documents(RENDERED)
-    places = TemplatePlaces("t.yaml", TEMPLATE.split("\n"), document.data)
+    places = TemplatePlaces("t.yaml", Template(TEMPLATE), document.data)
     assert places(path).line == line
     assert places(path).path == "t.yaml"
     assert places.document == 11
 
 
 def test_the_second_object_of_a_kind_is_the_second_document_that_writes_it() -> None:
-    lines = ["kind: Pod", "spec:", "  a: 1", "---", "kind: Pod", "spec:", "  a: 2", ""]
+    template = Template("kind: Pod\nspec:\n  a: 1\n---\nkind: Pod\nspec:\n  a: 2\n")
     data = {"kind": "Pod", "spec": {"a": 2}}
-    assert TemplatePlaces("t.yaml", lines, data, nth=1)(("spec", "a")).line == 7
-    third = TemplatePlaces("t.yaml", lines, data, nth=2)
+    assert TemplatePlaces("t.yaml", template, data, nth=1)(("spec", "a")).line == 7
+    third = TemplatePlaces("t.yaml", template, data, nth=2)
     assert third.document is None  # a loop made more objects than the template has documents
 
 
 def test_objects_of_a_loop_have_one_document() -> None:
     lines = ["{{ range until 3 }}", "---", "kind: Pod", "spec: 1", "{{ end }}"]
-    found = [TemplatePlaces("t.yaml", lines, {"kind": "Pod"}, nth=n) for n in range(3)]
+    found = [
+        TemplatePlaces("t.yaml", Template("\n".join(lines)), {"kind": "Pod"}, nth=n)
+        for n in range(3)
+    ]
     assert [places.document for places in found] == [3, 3, 3]
     assert [places(("spec",)).line for places in found] == [4, 4, 4]
+
+
+def test_a_long_template_is_not_searched_for_ever() -> None:
+    template = Template("kind: Pod\nspec:\n" + "  # more\n" * 1_000 + "  a: 1\n", visits=2_500)
+    places = TemplatePlaces("t.yaml", template, {"kind": "Pod", "spec": {"a": 1}})
+    assert [places(("spec", "a")).line for _ in range(3)] == [1_003, 1, 1]
+    wide = Template("kind: Pod\na" + " " * 100_000 + "b\n" * 20)
+    assert TemplatePlaces("t.yaml", wide, {"kind": "Pod"})(("a", "b")).line == 1
 
 
 @given(
@@ -129,8 +141,9 @@ def test_objects_of_a_loop_have_one_document() -> None:
     st.lists(st.sampled_from(["a", "b", 0, 1, "spec"]), max_size=5),
 )
 def test_any_template_gives_a_line_of_it(lines: list[str], path: list[str | int]) -> None:
-    places = TemplatePlaces("t.yaml", lines, {"kind": "a", "a": [{"name": "b"}]})
-    assert 1 <= places(tuple(path)).line <= max(len(lines), 1)
+    template = Template("\n".join(lines))
+    places = TemplatePlaces("t.yaml", template, {"kind": "a", "a": [{"name": "b"}]})
+    assert 1 <= places(tuple(path)).line <= len(template.lines)
 
 
 @pytest.mark.parametrize(

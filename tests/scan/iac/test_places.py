@@ -10,7 +10,7 @@ from tests.trees import documents
 from haechi.engines.documents import Document
 from haechi.model.location import AttrPath
 from haechi.scan.iac.overlays import Overlay, Patch
-from haechi.scan.iac.places import OverlayPlaces, SourcePlaces, find_source, follow
+from haechi.scan.iac.places import OverlayPlaces, SourceObjects, SourcePlaces, follow
 
 SOURCE = """\
 apiVersion: apps/v1
@@ -241,7 +241,7 @@ def test_the_source_of_an_object_has_its_type_and_name(
         "kind": kind,
         "metadata": {"name": name, "namespace": namespace},
     }
-    found = find_source(data, documents(SEVERAL))
+    found = SourceObjects(documents(SEVERAL)).find(data)
     assert (found[0].locate(found[1])[0] if found else None) == line
     if found:
         assert isinstance(found[0], Document)

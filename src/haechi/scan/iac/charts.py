@@ -21,6 +21,7 @@ _SOURCE = re.compile(r"^# Source: [^/\n]+/(.+?)\s*$", re.MULTILINE)
 _KEY = re.compile(r"( *)((?:- +)*)[\"']?([^\s\"'{}\[\]#:][^\"'{}\[\]#:]*)[\"']?\s*:(?:\s+(.*))?$")
 _ITEM = re.compile(r"( *)- ")
 _DIRECTIVE = re.compile(r"\s*(?:\{\{.*\}\}\s*)?(?:#.*)?$")
+_WIDEST = 500
 _TEMPLATES = re.compile(r"(?:charts/[^/]+/)*templates/")
 
 
@@ -72,15 +73,52 @@ def last_source(rendered: str, line: int, chart: str) -> str | None:
     return source_of(before[max(before.rfind("\n# Source: "), 0) :], chart)
 
 
+class Template:
+    """The lines of a template, and how many of them may be looked at in all.
+
+    A loop may make a hundred thousand objects of a long template; past the limit they are at
+    the beginning of their document.
+    """
+
+    def __init__(self, text: str, *, visits: int = 20_000_000) -> None:
+        self.lines = [line[:_WIDEST] for line in text.split("\n")]
+        self._visits = visits
+        self._parts: dict[str, list[tuple[int, int]]] = {}
+
+    def spend(self, count: int) -> bool:
+        """Count lines that are about to be looked at; False when it has been enough."""
+        self._visits -= count
+        return self._visits > 0
+
+    def parts(self, kind: str) -> list[tuple[int, int]]:
+        """The documents (first line, end) that write an object of this kind."""
+        if kind not in self._parts:
+            cuts = [i for i, line in enumerate(self.lines) if line.startswith("---")]
+            starts = [0, *(cut + 1 for cut in cuts)]
+            ends = [*cuts, len(self.lines)]
+            wanted = f"kind: {kind}"
+            self._parts[kind] = [
+                (self.head(start, end), end)
+                for start, end in zip(starts, ends, strict=True)
+                if any(x.rstrip().replace('"', "") == wanted for x in self.lines[start:end])
+            ]
+        return self._parts[kind]
+
+    def head(self, start: int, end: int) -> int:
+        """The first line that is not a comment or a directive of the template."""
+        return next((i for i in range(start, end) if not _DIRECTIVE.match(self.lines[i])), start)
+
+
 class TemplatePlaces:
     """Locates values of one rendered object in the lines of its template.
 
     ``nth`` counts the objects of the same kind that the template rendered before this one.
     """
 
-    def __init__(self, file: str, lines: Sequence[str], data: Any, nth: int = 0) -> None:
+    def __init__(self, file: str, template: Template, data: Any, nth: int = 0) -> None:
         self._file = file
-        self._lines = lines
+        self._template = template
+        self._lines: Sequence[str] = template.lines
         self._data = data
         self._nth = nth
 
@@ -91,6 +129,8 @@ class TemplatePlaces:
         column = -1
         value = self._data
         for part in path:
+            if not self._template.spend(stop - start):
+                break
             found = self._step(part, value, start, stop, column)
             if found is None:
                 break
@@ -125,24 +165,11 @@ class TemplatePlaces:
         """First line and end of the part of the template that this object came from."""
         parts = self._parts()
         if not parts:
-            return self._head(0, len(self._lines)), len(self._lines)
+            return self._template.head(0, len(self._lines)), len(self._lines)
         return parts[min(self._nth, len(parts) - 1)]
 
     def _parts(self) -> list[tuple[int, int]]:
-        """The documents of the template that write an object of this kind."""
-        cuts = [i for i, line in enumerate(self._lines) if line.startswith("---")]
-        starts = [0, *(cut + 1 for cut in cuts)]
-        ends = [*cuts, len(self._lines)]
-        wanted = f"kind: {mapping(self._data).get('kind')}"
-        return [
-            (self._head(start, end), end)
-            for start, end in zip(starts, ends, strict=True)
-            if any(line.rstrip().replace('"', "") == wanted for line in self._lines[start:end])
-        ]
-
-    def _head(self, start: int, end: int) -> int:
-        """The first line that is not a comment or a directive of the template."""
-        return next((i for i in range(start, end) if not _DIRECTIVE.match(self._lines[i])), start)
+        return self._template.parts(str(mapping(self._data).get("kind")))
 
     def _step(
         self, part: str | int, value: Any, start: int, stop: int, column: int

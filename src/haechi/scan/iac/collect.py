@@ -21,6 +21,7 @@ from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
 from haechi.model.waiver import Waiver
 from haechi.scan.iac.charts import (
+    Template,
     TemplatePlaces,
     in_templates,
     is_library,
@@ -30,7 +31,7 @@ from haechi.scan.iac.charts import (
 )
 from haechi.scan.iac.kubernetes import resources_of
 from haechi.scan.iac.overlays import Overlay, Overlays, read_overlay, take_origin
-from haechi.scan.iac.places import OverlayPlaces, SourcePlaces, find_source
+from haechi.scan.iac.places import OverlayPlaces, SourceObjects, SourcePlaces
 from haechi.scan.iac.sources import (
     CHART,
     KUSTOMIZATIONS,
@@ -88,7 +89,7 @@ class Collector:
     ) -> None:
         self.tree = tree
         self._kubernetes_version = kubernetes_version
-        self._sources: dict[str, list[Document]] = {}
+        self._sources: dict[str, SourceObjects] = {}
         self._patience = _Patience(RENDER_SECONDS)
         self.index = index
         self.out = Collected()
@@ -276,12 +277,12 @@ class Collector:
     ) -> None:
         if not self._within_budget(len(rendering.data), overlay.file):
             return
-        changes = OverlayPlaces(closure, self._source)
+        changes = OverlayPlaces(closure, lambda path: self._source(path).documents)
         self.out.files.update(part.file for part in closure)
         for document in self._documents(rendering.data, lambda line: overlay.file):
             for resource in resources_of(document, overlay.file):
                 path = self._inside(take_origin(resource.data), rendering.base)
-                origin = find_source(resource.data, self._source(path)) if path else None
+                origin = self._source(path).find(resource.data) if path else None
                 source = (*origin, path) if origin and path else None
                 places = SourcePlaces(resource.data, changes, source)
                 file = source[2] if source else overlay.file
@@ -293,20 +294,21 @@ class Collector:
                 self._add(moved, document)
             document.forget()
 
-    def _source(self, path: str) -> Sequence[Document]:
-        """Documents of a file that goes into an overlay; read once for all overlays."""
+    def _source(self, path: str) -> SourceObjects:
+        """The objects of a file that goes into an overlay; read once for all overlays."""
         if path not in self._sources:
+            documents: list[Document] = []
             try:
                 raw = self.tree.read(path, limit=LIMITS.size)
-                found = [d for d in parse_documents(raw) if isinstance(d, Document)]
+                documents = [d for d in parse_documents(raw) if isinstance(d, Document)]
             except InputError:
-                self._sources[path] = []
-                return []
-            self._sources[path] = found
-            self._text += len(raw)
-            self.out.files.add(path)
-            self._inline(raw, path, "yaml")
-            for document in found if self._text > KEEP_NODES else ():
+                raw = b""
+            self._sources[path] = SourceObjects(documents)
+            if documents:
+                self._text += len(raw)
+                self.out.files.add(path)
+                self._inline(raw, path, "yaml")
+            for document in documents if self._text > KEEP_NODES else ():
                 document.forget()
         return self._sources[path]
 
@@ -343,7 +345,7 @@ class Collector:
         where = posixpath.join(chart, CHART)
         if not self._within_budget(len(rendered), where):
             return
-        lines: dict[str, list[str] | None] = {}
+        templates: dict[str, Template | None] = {}
         counts: Counter[tuple[str, str]] = Counter()
 
         def place(line: int) -> str:
@@ -351,30 +353,30 @@ class Collector:
 
         for document in self._documents(rendered, place):
             file = source_of(document.text[:2000], chart) or where
-            if file not in lines:
-                lines[file] = self._template(file)
-            template = lines[file]
+            if file not in templates:
+                templates[file] = self._template(file)
+            template = templates[file]
             file = where if template is None else file
             self.out.files.add(file)
             for resource in resources_of(document, file):
                 nth = counts[file, resource.kind]
                 counts[file, resource.kind] += 1
-                places = TemplatePlaces(file, template or [], resource.data, nth)
+                places = TemplatePlaces(file, template or Template(""), resource.data, nth)
                 moved = replace(resource, locate=places, file=file)
                 cause = places.document or resource.key
                 self.out.origins[id(moved)] = f"{file}#{cause}"
                 self._add(moved, document)
             document.forget()
 
-    def _template(self, file: str) -> list[str] | None:
-        """Lines of a template; None when it is in a packed subchart."""
+    def _template(self, file: str) -> Template | None:
+        """A template; None when it is in a packed subchart."""
         try:
             raw = self.tree.read(file, limit=LIMITS.size)
-            text = decode(raw)
+            template = Template(decode(raw))
         except InputError:
             return None
         self._inline(raw, file, "yaml")
-        return text.split("\n")
+        return template
 
     # --- Dockerfiles -----------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ _LITERAL_KEYS = frozenset(
 )
 _RESOURCES = ("resources", "bases", "components", "crds")
 _PLUGINS = ("generators", "transformers", "validators", "configurations")
-_MAX_PATCHES = 10_000
+_MAX_PATCHES = 1_000
 
 
 class Existing(Protocol):

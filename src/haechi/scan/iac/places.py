@@ -7,8 +7,9 @@ overlay changed it: the patch that holds the value is the place, or the overlay'
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -232,24 +233,50 @@ def _same_item(rendered: Any, original: Any, part: str | int) -> str | int | Non
     return same[0] if same else None
 
 
-def find_source(
-    rendered: Mapping[str, Any], documents: Sequence[Document]
-) -> tuple[Document, AttrPath] | None:
-    """The object of a source file that a rendered one came from: same type, same or longer name
-    (``namePrefix``, ``nameSuffix`` and hashes only add), the same namespace first."""
-    name, namespace = _name(rendered), mapping(rendered.get("metadata")).get("namespace")
-    best: tuple[tuple[int, bool], Document, AttrPath] | None = None
-    for document in documents:
-        for path, candidate in _candidates(document.data):
-            own = _name(candidate)
-            if not (own and own in name) or any(
-                candidate.get(key) != rendered.get(key) for key in ("apiVersion", "kind")
-            ):
-                continue
-            fit = (len(own), mapping(candidate.get("metadata")).get("namespace") == namespace)
-            if best is None or fit > best[0]:
-                best = (fit, document, path)
-    return (best[1], best[2]) if best else None
+class SourceObjects:
+    """The objects of a source file, found by what kustomize leaves as it was."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.documents = documents
+        self._by_type: dict[tuple[Any, Any], list[_Candidate]] = defaultdict(list)
+        self._by_name: dict[tuple[Any, Any, str], list[_Candidate]] = defaultdict(list)
+        for document in documents:
+            for path, data in _candidates(document.data):
+                version, kind, name = data.get("apiVersion"), data.get("kind"), _name(data)
+                if name and isinstance(version, str) and isinstance(kind, str):
+                    candidate = _Candidate(name, _namespace(data), document, path)
+                    self._by_type[version, kind].append(candidate)
+                    self._by_name[version, kind, name].append(candidate)
+
+    def find(self, rendered: Mapping[str, Any]) -> tuple[Document, AttrPath] | None:
+        """The object that a rendered one came from: same type, same or longer name
+        (``namePrefix``, ``nameSuffix`` and hashes only add), the same namespace first."""
+        name, namespace = _name(rendered), _namespace(rendered)
+        version, kind = rendered.get("apiVersion"), rendered.get("kind")
+        if not isinstance(version, str) or not isinstance(kind, str):
+            return None
+        fitting = self._by_name.get((version, kind, name)) or [
+            one for one in self._by_type.get((version, kind), ()) if one.name in name
+        ]
+        best = max(
+            fitting,
+            key=lambda one: (len(one.name), one.namespace == namespace),
+            default=None,
+        )
+        return (best.document, best.path) if best else None
+
+
+class _Candidate(NamedTuple):
+    """An object of a source file."""
+
+    name: str
+    namespace: str
+    document: Document
+    path: AttrPath
+
+
+def _namespace(data: Mapping[str, Any]) -> str:
+    return str(mapping(data.get("metadata")).get("namespace") or "")
 
 
 def _name(data: Mapping[str, Any]) -> str:
