@@ -26,7 +26,7 @@ def before_from(review: Review) -> Iterator[Hit]:
     dockerfile = view_of(review).dockerfile
     for item in dockerfile.preamble if dockerfile.stages else ():
         if item.name != "ARG":
-            yield _at(item, f"{item.name[:20]} stands before the first FROM")
+            yield _at(item, f"{item.name[:20]} comes before the first FROM")
 
 
 def _at(item: Instruction, message: str) -> Hit:

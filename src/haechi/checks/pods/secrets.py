@@ -131,8 +131,8 @@ def _in_commands(container: Container) -> Iterator[_Exposure]:
         found = _judge_command(text)
         if found:
             evidence, said = found
-            where = f"{what} of {named(container)}"
-            yield _Exposure(evidence, f"{where} {said}", (*container.path, *path))
+            message = f"{named(container)} {said} in its {what}"
+            yield _Exposure(evidence, message, (*container.path, *path))
 
 
 def _judge_command(text: str) -> tuple[Evidence, str] | None:
