@@ -103,6 +103,20 @@ def test_a_binding_of_the_default_account_counts_nearby(
     assert bool(judged(accounts.default_token, pod, binding)) is not bound
 
 
+@pytest.mark.parametrize(
+    ("pod", "account", "idle"),
+    [(None, "shop", False), ("shop", "shop", False), ("shop", "x", True)],
+)
+def test_a_pod_without_namespace_may_be_in_that_of_its_binding(
+    pod: str | None, account: str, idle: bool
+) -> None:
+    subject = {"kind": "ServiceAccount", "name": "cart", "namespace": account}
+    binding = thing("RoleBinding", "far/away/from/b.yaml", group=RBAC, subjects=[subject])
+    owner = thing("ServiceAccount", "a.yaml", name="cart", namespace=pod)
+    workload = deployment("a.yaml", pod, serviceAccountName="cart")
+    assert bool(judged(accounts.idle_token, workload, owner, binding)) is idle
+
+
 @pytest.mark.parametrize(("file", "linked"), [("x/a/d.yaml", True), ("y/b/c/d.yaml", False)])
 def test_a_budget_speaks_of_the_workload_nearby(file: str, linked: bool) -> None:
     spec = {"minAvailable": 1, "selector": {"matchLabels": LABELS}}

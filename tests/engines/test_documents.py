@@ -75,7 +75,8 @@ def test_merge_keys_add_without_overriding() -> None:
 def test_duplicate_keys_are_reported_and_the_last_wins() -> None:
     document = one("a: 1\nb: 2\na: 3\n")
     assert document.data == {"a": 3, "b": 2}
-    assert document.duplicates == [("a", 2)]
+    assert document.duplicates == (("a",),)
+    assert document.locate(("a",))[0] == 3
 
 
 PLACES: list[tuple[AttrPath, tuple[int, int]]] = [

@@ -15,6 +15,7 @@ _MODES = ("enforce", "audit", "warn")
 KEYS = frozenset(f"{POD_SECURITY}{mode}{end}" for mode in _MODES for end in ("", "-version"))
 SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 _VERSION = re.compile(r"latest|v1\.(?:0|[1-9]\d?)")
+_CONTROL_PLANE = ("kube-", "etcd", "coredns", "cloud-controller-manager")
 _SYSTEM_LABELS = frozenset({"k8s-app", "kubernetes.io/cluster-service", "tier"})
 
 
@@ -67,6 +68,8 @@ def default_namespace(review: Review) -> Iterator[Hit]:
 def system_namespace(review: Review) -> Iterator[Hit]:
     """A workload beside the control plane that does not look like an add-on of it."""
     if review.resource.namespace != "kube-system":
+        return
+    if review.resource.name.startswith(_CONTROL_PLANE):
         return
     if _SYSTEM_LABELS.isdisjoint(labels_of(review.resource.data)):
         text = f'{review.resource.kind} "{review.resource.name}" is put into namespace kube-system'

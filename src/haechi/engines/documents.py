@@ -47,7 +47,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 class Document:
     """One document: its plain ``data`` and the places of its values.
 
-    ``duplicates`` lists keys written twice in one mapping (the last one wins in Kubernetes).
+    ``duplicates`` addresses keys written twice in one mapping (the last one wins in Kubernetes).
     """
 
     __slots__ = ("_node", "_text", "data", "duplicates", "first_line", "offset")
@@ -60,7 +60,7 @@ class Document:
         self.first_line = first_line
         self.offset = offset
         self.data: Any = builder.build(node)
-        self.duplicates: list[tuple[str, int]] = builder.duplicates
+        self.duplicates = tuple(_duplicates(node)) if builder.duplicates else ()
 
     def forget(self) -> None:
         """Drop the node tree; ``locate`` composes it again when asked."""
@@ -100,7 +100,7 @@ class _JsonDocument(Document):
 
     def __init__(self, data: Any) -> None:
         self.data = data
-        self.duplicates = []
+        self.duplicates = ()
         self.first_line = 1
         self.offset = 0
         self._text = ""
@@ -379,7 +379,7 @@ class _Builder:
 
     def __init__(self, limits: Limits, aliased: bool) -> None:
         self.limits = limits
-        self.duplicates: list[tuple[str, int]] = []
+        self.duplicates = False
         self._memo: dict[int, tuple[Any, int]] | None = {} if aliased else None
         self._open: set[int] = set()
         self._count = 0
@@ -428,7 +428,7 @@ class _Builder:
                     continue
                 key = _key(key)
             if key in out:
-                self.duplicates.append((key, key_node.start_mark.line))
+                self.duplicates = True
             out[key] = self._value(value_node, depth + 1)
         for source in merged:
             self._merge(out, source, depth)
@@ -489,6 +489,29 @@ def _is_helm(node: Any) -> bool:
             else:
                 stack.extend(part for entry in current.value for part in entry)
     return False
+
+
+def _duplicates(root: Any) -> Iterator[AttrPath]:
+    """Paths of keys that stand twice in their mapping; walked only when the builder met one."""
+    stack: list[tuple[Any, AttrPath]] = [(root, ())]
+    seen: set[int] = set()
+    while stack:
+        node, path = stack.pop()
+        if node.id == "scalar" or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.id == "sequence":
+            stack.extend((item, (*path, index)) for index, item in enumerate(node.value))
+            continue
+        names: set[str] = set()
+        for key_node, value_node in node.value:
+            if key_node.tag == "P" and key_node.value == "<<":
+                continue
+            name = _key(key_node.value) if key_node.tag == "P" else key_node.value
+            if name in names:
+                yield (*path, name)
+            names.add(name)
+            stack.append((value_node, (*path, name)))
 
 
 def _walk(node: Any, path: AttrPath) -> tuple[Any, Any]:

@@ -48,9 +48,9 @@ def read_single(data: bytes, name: str, *, limits: Limits) -> Document | None:
     if len(single) > 1:
         where = f"{name}:{single[1].first_line}"
         raise ConfigError("a second YAML document begins here", do="keep one", where=where)
-    for key, line in single[0].duplicates:
-        where = f"{name}:{line + single[0].first_line}"
-        raise ConfigError(f"the key {shown(key)} is written twice", do="keep one", where=where)
+    for path in single[0].duplicates:
+        where = f"{name}:{single[0].locate(path)[0]}"
+        raise ConfigError(f"the key {shown(path[-1])} is written twice", do="keep one", where=where)
     return single[0]
 
 

@@ -22,7 +22,8 @@ Locator = Callable[[AttrPath], Location]
 class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One judged thing. ``file`` is the file it came from, relative to the scan root.
 
-    ``type`` is what rules apply to: ``core/Service``, ``apps/Deployment``, ``dockerfile``.
+    ``duplicates`` addresses keys that its text writes twice. ``type`` is what rules apply to:
+    ``core/Service``, ``apps/Deployment``, ``dockerfile``.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     version: str = ""
     namespace: str | None = None
     name: str = ""
+    duplicates: tuple[AttrPath, ...] = ()
     type: str = ""
 
     def __post_init__(self) -> None:

@@ -42,25 +42,21 @@ def judge_example(judge: Judge, rule: Rule, text: str) -> list[Verdict]:
         if faults and "syntax" not in rule.tags:
             raise InputError(f"line {faults[0].line}: {faults[0].message}")
         return judge.review(Review(resource=resource))
-    resources, memos = _objects(text)
+    resources = _objects(text)
     scope = Inventory(resources)
     verdicts: list[Verdict] = []
     for resource in resources:
-        memo = dict(memos[id(resource)])
-        verdicts += judge.review(Review(resource=resource, scope=scope, memo=memo))
+        verdicts += judge.review(Review(resource=resource, scope=scope))
     return verdicts
 
 
-def _objects(text: str) -> tuple[list[Resource], dict[int, dict[str, object]]]:
+def _objects(text: str) -> list[Resource]:
     resources: list[Resource] = []
-    memos: dict[int, dict[str, object]] = {}
     for document in parse_documents(text.encode()):
         if isinstance(document, Fault):
             raise InputError(f"line {document.line}: {document.message}")
-        for resource in resources_of(document, "example.yaml"):
-            resources.append(resource)
-            memos[id(resource)] = {"duplicates": document.duplicates} if document.duplicates else {}
-    return resources, memos
+        resources.extend(resources_of(document, "example.yaml"))
+    return resources
 
 
 def _wrong(kind: str, states: list[State]) -> Iterator[str]:

@@ -152,9 +152,6 @@ class _Run:
     def review(self, resource: Resource) -> Review:
         """The review of a resource found in a file."""
         memo: dict[str, object] = {"kubernetes_version": self.setup.config.kubernetes_version}
-        duplicates = self.collected.duplicates.get(id(resource))
-        if duplicates:
-            memo["duplicates"] = duplicates
         return Review(resource=resource, scope=self.inventory, memo=memo, shared=self._shared)
 
     def _take(self, resource: Resource, verdicts: Sequence[Verdict]) -> None:

@@ -117,7 +117,7 @@ def test_duplicate_keys_reach_the_judges(tmp_path: Path) -> None:
     collected = Collector(Tree(root=tmp_path), build_index([])).collect()
     (resource,) = collected.resources
     assert resource.kind == "Pod"  # the last one wins, as in Kubernetes
-    assert collected.duplicates[id(resource)] == [("kind", 2)]
+    assert resource.duplicates == (("kind",),)
 
 
 def test_a_file_asked_for_by_name_that_is_not_known_is_a_gap(tmp_path: Path) -> None:

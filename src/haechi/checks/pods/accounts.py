@@ -43,11 +43,13 @@ def _defined(review: Review, name: str) -> Mapping[str, Any] | None:
 def _binding_of(review: Review, name: str) -> Resource | None:
     """A visible binding that gives the account (or all accounts of its namespace) a role.
 
-    A pod without a namespace may land in any, and ``default`` is written into every sample: then
-    a binding counts only when it lies in the same folder, or in the one above or below.
+    A pod without a namespace may land in any, so an account with a name of its own may be that of
+    any namespace. The account ``default`` is in every sample: where the namespace is silent or
+    ``default`` too, a binding counts only in the same folder, or in the one above or below.
     """
-    namespace = review.resource.namespace or "default"
-    anywhere = namespace != "default"
+    own = name != "default"
+    namespace = review.resource.namespace or ("" if own else "default")
+    anywhere = own or namespace != "default"
     groups = {
         "system:serviceaccounts",
         f"system:serviceaccounts:{namespace}",
@@ -76,9 +78,10 @@ def _names(
     if kind == "Group":
         return called in groups
     if kind == "User":
-        return called == f"system:serviceaccount:{namespace}:{name}"
+        user = called.removeprefix("system:serviceaccount:").partition(":")
+        return user[2] == name and namespace in ("", user[0])
     where = subject.get("namespace") or binding_namespace or "default"
-    return kind == "ServiceAccount" and called == name and where == namespace
+    return kind == "ServiceAccount" and called == name and namespace in ("", where)
 
 
 def _mounts_token(review: Review, pod: PodView, account: str) -> bool:

@@ -51,8 +51,6 @@ class Prover(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Judge one resource of a subject."""
         resource = subject.resources[position]
         memo = dict(self.memo)
-        if isinstance(subject, Manifest) and subject.document.duplicates:
-            memo["duplicates"] = subject.document.duplicates
         review = Review(resource=resource, scope=scope, memo=memo)
         found: list[Found] = []
         counts: Counter[str] = Counter()

@@ -69,7 +69,6 @@ class Collected:
     resources: list[Resource] = field(default_factory=list)
     dockerfiles: list[Resource] = field(default_factory=list)
     origins: dict[int, str] = field(default_factory=dict)
-    duplicates: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     waivers: list[Waiver] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
@@ -187,8 +186,6 @@ class Collector:
         return documents
 
     def _add(self, resource: Resource, document: Document) -> None:
-        if document.duplicates:
-            self.out.duplicates[id(resource)] = document.duplicates
         self.out.resources.append(resource)
         self.out.waivers.extend(
             from_object(resource.data, resource.key, resource.locate(()), self.index)

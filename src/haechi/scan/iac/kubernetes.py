@@ -69,6 +69,7 @@ def _resource(
         data=data,
         locate=locate,
         file=file,
+        duplicates=tuple(path[len(at) :] for path in document.duplicates if path[: len(at)] == at),
     )
 
 
