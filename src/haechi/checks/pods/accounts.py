@@ -78,8 +78,9 @@ def _names(
     if kind == "Group":
         return called in groups
     if kind == "User":
-        user = called.removeprefix("system:serviceaccount:").partition(":")
-        return user[2] == name and namespace in ("", user[0])
+        prefix, _, rest = called.partition("system:serviceaccount:")
+        home, _, user = rest.partition(":")
+        return not prefix and user == name and namespace in ("", home)
     where = subject.get("namespace") or binding_namespace or "default"
     return kind == "ServiceAccount" and called == name and namespace in ("", where)
 
