@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haechi.engines.documents import Document, Fault, Limits, parse_documents, plain_scalar
+from haechi.engines.documents import Document, Fault, parse_documents
+from haechi.engines.values import Limits, plain_scalar
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.location import AttrPath
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haechi.engines.documents import LIMITS
 from haechi.engines.typed import convert, misfits, nearest, read_single, shown
+from haechi.engines.values import LIMITS
 from haechi.errors import ConfigError
 from haechi.model.severity import Severity
 

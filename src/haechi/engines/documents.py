@@ -1,11 +1,9 @@
 """YAML and JSON as Kubernetes reads them, with a position for every value.
 
-libyaml (PyYAML's C parser) composes nodes; our own builder turns them into plain values by the
-rules of ``sigs.k8s.io/yaml`` (YAML 1.1 booleans, no timestamps, no base-60 numbers, string
-keys). Positions stay in the node tree and are looked up only when a finding asks for one.
+libyaml (PyYAML's C parser) composes nodes; ``values`` turns them into plain values. Positions
+stay in the node tree and are looked up only when a finding asks for one.
 A stream is cut at its ``---`` lines first: a broken document does not take its neighbours with
 it, and a document whose nodes were dropped to save memory can be composed again alone.
-Source: YAML 1.1 specification; go-yaml v2 ``resolve.go`` for the scalar forms.
 """
 
 from __future__ import annotations
@@ -17,23 +15,12 @@ from typing import Any
 
 import msgspec
 
+from haechi.engines.values import LIMITS, Builder, Limits, key_of
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.location import AttrPath
 
 Span = tuple[int, int, int, int]
 """line, column, end_line, end_column; all from 1."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds on one file. ``values`` counts values of a document with aliases expanded."""
-
-    size: int = 10 * 1024 * 1024
-    documents: int = 10_000
-    values: int = 1_000_000
-    depth: int = 200
-
-
-LIMITS = Limits()
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +40,7 @@ class Document:
     __slots__ = ("_node", "_text", "data", "duplicates", "first_line", "offset")
 
     def __init__(
-        self, text: str, first_line: int, offset: int, node: Any, builder: _Builder
+        self, text: str, first_line: int, offset: int, node: Any, builder: Builder
     ) -> None:
         self._text = text
         self._node = node
@@ -201,7 +188,7 @@ def _document(
         if node is None:
             return None
         aliased = "*" in chunk and "&" in chunk
-        document = Document(chunk, line, offset, node, _Builder(limits, aliased))
+        document = Document(chunk, line, offset, node, Builder(limits, aliased))
     except yaml.YAMLError as error:
         if templated and _TEMPLATE.search(chunk):
             return _template_fault(chunk, line)
@@ -333,141 +320,6 @@ def _loader() -> Any:
     return Loader
 
 
-_CONSTANTS: dict[str, Any] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(
-        ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True
-    ),
-    **dict.fromkeys(
-        ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False
-    ),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
-}
-_NUMERIC_START = frozenset("0123456789+-.")
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
-_OTHER_INT = re.compile(r"([-+]?)(?:0b([01]+)|0o?([0-7]+)|0x([0-9a-fA-F]+))\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
-
-
-def plain_scalar(text: str) -> Any:
-    """Value of an unquoted scalar as go-yaml resolves it."""
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if text[0] not in _NUMERIC_START or len(text) > 400:
-        return text
-    digits = text.replace("_", "") if "_" in text else text
-    if _INT.match(digits):
-        return int(digits)
-    other = _OTHER_INT.match(digits)
-    if other:
-        sign = -1 if other[1] == "-" else 1
-        for group, base in ((2, 2), (3, 8), (4, 16)):
-            if other[group]:
-                return sign * int(other[group], base)
-    if _FLOAT.match(digits):
-        return float(digits)
-    return text
-
-
-_TAG = "tag:yaml.org,2002:"
-
-
-class _Builder:
-    """Node tree → plain values, counting values as if every alias were written out."""
-
-    def __init__(self, limits: Limits, aliased: bool) -> None:
-        self.limits = limits
-        self.duplicates = False
-        self._memo: dict[int, tuple[Any, int]] | None = {} if aliased else None
-        self._open: set[int] = set()
-        self._count = 0
-
-    def build(self, node: Any) -> Any:
-        return self._value(node, 0)
-
-    def _value(self, node: Any, depth: int) -> Any:
-        self._count += 1
-        if node.id == "scalar":
-            return _scalar(node)
-        if depth > self.limits.depth:
-            raise LimitExceeded(f"nested deeper than {self.limits.depth} levels")
-        if self._count > self.limits.values:
-            raise LimitExceeded(f"more than {self.limits.values:,} values with aliases expanded")
-        if self._memo is None:
-            return self._collection(node, depth)
-        return self._shared(node, depth, self._memo)
-
-    def _shared(self, node: Any, depth: int, memo: dict[int, tuple[Any, int]]) -> Any:
-        known = memo.get(id(node))
-        if known is not None:
-            self._count += known[1]
-            return known[0]
-        if id(node) in self._open:
-            raise InputError("an alias stands inside the value that it refers to")
-        self._open.add(id(node))
-        before = self._count
-        value = self._collection(node, depth)
-        self._open.discard(id(node))
-        memo[id(node)] = (value, self._count - before)
-        return value
-
-    def _collection(self, node: Any, depth: int) -> Any:
-        if node.id == "sequence":
-            return [self._value(item, depth + 1) for item in node.value]
-        out: dict[str, Any] = {}
-        merged: list[Any] = []
-        for key_node, value_node in node.value:
-            if key_node.id != "scalar":
-                raise InputError("a mapping key is itself a mapping or a list")
-            key = key_node.value
-            if key_node.tag == "P":
-                if key == "<<":
-                    merged.append(value_node)
-                    continue
-                key = _key(key)
-            if key in out:
-                self.duplicates = True
-            out[key] = self._value(value_node, depth + 1)
-        for source in merged:
-            self._merge(out, source, depth)
-        return out
-
-    def _merge(self, out: dict[str, Any], source: Any, depth: int) -> None:
-        for part in source.value if source.id == "sequence" else [source]:
-            value = self._value(part, depth + 1)
-            if not isinstance(value, dict):
-                raise InputError("'<<' merges something that is not a mapping")
-            for key, inner in value.items():
-                out.setdefault(key, inner)
-
-
-def _key(text: str) -> str:
-    """Kubernetes turns YAML into JSON, whose keys are strings: ``on:`` is the key "true"."""
-    value = plain_scalar(text)
-    if value is True or value is False:
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    if isinstance(value, int):
-        return str(value)
-    return text
-
-
-def _scalar(node: Any) -> Any:
-    tag = node.tag
-    if tag == "P":
-        return plain_scalar(node.value)
-    if tag == "S" or not tag.startswith(_TAG):
-        return node.value
-    match tag.removeprefix(_TAG):
-        case "int" | "float" | "bool" | "null":
-            return plain_scalar(node.value)
-        case _:
-            return node.value
-
-
 def _is_helm(node: Any) -> bool:
     """True when a single-line scalar takes its value from a chart.
 
@@ -507,7 +359,7 @@ def _duplicates(root: Any) -> Iterator[AttrPath]:
         for key_node, value_node in node.value:
             if key_node.tag == "P" and key_node.value == "<<":
                 continue
-            name = _key(key_node.value) if key_node.tag == "P" else key_node.value
+            name = key_of(key_node.value) if key_node.tag == "P" else key_node.value
             if name in names:
                 yield (*path, name)
             names.add(name)
@@ -539,7 +391,7 @@ def _entry(node: Any, name: str, depth: int) -> tuple[Any, Any] | None:
     for key_node, value_node in node.value:
         if key_node.tag == "P" and key_node.value == "<<":
             merges.append(value_node)
-        elif key_node.value == name or (key_node.tag == "P" and _key(key_node.value) == name):
+        elif key_node.value == name or (key_node.tag == "P" and key_of(key_node.value) == name):
             found = (key_node, value_node)
     if found is not None:
         return found

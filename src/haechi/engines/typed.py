@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from haechi.engines.documents import Document, Fault, Limits, parse_documents
+from haechi.engines.documents import Document, Fault, parse_documents
+from haechi.engines.values import Limits
 from haechi.errors import ConfigError, InputError
 from haechi.model.location import AttrPath, format_path
 

@@ -16,8 +16,8 @@ from typing import Literal
 
 import msgspec
 
-from haechi.engines.documents import Limits
 from haechi.engines.typed import Misfit, config_error, convert, read_single, shown
+from haechi.engines.values import Limits
 from haechi.errors import ConfigError
 from haechi.model.config import Section
 from haechi.model.severity import Severity

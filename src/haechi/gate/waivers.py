@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
-from haechi.engines.documents import Document, Limits
+from haechi.engines.documents import Document
 from haechi.engines.globs import glob_fault, is_catch_all
 from haechi.engines.typed import Misfit, config_error, misfits, read_single, shown
+from haechi.engines.values import Limits
 from haechi.model.config import Section
 from haechi.model.location import AttrPath, Location
 from haechi.model.waiver import Waiver, WaiverOrigin

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from haechi.engines.documents import Limits
 from haechi.engines.globs import glob_fault
 from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_single, shown
+from haechi.engines.values import Limits
 from haechi.errors import ConfigError, InputError
 from haechi.model.config import DUE_DAYS, INLINE_POLICIES, Config
 from haechi.model.location import AttrPath

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from haechi.engines.documents import Document, plain_scalar
+from haechi.engines.documents import Document
+from haechi.engines.values import plain_scalar
 from haechi.model.location import AttrPath, format_path
 from haechi.scan.fix.changes import Change, Delete, Refused, Rename, Set, nested
 from haechi.scan.fix.yaml_nodes import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from haechi.engines.documents import plain_scalar
+from haechi.engines.values import plain_scalar
 from haechi.scan.fix.changes import Octal
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./+-]*(?:[:@=][A-Za-z0-9_./+-]+)*\Z")

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from haechi.engines.dockerfile import resource_of
-from haechi.engines.documents import LIMITS, Document, Fault, decode, parse_documents
+from haechi.engines.documents import Document, Fault, decode, parse_documents
+from haechi.engines.values import LIMITS
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource

@@ -10,7 +10,8 @@ import posixpath
 from collections.abc import Iterator
 from itertools import islice
 
-from haechi.engines.documents import Document, Limits, parse_documents
+from haechi.engines.documents import Document, parse_documents
+from haechi.engines.values import Limits
 from haechi.errors import InputError
 from haechi.model.location import Location
 from haechi.model.waiver import Waiver, WaiverOrigin
