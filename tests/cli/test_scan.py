@@ -285,3 +285,24 @@ def test_a_slow_rule_is_ended_and_the_others_run(
     assert "team-slow" in gap["reason"]
     assert "did not finish within" in gap["reason"]
     assert "team-good" in {f["rule"] for f in report["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({"LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "en_US.UTF-8"}, "en"),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "ko_KR.UTF-8"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_the_html_report_opens_in_the_readers_language(
+    variables: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from haechi.cli.screen import language as told
+
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert told() == language

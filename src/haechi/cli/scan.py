@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from haechi.cli.output import save
-from haechi.cli.screen import clear_progress, progress, screen
+from haechi.cli.screen import Screen, clear_progress, language, progress, screen
 from haechi.errors import UsageError
 from haechi.model.severity import Severity
 from haechi.report import FORMATS, write
+
+if TYPE_CHECKING:
+    from haechi.report.material import Material
 
 EPILOG = """\b
 Examples:
@@ -69,16 +73,16 @@ def command(
     clear_progress()
     material = outcome.material
     for name, target in zip(formats, outputs, strict=False):
-        text = _terminal(material, verbose) if name == "terminal" else write(material, name)
-        save(target, text)
+        plain = Screen(width=100, colour=False, ascii=False)
+        save(target, _text(material, name, verbose, plain))
     rest = formats[len(outputs) :]
     for name in rest:
-        text = _terminal(material, verbose) if name == "terminal" else write(material, name)
+        text = _text(material, name, verbose, screen(sys.stdout))
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
     if not rest and (summary or (formats and not verbose)):
         _show_summary(material)
     elif not rest:
-        sys.stdout.write(_terminal(material, verbose))
+        sys.stdout.write(_text(material, "terminal", verbose, screen(sys.stdout)))
     ctx.exit(material.decision.exit_code)
 
 
@@ -101,19 +105,20 @@ def _check_targets(formats: tuple[str, ...], outputs: tuple[Path, ...]) -> None:
         )
 
 
-def _terminal(material: object, verbose: bool) -> str:
-    from haechi.report.material import Material
-    from haechi.report.terminal import full
+def _text(material: Material, name: str, verbose: bool, on: Screen) -> str:
+    if name == "terminal":
+        from haechi.report.terminal import full
 
-    assert isinstance(material, Material)  # noqa: S101 - narrows for the type checker
-    out = screen(sys.stdout)
-    return full(material, width=out.width, colour=out.colour, verbose=verbose, ascii=out.ascii)
+        return full(material, width=on.width, colour=on.colour, verbose=verbose, ascii=on.ascii)
+    if name == "html":
+        from haechi.report.html import render
+
+        return render(material, lang=language())
+    return write(material, name)
 
 
-def _show_summary(material: object) -> None:
-    from haechi.report.material import Material
+def _show_summary(material: Material) -> None:
     from haechi.report.terminal_summary import summary
 
-    assert isinstance(material, Material)  # noqa: S101 - narrows for the type checker
     out = screen(sys.stdout)
     sys.stdout.write(summary(material, width=out.width, colour=out.colour, ascii=out.ascii))

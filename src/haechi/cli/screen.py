@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Literal, TextIO
 
 import msgspec
 
@@ -30,6 +30,15 @@ def screen(stream: TextIO) -> Screen:
     width = min(shutil.get_terminal_size((100, 24)).columns, 140) if tty else 100
     encoding = (stream.encoding or "ascii").lower().replace("-", "")
     return Screen(width=width, colour=colour, ascii=not encoding.startswith("utf"))
+
+
+def language() -> Literal["en", "ko"]:
+    """The reader's language by LC_ALL, LC_MESSAGES or LANG; the HTML report opens in it."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "ko" if value.lower().startswith("ko") else "en"
+    return "en"
 
 
 def progress() -> Callable[[int, int, str], None] | None:
