@@ -246,3 +246,11 @@ def test_the_source_of_an_object_has_its_type_and_name(
     if found:
         assert isinstance(found[0], Document)
         assert found[1] == (("items", 0) if kind == "Secret" else ())
+
+
+def test_an_item_whose_naming_value_was_changed_keeps_its_place() -> None:
+    original = {"rules": [{"host": "a.example", "http": {"x": 1}}, {"host": "b.example"}]}
+    changed = {"rules": [{"host": "shop.example", "http": {"x": 1}}, {"host": "b.example"}]}
+    assert follow(changed, original, ("rules", 0, "http", "x")).path == ("rules", 0, "http", "x")
+    swapped = {"rules": [{"host": "b.example"}, {"host": "a.example", "http": {"x": 2}}]}
+    assert follow(swapped, original, ("rules", 1, "http")).path == ("rules", 0, "http")

@@ -224,13 +224,19 @@ def _same_item(rendered: Any, original: Any, part: str | int) -> str | int | Non
     if part < len(original) and original[part] == item:
         return part
     name = identity_of(item)
+    same_length = len(rendered) == len(original)
     if not name[0]:
-        same_length = len(rendered) == len(original)
         return original.index(item) if item in original else part if same_length else None
     same = [index for index, candidate in enumerate(original) if identity_of(candidate) == name]
     if part in same:
         return part
-    return same[0] if same else None
+    if same:
+        return same[0]
+    # The overlay changed what names the item (an Ingress rule's host): its old name is gone.
+    renamed = same_length and all(
+        identity_of(other) != identity_of(original[part]) for other in rendered
+    )
+    return part if renamed else None
 
 
 class SourceObjects:
