@@ -26,7 +26,8 @@ def command() -> None:
 def update(ctx: click.Context, path: Path, check: bool) -> None:
     """Show what changes, then write haechi.lock."""
     from haechi.cli.project import load_lock, open_project
-    from haechi.gate.lock import NAME, difference, pins, write_lock
+    from haechi.gate.lock import difference, pins, write_lock
+    from haechi.model.config import LOCK_FILE
     from haechi.rules.catalogue import load_catalogue
     from haechi.rules.user import load_user_rules
 
@@ -40,6 +41,6 @@ def update(ctx: click.Context, path: Path, check: bool) -> None:
     click.echo(changes.render())
     if check:
         ctx.exit(1 if changes else 0)
-    target = project.root / NAME
+    target = project.root / LOCK_FILE
     save(target, write_lock(rules, __version__))
     click.echo(f"wrote {target}: {len(rules)} rules pinned; commit it")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -18,11 +19,9 @@ from haechi.cli.project import Project, load_lock, open_project, read_text
 from haechi.engines.cel import CelEngine
 from haechi.engines.globs import compile_glob
 from haechi.errors import ConfigError, InputError, UsageError
-from haechi.gate.baseline import Baseline, baseline_from_json, baseline_from_scan
 from haechi.gate.decide import decide
 from haechi.gate.extent import extent_of
 from haechi.gate.owners import Owners, annotated_owner, parse_codeowners
-from haechi.gate.waivers import load_waivers
 from haechi.graph.risks import rank_risks
 from haechi.model.scan import Scan
 from haechi.model.severity import Severity
@@ -33,7 +32,9 @@ from haechi.rules.user import load_user_rules
 from haechi.scan.iac.collect import Progress
 from haechi.scan.look import DOMAINS, Looked, Setup, look, pod_templates
 from haechi.world.files import Tree
-from haechi.world.git import extract, top_level
+
+if TYPE_CHECKING:
+    from haechi.gate.baseline import Baseline
 
 WAIVERS = "haechi.waivers.yaml"
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
@@ -133,6 +134,8 @@ def _tree(root: Path, project: Project) -> Tree:
 def _baseline(text: str | None, project: Project, setup: Setup, today: dt.date) -> Baseline | None:
     if text is None:
         return None
+    from haechi.gate.baseline import baseline_from_json, baseline_from_scan
+
     if not text.startswith("git:"):
         try:
             content = Path(text).read_text(encoding="utf-8")
@@ -151,6 +154,8 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
     It is gated with the waivers of that commit: what was waived there was not simply "known".
     """
     import tempfile
+
+    from haechi.world.git import extract, top_level
 
     top = top_level(project.root)
     if top is None:
@@ -181,7 +186,11 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
 
 def _waivers(root: Path, today: dt.date) -> tuple[Waiver, ...]:
     text = read_text(root, WAIVERS)
-    return load_waivers(text, WAIVERS, today) if text else ()
+    if not text:
+        return ()
+    from haechi.gate.waivers import load_waivers
+
+    return load_waivers(text, WAIVERS, today)
 
 
 def _owners(project: Project, looked: Looked) -> Owners:

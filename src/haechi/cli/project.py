@@ -7,16 +7,17 @@ fingerprints, waivers and configuration are the same whichever part is scanned.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from haechi.errors import ConfigError, UsageError
-from haechi.gate.lock import NAME as LOCK_NAME
-from haechi.gate.lock import Lock, read_lock
-from haechi.model.config import Config
-from haechi.world.config import NAMES, load_config
+from haechi.model.config import CONFIG_FILES, LOCK_FILE, Config
 
-_MARKS = (*NAMES, ".git")
+if TYPE_CHECKING:
+    from haechi.gate.lock import Lock
+
+_MARKS = (*CONFIG_FILES, ".git")
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +39,15 @@ def open_project(path: Path) -> Project:
         (d for d in (start, *start.parents) if any((d / mark).exists() for mark in _MARKS)), start
     )
     within = absolute.relative_to(root).as_posix()
-    return Project(root=root, within="" if within == "." else within, config=load_config(root))
+    return Project(root=root, within="" if within == "." else within, config=_config(root))
+
+
+def _config(root: Path) -> Config:
+    if not any((root / name).exists() or (root / name).is_symlink() for name in CONFIG_FILES):
+        return Config()
+    from haechi.world.config import load_config
+
+    return load_config(root)
 
 
 def read_text(root: Path, name: str, *, limit: int = 4 << 20) -> str | None:
@@ -61,5 +70,9 @@ def read_text(root: Path, name: str, *, limit: int = 4 << 20) -> str | None:
 
 def load_lock(root: Path) -> Lock | None:
     """haechi.lock, if the repository has one. Raises ConfigError."""
-    text = read_text(root, LOCK_NAME)
-    return None if text is None else read_lock(text)
+    text = read_text(root, LOCK_FILE)
+    if text is None:
+        return None
+    from haechi.gate.lock import read_lock
+
+    return read_lock(text)

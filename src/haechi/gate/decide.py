@@ -11,14 +11,13 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import structs
 
 from haechi.engines.globs import compile_glob
-from haechi.gate.baseline import Baseline
 from haechi.gate.extent import Extent, gap_path, was_judged
-from haechi.gate.lock import Lock
 from haechi.gate.matching import Matcher, WaiverIndex, is_beside_code, is_expired
 from haechi.gate.owners import Owners
 from haechi.gate.reasons import Case, reasons
@@ -28,6 +27,10 @@ from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Decision, Scan, WaiverStatus, WaiverUse
 from haechi.model.severity import Severity
 from haechi.model.waiver import Waiver, WaiverOrigin
+
+if TYPE_CHECKING:
+    from haechi.gate.baseline import Baseline
+    from haechi.gate.lock import Lock
 
 PRECEDENCE = (2, 1, 3, 0)
 """Exit codes, the one that wins first: misuse, blocked, not evaluated, clean."""

@@ -19,11 +19,10 @@ import msgspec
 from haechi.engines.typed import Misfit, config_error, convert, read_single, shown
 from haechi.engines.values import Limits
 from haechi.errors import ConfigError
-from haechi.model.config import Section
+from haechi.model.config import LOCK_FILE, Section
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
 
-NAME = "haechi.lock"
 LIMITS = Limits(size=4 * 1024 * 1024, documents=10, values=200_000, depth=10)
 _PIN = re.compile(r"([a-z]+) r([1-9][0-9]{0,5})\Z")
 _PLAIN = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
@@ -63,7 +62,7 @@ def pins(rules: Iterable[Rule]) -> dict[str, RulePin]:
     return {rule.id: RulePin(rule.severity, rule.revision) for rule in rules}
 
 
-def read_lock(text: str, *, name: str = NAME) -> Lock:
+def read_lock(text: str, *, name: str = LOCK_FILE) -> Lock:
     """Parse a lock file. Raises ConfigError for anything but what ``write_lock`` writes."""
     document = read_single(text.encode("utf-8", "surrogatepass"), name, limits=LIMITS)
     if document is None:

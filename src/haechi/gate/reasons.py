@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from haechi.engines.typed import nearest
 from haechi.model.config import Config
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import Finding, FindingState
@@ -161,6 +160,8 @@ def _unknown_rules(case: Case) -> Iterator[str]:
             named.setdefault(use.waiver.rule, f"The waiver at {use.waiver.location}")
     unknown = [(rule, where) for rule, where in named.items() if rule not in case.rules]
     for rule, where in unknown[:_LISTED]:
+        from haechi.engines.typed import nearest
+
         close = nearest(rule, case.rules)
         yield f"{where} names {rule}, which is no rule here" + (f"; {close}" if close else "")
     if len(unknown) > _LISTED:

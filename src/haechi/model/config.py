@@ -9,6 +9,8 @@ import msgspec
 from haechi.model.location import AttrPath
 from haechi.model.severity import Severity
 
+CONFIG_FILES = ("haechi.yaml", ".haechi.yaml")
+LOCK_FILE = "haechi.lock"
 DUE_DAYS = {"critical": 7, "high": 30, "medium": 90, "low": 180}
 _MAX = "max-"
 _STEP = re.compile(r"[^.\s\[\]]+\Z")

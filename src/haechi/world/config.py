@@ -16,12 +16,11 @@ from haechi.engines.globs import glob_fault
 from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_single, shown
 from haechi.engines.values import Limits
 from haechi.errors import ConfigError, InputError
-from haechi.model.config import DUE_DAYS, INLINE_POLICIES, Config
+from haechi.model.config import CONFIG_FILES, DUE_DAYS, INLINE_POLICIES, Config
 from haechi.model.location import AttrPath
 from haechi.model.severity import Severity
 from haechi.world.files import Tree
 
-NAMES = ("haechi.yaml", ".haechi.yaml")
 LIMITS = Limits(size=1024 * 1024, documents=10, values=50_000, depth=20)
 _KIND = re.compile(r"(?:[a-z0-9]([a-z0-9.-]*[a-z0-9])?)/[A-Z][A-Za-z0-9]*\Z")
 _VERSION = re.compile(r"1\.[1-9][0-9]?\Z")
@@ -34,7 +33,7 @@ def load_config(root: Path) -> Config:
 
     Raises ConfigError naming the file, the line of each fault, and what is allowed there.
     """
-    found = [name for name in NAMES if (root / name).is_symlink() or (root / name).exists()]
+    found = [name for name in CONFIG_FILES if (root / name).is_symlink() or (root / name).exists()]
     if len(found) > 1:
         why = "which of the two holds would be a guess"
         raise ConfigError(
