@@ -408,6 +408,17 @@ def test_reasons_say_what_blocks() -> None:
             "haechi.yaml (severity) names zzz, which is no rule here",
         ),
         (
+            scan(),
+            {"config": Config(disable=["k8s-privilegd"]), "rules": ["k8s-privileged"]},
+            "haechi.yaml (disable) names k8s-privilegd, which is no rule here; "
+            "did you mean `k8s-privileged`?",
+        ),
+        (
+            scan(),
+            {"config": Config(disable=["k8s-privileged"])},
+            "1 rule is switched off in haechi.yaml: k8s-privileged",
+        ),
+        (
             scan(CART),
             {"baseline": Baseline(source="b", findings={CART.fingerprint: dt.date(2026, 1, 1)})},
             "1 finding past the due date",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -48,7 +48,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 def reasons(case: Case) -> Iterator[str]:
     """Sentences, the one that decides first."""
     yield _verdict(case)
-    yield from _coverage(case.coverage)
+    yield from _coverage(case.coverage, case.config.disable)
     yield from _states(case)
     yield from _waivers(case)
     yield from _unknown_rules(case)
@@ -68,7 +68,7 @@ def _verdict(case: Case) -> str:
     return f"{plural(len(case.blocking), 'open finding')} {at}: {parts}"
 
 
-def _coverage(coverage: Coverage) -> Iterator[str]:
+def _coverage(coverage: Coverage, disabled: Sequence[str]) -> Iterator[str]:
     groups: defaultdict[str, list[Gap]] = defaultdict(list)
     for gap in coverage.open_gaps:
         groups[gap.kind].append(gap)
@@ -80,6 +80,9 @@ def _coverage(coverage: Coverage) -> Iterator[str]:
     accepted = len(coverage.gaps) - len(coverage.open_gaps)
     if accepted:
         yield f"{plural(accepted, 'gap')} accepted in haechi.yaml (coverage.accept)"
+    if disabled:
+        verb = "is" if len(disabled) == 1 else "are"
+        yield f"{plural(len(disabled), 'rule')} {verb} switched off in haechi.yaml: {_some(disabled)}"
     if not coverage.gaps and not any(coverage.looked.values()) and not coverage.evaluated:
         yield "Nothing was looked at, so nothing can be said about it"
 
@@ -155,6 +158,7 @@ def _unknown_rules(case: Case) -> Iterator[str]:
     if case.rules is None:
         return
     named = dict.fromkeys(case.config.severity, "haechi.yaml (severity)")
+    named.update(dict.fromkeys(case.config.disable, "haechi.yaml (disable)"))
     for use in case.uses:
         if use.waiver.rule != "*":
             named.setdefault(use.waiver.rule, f"The waiver at {use.waiver.location}")
