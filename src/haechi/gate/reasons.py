@@ -82,7 +82,8 @@ def _coverage(coverage: Coverage, disabled: Sequence[str]) -> Iterator[str]:
         yield f"{plural(accepted, 'gap')} accepted in haechi.yaml (coverage.accept)"
     if disabled:
         verb = "is" if len(disabled) == 1 else "are"
-        yield f"{plural(len(disabled), 'rule')} {verb} switched off in haechi.yaml: {_some(disabled)}"
+        off = f"{plural(len(disabled), 'rule')} {verb} switched off in haechi.yaml"
+        yield f"{off}: {_some(disabled)}"
     if not coverage.gaps and not any(coverage.looked.values()) and not coverage.evaluated:
         yield "Nothing was looked at, so nothing can be said about it"
 
