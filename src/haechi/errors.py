@@ -6,7 +6,8 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 ├── RuleError                a rule in the catalogue or in a user's directory is wrong
 ├── InputError               an input cannot be read or parsed: becomes a coverage gap
 │   └── LimitExceeded        an input is over a limit of size, depth, count or time
-└── NotEvaluated             a judge cannot tell (missing tool, unknown value): never a pass
+├── NotEvaluated             a judge cannot tell (missing tool, unknown value): never a pass
+└── Refused                  a fix that needs a person; defined in scan/fix/changes.py
 
 Adapters translate a library's exceptions into these at the edge. ``explain`` gives a person
 the three things they need: what happened, why, and what to do about it.

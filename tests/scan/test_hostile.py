@@ -1,4 +1,4 @@
-"""Hostile input: bounded memory, one clear line each, everything else judged, exit code 3."""
+"""Hostile input: bounded memory, one clear line each, and everything else judged all the same."""
 
 from __future__ import annotations
 
@@ -36,7 +36,5 @@ def test_a_hostile_tree_is_survived_and_said(tmp_path: Path) -> None:
     assert {path: gaps.get(path) for path in expected} == expected
     assert usage.ru_maxrss / 1024 < MEBIBYTES
     found = {(f["rule"], f["location"]["path"]) for f in report["findings"]}
-    assert ("k8s-privileged", "good.yaml") in found or any(path == "good.yaml" for _, path in found)
-    assert process.returncode in (1, 3)
-    without = [f for f in report["findings"] if f["severity"] == "critical"]
-    assert process.returncode == (1 if without else 3)
+    assert ("k8s-privileged", "good.yaml") in found
+    assert process.returncode == 1  # good.yaml has a critical finding, and 1 wins over 3

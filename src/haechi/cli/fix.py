@@ -19,6 +19,7 @@ import click
 
 from haechi.cli.screen import clear_progress, progress, screen
 from haechi.errors import HaechiError, InputError, UsageError
+from haechi.model.counting import counted
 
 if TYPE_CHECKING:
     from haechi.cli.pipeline import Outcome
@@ -158,21 +159,21 @@ def _tell(fixes: Sequence[FileFix], asked: Sequence[Finding], named: frozenset[s
     left = [left for fix in fixes for left in fix.left]
     files = sum(fix.before != fix.after for fix in fixes)
     rows = Counter((m.finding.rule, m.risky) for m in made)
-    _say(f"{_count(len(made), 'finding')} fixed in {_count(files, 'file')}" if made else "")
+    _say(f"{counted(len(made), 'finding')} fixed in {counted(files, 'file')}" if made else "")
     for (rule, risky), count in sorted(rows.items()):
         _say(f"  {count:4} {rule}{'   (changes behaviour)' if risky else ''}")
     uncovered = Counter(rule for m in made for rule in m.uncovers)
     if uncovered:
         _say(f"which uncovers what it hid: {_listed(uncovered)}")
     if left:
-        _say(f"{_count(len(left), 'finding')} left as they are:")
+        _say(f"{counted(len(left), 'finding')} not fixed:")
         for one in left[:_LISTED]:
             _say(f"  {one.finding.location} {one.finding.rule}: {one.reason}")
         if len(left) > _LISTED:
             _say(f"  and {len(left) - _LISTED} more")
     if asked:
         _say(
-            f"{_count(len(asked), 'further finding')} can be fixed in ways that may change how "
+            f"{counted(len(asked), 'further finding')} can be fixed in ways that may change how "
             f"programs behave; name the rule:"
         )
         _say(f"  haechi fix {_listed(Counter(f.rule for f in asked))}")
@@ -184,7 +185,7 @@ def _agreed(changed: Sequence[FileFix]) -> bool:
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         _say("not written; add --yes to write")
         return False
-    return click.confirm(f"Write {_count(len(changed), 'file')}?", default=False, err=True)
+    return click.confirm(f"Write {counted(len(changed), 'file')}?", default=False, err=True)
 
 
 def _write(outcome: Outcome, changed: Sequence[FileFix]) -> None:
@@ -238,10 +239,6 @@ def _tally(outcome: Outcome) -> Counter[tuple[str, str]]:
 
 def _listed(rules: Counter[str]) -> str:
     return ", ".join(f"{rule} ({count})" for rule, count in rules.most_common())
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _say(text: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +22,7 @@ from haechi.gate.matching import Matcher, WaiverIndex, is_beside_code, is_expire
 from haechi.gate.owners import Owners
 from haechi.gate.reasons import Case, reasons
 from haechi.model.config import Config
+from haechi.model.counting import by_state
 from haechi.model.coverage import Coverage
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Decision, Scan, WaiverStatus, WaiverUse
@@ -103,7 +104,7 @@ def decide(
         fail_on=threshold,
         reasons=tuple(reasons(case)),
         blocking=frozenset(verdict.finding.fingerprint for verdict in blockers),
-        counts=_counts(case.findings),
+        counts=by_state(case.findings),
         waivers=uses,
         baseline=baseline.source if baseline else None,
     )
@@ -241,11 +242,3 @@ def _without_echoes(uses: list[WaiverUse]) -> Iterable[WaiverUse]:
         echo = use.waiver.origin is WaiverOrigin.PEER and use.status in idle
         if not echo or (use.waiver.location, use.waiver.source) not in busy:
             yield use
-
-
-def _counts(findings: Iterable[Finding]) -> Mapping[FindingState, Mapping[Severity, int]]:
-    """Every state and severity, zeros included."""
-    counts = {state: dict.fromkeys(Severity, 0) for state in FindingState}
-    for finding in findings:
-        counts[finding.state][finding.severity] += 1
-    return counts

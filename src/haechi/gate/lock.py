@@ -20,6 +20,7 @@ from haechi.engines.typed import Misfit, config_error, convert, read_single, sho
 from haechi.engines.values import Limits
 from haechi.errors import ConfigError
 from haechi.model.config import LOCK_FILE, Section
+from haechi.model.counting import counted
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
 
@@ -152,7 +153,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
             ("gone", "-", self.removed),
         ):
             if changes:
-                yield f"{title}, {len(changes)} {'rule' if len(changes) == 1 else 'rules'}:"
+                yield f"{title}, {counted(len(changes), 'rule')}:"
                 yield from (f"  {sign} {change}" for change in changes)
 
 

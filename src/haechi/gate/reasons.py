@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import msgspec
 
 from haechi.model.config import Config
+from haechi.model.counting import counted
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import WaiverStatus, WaiverUse
@@ -54,18 +55,13 @@ def reasons(case: Case) -> Iterator[str]:
     yield from _unknown_rules(case)
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """``1 finding``, ``3 findings``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def _verdict(case: Case) -> str:
     at = f"at {case.fail_on} or above" if case.fail_on is not Severity.CRITICAL else "at critical"
     if not case.blocking:
         return f"No open finding {at}"
     found = Counter(case.blocking)
     parts = ", ".join(f"{found[severity]:,} {severity}" for severity in Severity if found[severity])
-    return f"{plural(len(case.blocking), 'open finding')} {at}: {parts}"
+    return f"{counted(len(case.blocking), 'open finding')} {at}: {parts}"
 
 
 def _coverage(coverage: Coverage, disabled: Sequence[str]) -> Iterator[str]:
@@ -76,13 +72,13 @@ def _coverage(coverage: Coverage, disabled: Sequence[str]) -> Iterator[str]:
         one, many = _KINDS.get(kind, (f"gap of kind {kind}", f"gaps of kind {kind}"))
         verb = "was" if len(gaps) == 1 else "were"
         where = _some(gap.path for gap in gaps)
-        yield f"{plural(len(gaps), one, many)} {verb} not evaluated: {where}"
+        yield f"{counted(len(gaps), one, many)} {verb} not evaluated: {where}"
     accepted = len(coverage.gaps) - len(coverage.open_gaps)
     if accepted:
-        yield f"{plural(accepted, 'gap')} accepted in haechi.yaml (coverage.accept)"
+        yield f"{counted(accepted, 'gap')} accepted in haechi.yaml (coverage.accept)"
     if disabled:
         verb = "is" if len(disabled) == 1 else "are"
-        off = f"{plural(len(disabled), 'rule')} {verb} switched off in haechi.yaml"
+        off = f"{counted(len(disabled), 'rule')} {verb} switched off in haechi.yaml"
         yield f"{off}: {_some(disabled)}"
     if not coverage.gaps and not any(coverage.looked.values()) and not coverage.evaluated:
         yield "Nothing was looked at, so nothing can be said about it"
@@ -92,26 +88,26 @@ def _states(case: Case) -> Iterator[str]:
     states = Counter(finding.state for finding in case.findings)
     if count := states[FindingState.NEW]:
         yield (
-            f"{plural(count, 'finding')} of rules that haechi.lock does not hold yet; "
+            f"{counted(count, 'finding')} of rules that haechi.lock does not hold yet; "
             "`haechi lock update` shows them and lets them block"
         )
     if case.milder:
         verb = "counts" if case.milder == 1 else "count"
         yield (
-            f"{plural(case.milder, 'finding')} {verb} with the milder severity that haechi.lock "
+            f"{counted(case.milder, 'finding')} {verb} with the milder severity that haechi.lock "
             "agrees to, until `haechi lock update`"
         )
     if count := states[FindingState.KNOWN]:
-        yield f"{plural(count, 'finding')} known from the baseline {case.baseline}"
+        yield f"{counted(count, 'finding')} known from the baseline {case.baseline}"
     late = sum(
         finding.due is not None and finding.due < case.today
         for finding in case.findings
         if finding.state is not FindingState.WAIVED
     )
     if late:
-        yield f"{plural(late, 'finding')} past the due date"
+        yield f"{counted(late, 'finding')} past the due date"
     if count := states[FindingState.WAIVED]:
-        yield f"{plural(count, 'finding')} waived"
+        yield f"{counted(count, 'finding')} waived"
 
 
 def _waivers(case: Case) -> Iterator[str]:
@@ -120,25 +116,25 @@ def _waivers(case: Case) -> Iterator[str]:
         verb = "counts" if use.count == 1 else "count"
         yield (
             f"The waiver of {use.waiver.rule} at {use.waiver.location} expired on "
-            f"{use.waiver.expires}: {plural(use.count, 'finding')} {verb} again"
+            f"{use.waiver.expires}: {counted(use.count, 'finding')} {verb} again"
         )
     if len(lapsed) > _LISTED:
-        yield f"{plural(len(lapsed) - _LISTED, 'further waiver')} expired with findings"
+        yield f"{counted(len(lapsed) - _LISTED, 'further waiver')} expired with findings"
     idle = _places(case.uses, WaiverStatus.EXPIRED, covering=False)
     if idle:
-        yield f"{plural(len(idle), 'expired waiver')} to take away: {_some(idle)}"
+        yield f"{counted(len(idle), 'expired waiver')} to take away: {_some(idle)}"
     denied = _places(case.uses, WaiverStatus.DENIED, covering=True)
     if denied:
         policy = case.config.gate.inline_waivers
         verb = "is" if len(denied) == 1 else "are"
         yield (
-            f"{plural(len(denied), 'waiver')} beside the code {verb} not honoured "
+            f"{counted(len(denied), 'waiver')} beside the code {verb} not honoured "
             f"(gate.inline_waivers: {policy}): {_some(denied)}"
         )
     unused = _places(case.uses, WaiverStatus.UNUSED, covering=False)
     if unused:
         verb = "covers" if len(unused) == 1 else "cover"
-        yield f"{plural(len(unused), 'waiver')} {verb} nothing any more: {_some(unused)}"
+        yield f"{counted(len(unused), 'waiver')} {verb} nothing any more: {_some(unused)}"
 
 
 def _places(uses: Iterable[WaiverUse], status: WaiverStatus, *, covering: bool) -> list[str]:

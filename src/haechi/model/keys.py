@@ -6,7 +6,7 @@ kinds of key (``image:``, ``tf:`` …) are added here by the rooms that need the
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 _SAFE = "-._~"
 
@@ -28,12 +28,6 @@ def k8s_key(
 def file_key(path: str, *, repo: str = "") -> str:
     """Key of a file in a repository; slashes of the path stay readable."""
     return f"file:{_part(repo)}/{quote(path, safe='/' + _SAFE)}"
-
-
-def split_key(key: str) -> tuple[str, list[str]]:
-    """Return (scheme, decoded parts). ``-`` stays ``-``: it means absent."""
-    scheme, _, rest = key.partition(":")
-    return scheme, [unquote(part) for part in rest.split("/")]
 
 
 def without_cluster(key: str) -> str:

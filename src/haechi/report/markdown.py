@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from haechi.model.counting import counted
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Risk
@@ -18,7 +19,6 @@ from haechi.report.outline import (
     Answer,
     Outline,
     answer_sentence,
-    counted,
     further_reasons,
     outline,
     ranked,
@@ -62,7 +62,7 @@ def render(material: Material) -> str:
     ]
     closing = [*_gaps(material.scan.coverage.open_gaps), *_gaps_accepted(material)]
     room = SIZE_LIMIT - sum(len(part) + 2 for part in parts + closing)
-    return "\n\n".join([*parts, *_findings(material, view, room), *closing]) + "\n"
+    return "\n\n".join([*parts, *_findings(view, room), *closing]) + "\n"
 
 
 def literal(text: str, limit: int = _TEXT_LIMIT) -> str:
@@ -120,7 +120,7 @@ def _risks(risks: Sequence[Risk]) -> list[str]:
     return ["**What matters most**", "\n".join(rows)] if rows else []
 
 
-def _findings(material: Material, view: Outline, room: int) -> Iterator[str]:
+def _findings(view: Outline, room: int) -> Iterator[str]:
     """The worst in a table, the others folded, as far as the room goes."""
     listed = view.of_state(FindingState.OPEN)
     folded = view.of_state(FindingState.NEW, FindingState.KNOWN)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from haechi.model.counting import by_state, counted
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Decision, Risk, WaiverUse
 from haechi.model.severity import Severity
@@ -62,7 +63,7 @@ def outline(material: Material) -> Outline:
     looked = sum(number for what, number in counts if what != "rules")
     return Outline(
         findings=findings,
-        counts=_count(findings),
+        counts=by_state(findings),
         fixable=sum(finding.fixable for finding in alive),
         dead=tuple(finding for finding in alive if DEAD_CONTROL in finding.tags),
         answer=_answer(material.decision, looked),
@@ -82,13 +83,6 @@ def reading_order(finding: Finding) -> tuple[int, int, str, int, int, str, str]:
         finding.rule,
         finding.fingerprint,
     )
-
-
-def _count(findings: Iterable[Finding]) -> dict[FindingState, dict[Severity, int]]:
-    counts = {state: dict.fromkeys(Severity, 0) for state in FindingState}
-    for finding in findings:
-        counts[finding.state][finding.severity] += 1
-    return counts
 
 
 def _answer(decision: Decision, looked: int) -> Answer:
@@ -143,11 +137,6 @@ def ranked(risks: Iterable[Risk]) -> list[Risk]:
 def utc(moment: dt.datetime) -> dt.datetime:
     """The moment in UTC; one without a zone is taken for UTC."""
     return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 finding``, ``2 findings``; nouns with a regular plural only."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def worst_counts(counts: Mapping[Severity, int]) -> list[tuple[Severity, int]]:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from haechi.model.counting import counted
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.location import Location, format_path
@@ -29,7 +30,6 @@ from haechi.report.outline import (
     WaiverLookup,
     answer_sentence,
     beside_code,
-    counted,
     outline,
     utc,
 )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from haechi.model.counting import counted
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Risk
@@ -19,7 +20,6 @@ from haechi.report.outline import (
     Answer,
     Outline,
     answer_sentence,
-    counted,
     further_reasons,
     outline,
     ranked,

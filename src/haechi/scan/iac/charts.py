@@ -177,7 +177,7 @@ class TemplatePlaces:
         """Line and column of a child, searched among the least indented lines of the block."""
         if isinstance(part, str):
             return self._key(part, start, stop, column)
-        return self._item(part, value, start, stop, column)
+        return self._item(part, value, start, stop)
 
     def _key(self, name: str, start: int, stop: int, column: int) -> tuple[int, int] | None:
         hits: list[tuple[int, int]] = []
@@ -202,9 +202,7 @@ class TemplatePlaces:
                 least = at
         return least
 
-    def _item(
-        self, index: int, value: Any, start: int, stop: int, column: int
-    ) -> tuple[int, int] | None:
+    def _item(self, index: int, value: Any, start: int, stop: int) -> tuple[int, int] | None:
         """The item of a list: by its name when the template writes it, else by counting."""
         dashes: list[tuple[int, int]] = []
         for number in range(start, stop):

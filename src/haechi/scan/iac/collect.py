@@ -155,7 +155,7 @@ class Collector:
         for document in documents:
             for resource in resources_of(document, entry.path):
                 found = True
-                self._add(resource, document)
+                self._add(resource)
             if self._text > KEEP_NODES:
                 document.forget()
         if found:
@@ -186,7 +186,7 @@ class Collector:
             self._gap("encoding", path, error.what, error.do)
         return documents
 
-    def _add(self, resource: Resource, document: Document) -> None:
+    def _add(self, resource: Resource) -> None:
         self.out.resources.append(resource)
         self.out.waivers.extend(
             from_object(resource.data, resource.key, resource.locate(()), self.index)
@@ -289,7 +289,7 @@ class Collector:
                 )
                 moved = replace(resource, locate=places, file=file)
                 self.out.origins[id(moved)] = origin_key
-                self._add(moved, document)
+                self._add(moved)
             document.forget()
 
     def _source(self, path: str) -> SourceObjects:
@@ -363,7 +363,7 @@ class Collector:
                 moved = replace(resource, locate=places, file=file)
                 cause = places.document or resource.key
                 self.out.origins[id(moved)] = f"{file}#{cause}"
-                self._add(moved, document)
+                self._add(moved)
             document.forget()
 
     def _template(self, file: str) -> Template | None:

@@ -1,0 +1,24 @@
+"""How many, in words and by state: what the gate, the reports and the commands all say.
+
+In one place, because the same number stands in several of their sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from haechi.model.finding import Finding, FindingState
+from haechi.model.severity import Severity
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 finding``, ``2 findings``; ``many`` where the plural is not regular."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def by_state(findings: Iterable[Finding]) -> dict[FindingState, dict[Severity, int]]:
+    """The findings of every state and severity, zeros included."""
+    counts = {state: dict.fromkeys(Severity, 0) for state in FindingState}
+    for finding in findings:
+        counts[finding.state][finding.severity] += 1
+    return counts
