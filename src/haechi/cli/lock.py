@@ -8,6 +8,7 @@ import click
 
 from haechi import __version__
 from haechi.cli.output import save
+from haechi.model.counting import counted
 
 
 @click.group(name="lock")
@@ -16,6 +17,11 @@ def command() -> None:
 
     With a lock, findings of rules that are new or became stricter since are reported as `new`
     and do not block until `haechi lock update`.
+
+    \b
+    Examples:
+      haechi lock update
+      haechi lock update --check           in a pipeline: is the lock up to date?
     """
 
 
@@ -24,7 +30,15 @@ def command() -> None:
 @click.option("--check", is_flag=True, help="show the difference, write nothing; 1 if there is one")
 @click.pass_context
 def update(ctx: click.Context, path: Path, check: bool) -> None:
-    """Show what changes, then write haechi.lock."""
+    """Show what changes, then write haechi.lock.
+
+    \b
+    Examples:
+      haechi lock update
+      haechi lock update --check deploy/
+
+    Exit codes: 0 written or up to date, 1 with --check when it is not, 2 wrong use.
+    """
     from haechi.cli.project import load_lock, open_project
     from haechi.gate.lock import difference, pins, write_lock
     from haechi.model.config import LOCK_FILE
@@ -43,4 +57,4 @@ def update(ctx: click.Context, path: Path, check: bool) -> None:
         ctx.exit(1 if changes else 0)
     target = project.root / LOCK_FILE
     save(target, write_lock(rules, __version__))
-    click.echo(f"wrote {target}: {len(rules)} rules pinned; commit it")
+    click.echo(f"wrote {target}: {counted(len(rules), 'rule')} pinned; commit it")

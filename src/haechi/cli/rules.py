@@ -9,6 +9,8 @@ import click
 
 from haechi.cli.output import save
 from haechi.errors import UsageError
+from haechi.model.counting import counted
+from haechi.model.severity import Severity
 from haechi.rules.catalogue import Catalogue, load_catalogue
 from haechi.rules.schema import Rule
 
@@ -21,23 +23,29 @@ def command() -> None:
     Examples:
       haechi rules list --severity high
       haechi rules show k8s-privileged
-      haechi rules check ci/rules          check a directory of your own rules
+      haechi rules check policy/           check a directory of your own rules
     """
 
 
 @command.command(name="list")
-@click.option("--severity", help="only this severity or worse")
+@click.option(
+    "--severity",
+    type=click.Choice([str(severity) for severity in Severity]),
+    help="only this severity or worse",
+)
 @click.option("--tag", help="only rules with this tag, e.g. dead-control")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.argument("word", default="")
 def list_(word: str, severity: str | None, tag: str | None, format_: str) -> None:
-    """One line a rule; WORD narrows to ids, titles and cross-references that contain it."""
-    from haechi.model.severity import Severity
+    """List the rules, one a line. WORD narrows to ids, titles and references that contain it.
 
+    \b
+    Examples:
+      haechi rules list --severity high
+      haechi rules list CKV_K8S_ --format json
+    """
     rules = [rule for rule in _all().rules if _matches(rule, word)]
     if severity:
-        if severity not in list(Severity):
-            raise UsageError(f"no severity {severity!r}", do=f"one of: {', '.join(Severity)}")
         rules = [rule for rule in rules if rule.severity.at_least(Severity(severity))]
     if tag:
         rules = [rule for rule in rules if tag in rule.tags]
@@ -49,14 +57,20 @@ def list_(word: str, severity: str | None, tag: str | None, format_: str) -> Non
     width = max((len(rule.id) for rule in rules), default=0)
     for rule in rules:
         click.echo(f"{rule.severity:<8} {rule.id:<{width}}  {rule.title}")
-    click.echo(f"{len(rules)} rules", err=True)
+    click.echo(counted(len(rules), "rule"), err=True)
 
 
 @command.command()
 @click.argument("rule_id", metavar="ID")
 @click.option("--lang", type=click.Choice(["en", "ko"]), default="en")
 def show(rule_id: str, lang: str) -> None:
-    """Why a rule exists, how to fix what it finds, and examples. ID may be CKV_K8S_16 and such."""
+    """Explain a rule: why, fix, examples. ID may be CKV_K8S_16 and such.
+
+    \b
+    Examples:
+      haechi rules show k8s-privileged
+      haechi rules show DL3002 --lang ko
+    """
     rules = _find(_all(), rule_id)
     for number, rule in enumerate(rules):
         if number:
@@ -67,7 +81,12 @@ def show(rule_id: str, lang: str) -> None:
 @command.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def docs(directory: Path) -> None:
-    """Write one Markdown page a family into DIRECTORY (docs/rules in this project)."""
+    """Write the pages of the rules. One Markdown page a family, into DIRECTORY.
+
+    \b
+    Example:
+      haechi rules docs docs/rules
+    """
     from haechi.rules.pages import pages
 
     for name, text in pages(_all()).items():
@@ -79,7 +98,14 @@ def docs(directory: Path) -> None:
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.pass_context
 def check(ctx: click.Context, directory: Path) -> None:
-    """Load a directory of your own rules and run every example of every rule."""
+    """Check a directory of your own rules. Loads them and runs every example.
+
+    \b
+    Example:
+      haechi rules check policy/
+
+    Exit codes: 0 every rule loads and its examples hold, 2 something is wrong.
+    """
     from haechi.rules.user import load_user_rules
     from haechi.scan.examples import example_faults
 
@@ -91,7 +117,7 @@ def check(ctx: click.Context, directory: Path) -> None:
         lines = [f"{directory}: no rules in *.yaml files here"]
     for line in lines:
         click.echo(line)
-    click.echo(f"{len(rules)} rules load, {len(lines)} faults", err=True)
+    click.echo(f"{counted(len(rules), 'rule')} read, {counted(len(lines), 'fault')}", err=True)
     ctx.exit(2 if lines else 0)
 
 
