@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from haechi.checks.lookup import grouped, named
 from haechi.checks.neighbours import (
+    beside,
+    may_share_namespace,
     metadata_of,
-    of_type,
     sees_the_pods,
     view,
-    workloads,
 )
 from haechi.checks.pods.view import pod_of
+from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
+
+_ACCOUNT = "core/ServiceAccount"
 
 
 def missing_account(review: Review) -> Iterator[Hit]:
@@ -21,8 +25,8 @@ def missing_account(review: Review) -> Iterator[Hit]:
     name = pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount")
     if not isinstance(name, str) or name in ("", "default"):
         return
-    known = of_type(review, "core/ServiceAccount")
-    if review.scope.near(review.resource, known) and all(a.name != name for a in known):
+    known = named(review, _ACCOUNT, name)
+    if beside(review, _ACCOUNT) and not any(may_share_namespace(review.resource, a) for a in known):
         text = (
             f'{review.resource.kind} "{review.resource.name}" runs as service account "{name}", '
             "which is not among those in these files"
@@ -33,11 +37,19 @@ def missing_account(review: Review) -> Iterator[Hit]:
 def unused_account(review: Review) -> Iterator[Hit]:
     """An account that no workload of the scope runs as."""
     name = metadata_of(review.resource.data).get("name")
-    if name == "default" or not sees_the_pods(review):
+    if name == "default" or not isinstance(name, str) or not sees_the_pods(review):
         return
-    for workload in workloads(review):
-        pod = view(review, workload)
-        if pod and name in (pod.spec.get("serviceAccountName"), pod.spec.get("serviceAccount")):
-            return
+    users = grouped(review, "workloads by account", lambda: _by_account(review))
+    if any(may_share_namespace(review.resource, user) for user in users.get(name, ())):
+        return
     text = f'ServiceAccount "{review.resource.name}" is used by no workload in these files'
     yield Hit(text, ("metadata", "name"))
+
+
+def _by_account(review: Review) -> Iterator[tuple[str, Resource]]:
+    for workload in review.scope.workloads():
+        pod = view(review, workload)
+        for key in ("serviceAccountName", "serviceAccount"):
+            account = pod.spec.get(key) if pod else None
+            if isinstance(account, str):
+                yield account, workload

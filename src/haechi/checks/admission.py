@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from haechi.checks.lookup import grouped
 from haechi.checks.neighbours import spec_of, texts
 from haechi.checks.pods.view import items, mapping
 from haechi.model.location import AttrPath
+from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 
 CONSTRAINTS = "constraints.gatekeeper.sh"
@@ -83,13 +85,19 @@ def policy_without_binding(review: Review) -> Iterator[Hit]:
     """A ValidatingAdmissionPolicy that no binding puts to work."""
     if not review.scope.of_type(_VAP):
         return
-    bindings = review.scope.of_type(f"{_VAP}Binding")
-    if not any(spec_of(b.data).get("policyName") == review.resource.name for b in bindings):
+    if review.resource.name not in grouped(review, "bindings by policy", lambda: _bound(review)):
         text = (
             f'ValidatingAdmissionPolicy "{review.resource.name}" has no binding in these files; '
             "without one it checks nothing"
         )
         yield Hit(text, ("metadata", "name"))
+
+
+def _bound(review: Review) -> Iterator[tuple[str, Resource]]:
+    for binding in review.scope.of_type(f"{_VAP}Binding"):
+        name = spec_of(binding.data).get("policyName")
+        if isinstance(name, str):
+            yield name, binding
 
 
 def gatekeeper_wrong_group(review: Review) -> Iterator[Hit]:

@@ -8,12 +8,10 @@ from typing import Any
 from haechi.checks.labels import map_selects
 from haechi.checks.neighbours import (
     annotations_of,
-    linked_workloads,
-    pod_labels,
     sees_the_pods,
+    selected,
     spec_of,
     view,
-    workloads,
 )
 from haechi.checks.pods.view import items, mapping
 from haechi.model.resource import Resource
@@ -118,7 +116,7 @@ def selects_nothing(review: Review) -> Iterator[Hit]:
     selector = mapping(spec_of(review.resource.data).get("selector"))
     if not selector or not sees_the_pods(review):
         return
-    if not _selected(review, workloads(review)):
+    if not any(selected(review, selector, matches=map_selects)):
         wanted = ",".join(f"{key}={value}" for key, value in selector.items())
         text = (
             f'Service "{review.resource.name}" selects {wanted}, and no workload in these files '
@@ -129,7 +127,8 @@ def selects_nothing(review: Review) -> Iterator[Hit]:
 
 def unknown_target_port(review: Review) -> Iterator[Hit]:
     """A named targetPort that no selected container declares: the Service has no endpoints."""
-    chosen = _selected(review, linked_workloads(review))
+    selector = spec_of(review.resource.data).get("selector")
+    chosen = list(selected(review, selector, matches=map_selects, linked=True))
     if not chosen:
         return
     known = {name for workload in chosen for name in _declared(review, workload)}
@@ -141,11 +140,6 @@ def unknown_target_port(review: Review) -> Iterator[Hit]:
                 "selected container declares"
             )
             yield Hit(text, ("spec", "ports", index, "targetPort"))
-
-
-def _selected(review: Review, known: list[Resource]) -> list[Resource]:
-    selector = spec_of(review.resource.data).get("selector")
-    return [w for w in known if map_selects(selector, pod_labels(review, w))]
 
 
 def _declared(review: Review, workload: Resource) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from haechi.checks.neighbours import annotations_of, of_type, spec_of, texts
+from haechi.checks.lookup import named
+from haechi.checks.neighbours import annotations_of, beside, may_share_namespace, spec_of, texts
 from haechi.checks.pods.view import items, mapping
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
@@ -84,15 +85,17 @@ def plain_http_allowed(review: Review) -> Iterator[Hit]:
 
 def missing_backend(review: Review) -> Iterator[Hit]:
     """A backend Service that is not in the scope though others are, or lacks the port."""
-    known = of_type(review, "core/Service")
-    near = review.scope.near(review.resource, known)
     for path, backend in _backends(review.resource.data):
         name, port = _service(backend)
         if not name:
             continue
-        found = [service for service in known if service.name == name]
+        found = [
+            service
+            for service in named(review, "core/Service", name)
+            if may_share_namespace(review.resource, service)
+        ]
         who = f'Ingress "{review.resource.name}"'
-        if not found and near:
+        if not found and beside(review, "core/Service"):
             text = (
                 f'{who} leads to Service "{name}", which is not among the Services in these files'
             )

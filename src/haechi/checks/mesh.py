@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from haechi.checks.neighbours import may_share_namespace, spec_of, texts
+from haechi.checks.lookup import Groups, any_sharing, by_namespace, grouped
+from haechi.checks.neighbours import spec_of, texts
 from haechi.checks.pods.view import items, mapping
 from haechi.model.location import AttrPath
+from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 
 _AUTHORIZATION = "security.istio.io/AuthorizationPolicy"
@@ -85,10 +87,9 @@ def token_not_required(review: Review) -> Iterator[Hit]:
     """RequestAuthentication refuses bad tokens; requests without one pass."""
     if not review.scope.of_type(_REQUEST_AUTHENTICATION):
         return
-    for policy in review.scope.of_type(_AUTHORIZATION):
-        near = may_share_namespace(policy, review.resource) or policy.namespace == ROOT_NAMESPACE
-        if near and _requires_token(spec_of(policy.data)):
-            return
+    strict = grouped(review, "policies that require a token", lambda: _strict(review))
+    if _reaches(strict, review.resource):
+        return
     text = (
         f'RequestAuthentication "{review.resource.name}" checks tokens that are sent, and no '
         "AuthorizationPolicy in these files requires one"
@@ -139,10 +140,18 @@ def _sources(body: Mapping[str, Any]) -> Iterator[tuple[AttrPath, Mapping[str, A
 
 
 def _verifies_tokens(review: Review) -> bool:
-    return any(
-        may_share_namespace(one, review.resource) or one.namespace == ROOT_NAMESPACE
-        for one in review.scope.of_type(_REQUEST_AUTHENTICATION)
-    )
+    return _reaches(by_namespace(review, _REQUEST_AUTHENTICATION), review.resource)
+
+
+def _reaches(policies: Groups, resource: Resource) -> bool:
+    """Whether one of them counts for the resource's namespace: its own or Istio's root."""
+    return any_sharing(policies, resource) or ROOT_NAMESPACE in policies
+
+
+def _strict(review: Review) -> Iterator[tuple[str | None, Resource]]:
+    for policy in review.scope.of_type(_AUTHORIZATION):
+        if _requires_token(spec_of(policy.data)):
+            yield policy.namespace, policy
 
 
 def _requires_token(body: Mapping[str, Any]) -> bool:

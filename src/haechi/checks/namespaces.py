@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator
 
+from haechi.checks.lookup import by_namespace, workloads_by_namespace
 from haechi.checks.neighbours import labels_of
 from haechi.model.review import Hit, Review
 
@@ -51,9 +52,9 @@ def invalid_pod_security(review: Review) -> Iterator[Hit]:
 def unused_quota(review: Review) -> Iterator[Hit]:
     """A namespace of this scope with workloads and no ResourceQuota."""
     name = review.resource.name
-    if name in SYSTEM or not any(w.namespace == name for w in review.scope.workloads()):
+    if name in SYSTEM or not workloads_by_namespace(review).get(name):
         return
-    if not any(quota.namespace == name for quota in review.scope.of_type("core/ResourceQuota")):
+    if not by_namespace(review, "core/ResourceQuota").get(name):
         text = f'Namespace "{name}" has workloads and no ResourceQuota in these files'
         yield Hit(text, ("metadata", "name"))
 

@@ -9,14 +9,24 @@ to each other in the tree, as one repository often holds several systems.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
+from haechi.checks.labels import AUTOMATIC_POD_LABELS, map_selects, selects
+from haechi.checks.lookup import (
+    any_sharing,
+    by_namespace,
+    grouped,
+    sharing,
+    workloads_by_namespace,
+)
 from haechi.checks.operators import operators
 from haechi.checks.pods.view import PodView, mapping, shared_view, template_path
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 
+Matches = Callable[[Any, Mapping[str, Any]], bool]
+_PLAIN = (str, int, float)
 POD_MAKERS = (
     "monitoring.coreos.com/Prometheus",
     "monitoring.coreos.com/PrometheusAgent",
@@ -79,29 +89,61 @@ def lie_close(one: Resource, other: Resource, steps: int = 2) -> bool:
 
 def of_type(review: Review, *types: str) -> list[Resource]:
     """Objects of these types that may be in the reviewed object's namespace, itself included."""
+    if not review.resource.namespace:
+        return [other for type_ in types for other in review.scope.of_type(type_)]
     return [
-        other
-        for type_ in types
-        for other in review.scope.of_type(type_)
-        if may_share_namespace(review.resource, other)
+        other for type_ in types for other in sharing(by_namespace(review, type_), review.resource)
     ]
 
 
-def workloads(review: Review) -> list[Resource]:
+def any_of_type(review: Review, *types: str) -> bool:
+    """Whether ``of_type`` would find anything."""
+    return any(any_sharing(by_namespace(review, type_), review.resource) for type_ in types)
+
+
+def beside(review: Review, type_: str) -> bool:
+    """Whether an object of this type names the same namespace, or none just as this one."""
+    return bool(by_namespace(review, type_).get(review.resource.namespace))
+
+
+def workloads(review: Review) -> Sequence[Resource]:
     """Everything with a pod template that may be in the reviewed object's namespace."""
-    return [
-        other for other in review.scope.workloads() if may_share_namespace(review.resource, other)
+    if not review.resource.namespace:
+        return review.scope.workloads()
+    return sharing(workloads_by_namespace(review), review.resource)
+
+
+def selected(
+    review: Review, selector: Any, *, matches: Matches = selects, linked: bool = False
+) -> Iterator[Resource]:
+    """Of ``workloads`` those whose pods a selector picks.
+
+    ``linked`` keeps only those that the selector may be said to mean: it is for conclusions
+    from a link that exists. ``matches`` is ``map_selects`` for the plain map of a Service.
+    """
+    pairs = selector if matches is map_selects else mapping(selector).get("matchLabels")
+    may_be = belong_together if linked else may_share_namespace
+    for workload in _labelled(review, mapping(pairs)):
+        if may_be(review.resource, workload) and matches(selector, pod_labels(review, workload)):
+            yield workload
+
+
+def _labelled(review: Review, wanted: Mapping[str, Any]) -> Sequence[Resource]:
+    """Workloads among which all are that carry the wanted labels: by the rarest of these."""
+    index = grouped(review, "workloads by label", lambda: _by_label(review))
+    found = [
+        index.get((key, value), ())
+        for key, value in wanted.items()
+        if key not in AUTOMATIC_POD_LABELS and isinstance(value, _PLAIN)
     ]
+    return min(found, key=len) if found else workloads(review)
 
 
-def linked_workloads(review: Review) -> list[Resource]:
-    """Of ``workloads`` those that a selector or reference here may be said to mean."""
-    return [w for w in review.scope.workloads() if belong_together(review.resource, w)]
-
-
-def near_workloads(review: Review) -> Sequence[Resource]:
-    """Of ``workloads`` those that most likely are deployed together with the reviewed object."""
-    return review.scope.near(review.resource, workloads(review))
+def _by_label(review: Review) -> Iterator[tuple[Hashable, Resource]]:
+    for workload in review.scope.workloads():
+        for key, value in pod_labels(review, workload).items():
+            if isinstance(value, _PLAIN):
+                yield (key, value), workload
 
 
 def sees_the_pods(review: Review) -> bool:
@@ -110,11 +152,20 @@ def sees_the_pods(review: Review) -> bool:
     Not where nothing is deployed nearby, nor where an operator or the control plane makes pods
     that no template shows.
     """
-    if review.resource.namespace == "kube-system" or of_type(review, *POD_MAKERS):
+    namespace = review.resource.namespace
+    if namespace == "kube-system" or not workloads_by_namespace(review).get(namespace):
         return False
-    if any(belong_together(review.resource, one) for one in operators(review)):
-        return False
-    return bool(near_workloads(review))
+    return not any_of_type(review, *POD_MAKERS) and not _operated(review)
+
+
+def _operated(review: Review) -> bool:
+    """Whether an operator belongs to the reviewed object's surroundings; one answer a folder."""
+    known: dict[tuple[str | None, str], bool] = review.shared.setdefault("operated", {})
+    resource = review.resource
+    place = (resource.namespace, resource.file.rpartition("/")[0])
+    if place not in known:
+        known[place] = any(belong_together(resource, one) for one in operators(review))
+    return known[place]
 
 
 def pod_labels(review: Review, workload: Resource) -> Mapping[str, Any]:

@@ -1,38 +1,41 @@
 """Rules about NetworkPolicies: what they let through, and where they cannot work.
 
-NetworkPolicies only add: traffic is allowed when any policy that selects the pod allows it, and
-restricted as soon as one policy selects it for that direction. Items of a ``from`` or ``to``
-list are alternatives; selectors inside one item must all match. Source: NetworkPolicySpec,
-kubernetes ``pkg/apis/networking/v1/defaults.go`` for policyTypes.
+Policies only add. Items of a ``from`` or ``to`` list are alternatives; selectors inside one item
+must all match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from haechi.checks.cidr import METADATA, inside, is_everything, network
+from haechi.checks.cidr import METADATA, inside, network
 from haechi.checks.labels import AUTOMATIC_NAMESPACE_LABEL, is_empty, selects, wording
+from haechi.checks.lookup import grouped, named
 from haechi.checks.neighbours import (
+    any_of_type,
     belong_together,
     labels_of,
-    linked_workloads,
-    of_type,
-    pod_labels,
     sees_the_pods,
+    selected,
     spec_of,
-    texts,
     view,
-    workloads,
 )
 from haechi.checks.pods.view import items, mapping
-from haechi.model.location import AttrPath
+from haechi.checks.policies import (
+    POLICY,
+    Opening,
+    allows_dns,
+    any_opens_dns,
+    is_any_address,
+    is_open,
+    openings,
+    policy_types,
+    resolves_names,
+)
 from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 
-POLICY = "networking.k8s.io/NetworkPolicy"
 OTHER_POLICIES = (
     "cilium.io/CiliumNetworkPolicy",
     "cilium.io/CiliumClusterwideNetworkPolicy",
@@ -44,48 +47,7 @@ OTHER_POLICIES = (
     "policy.networking.k8s.io/BaselineAdminNetworkPolicy",
 )
 _DIRECTIONS = (("ingress", "from", "Ingress"), ("egress", "to", "Egress"))
-_DNS_PORT = 53
 _METADATA_PORT = 80
-
-
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of ``ingress`` or ``egress``: who and on which ports. No peers means anyone."""
-
-    direction: str
-    peers: list[Any]
-    ports: list[Any]
-    path: AttrPath
-    side: str
-
-    def peer_path(self, index: int) -> AttrPath:
-        return (*self.path, self.side, index)
-
-    def covers_port(self, number: int) -> bool:
-        """Whether the ports include a number; a named port counts for DNS by its name only."""
-        return not self.ports or any(_port_covers(mapping(port), number) for port in self.ports)
-
-
-def openings(data: Any, direction: str) -> Iterator[Opening]:
-    """The entries of one direction (``ingress`` or ``egress``)."""
-    side = "from" if direction == "ingress" else "to"
-    for index, entry in enumerate(items(spec_of(data).get(direction))):
-        if entry is None or isinstance(entry, dict):
-            found = mapping(entry)
-            yield Opening(
-                direction=direction,
-                peers=items(found.get(side)),
-                ports=items(found.get("ports")),
-                path=("spec", direction, index),
-                side=side,
-            )
-
-
-def policy_types(data: Any) -> frozenset[str]:
-    """The directions a policy restricts, with the API server's default when none are written."""
-    written = frozenset(texts(spec_of(data).get("policyTypes")))
-    if written:
-        return written
-    return frozenset({"Ingress", "Egress"} if items(spec_of(data).get("egress")) else {"Ingress"})
 
 
 def void_pod_selector(review: Review) -> Iterator[Hit]:
@@ -205,23 +167,13 @@ def rules_without_type(review: Review) -> Iterator[Hit]:
 def without_dns(review: Review) -> Iterator[Hit]:
     """Egress is restricted and nothing in the scope lets the pods resolve names."""
     data = review.resource.data
-    if "Egress" not in policy_types(data) or _allows_dns(data):
+    if "Egress" not in policy_types(data) or allows_dns(data):
         return
-    known = of_type(review, POLICY)
-    if not known:
+    if not any_of_type(review, POLICY):
         return  # judged alone: nothing follows from what is not there
-    others = [spec_of(p.data).get("podSelector") for p in known if _allows_dns(p.data)]
-    chosen = [
-        workload
-        for workload in linked_workloads(review)
-        if selects(spec_of(data).get("podSelector"), pod_labels(review, workload))
-    ]
-    cut_off = [
-        workload
-        for workload in chosen
-        if not any(selects(one, pod_labels(review, workload)) for one in others)
-    ]
-    if cut_off or not (chosen or others):
+    chosen = list(selected(review, spec_of(data).get("podSelector"), linked=True))
+    cut_off = [workload for workload in chosen if not resolves_names(review, workload)]
+    if cut_off or not (chosen or any_opens_dns(review)):
         who = f'{cut_off[0].kind} "{cut_off[0].name}"' if cut_off else "its pods"
         text = (
             f'NetworkPolicy "{review.resource.name}" restricts egress and no policy in these '
@@ -237,7 +189,7 @@ def selects_nothing(review: Review) -> Iterator[Hit]:
         return
     if not sees_the_pods(review):
         return
-    if not any(selects(selector, pod_labels(review, w)) for w in workloads(review)):
+    if not any(selected(review, selector)):
         text = (
             f'NetworkPolicy "{review.resource.name}" selects {wording(selector)}, and no workload '
             "in these files makes such pods"
@@ -249,14 +201,13 @@ def peer_selects_nothing(review: Review) -> Iterator[Hit]:
     """A pod peer of the own namespace that no workload answers to: the opening lets no one in."""
     if not sees_the_pods(review):
         return
-    known = [pod_labels(review, w) for w in workloads(review)]
     for opening in _all_openings(review):
         for place, peer in enumerate(opening.peers):
             entry = mapping(peer)
             selector = entry.get("podSelector")
             if set(entry) != {"podSelector"} or not isinstance(selector, dict):
                 continue
-            if not is_empty(selector) and not any(selects(selector, one) for one in known):
+            if not is_empty(selector) and not any(selected(review, selector)):
                 text = (
                     f'NetworkPolicy "{review.resource.name}" allows {opening.direction} for pods '
                     f"{wording(selector)}, and no workload in these files makes such pods"
@@ -267,15 +218,13 @@ def peer_selects_nothing(review: Review) -> Iterator[Hit]:
 def unisolated_namespace(review: Review) -> Iterator[Hit]:
     """A namespace with workloads and no policy at all: one finding, on its first workload."""
     own = review.resource.namespace
-    known = review.scope.workloads()
-    if not known or own in ("kube-system", "kube-public", "kube-node-lease"):
+    if not review.scope.workloads() or own in ("kube-system", "kube-public", "kube-node-lease"):
         return
-    if of_type(review, POLICY) or any(review.scope.of_type(other) for other in OTHER_POLICIES):
+    if any_of_type(review, POLICY) or any(map(review.scope.of_type, OTHER_POLICIES)):
         return
     mine = (review.resource.file, review.resource.key)
-    for other in known:
-        if other.namespace == own and (other.file, other.key) < mine:
-            return
+    if _first_of_namespace(review).get(own, mine) < mine:
+        return
     where = f"namespace {own}" if own else "the namespace these files are applied to"
     text = f"no NetworkPolicy in these files covers {where}: every pod there accepts all traffic"
     yield Hit(text, ("metadata", "namespace"))
@@ -284,11 +233,9 @@ def unisolated_namespace(review: Review) -> Iterator[Hit]:
 def unknown_port_name(review: Review) -> Iterator[Hit]:
     """A named port that no selected pod declares: the opening never matches."""
     selector = spec_of(review.resource.data).get("podSelector")
-    chosen = [w for w in linked_workloads(review) if selects(selector, pod_labels(review, w))]
-    if not chosen:
-        return
+    chosen = list(selected(review, selector, linked=True))
     known = {name for workload in chosen for name in _port_names(review, workload)}
-    for opening in openings(review.resource.data, "ingress"):
+    for opening in openings(review.resource.data, "ingress") if chosen else ():
         for index, port in enumerate(opening.ports):
             name = mapping(port).get("port")
             if isinstance(name, str) and not name.isdigit() and name not in known:
@@ -309,7 +256,7 @@ def namespace_by_name_label(review: Review) -> Iterator[Hit]:
             value = wanted.get("name")
             if not isinstance(value, str):
                 continue
-            known = [n for n in review.scope.of_type("core/Namespace") if n.name == value]
+            known = named(review, "core/Namespace", value)
             if any(labels_of(n.data).get("name") == value for n in known):
                 continue
             where = "here lacks it" if known else "is not in these files"
@@ -328,20 +275,42 @@ def defeated_denial(review: Review) -> Iterator[Hit]:
     for direction, _, type_ in _DIRECTIONS:
         if type_ not in policy_types(data) or items(spec_of(data).get(direction)):
             continue
-        for other in of_type(review, POLICY):
+        for other in _wide_open(review, direction):
             if other is review.resource or type_ not in policy_types(other.data):
                 continue
             if not belong_together(review.resource, other):
                 continue
             chosen = spec_of(other.data).get("podSelector")
-            same = is_empty(chosen) or chosen == spec_of(data).get("podSelector")
-            if same and any(_is_open(one) for one in openings(other.data, direction)):
+            if is_empty(chosen) or chosen == spec_of(data).get("podSelector"):
                 text = (
                     f'NetworkPolicy "{review.resource.name}" denies all {direction}, but '
                     f'"{other.name}" allows all of it for the same pods; policies only add'
                 )
                 yield Hit(text, ("spec", "podSelector"))
                 break
+
+
+def _wide_open(review: Review, direction: str) -> Sequence[Resource]:
+    """The policies of the scope that allow all traffic of a direction."""
+
+    def pairs() -> Iterator[tuple[str, Resource]]:
+        for policy in review.scope.of_type(POLICY):
+            for side, _, _ in _DIRECTIONS:
+                if any(map(is_open, openings(policy.data, side))):
+                    yield side, policy
+
+    return grouped(review, "policies that are open", pairs).get(direction, ())
+
+
+def _first_of_namespace(review: Review) -> Mapping[str | None, tuple[str, str]]:
+    """The place of the first workload of each namespace."""
+    known: dict[str | None, tuple[str, str]] | None = review.shared.get("first workloads")
+    if known is None:
+        known = review.shared["first workloads"] = {}
+        for workload in review.scope.workloads():
+            place = (workload.file, workload.key)
+            known[workload.namespace] = min(known.get(workload.namespace, place), place)
+    return known
 
 
 def _split_peers(
@@ -368,9 +337,8 @@ def _selects_own_namespace(review: Review, selector: Any) -> bool:
     own = review.resource.namespace
     if not own:
         return False
-    for found in review.scope.of_type("core/Namespace"):
-        if found.name == own:
-            return selects(selector, {**labels_of(found.data), AUTOMATIC_NAMESPACE_LABEL: own})
+    for found in named(review, "core/Namespace", own):
+        return selects(selector, {**labels_of(found.data), AUTOMATIC_NAMESPACE_LABEL: own})
     wanted = mapping(mapping(selector).get("matchLabels"))
     return any(value == own and "name" in key for key, value in wanted.items())
 
@@ -380,44 +348,15 @@ def _all_openings(review: Review) -> Iterator[Opening]:
         yield from openings(review.resource.data, direction)
 
 
-def _is_open(opening: Opening) -> bool:
-    if opening.ports:
-        return False
-    return not opening.peers or any(_is_any_address(peer) for peer in opening.peers)
-
-
-def _is_any_address(peer: Any) -> bool:
-    block = mapping(mapping(peer).get("ipBlock"))
-    return is_everything(block.get("cidr")) and not items(block.get("except"))
-
-
 def _open(review: Review, direction: str, what: str) -> Iterator[Hit]:
     for opening in openings(review.resource.data, direction):
-        if _is_open(opening):
+        if is_open(opening):
             path = opening.path
             for place, peer in enumerate(opening.peers):
-                if _is_any_address(peer):
+                if is_any_address(peer):
                     path = (*opening.peer_path(place), "ipBlock", "cidr")
                     break
             yield Hit(f'NetworkPolicy "{review.resource.name}" {what}', path)
-
-
-def _allows_dns(data: Any) -> bool:
-    return any(
-        opening.covers_port(_DNS_PORT)
-        or any(mapping(p).get("port") in ("dns", "dns-tcp", "domain") for p in opening.ports)
-        for opening in openings(data, "egress")
-    )
-
-
-def _port_covers(port: Mapping[str, Any], number: int) -> bool:
-    first = port.get("port")
-    if first is None:
-        return True
-    if not isinstance(first, int):
-        return str(first) == str(number)
-    last = port.get("endPort")
-    return first <= number <= (last if isinstance(last, int) else first)
 
 
 def _port_names(review: Review, workload: Resource) -> Iterator[str]:

@@ -104,6 +104,7 @@ class Rights:
         self._accounts: dict[str, list[Resource]] = defaultdict(list)
         self._bindings: dict[str, list[tuple[str, Resource]]] = defaultdict(list)
         self._granted: dict[int, list[Right]] = {}
+        self._shared: dict[str, Any] = {}
         for account in scope.of_type("core/ServiceAccount"):
             self._accounts[account.name].append(account)
         for kind in ("ClusterRoleBinding", "RoleBinding"):
@@ -125,7 +126,7 @@ class Rights:
         rights: list[Right] = []
         for binding in self._of_account(workload, name):
             if id(binding) not in self._granted:
-                self._granted[id(binding)] = list(_granted(binding, self._scope))
+                self._granted[id(binding)] = list(_granted(binding, self._scope, self._shared))
             rights += self._granted[id(binding)]
         return sorted(rights, key=lambda right: -right.weight)
 
@@ -177,10 +178,10 @@ def _projects_token(spec: Mapping[str, Any]) -> bool:
     return False
 
 
-def _granted(binding: Resource, scope: Scope) -> Iterator[Right]:
+def _granted(binding: Resource, scope: Scope, shared: dict[str, Any]) -> Iterator[Right]:
     cluster_wide = binding.kind == "ClusterRoleBinding"
     factor = 1.0 if cluster_wide else 0.7
-    role = referred_role(Review(resource=binding, scope=scope), binding)
+    role = referred_role(Review(resource=binding, scope=scope, shared=shared), binding)
     if role is None:
         ref = role_ref(binding.data)
         power = _KNOWN_ROLES.get(ref.name) if ref.kind == "ClusterRole" else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from haechi.checks.lookup import grouped, named
 from haechi.checks.neighbours import lie_close
 from haechi.checks.pods.view import PodView, items, mapping, pod_of
 from haechi.checks.pods.words import quoted
@@ -34,8 +35,8 @@ def account_of(pod: PodView) -> str:
 def _defined(review: Review, name: str) -> Mapping[str, Any] | None:
     """The ServiceAccount object of that name that is visible in the pod's namespace."""
     namespace = review.resource.namespace
-    for account in review.scope.of_type("core/ServiceAccount"):
-        if account.name == name and account.namespace == namespace:
+    for account in named(review, "core/ServiceAccount", name):
+        if account.namespace == namespace:
             return mapping(account.data)
     return None
 
@@ -55,14 +56,26 @@ def _binding_of(review: Review, name: str) -> Resource | None:
         f"system:serviceaccounts:{namespace}",
         "system:authenticated",
     }
+    known = grouped(review, "bindings by subject", lambda: _by_subject(review))
+    for binding in (one for called in (name, *sorted(groups)) for one in known.get(called, ())):
+        if not anywhere and not lie_close(review.resource, binding, 1):
+            continue
+        for subject in items(mapping(binding.data).get("subjects")):
+            if _names(mapping(subject), name, namespace, binding.namespace, groups):
+                return binding
+    return None
+
+
+def _by_subject(review: Review) -> Iterator[tuple[str, Resource]]:
+    """Bindings by the bare names of their subjects: of a service account written as a user the
+    last part."""
     for type_ in _BINDINGS:
         for binding in review.scope.of_type(type_):
-            if not anywhere and not lie_close(review.resource, binding, 1):
-                continue
-            for subject in items(mapping(binding.data).get("subjects")):
-                if _names(mapping(subject), name, namespace, binding.namespace, groups):
-                    return binding
-    return None
+            for subject in map(mapping, items(mapping(binding.data).get("subjects"))):
+                called = subject.get("name")
+                if isinstance(called, str):
+                    is_user = subject.get("kind") == "User"
+                    yield called.rpartition(":")[2] if is_user else called, binding
 
 
 def _names(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from haechi.checks.lookup import by_namespace
 from haechi.checks.pods.quantity import parse_quantity
 from haechi.checks.pods.view import Container, PodView, items, mapping, pod_of
 from haechi.checks.pods.words import named, quoted
@@ -29,9 +30,7 @@ def _pod_says(pod: PodView, which: str, name: str) -> bool:
 def _defaulted(review: Review, keys: tuple[str, ...], name: str) -> bool:
     """True when a LimitRange of the namespace fills the value in."""
     resource = review.resource
-    for limit_range in review.scope.of_type("core/LimitRange"):
-        if limit_range.namespace != resource.namespace:
-            continue
+    for limit_range in by_namespace(review, "core/LimitRange").get(resource.namespace, ()):
         for limit in items(mapping(mapping(limit_range.data).get("spec")).get("limits")):
             limit = mapping(limit)
             if limit.get("type") == "Container" and any(

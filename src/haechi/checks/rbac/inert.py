@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from haechi.checks.neighbours import labels_of, of_type
+from haechi.checks.lookup import by_namespace, named
+from haechi.checks.neighbours import beside, labels_of, may_share_namespace
 from haechi.checks.rbac.grants import ANY, RBAC, PolicyRule, covers_resource, policy_rules
 from haechi.checks.rbac.subjects import (
     BOOTSTRAP_ROLES,
@@ -87,15 +88,16 @@ def dangling_role(review: Review) -> Iterator[Hit]:
     if referred_role(review, binding) is not None:
         return
     other = "ClusterRole" if ref.kind == "Role" else "Role"
-    swapped = [r for r in of_type(review, f"{RBAC}/{other}") if r.name == ref.name]
-    elsewhere = [r for r in review.scope.of_type(f"{RBAC}/{ref.kind}") if r.name == ref.name]
-    siblings = review.scope.near(binding, of_type(review, f"{RBAC}/{ref.kind}"))
+    swapped = any(
+        may_share_namespace(binding, role) for role in named(review, f"{RBAC}/{other}", ref.name)
+    )
+    elsewhere = named(review, f"{RBAC}/{ref.kind}", ref.name)
     what = f'{binding.kind} "{binding.name}" refers to {ref.kind} "{ref.name}"'
     if swapped:
         reason = f"but that name is a {other} here"
     elif elsewhere:
         reason = f"which exists only in namespace {elsewhere[0].namespace}"
-    elif siblings and binding.namespace != "kube-system":
+    elif beside(review, f"{RBAC}/{ref.kind}") and binding.namespace != "kube-system":
         reason = f"which is not among the {ref.kind}s in these files"
     else:
         return
@@ -110,7 +112,7 @@ def unused_role(review: Review) -> Iterator[Hit]:
     kinds = [f"{RBAC}/RoleBinding"]
     if role.kind == "ClusterRole":
         kinds.append(f"{RBAC}/ClusterRoleBinding")
-    if review.scope.near(role, of_type(review, *kinds)):
+    if any(beside(review, kind) for kind in kinds):
         text = f'{role.kind} "{role.name}" is bound to nobody in these files'
         yield Hit(text, ("metadata", "name"))
 
@@ -140,12 +142,12 @@ def subject_namespace(review: Review) -> Iterator[Hit]:
 
 def missing_account(review: Review) -> Iterator[Hit]:
     """A ServiceAccount subject that is not in the scope, though others of its namespace are."""
-    accounts = review.scope.of_type("core/ServiceAccount")
+    accounts = by_namespace(review, "core/ServiceAccount")
     for subject in subjects(review.resource.data):
         if subject.kind != "ServiceAccount" or subject.name in ("", "default"):
             continue
-        siblings = [a for a in accounts if a.namespace == (subject.namespace or None)]
-        if siblings and all(account.name != subject.name for account in accounts):
+        siblings = accounts.get(subject.namespace or None)
+        if siblings and not named(review, "core/ServiceAccount", subject.name):
             text = (
                 f'{review.resource.kind} "{review.resource.name}" names {subject}, which is not '
                 "among the service accounts in these files"

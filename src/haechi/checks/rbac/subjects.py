@@ -6,11 +6,12 @@ authorizer sees it, and so do later rooms through ``identity``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from haechi.checks.lookup import grouped, named
 from haechi.checks.neighbours import may_share_namespace, metadata_of
 from haechi.checks.pods.view import items, mapping
 from haechi.model.resource import Resource, nearest
@@ -126,28 +127,31 @@ def referred_role(review: Review, binding: Resource) -> Resource | None:
         return None
     found = [
         role
-        for role in review.scope.of_type(f"rbac.authorization.k8s.io/{ref.kind}")
-        if role.name == ref.name
-        and (ref.kind == "ClusterRole" or may_share_namespace(binding, role))
+        for role in named(review, f"rbac.authorization.k8s.io/{ref.kind}", ref.name)
+        if ref.kind == "ClusterRole" or may_share_namespace(binding, role)
     ]
     return nearest(binding, found)[0] if found else None
 
 
 def bindings_of(review: Review, role: Resource) -> Sequence[Resource]:
     """The bindings in the scope that refer to a role."""
+    by_role = grouped(review, "bindings by role", lambda: _by_role(review))
     found = [
         binding
-        for binding in review.scope.of_type("rbac.authorization.k8s.io/RoleBinding")
-        if role_ref(binding.data) == RoleRef(kind=role.kind, name=role.name)
-        and (role.kind == "ClusterRole" or may_share_namespace(binding, role))
+        for binding in by_role.get(("RoleBinding", role.kind, role.name), ())
+        if role.kind == "ClusterRole" or may_share_namespace(binding, role)
     ]
     if role.kind == "ClusterRole":
-        found += [
-            binding
-            for binding in review.scope.of_type("rbac.authorization.k8s.io/ClusterRoleBinding")
-            if role_ref(binding.data).name == role.name
-        ]
+        found += by_role.get(("ClusterRoleBinding", "", role.name), ())
     return found
+
+
+def _by_role(review: Review) -> Iterator[tuple[Hashable, Resource]]:
+    """By the kind and name of the role; a ClusterRoleBinding can mean a ClusterRole only."""
+    for kind in ("RoleBinding", "ClusterRoleBinding"):
+        for binding in review.scope.of_type(f"rbac.authorization.k8s.io/{kind}"):
+            ref = role_ref(binding.data)
+            yield (kind, ref.kind if kind == "RoleBinding" else "", ref.name), binding
 
 
 def _text(value: Any) -> str:
