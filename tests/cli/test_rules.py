@@ -84,7 +84,7 @@ def test_a_rule_is_explained_in_korean(haechi: Haechi) -> None:
     [
         (("show", "k8s-priviledged"), "did you mean k8s-privileged"),
         (("show", "x"), "haechi rules list shows them all"),
-        (("list", "--severity", "bad"), "one of: critical"),
+        (("list", "--severity", "bad"), "'critical', 'high'"),
         (("check", "gone"), "does not exist"),
         (("nonsense",), "No such command"),
     ],

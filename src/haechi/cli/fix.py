@@ -8,7 +8,6 @@ put back as they were.
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -42,7 +41,6 @@ behaves are made only when their rule is named.
 Exit codes: 0 written, or nothing to fix; 1 shown and not written; 2 wrong use;
 3 a file could not be written.
 """
-_ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
 _LISTED = 10
 
 
@@ -74,12 +72,13 @@ def command(ctx: click.Context, words: tuple[str, ...], yes: bool) -> None:
 def _split(words: Sequence[str]) -> tuple[frozenset[str], Path]:
     """Rule ids and the path. What exists on disk is a path unless a rule is called so."""
     from haechi.rules.catalogue import load_catalogue
+    from haechi.rules.schema import RULE_ID
 
     known = load_catalogue().by_id
     named = {word for word in words if word in known}
     rest = [word for word in words if word not in known]
     for word in rest:
-        if _ID.match(word) and not Path(word).exists():
+        if RULE_ID.match(word) and not Path(word).exists():
             near = difflib.get_close_matches(word, known, n=3)
             raise UsageError(
                 f"there is neither a rule nor a path {word}",

@@ -17,7 +17,7 @@ import msgspec
 
 from haechi.engines.values import LIMITS, Builder, Limits, key_of
 from haechi.errors import InputError, LimitExceeded
-from haechi.model.location import AttrPath
+from haechi.model.location import AttrPath, Location
 
 Span = tuple[int, int, int, int]
 """line, column, end_line, end_column; all from 1."""
@@ -78,6 +78,13 @@ class Document:
             return (line, start.column + 1, end.line + self.first_line, end.column + 1)
         width = len(key.value) if key is not None and isinstance(key.value, str) else 1
         return (line, start.column + 1, line, start.column + 1 + width)
+
+    def location(self, path: AttrPath, file: str) -> Location:
+        """``locate`` as a place in the file that the document stands in."""
+        line, column, end_line, end_column = self.locate(path)
+        return Location(
+            path=file, line=line, column=column, end_line=end_line, end_column=end_column
+        )
 
 
 class _JsonDocument(Document):

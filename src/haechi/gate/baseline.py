@@ -14,9 +14,8 @@ import msgspec
 
 from haechi.errors import ConfigError
 from haechi.model.finding import FindingState
-from haechi.model.scan import Scan
+from haechi.model.scan import SCHEMA, Scan
 
-SCHEMA = "haechi.scan/1"
 MAX_CHARACTERS = 256 * 1024 * 1024
 
 

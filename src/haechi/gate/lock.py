@@ -22,11 +22,10 @@ from haechi.errors import ConfigError
 from haechi.model.config import LOCK_FILE, Section
 from haechi.model.counting import counted
 from haechi.model.severity import Severity
-from haechi.rules.schema import Rule
+from haechi.rules.schema import RULE_ID, Rule
 
 LIMITS = Limits(size=4 * 1024 * 1024, documents=10, values=200_000, depth=10)
 _PIN = re.compile(r"([a-z]+) r([1-9][0-9]{0,5})\Z")
-_PLAIN = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
 _HEAD = """\
 # Rules that may block this repository: severity and revision as agreed on.
 # Written by `haechi lock update`, which shows what changes first.
@@ -109,7 +108,7 @@ def write_lock(
 
 def _key(rule: str) -> str:
     """Ids in kebab-case mean themselves in YAML; anything else is quoted."""
-    return rule if _PLAIN.match(rule) else json.dumps(rule, ensure_ascii=False)
+    return rule if RULE_ID.match(rule) else json.dumps(rule, ensure_ascii=False)
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from haechi.engines.documents import Document
 from haechi.engines.globs import glob_fault, is_catch_all
 from haechi.engines.typed import Misfit, config_error, misfits, read_single, shown
 from haechi.engines.values import Limits
@@ -22,7 +21,6 @@ from haechi.model.config import Section
 from haechi.model.location import AttrPath, Location
 from haechi.model.waiver import Waiver, WaiverOrigin
 
-NAME = "haechi.waivers.yaml"
 MAX_DAYS = 365
 LIMITS = Limits(size=4 * 1024 * 1024, documents=10, values=200_000, depth=10)
 _SCOPE = ("path", "resource", "fingerprint")
@@ -69,7 +67,7 @@ def load_waivers(text: str, path: str, today: dt.date) -> tuple[Waiver, ...]:
             )
             for fault in wrong
         )
-        waivers.append(_waiver(entry, _place(document, at, path)))
+        waivers.append(_waiver(entry, document.location(at, path)))
     if faults:
         raise config_error(path, document, faults)
     return tuple(waivers)
@@ -100,11 +98,6 @@ def _read(value: Any, today: dt.date) -> tuple[_Entry, list[Misfit]]:
     entry = msgspec.convert({**required, **given}, _Entry)
     # A misspelt key may have been the one that says what is covered.
     return entry, wrong + [f for f in _semantic(entry, today) if f.path or not bad - set(harmless)]
-
-
-def _place(document: Document, at: AttrPath, path: str) -> Location:
-    line, column, end_line, end_column = document.locate(at)
-    return Location(path=path, line=line, column=column, end_line=end_line, end_column=end_column)
 
 
 def _waiver(entry: _Entry, location: Location) -> Waiver:

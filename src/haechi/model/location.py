@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -23,6 +24,20 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}"
+
+
+def child_at(value: Any, part: str | int) -> Any:
+    """The value under a key or index, or None; any value may be asked."""
+    if isinstance(part, int):
+        return value[part] if isinstance(value, list) and 0 <= part < len(value) else None
+    return value.get(part) if isinstance(value, dict) else None
+
+
+def value_at(value: Any, path: AttrPath) -> Any:
+    """The value at a path, or None."""
+    for part in path:
+        value = child_at(value, part)
+    return value
 
 
 def format_path(path: AttrPath) -> str:

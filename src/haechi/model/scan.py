@@ -14,6 +14,9 @@ from haechi.model.location import Location
 from haechi.model.severity import Severity
 from haechi.model.waiver import Waiver
 
+SCHEMA = "haechi.scan/1"
+"""The name of the JSON report's shape: written by the report, read back as a baseline."""
+
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One hop of a risk path, and the place in the files that opens it."""

@@ -17,12 +17,11 @@ import msgspec
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import Finding
 from haechi.model.location import Location, format_path
-from haechi.model.scan import Risk, Scan, Step, WaiverUse
+from haechi.model.scan import SCHEMA, Risk, Scan, Step, WaiverUse
 from haechi.report.material import Material
 from haechi.report.outline import Outline, outline, ranked, utc
 from haechi.report.text import storable
 
-SCHEMA = "haechi.scan/1"
 _DEPTH = 16
 
 

@@ -13,9 +13,8 @@ import msgspec
 
 from haechi.engines.documents import Document, Fault, parse_documents
 from haechi.errors import InputError
-from haechi.rules.schema import JudgeKind, Rule
+from haechi.rules.schema import RULE_ID, JudgeKind, Rule
 
-_ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
 _AT = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
@@ -102,7 +101,7 @@ def _one(
 
 def _semantic_faults(rule: Rule) -> Iterable[tuple[str, str]]:
     """(key, message) of what the types alone do not say."""
-    if not _ID.match(rule.id):
+    if not RULE_ID.match(rule.id):
         yield "id", "an id is words in kebab-case, such as team-no-external-ips"
     if rule.judge is JudgeKind.CEL and not rule.expression:
         yield "judge", "a CEL rule needs `expression`"

@@ -7,11 +7,15 @@ a rule into one that never fires.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
 
 from haechi.model.severity import Severity
+
+RULE_ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
+"""Ids are words in kebab-case; they mean themselves in YAML and on a command line."""
 
 
 class JudgeKind(StrEnum):

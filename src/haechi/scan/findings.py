@@ -8,7 +8,7 @@ from typing import Any
 
 from haechi.model.finding import Finding, fingerprint
 from haechi.model.keys import without_cluster
-from haechi.model.location import AttrPath, Location
+from haechi.model.location import AttrPath, Location, child_at
 from haechi.model.resource import Resource
 from haechi.model.review import Verdict
 from haechi.model.severity import Severity
@@ -89,16 +89,10 @@ def context_of(resource: Resource, path: AttrPath) -> str:
     value: Any = resource.data
     parent: str | int = ""
     for part in path:
-        value = _step(value, part)
+        value = child_at(value, part)
         parts.append(step_name(parent, value, part) if isinstance(part, int) else part)
         parent = part
     return "/".join(parts)
-
-
-def _step(value: Any, part: str | int) -> Any:
-    if isinstance(part, int):
-        return value[part] if isinstance(value, list) and part < len(value) else None
-    return value.get(part) if isinstance(value, dict) else None
 
 
 def _instruction(resource: Resource, path: AttrPath) -> str:

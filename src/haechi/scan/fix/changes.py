@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from haechi.errors import HaechiError
-from haechi.model.location import AttrPath, format_path
+from haechi.model.location import AttrPath, child_at, format_path, value_at
 
 
 class Refused(HaechiError):
@@ -75,16 +75,6 @@ def changed(data: Any, change: Change) -> Any:
             return out
 
 
-def value_at(data: Any, path: AttrPath) -> Any:
-    """The value at a path, or None."""
-    for part in path:
-        if isinstance(part, int):
-            data = data[part] if isinstance(data, list) and 0 <= part < len(data) else None
-        else:
-            data = data.get(part) if isinstance(data, dict) else None
-    return data
-
-
 def exists(data: Any, path: AttrPath) -> bool:
     """True when the place is written, even with null."""
     if not path:
@@ -130,7 +120,7 @@ def _set(data: Any, path: AttrPath, value: Any) -> Any:
         return value
     parent = data
     for at, part in enumerate(path[:-1]):
-        inner = value_at(parent, (part,))
+        inner = child_at(parent, part)
         if inner is None:
             _put(parent, part, nested(path[at + 1 :], value), path)
             return data

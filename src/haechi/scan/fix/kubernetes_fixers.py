@@ -24,8 +24,8 @@ from haechi.checks.pods.fields import (
     RESOURCE_WORDS,
 )
 from haechi.checks.pods.view import items, mapping
-from haechi.model.location import AttrPath
-from haechi.scan.fix.changes import Change, Delete, Octal, Refused, Rename, Set, exists, value_at
+from haechi.model.location import AttrPath, value_at
+from haechi.scan.fix.changes import Change, Delete, Octal, Refused, Rename, Set, exists
 from haechi.scan.fix.fixer import ROLES, Case, Function
 
 _SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"

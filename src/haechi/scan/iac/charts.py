@@ -15,7 +15,7 @@ from typing import Any
 from haechi.checks.pods.view import mapping
 from haechi.engines.documents import Document, parse_documents
 from haechi.errors import InputError
-from haechi.model.location import AttrPath, Location
+from haechi.model.location import AttrPath, Location, child_at
 
 _SOURCE = re.compile(r"^# Source: [^/\n]+/(.+?)\s*$", re.MULTILINE)
 _KEY = re.compile(r"( *)((?:- +)*)[\"']?([^\s\"'{}\[\]#:][^\"'{}\[\]#:]*)[\"']?\s*:(?:\s+(.*))?$")
@@ -136,7 +136,7 @@ class TemplatePlaces:
                 break
             at, column = found
             start, stop = at if isinstance(part, int) else at + 1, self._block(at, column, stop)
-            value = _child(value, part)
+            value = child_at(value, part)
         return self._location(at)
 
     def _location(self, index: int) -> Location:
@@ -209,7 +209,7 @@ class TemplatePlaces:
             match = _ITEM.match(self._lines[number])
             if match is not None and (not dashes or len(match[1]) == dashes[0][1]):
                 dashes.append((number, len(match[1])))
-        name = mapping(_child(value, index)).get("name")
+        name = mapping(child_at(value, index)).get("name")
         ends = [*(number for number, _ in dashes[1:]), stop]
         for (number, at), end in zip(dashes, ends, strict=False):
             if isinstance(name, str) and self._writes_name(name, number, end):
@@ -239,9 +239,3 @@ class TemplatePlaces:
             if indent < column or (indent == column and not is_item):
                 return index
         return stop
-
-
-def _child(value: Any, part: str | int) -> Any:
-    if isinstance(part, int):
-        return value[part] if isinstance(value, list) and part < len(value) else None
-    return mapping(value).get(part)

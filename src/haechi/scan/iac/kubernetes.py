@@ -54,10 +54,7 @@ def _resource(
     namespace = namespace if isinstance(namespace, str) and namespace else None
 
     def locate(path: AttrPath) -> Location:
-        line, column, end_line, end_column = document.locate((*at, *path))
-        return Location(
-            path=file, line=line, column=column, end_line=end_line, end_column=end_column
-        )
+        return document.location((*at, *path), file)
 
     return Resource(
         key=k8s_key(group=group, kind=kind, namespace=namespace, name=name),

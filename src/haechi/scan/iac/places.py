@@ -48,7 +48,7 @@ class SourcePlaces:
         trace = follow(self._rendered, original, path)
         if trace.differs and not _renamed(path, trace):
             return self._changes.locate(self._rendered, path, shared=len(trace.path))
-        return _location(document, (*base, *trace.path), file)
+        return document.location((*base, *trace.path), file)
 
 
 class OverlayPlaces:
@@ -81,7 +81,7 @@ class OverlayPlaces:
             for overlay in self._closure if key else ():
                 document = overlay.document
                 if key and document is not None and key in mapping(document.data):
-                    return _location(document, (key,), overlay.file)
+                    return document.location((key,), overlay.file)
         return Location(path=self._closure[0].file)
 
 
@@ -105,7 +105,7 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True):
             found = None
         if found is None:
             return None
-        place = _location(self.document, found, self.file)
+        place = self.document.location(found, self.file)
         line = place.line + self.shift
         if not self.shift:
             return place
@@ -201,11 +201,6 @@ def _of_mappings(value: Any) -> bool:
     return isinstance(value, dict) or (
         isinstance(value, list) and any(isinstance(item, dict) for item in value)
     )
-
-
-def _location(document: Document, path: AttrPath, file: str) -> Location:
-    line, column, end_line, end_column = document.locate(path)
-    return Location(path=file, line=line, column=column, end_line=end_line, end_column=end_column)
 
 
 def _has(value: Any, part: str | int) -> bool:

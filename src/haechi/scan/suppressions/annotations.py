@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from haechi.checks.pods.view import TEMPLATES
-from haechi.model.location import Location
+from haechi.model.location import Location, value_at
 from haechi.model.waiver import Waiver, WaiverOrigin
 from haechi.scan.suppressions.index import CHECKOV, KUBE_LINTER, Index
 from haechi.scan.suppressions.inline import MAX_WAIVERS, reason_text
@@ -31,11 +31,7 @@ def from_object(data: Any, resource_key: str, location: Location, index: Index) 
     """Waivers that a Kubernetes object carries. ``location`` is where the object stands."""
     found: list[Waiver] = []
     for path in _TEMPLATES:
-        holder = data
-        for part in path:
-            holder = holder.get(part) if isinstance(holder, dict) else None
-        metadata = holder.get("metadata") if isinstance(holder, dict) else None
-        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+        annotations = value_at(data, (*path, "metadata", "annotations"))
         if isinstance(annotations, dict):
             found.extend(islice(_read(annotations, index, resource_key, location), MAX_WAIVERS))
     return list(dict.fromkeys(found))
