@@ -161,7 +161,9 @@ def test_expression_is_fine_with_an_empty_object(rule: Rule) -> None:
 @pytest.mark.parametrize("rule", PYTHON.values(), ids=lambda rule: rule.id)
 def test_message_is_one_sentence_without_full_stop(rule: Rule) -> None:
     for text in rule.bad:
-        for line in _findings(rule, text):
+        lines = _findings(rule, text)
+        assert lines
+        for line in lines:
             assert not line.endswith("."), line
             assert "{" not in line or "'" in line, line
 
@@ -267,14 +269,16 @@ def test_no_judge_raises_on_any_value_of_its_kind(bodies: list[Any], data: st.Da
 
 def test_scope_dependent_rules_are_silent_about_an_object_alone() -> None:
     """Judged alone, nothing can be concluded from absent neighbours."""
-    silent = ("not in these files", "these files")
+    judged = 0
     for rule in PYTHON.values():
         for text in rule.bad:
             for data in documents(text):
                 resource = resource_of(data)
                 if _applies(rule, resource):
                     hits = [h.message for h in _python(rule)(Review(resource=resource))]
-                    assert not [m for m in hits if any(s in m for s in silent)], rule.id
+                    assert not [message for message in hits if "these files" in message], rule.id
+                    judged += 1
+    assert judged > 100
 
 
 def test_list_scope_sees_what_it_was_given() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from haechi.model.location import Location
 from haechi.report.frame import LINE_LIMIT, MASK, Frames, holds_secret
+from haechi.report.text import unseen
 from tests.report.fixture import at, finding
 from tests.report.strategies import locations, text
 
@@ -79,7 +80,7 @@ def test_column_far_to_the_right_stays_in_view() -> None:
 def test_frame_is_bounded_whatever_the_file(source: str, where: Location) -> None:
     for row in frames(source).around(where, before=3, after=3):
         assert len(row.text) <= LINE_LIMIT
-        assert row.text.isprintable() or "\x1b" not in row.text
+        assert not any(map(unseen, row.text))
         assert not row.hit or 0 <= row.start <= row.end <= len(row.text)
 
 

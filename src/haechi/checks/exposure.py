@@ -8,13 +8,12 @@ from typing import Any
 from haechi.checks.labels import map_selects
 from haechi.checks.neighbours import (
     annotations_of,
+    port_names,
     sees_the_pods,
     selected,
     spec_of,
-    view,
 )
 from haechi.checks.pods.view import items, mapping
-from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 
 INTERNAL_ANNOTATIONS: Mapping[str, tuple[str, ...]] = {
@@ -131,7 +130,7 @@ def unknown_target_port(review: Review) -> Iterator[Hit]:
     chosen = list(selected(review, selector, matches=map_selects, linked=True))
     if not chosen:
         return
-    known = {name for workload in chosen for name in _declared(review, workload)}
+    known = {name for workload in chosen for name in port_names(review, workload)}
     for index, entry in enumerate(items(spec_of(review.resource.data).get("ports"))):
         target = mapping(entry).get("targetPort")
         if isinstance(target, str) and not target.isdigit() and target not in known:
@@ -140,12 +139,3 @@ def unknown_target_port(review: Review) -> Iterator[Hit]:
                 "selected container declares"
             )
             yield Hit(text, ("spec", "ports", index, "targetPort"))
-
-
-def _declared(review: Review, workload: Resource) -> Iterator[str]:
-    pod = view(review, workload)
-    for container in pod.containers if pod else ():
-        for port in items(container.data.get("ports")):
-            name = mapping(port).get("name")
-            if isinstance(name, str):
-                yield name

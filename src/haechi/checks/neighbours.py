@@ -21,7 +21,7 @@ from haechi.checks.lookup import (
     workloads_by_namespace,
 )
 from haechi.checks.operators import operators
-from haechi.checks.pods.view import PodView, mapping, shared_view, template_path
+from haechi.checks.pods.view import PodView, items, mapping, shared_view, template_path
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 
@@ -188,6 +188,16 @@ def _template_labels(review: Review, workload: Resource) -> Mapping[str, Any]:
 def view(review: Review, workload: Resource) -> PodView | None:
     """The pod view of another workload of the scope."""
     return shared_view(review, workload)
+
+
+def port_names(review: Review, workload: Resource) -> Iterator[str]:
+    """The names of ports that a workload's containers declare."""
+    pod = view(review, workload)
+    for container in pod.containers if pod else ():
+        for port in items(container.data.get("ports")):
+            name = mapping(port).get("name")
+            if isinstance(name, str):
+                yield name
 
 
 def metadata_of(data: Any) -> Mapping[str, Any]:

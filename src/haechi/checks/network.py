@@ -16,10 +16,10 @@ from haechi.checks.neighbours import (
     any_of_type,
     belong_together,
     labels_of,
+    port_names,
     sees_the_pods,
     selected,
     spec_of,
-    view,
 )
 from haechi.checks.pods.view import items, mapping
 from haechi.checks.policies import (
@@ -234,7 +234,7 @@ def unknown_port_name(review: Review) -> Iterator[Hit]:
     """A named port that no selected pod declares: the opening never matches."""
     selector = spec_of(review.resource.data).get("podSelector")
     chosen = list(selected(review, selector, linked=True))
-    known = {name for workload in chosen for name in _port_names(review, workload)}
+    known = {name for workload in chosen for name in port_names(review, workload)}
     for opening in openings(review.resource.data, "ingress") if chosen else ():
         for index, port in enumerate(opening.ports):
             name = mapping(port).get("port")
@@ -357,12 +357,3 @@ def _open(review: Review, direction: str, what: str) -> Iterator[Hit]:
                     path = (*opening.peer_path(place), "ipBlock", "cidr")
                     break
             yield Hit(f'NetworkPolicy "{review.resource.name}" {what}', path)
-
-
-def _port_names(review: Review, workload: Resource) -> Iterator[str]:
-    pod = view(review, workload)
-    for container in pod.containers if pod else ():
-        for port in items(container.data.get("ports")):
-            name = mapping(port).get("name")
-            if isinstance(name, str):
-                yield name

@@ -11,13 +11,17 @@ import msgspec
 
 from haechi.checks.neighbours import may_share_namespace
 from haechi.checks.pods.view import items, mapping, view_of
-from haechi.checks.rbac.grants import PolicyRule, allows, effective_rules, policy_rules
-from haechi.checks.rbac.subjects import Subject, referred_role, role_ref, subjects
+from haechi.checks.rbac.grants import RBAC, PolicyRule, allows, effective_rules, policy_rules
+from haechi.checks.rbac.subjects import (
+    SERVICE_ACCOUNT_USER,
+    Subject,
+    referred_role,
+    role_ref,
+    subjects,
+)
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource, nearest
 from haechi.model.review import Review, Scope
-
-_RBAC = "rbac.authorization.k8s.io"
 
 
 class Right(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +54,7 @@ _POWERS = (
         9.5,
         (
             *product(
-                (_RBAC,),
+                (RBAC,),
                 ("clusterroles", "clusterrolebindings", "roles", "rolebindings"),
                 ("escalate", "bind", "create", "update", "patch"),
             ),
@@ -90,7 +94,6 @@ _TOTAL = _Power("do anything", "무엇이든 할", 10.0, ())
 _SECRETS = _POWERS[1]
 _KNOWN_ROLES = {"cluster-admin": _TOTAL, "admin": _SECRETS, "edit": _SECRETS}
 """Roles that every cluster has, with the worst that they allow; ``view`` reads no Secrets."""
-_ACCOUNT = "system:serviceaccount:"
 _ACCOUNTS = "system:serviceaccounts"
 _ALL = "*"
 
@@ -108,7 +111,7 @@ class Rights:
         for account in scope.of_type("core/ServiceAccount"):
             self._accounts[account.name].append(account)
         for kind in ("ClusterRoleBinding", "RoleBinding"):
-            for binding in scope.of_type(f"{_RBAC}/{kind}"):
+            for binding in scope.of_type(f"{RBAC}/{kind}"):
                 for subject in subjects(binding.data):
                     meant = _account(subject)
                     if meant is not None:
@@ -157,8 +160,8 @@ def _account(subject: Subject) -> tuple[str, str] | None:
     """(namespace or empty, name or ``*``) of the service accounts that a subject means."""
     if subject.kind == "ServiceAccount":
         return subject.namespace, subject.name
-    if subject.kind == "User" and subject.name.startswith(_ACCOUNT):
-        namespace, _, name = subject.name.removeprefix(_ACCOUNT).partition(":")
+    if subject.kind == "User" and subject.name.startswith(SERVICE_ACCOUNT_USER):
+        namespace, _, name = subject.name.removeprefix(SERVICE_ACCOUNT_USER).partition(":")
         return namespace, name
     if subject.kind == "Group":
         if subject.name in (_ACCOUNTS, "system:authenticated"):
@@ -188,7 +191,7 @@ def _granted(binding: Resource, scope: Scope, shared: dict[str, Any]) -> Iterato
         if power is not None:
             yield _right(power, factor, cluster_wide, binding, None, ("roleRef", "name"))
         return
-    rules = effective_rules(role, scope.of_type(f"{_RBAC}/ClusterRole"))
+    rules = effective_rules(role, scope.of_type(f"{RBAC}/ClusterRole"))
     own = policy_rules(role.data)
     for power in (_TOTAL, *_POWERS):
         rule = _granted_by(rules, power)

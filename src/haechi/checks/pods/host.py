@@ -14,7 +14,7 @@ from haechi.checks.pods.words import named, quoted
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -77,7 +77,7 @@ def probe_host(review: Review) -> Iterator[Hit]:
 
 def handlers_of(data: Mapping[str, Any]) -> Iterator[tuple[AttrPath, Mapping[str, Any]]]:
     """Probes and lifecycle hooks of a container, with their paths in it."""
-    for key in _PROBES:
+    for key in PROBES:
         if key in data:
             yield (key,), mapping(data[key])
     if "lifecycle" in data:

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from haechi.checks.pods.effective import is_number
-from haechi.checks.pods.host import handlers_of
+from haechi.checks.pods.host import PROBES, handlers_of
 from haechi.checks.pods.lifespan import CONTROLLED, JOBS, is_service
 from haechi.checks.pods.view import Container, items, mapping, pod_of
 from haechi.checks.pods.words import named, quoted
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 _SLEEP = re.compile(r"\bsleep\s+([0-9]{1,6})\b")
 _DEFAULT_GRACE = 30
@@ -130,7 +129,7 @@ def init_probe(review: Review) -> Iterator[Hit]:
     for container in pod_of(review).containers:
         if container.role != "initContainers" or container.is_sidecar:
             continue
-        for key in (*_PROBES, "lifecycle"):
+        for key in (*PROBES, "lifecycle"):
             if container.data.get(key):
                 yield Hit(
                     f"{named(container)} sets {key}, which the API server refuses there",

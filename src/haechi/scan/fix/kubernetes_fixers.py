@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from haechi.checks.namespaces import KEYS, LEVELS
+from haechi.checks.pods.confinement import APPARMOR_PREFIX
 from haechi.checks.pods.fields import (
     ALL,
     CONTAINER,
@@ -23,14 +24,12 @@ from haechi.checks.pods.fields import (
     POD_WORDS,
     RESOURCE_WORDS,
 )
+from haechi.checks.pods.seccomp_annotations import CONTAINER_PREFIX, POD_ANNOTATION
 from haechi.checks.pods.view import items, mapping
 from haechi.model.location import AttrPath, value_at
 from haechi.scan.fix.changes import Change, Delete, Octal, Refused, Rename, Set, exists
 from haechi.scan.fix.fixer import ROLES, Case, Function
 
-_SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
-_SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
-_APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _RBAC = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
@@ -176,9 +175,9 @@ def annotation_field(case: Case, _: str) -> Sequence[Change]:
 def _owner(case: Case, key: str) -> AttrPath:
     """The pod's spec or the container that an annotation speaks of."""
     pod = case.anchor("pod")
-    if key == _SECCOMP_POD:
+    if key == POD_ANNOTATION:
         return pod
-    name = key.removeprefix(_SECCOMP_CONTAINER).removeprefix(_APPARMOR)
+    name = key.removeprefix(CONTAINER_PREFIX).removeprefix(APPARMOR_PREFIX)
     names = {str(container.get("name")): path for path, container in _containers(case)}
     meant = [name] if name in names else difflib.get_close_matches(name, names, n=1, cutoff=0.75)
     if not meant and len(names) == 1:
