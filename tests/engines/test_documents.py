@@ -125,7 +125,8 @@ def test_a_broken_document_does_not_take_its_neighbours_along() -> None:
     ("text", "kind"),
     [
         (b"a: {{ .Values.x }}\n", "template"),
-        (b'image: "{{ .Values.image }}"\n', "template"),
+        (b'apiVersion: v1\nkind: Pod\nimage: "{{ .Values.image }}"\n', "template"),
+        (b"kind: {{name}}\n", "template"),
         (b"{{- if .Values.on }}\na: 1\n{{- end }}\n", "template"),
         (b"a: [1, 2\n", "syntax"),
         (b"a: \x00\n", "syntax"),
@@ -208,3 +209,30 @@ def test_hostile_bytes_never_raise_anything_unexpected(noise: bytes | str) -> No
                 result.locate(("a", 0, "b"))
     except InputError:
         pass
+
+
+CRD = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: things.example.com
+spec:
+  versions:
+    - schema:
+        description: {long}
+    # a comment of the specification
+
+  - broken: [
+status: {{stored: true}}
+"""
+
+
+@pytest.mark.parametrize("width", [10, 499, 500, 5_000])
+def test_schemas_of_custom_resources_are_passed_over_in_their_place(width: int) -> None:
+    text = f"{CRD.format(long='x' * width)}---\nkind: Pod\n"
+    first, second = parse_documents(text.encode())
+    assert isinstance(first, Document)
+    assert first.data["metadata"] == {"name": "things.example.com"}
+    assert first.locate(("status", "stored"))[:2] == (12, 10)
+    assert isinstance(second, Document)
+    assert second.locate(("kind",))[0] == 14

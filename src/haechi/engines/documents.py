@@ -111,6 +111,7 @@ _TEMPLATE = re.compile(
     r"\{\{-?\s*(?:[.$]|/\*|(?:include|template|tpl|toYaml|if|else|range|with|end|define|block|"
     r"default|quote|required|printf|lookup|not|and|or|eq)\b)"
 )
+_BRACES = re.compile(r"\{\{-?[^{}\n]*\}\}")
 _CRD_KIND = re.compile(r"^kind: *[\"']?CustomResourceDefinition[\"']? *$", re.MULTILINE)
 _CRD_VERSION = re.compile(r"^apiVersion: *[\"']?apiextensions\.k8s\.io/v1[\"']? *$", re.MULTILINE)
 _SPEC = re.compile(r"^spec:(?:.*\n?)(?:(?:[ \t#-].*)?(?:\n|\Z))*", re.MULTILINE)
@@ -205,16 +206,17 @@ def _document(
     except LimitExceeded as error:
         return Fault(kind="limit", line=line, message=error.what)
     except InputError as error:
-        if templated and _TEMPLATE.search(chunk):
+        # ``{{name}}`` without quotes is a mapping whose key is a mapping.
+        if templated and _BRACES.search(chunk):
             return _template_fault(chunk, line)
         return Fault(kind="syntax", line=line, message=error.what)
-    if templated and _is_helm(node):
+    if templated and _is_object(document.data) and _is_helm(node):
         return _template_fault(chunk, line)
     return document
 
 
 def _without_schema(chunk: str) -> str:
-    """A CustomResourceDefinition with its ``spec`` blanked out, place by place.
+    """A CustomResourceDefinition with its ``spec`` blanked out, line by line.
 
     The schemas of one operator are often larger than all manifests of a repository together,
     and no rule judges them; reading them would be most of the time of a scan.
@@ -224,12 +226,16 @@ def _without_schema(chunk: str) -> str:
     spec = _SPEC.search(chunk)
     if spec is None:
         return chunk
-    blank = "\n".join([" " * len(line) for line in spec[0].split("\n")])
-    return chunk[: spec.start()] + blank + chunk[spec.end() :]
+    return chunk[: spec.start()] + "\n" * spec[0].count("\n") + chunk[spec.end() :]
+
+
+def _is_object(data: Any) -> bool:
+    """True for what may be a Kubernetes object: a schema or a dashboard may quote a template."""
+    return isinstance(data, dict) and "apiVersion" in data and "kind" in data
 
 
 def _template_fault(chunk: str, line: int) -> Fault:
-    match = _TEMPLATE.search(chunk)
+    match = _TEMPLATE.search(chunk) or _BRACES.search(chunk)
     at = line + (chunk.count("\n", 0, match.start()) if match else 0)
     return Fault(kind="template", line=at, message="a template, not YAML: it must be rendered")
 

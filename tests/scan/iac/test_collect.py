@@ -46,6 +46,13 @@ def test_files_are_told_by_their_names(path: str, source: Source) -> None:
         ("Dockerfile", "\n", "syntax", "Dockerfile"),
         ("Dockerfile", "FROM a\nNONSENSE b\n", "syntax", "Dockerfile:2"),
         ("Dockerfile.tmpl", "FROM {{ a }}\n", "template", "Dockerfile.tmpl"),
+        ("Dockerfile", "FROM a\n{{if x}}\nUSER 1\n{{end}}\n", "template", "Dockerfile:2"),
+        ("Dockerfile", "{% from 'base' import b %}\n", "template", "Dockerfile:1"),
+        ("Dockerfile", "\n{{ InsertTemplate(x) }}\nRUN {{ x }}\n", "template", "Dockerfile:2"),
+        ("Dockerfile", "RUN id\n", "syntax", "Dockerfile:1"),
+        ("Dockerfile", "FROM a\n" + "ENV a=b\n" * 2_000, "limit", "Dockerfile"),
+        ("Dockerfile", "FROM a\nRUN " + "x" * 500_000, "limit", "Dockerfile"),
+        ("a.yaml", "apiVersion: v1\nkind: Pod\nm: {n: {{name}}}\n", "template", "a.yaml:3"),
         ("kustomization.yaml", "resources: [", "kustomize", "kustomization.yaml:2"),
     ],
 )
@@ -60,7 +67,15 @@ def test_what_cannot_be_read_is_a_gap_at_its_line(
 
 @pytest.mark.parametrize(
     "content",
-    ["a: [", "kind: Pod\nb: [", "{{ if }}", b"\xff\x00", "apiVersion: x\n", ""],
+    [
+        "a: [",
+        "kind: Pod\nb: [",
+        "{{ if }}",
+        b"\xff\x00",
+        "apiVersion: x\n",
+        "",
+        'properties: {apiVersion: {}, kind: {}, text: {default: "{{ .Values.a }}"}}',
+    ],
 )
 def test_other_yaml_may_be_broken(tmp_path: Path, content: str | bytes) -> None:
     outcome = scan(tmp_path, {"notes.yaml": content})

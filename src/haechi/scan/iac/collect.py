@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from haechi.engines.dockerfile import resource_of
 from haechi.engines.documents import Document, Fault, decode, parse_documents
 from haechi.engines.values import LIMITS
 from haechi.errors import InputError
@@ -30,6 +29,7 @@ from haechi.scan.iac.charts import (
     outermost,
     source_of,
 )
+from haechi.scan.iac.dockerfiles import read_dockerfile, template_gap
 from haechi.scan.iac.kubernetes import resources_of
 from haechi.scan.iac.overlays import Overlay, Overlays, read_overlay, take_origin
 from haechi.scan.iac.places import OverlayPlaces, SourceObjects, SourcePlaces
@@ -111,9 +111,7 @@ class Collector:
         for unread in self.tree.unread:
             self._unread(unread.kind, unread.path, unread.reason)
         for entry in entries[Source.DOCKERFILE_TEMPLATE]:
-            self._gap(
-                "template", entry.path, "a template of a Dockerfile", "render it and scan that"
-            )
+            self.out.gaps.append(template_gap(entry.path))
         charts = outermost(posixpath.dirname(entry.path) for entry in entries[Source.CHART])
         consumed = self._overlays(entries[Source.KUSTOMIZATION])
         manifests = [
@@ -390,12 +388,10 @@ class Collector:
         except InputError as error:
             self._gap("encoding", entry.path, error.what, error.do)
             return
-        resource, faults = resource_of(text, entry.path)
-        if not text.strip():
-            self._gap("syntax", entry.path, "an empty Dockerfile", "delete it or write it")
+        resource, gaps = read_dockerfile(text, entry.path)
+        self.out.gaps.extend(gaps)
+        if resource is None:
             return
-        for fault in faults[:5]:
-            self._gap("syntax", f"{entry.path}:{fault.line}", fault.message, "correct it")
         self.out.dockerfiles.append(resource)
         self.out.files.add(entry.path)
         self._inline(data, entry.path, "dockerfile")
