@@ -22,13 +22,11 @@ from haechi.rules.schema import AppliesTo, JudgeKind, Rule, Variable
 ENGINE = CelEngine()
 
 
-def review(data: Any, **more: Any) -> Review:
+def review(data: Any, key: str = "k8s:-/core/Pod/-/a", **more: Any) -> Review:
     def locate(path: AttrPath) -> Location:
         return Location(path="x.yaml")
 
-    return Review(
-        resource=Resource(key="k8s:-/core/Pod/-/a", kind="Pod", data=data, locate=locate), **more
-    )
+    return Review(resource=Resource(key=key, kind="Pod", data=data, locate=locate), **more)
 
 
 def rule(expression: str, **more: Any) -> Rule:
@@ -282,10 +280,29 @@ def test_data_that_cel_cannot_hold_is_an_error_of_what_uses_it(value: Any, fault
 
 @pytest.mark.parametrize(
     "value",
-    [2**63 - 1, -(2**63), float("nan"), float("inf"), "\0", "해치", "", True, None, [], {}],
+    [2**63 - 1, -(2**63), float("nan"), float("inf"), "\0", "해치", "", True, [None], [], {}],
 )
 def test_odd_but_plain_values_do_no_harm(value: Any) -> None:
     assert judge("object.b == 1 && has(object.a)", {"a": value, "b": 1}).state is State.PASS
+
+
+@pytest.mark.parametrize(
+    ("data", "expression"),
+    [
+        ({"spec": {"a": None}}, "!has(object.spec.a) && object.spec == {}"),
+        ({"spec": {"a": None}}, "object.?spec.?a.?b.orValue('absent') == 'absent'"),
+        ({"spec": None}, "!has(object.spec)"),
+        ({"a": [None, {"b": None}]}, "object.a == [null, {}]"),
+        ({"labels": {"a": None, "b": "c"}}, "object.labels == {'a': '', 'b': 'c'}"),
+        ({"data": None}, "!has(object.data)"),
+        ({"selector": {"matchLabels": {"a": None}}}, "object.selector.matchLabels.a == ''"),
+        ({"selector": {"matchLabels": None}}, "object.selector == {}"),
+    ],
+)
+def test_a_field_that_is_null_is_absent_as_in_the_api_server(data: Any, expression: str) -> None:
+    assert judge(expression, data).state is State.PASS
+    elsewhere = review(data, "tf:module/address")
+    assert ENGINE.prepare(rule(expression))(elsewhere).state is not State.PASS
 
 
 def test_depth_up_to_the_limit_is_judged() -> None:

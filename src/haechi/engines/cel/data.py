@@ -49,14 +49,18 @@ class Unfit:
 
 
 class Examined(msgspec.Struct, frozen=True):
-    """``fault`` says why the value is unfit; ``unknown`` holds the paths of unknown values."""
+    """``fault`` says why the value is unfit; ``unknown`` holds the paths of unknown values;
+    ``null``: a null is among the values."""
 
     fault: str = ""
     unknown: tuple[AttrPath, ...] = ()
+    null: bool = False
 
 
 _FIT = Examined()
 _PLAIN = frozenset({bool, float, type(None)})
+_TEXTS = frozenset({"annotations", "data", "labels", "matchLabels", "nodeSelector", "stringData"})
+"""Fields of Kubernetes that map names to text."""
 
 
 def examine(value: Any) -> Examined:
@@ -65,7 +69,7 @@ def examine(value: Any) -> Examined:
         return Examined(value.fault)
     level: list[Any] = [value]
     count = depth = 0
-    has_unknown = False
+    has_unknown = has_null = False
     while level:
         count += len(level)
         depth += 1
@@ -89,12 +93,16 @@ def examine(value: Any) -> Examined:
                     return Examined(_fault_of(value))
             elif kind is Unknown:
                 has_unknown = True
+            elif item is None:
+                has_null = True
             elif kind not in _PLAIN:
                 return Examined(_fault_of(value))
             if count + len(below) > VALUES_LIMIT:
                 return Examined(f"more than {VALUES_LIMIT:,} values")
         level = below
-    return Examined(unknown=tuple(_unknown_in(value))) if has_unknown else _FIT
+    if not has_unknown and not has_null:
+        return _FIT
+    return Examined(unknown=tuple(_unknown_in(value)) if has_unknown else (), null=has_null)
 
 
 def is_unicode(text: str) -> bool:
@@ -150,6 +158,20 @@ def _own_fault(item: Any) -> str:
     if kind is list or kind is Unknown or kind in _PLAIN:
         return ""
     return f"is of type {kind.__name__}, which CEL has no type for"
+
+
+def as_decoded(value: Any, texts: bool = False) -> Any:
+    """A copy of a Kubernetes object as the API server holds it: a field that is null is absent,
+    and an empty text in a map of texts. What is null in a list stays."""
+    if type(value) is dict:
+        if texts:
+            return {key: "" if item is None else as_decoded(item) for key, item in value.items()}
+        return {
+            key: as_decoded(item, key in _TEXTS) for key, item in value.items() if item is not None
+        }
+    if type(value) is list:
+        return [as_decoded(item) for item in value]
+    return value
 
 
 def without_unknown(value: Any) -> Any:

@@ -17,7 +17,15 @@ from typing import Any, Protocol
 import msgspec
 
 from haechi import __version__
-from haechi.engines.cel.data import Examined, Unfit, Unknown, examine, plain, without_unknown
+from haechi.engines.cel.data import (
+    Examined,
+    Unfit,
+    Unknown,
+    as_decoded,
+    examine,
+    plain,
+    without_unknown,
+)
 from haechi.engines.cel.paths import parse_path
 from haechi.engines.cel.reads import Reads, reads_of
 from haechi.engines.cel.variables import Composed, Named, compose
@@ -93,11 +101,14 @@ class Activation:
             "namespaceObject": plain(review.namespace),
         }
         self._examined: dict[str, Examined] = {}
+        kubernetes = review.resource.key.startswith("k8s:")
         bound = dict(self._values)
         for name, value in self._values.items():
             if value is None:
                 continue
             examined = examine(value)
+            if examined.null and kubernetes and name in ("object", "oldObject"):
+                bound[name] = self._values[name] = as_decoded(value)
             if examined.fault:
                 bound[name] = Unfit(examined.fault)
                 self._examined[name] = examined
