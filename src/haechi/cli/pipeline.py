@@ -128,7 +128,7 @@ def _setup(project: Project, catalogue: Catalogue, options: Options) -> Setup:
 
 def _tree(root: Path, project: Project) -> Tree:
     exclude = [compile_glob(glob) for glob in project.config.exclude]
-    return Tree(root=root, exclude=exclude, within=project.within)
+    return Tree(root=root, exclude=exclude, within=project.within, source=project.root)
 
 
 def _baseline(text: str | None, project: Project, setup: Setup, today: dt.date) -> Baseline | None:
@@ -164,6 +164,12 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
             why="git refuses folders of another user unless safe.directory names them",
             do="use a baseline file",
         )
+    if not project.root.resolve().is_relative_to(top.resolve()):
+        raise UsageError(
+            f"git takes {top} for the work tree of {project.root}",
+            why="core.worktree in .git/config says so",
+            do="use a baseline file",
+        )
     inner = project.root.resolve().relative_to(top.resolve()).as_posix()
     with tempfile.TemporaryDirectory(prefix="haechi-baseline-") as name:
         target = Path(name)
@@ -172,7 +178,7 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
         if not (base / project.within).exists():
             base = target / ".haechi-nothing"
             base.mkdir()
-            tree = Tree(root=base)
+            tree = Tree(root=base, source=project.root)
         else:
             tree = _tree(base, project)
         looked = look(tree, replace(setup, progress=None))

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from haechi.errors import InputError
+from haechi.world.programs import program, search_path
 
 SKIPPED_DIRECTORIES = frozenset(
     {
@@ -74,14 +75,20 @@ class Tree:
     """A directory on disk with what git ignores and what ``exclude`` names left out.
 
     ``within`` narrows the walk to a folder or one file of the tree; paths stay relative to
-    ``root``. ``unread`` fills while walking.
+    ``root``. ``unread`` fills while walking. ``source`` is where a copied tree came from.
     """
 
     root: Path
     exclude: Sequence[re.Pattern[str]] = ()
     within: str = ""
+    source: Path | None = None
     unread: list[Unread] = field(default_factory=list)
     _folders: dict[str, bool] = field(default_factory=dict, repr=False)
+
+    @property
+    def project(self) -> Path:
+        """The folder whose content is not trusted, programs included."""
+        return self.source or self.root
 
     def walk(self) -> Iterator[Entry]:
         """Every regular file in a stable order (by name, directories after files)."""
@@ -242,7 +249,7 @@ def _reason(error: OSError) -> str:
 def git(root: Path, *arguments: str, timeout: float = 120) -> bytes | None:
     """Output of a git command in ``root`` with its code-running settings off; None on failure."""
     command = [
-        "git",
+        program("git", root) or "git-not-found",
         "-C",
         str(root),
         "-c",
@@ -259,21 +266,25 @@ def git(root: Path, *arguments: str, timeout: float = 120) -> bytes | None:
             stdin=subprocess.DEVNULL,
             timeout=timeout,
             check=False,
-            env=git_environment(),
+            env=git_environment(root),
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
 
 
-def git_environment() -> dict[str, str]:
+def git_environment(root: Path) -> dict[str, str]:
     """The environment for git. What a hook of git sets (GIT_DIR, GIT_INDEX_FILE …) would point
-    it to another repository than the one that is scanned."""
+    it to another repository than the one that is scanned. A repository that lacks objects would
+    have them fetched, by a command of its own (``ext::``, core.sshCommand): no protocol is
+    allowed."""
     return {
         **{key: value for key, value in os.environ.items() if key not in _GIT_PLACES},
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "PATH": search_path(root),
     }
 
 

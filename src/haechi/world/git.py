@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from haechi.errors import UsageError
 from haechi.world.files import SKIPPED_DIRECTORIES, git, git_environment
+from haechi.world.programs import program
 
 MAX_BLOB = 16 * 1024 * 1024
 """Bytes of a file; larger ones are not judged anyway."""
@@ -74,11 +75,18 @@ def _write(root: Path, files: list[tuple[str, str, int]], target: Path) -> None:
         asked.writelines(f"{blob}\n".encode() for blob, _, _ in files)
         asked.seek(0)
         with subprocess.Popen(
-            ["git", "-C", str(root), "cat-file", "--batch", "--buffer"],
+            [
+                program("git", root) or "git-not-found",
+                "-C",
+                str(root),
+                "cat-file",
+                "--batch",
+                "--buffer",
+            ],
             stdin=asked,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=git_environment(),
+            env=git_environment(root),
         ) as process:
             assert process.stdout is not None  # noqa: S101 - narrows for the type checker
             for blob, path, size in files:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,8 @@ from pathlib import Path
 import msgspec
 
 from haechi.errors import InputError
+from haechi.world.links import refuse_links_out
+from haechi.world.programs import program, search_path
 
 DEADLINE = 30.0
 """Seconds for one overlay or chart."""
@@ -30,14 +31,14 @@ _MEMORY_KIB = 4 * 1024 * 1024
 MAX_OUTPUT = 20 * 1024 * 1024
 
 
-def kubectl_path() -> str | None:
-    """Where kubectl is, or None."""
-    return shutil.which("kubectl")
+def kubectl_path(tree: Path) -> str | None:
+    """Where kubectl is, outside of the tree, or None."""
+    return program("kubectl", tree)
 
 
-def helm_path() -> str | None:
-    """Where helm is, or None."""
-    return shutil.which("helm")
+def helm_path(tree: Path) -> str | None:
+    """Where helm is, outside of the tree, or None."""
+    return program("helm", tree)
 
 
 class Rendering(msgspec.Struct, frozen=True):
@@ -47,13 +48,13 @@ class Rendering(msgspec.Struct, frozen=True):
     base: str
 
 
-def kustomize(kubectl: str, directory: Path) -> Rendering:
+def kustomize(kubectl: str, directory: Path, *, tree: Path | None = None) -> Rendering:
     """Render the overlay in ``directory``; every object carries its origin as an annotation.
 
-    A wrapper overlay asks for the annotations, so the repository stays untouched. Raises
-    InputError with kubectl's own reason.
+    A wrapper overlay asks for the annotations, so the repository stays untouched. No program of
+    ``tree`` is in kubectl's PATH. Raises InputError with kubectl's own reason.
     """
-    with _sandbox() as (home, environment):
+    with _sandbox(tree or directory) as (home, environment):
         base = os.path.relpath(directory.resolve(), home.resolve())
         wrapper = (
             "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
@@ -64,25 +65,30 @@ def kustomize(kubectl: str, directory: Path) -> Rendering:
         return Rendering(data, home.resolve().as_posix())
 
 
-def helm_template(helm: str, chart: Path, *, kubernetes_version: str = "") -> bytes:
+def helm_template(
+    helm: str, chart: Path, *, kubernetes_version: str = "", tree: Path | None = None
+) -> bytes:
     """Render a chart with its own values, as for the cluster version if one is given.
 
     The namespace is one of its own: "default" would be a fault that nobody wrote. Helm's
     ``lookup`` gives nothing here, and names are not resolved, so no cluster or network is asked.
-    Raises InputError with helm's own reason.
+    Helm reads what links in a chart lead to: one that leads out of ``tree`` would carry a file
+    of this machine into a report. Raises InputError, else with helm's own reason.
     """
+    tree = tree or chart
+    refuse_links_out(chart, tree)
     command = [helm, "template", "release", str(chart.resolve()), "--namespace", "release"]
     if kubernetes_version:
         command += ["--kube-version", kubernetes_version]
-    with _sandbox() as (_, environment):
+    with _sandbox(tree) as (_, environment):
         return _run(command, environment)
 
 
 @contextmanager
-def _sandbox() -> Iterator[tuple[Path, Mapping[str, str]]]:
+def _sandbox(tree: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
     with tempfile.TemporaryDirectory(prefix="haechi-render-") as name:
         environment = {
-            "PATH": os.environ.get("PATH", ""),
+            "PATH": search_path(tree),
             "HOME": name,
             "TMPDIR": name,
             "XDG_CONFIG_HOME": name,

@@ -204,3 +204,9 @@ def test_other_annotations_stay() -> None:
     assert data == {"metadata": {"annotations": {"a": "b"}}}
     for odd in ({}, {"metadata": 1}, {"metadata": {"annotations": [1]}}):
         assert take_origin(odd) is None
+
+
+@pytest.mark.parametrize("key", ["resources", "generators", "transformers", "validators"])
+def test_what_is_only_there_by_a_link_is_not_handed_to_kubectl(key: str) -> None:
+    """``Existing`` knows no links: kubectl would follow one to a folder outside of the tree."""
+    assert "does not exist" in read(f"{key}: [link]").obstacle

@@ -201,7 +201,7 @@ def test_remote_bases_are_not_fetched(
 def test_without_kubectl_an_overlay_is_a_gap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "kubectl_path", lambda: None)
+    monkeypatch.setattr(render, "kubectl_path", lambda _: None)
     outcome = scan(tmp_path, PROJECT)
     assert [gap.path for gap in gaps(outcome)] == [
         "overlays/dev/kustomization.yaml",
@@ -254,7 +254,7 @@ spec:
 def test_without_helm_a_chart_is_one_gap_and_no_broken_yaml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "helm_path", lambda: None)
+    monkeypatch.setattr(render, "helm_path", lambda _: None)
     outcome = scan(tmp_path, CHART)
     assert [(gap.kind, gap.path) for gap in gaps(outcome)] == [("helm-chart", "web/Chart.yaml")]
     assert "helm is not installed" in gaps(outcome)[0].reason
@@ -266,7 +266,7 @@ def test_without_helm_a_chart_is_one_gap_and_no_broken_yaml(
 
 @pytest.fixture
 def helm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "helm_path", lambda: HELM)
+    monkeypatch.setattr(render, "helm_path", lambda _: HELM)
 
 
 @needs_helm

@@ -231,7 +231,7 @@ class Collector:
             return
         from concurrent.futures import ThreadPoolExecutor
 
-        kubectl = render.kubectl_path()
+        kubectl = render.kubectl_path(self.tree.project)
 
         def one(overlay: Overlay) -> render.Rendering | str:
             if kubectl is None:
@@ -242,7 +242,9 @@ class Collector:
             if self._patience.is_over():
                 return self._patience.reason
             try:
-                return render.kustomize(kubectl, self.tree.root / overlay.directory)
+                return render.kustomize(
+                    kubectl, self.tree.root / overlay.directory, tree=self.tree.project
+                )
             except InputError as error:
                 return error.what
 
@@ -317,7 +319,7 @@ class Collector:
         return posixpath.relpath(absolute, root) if absolute.startswith(f"{root}/") else None
 
     def _charts(self, charts: list[str]) -> None:
-        helm = render.helm_path() if charts else None
+        helm = render.helm_path(self.tree.project) if charts else None
         for done, chart in enumerate(charts):
             where = posixpath.join(chart, CHART)
             self._tick(done, len(charts), where)
@@ -329,7 +331,10 @@ class Collector:
                 if self._patience.is_over():
                     raise InputError(self._patience.reason)
                 rendered = render.helm_template(
-                    helm, self.tree.root / chart, kubernetes_version=self._kubernetes_version
+                    helm,
+                    self.tree.root / chart,
+                    kubernetes_version=self._kubernetes_version,
+                    tree=self.tree.project,
                 )
             except InputError as error:
                 do = f"run `helm template {chart or '.'}` and scan that"

@@ -128,7 +128,7 @@ def read_overlay(data: bytes, file: str, existing: Existing) -> Overlay:
     for key in (*_RESOURCES, *_PLUGINS):
         for entry in items(content.get(key)):
             if isinstance(entry, str) and not (_is_remote(entry) or "\n" in entry):
-                entries.take(entry, needed=key in _RESOURCES)
+                entries.take(entry, needed=True)
     for entry in _data_files(content):
         entries.take(entry, needed=False)
     return Overlay(
