@@ -14,6 +14,7 @@ import msgspec
 
 from haechi.model.finding import Finding
 from haechi.model.location import Location
+from haechi.report.masking import may_hold, secret_lines
 from haechi.report.text import visible
 
 LINE_LIMIT = 240
@@ -54,6 +55,7 @@ class Frames:
     def __init__(self, read: Callable[[str], str | None], findings: Iterable[Finding]) -> None:
         self._read = read
         self._files: dict[str, Sequence[str]] = {}
+        self._hidden: dict[str, frozenset[int]] = {}
         self._masked = {
             (finding.location.path, line)
             for finding in findings
@@ -68,13 +70,15 @@ class Frames:
             return ()
         first = max(1, location.line - before)
         last = min(len(lines), location.line + after)
-        return tuple(
-            self._line(location, number, lines[number - 1]) for number in range(first, last + 1)
-        )
+        return tuple(self._line(location, number, lines) for number in range(first, last + 1))
 
-    def _line(self, location: Location, number: int, text: str) -> FrameLine:
-        hit = number == location.line
-        if (location.path, number) in self._masked:
+    def _line(self, location: Location, number: int, lines: Sequence[str]) -> FrameLine:
+        hit, text = number == location.line, lines[number - 1]
+        if (
+            (location.path, number) in self._masked
+            or number - 1 in self._hidden[location.path]
+            or may_hold(lines, number - 1)
+        ):
             return FrameLine(number, MASK, hit, end=-1)
         if not hit:
             return FrameLine(number, _clipped(visible(text[: LINE_LIMIT + 1])), hit)
@@ -85,10 +89,12 @@ class Frames:
         if lines is None:
             if len(self._files) >= _CACHED_FILES:
                 self._files.clear()
+                self._hidden.clear()
             lines = _BREAK.split(self._read(path) or "")
             if not lines[-1]:
                 lines.pop()  # what follows the last line break is no line
             self._files[path] = lines
+            self._hidden[path] = frozenset(secret_lines(lines))
         return lines
 
 

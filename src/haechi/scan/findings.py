@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from haechi.engines.logins import without_logins
 from haechi.model.finding import Finding, fingerprint
 from haechi.model.keys import without_cluster
 from haechi.model.location import AttrPath, Location, child_at
@@ -54,7 +55,7 @@ class Findings:
                 rule=rule.id,
                 severity=self._severities.get(rule.id, rule.severity),
                 title=rule.title,
-                message=verdict.message or rule.title,
+                message=without_logins(verdict.message) or rule.title,
                 location=location,
                 resource=resource.key,
                 label=resource.label,

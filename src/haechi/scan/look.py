@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from haechi.checks.judge import Expressions, Judge, applies
+from haechi.engines.logins import without_logins
 from haechi.model.config import Config
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.location import AttrPath
@@ -85,7 +86,7 @@ def look(tree: Tree, setup: Setup) -> Looked:
                 "kubernetes objects": len(collected.resources),
                 "dockerfiles": len(collected.dockerfiles),
             },
-            gaps=tuple(gaps),
+            gaps=tuple(replace(gap, reason=without_logins(gap.reason)) for gap in gaps),
             evaluated=frozenset(run.evaluated),
         ),
         waivers=tuple(dict.fromkeys(collected.waivers)),
