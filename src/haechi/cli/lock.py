@@ -8,6 +8,7 @@ import click
 
 from haechi import __version__
 from haechi.cli.output import save
+from haechi.cli.plain import plain
 from haechi.model.counting import counted
 
 
@@ -49,10 +50,10 @@ def update(ctx: click.Context, path: Path, check: bool) -> None:
     catalogue = load_catalogue()
     user, faults = load_user_rules(project.root, project.config.rules, catalogue.by_id)
     for fault in faults:
-        click.echo(f"haechi: {fault}", err=True)
+        click.echo(plain(f"haechi: {fault}"), err=True)
     rules = pins([*catalogue.rules, *user])
     changes = difference(load_lock(project.root), rules)
-    click.echo(changes.render())
+    click.echo(plain(changes.render()))
     if check:
         ctx.exit(1 if changes else 0)
     target = project.root / LOCK_FILE

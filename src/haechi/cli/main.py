@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from haechi import __version__
+from haechi.cli.plain import plain
 from haechi.errors import HaechiError
 
 COMMANDS = {
@@ -126,7 +127,7 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - Python would exit with 1, which means that the gate blocks
         import traceback
 
-        traceback.print_exc()
+        click.echo(plain(traceback.format_exc()), err=True)
         _fail("this is a fault of haechi itself; nothing was decided, please report it", 2)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -138,5 +139,5 @@ def _leave_quietly() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"haechi: {message}", err=True)
+    click.echo(f"haechi: {plain(message)}", err=True)
     sys.exit(code)

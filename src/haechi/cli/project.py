@@ -6,6 +6,7 @@ fingerprints, waivers and configuration are the same whichever part is scanned.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,23 @@ def open_project(path: Path) -> Project:
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"there is no {path}", do="name a folder or a file that exists") from error
     start = absolute if absolute.is_dir() else absolute.parent
-    root = next(
-        (d for d in (start, *start.parents) if any((d / mark).exists() for mark in _MARKS)), start
-    )
+    root = next((d for d in (start, *start.parents) if _is_marked(d, start)), start)
     within = absolute.relative_to(root).as_posix()
     return Project(root=root, within="" if within == "." else within, config=_config(root))
+
+
+def _is_marked(directory: Path, start: Path) -> bool:
+    """True when the folder is a project's. Above ``start``, what a stranger wrote marks nothing:
+    whoever may write to /tmp could put a haechi.yaml above everybody's folders there."""
+    for mark in _MARKS:
+        try:
+            owner = (directory / mark).stat().st_uid
+            trusted = {start.stat().st_uid, 0, *([os.getuid()] if hasattr(os, "getuid") else [])}
+        except OSError:
+            continue
+        if directory == start or owner in trusted:
+            return True
+    return False
 
 
 def _config(root: Path) -> Config:
@@ -53,11 +66,14 @@ def _config(root: Path) -> Config:
 def read_text(root: Path, name: str, *, limit: int = 4 << 20) -> str | None:
     """Text of one of haechi's own files; None when it is not there.
 
-    Raises ConfigError when it is too large or not UTF-8: half a waiver file may still parse.
+    Raises ConfigError when it is too large or not UTF-8 (half a waiver file may still parse) or
+    a link out of the project: its lines would end up in reports.
     """
     path = root / name
     if not path.is_file():
         return None
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ConfigError("a link that leads out of the scanned folder", where=name)
     with path.open("rb") as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:

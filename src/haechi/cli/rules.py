@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from haechi.cli.output import save
+from haechi.cli.plain import plain
 from haechi.errors import UsageError
 from haechi.model.counting import counted
 from haechi.model.severity import Severity
@@ -116,7 +117,7 @@ def check(ctx: click.Context, directory: Path) -> None:
     if not rules and not lines:
         lines = [f"{directory}: no rules in *.yaml files here"]
     for line in lines:
-        click.echo(line)
+        click.echo(plain(line))
     click.echo(f"{counted(len(rules), 'rule')} read, {counted(len(lines), 'fault')}", err=True)
     ctx.exit(2 if lines else 0)
 

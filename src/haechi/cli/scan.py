@@ -13,6 +13,7 @@ from haechi.cli.screen import Screen, clear_progress, language, progress, screen
 from haechi.errors import UsageError
 from haechi.model.severity import Severity
 from haechi.report import FORMATS, write
+from haechi.report.text import inert
 
 if TYPE_CHECKING:
     from haechi.report.material import Material
@@ -29,6 +30,11 @@ Each --format takes the -o that follows in order; without -o it goes to standard
 When all go to files, the first screen is shown.
 --baseline: findings that were there already are `known` and do not block.
 """
+
+_MARKUP = {"hash_": "&#35;", "colon": "&#58;"}
+_JSON = {"hash_": "\\u0023"}
+_SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
+"""How a format writes the signs that CI servers take for commands; see ``inert``."""
 
 
 @click.command(name="scan", epilog=EPILOG)
@@ -78,11 +84,12 @@ def command(
     rest = formats[len(outputs) :]
     for name in rest:
         text = _text(material, name, verbose, screen(sys.stdout))
+        text = inert(text, **_SIGNS.get(name, {}))
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
     if not rest and (summary or (formats and not verbose)):
         _show_summary(material)
     elif not rest:
-        sys.stdout.write(_text(material, "terminal", verbose, screen(sys.stdout)))
+        sys.stdout.write(inert(_text(material, "terminal", verbose, screen(sys.stdout))))
     ctx.exit(material.decision.exit_code)
 
 
@@ -121,4 +128,4 @@ def _show_summary(material: Material) -> None:
     from haechi.report.terminal_summary import summary
 
     out = screen(sys.stdout)
-    sys.stdout.write(summary(material, width=out.width, colour=out.colour, ascii=out.ascii))
+    sys.stdout.write(inert(summary(material, width=out.width, colour=out.colour, ascii=out.ascii)))

@@ -14,9 +14,22 @@ from collections.abc import Iterator
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SPACES = re.compile(r"[ \t\r\n\f\v\x85\u2028\u2029]+")
+_LINE_COMMAND = re.compile(r"^([^\S\n]*)::(?=\w)", re.MULTILINE)
+_COMMAND = re.compile(r"##(?=[a-z]{0,20}\[)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;"))
 _WORD = re.compile(r"\S+")
+
+
+def inert(text: str, *, hash_: str = "<U+0023>", colon: str = "<U+003A>") -> str:
+    """The text without what a CI server takes for a command in the output of a step.
+
+    GitHub's runner obeys ``::set-output …`` at the beginning of any line and ``##[…]`` anywhere,
+    Azure's ``##vso[…]``, TeamCity ``##teamcity[…]``; a file name is enough to say so. The first
+    sign is written as the format at hand allows.
+    """
+    text = _LINE_COMMAND.sub(lambda match: f"{match[1]}{colon}:", text)
+    return _COMMAND.sub(lambda _: f"{hash_}#", text)
 
 
 def unseen(char: str) -> bool:

@@ -54,7 +54,7 @@ def load_user_rules(
 def _read(
     path: Path, name: str, faults: list[RuleFault], places: dict[str, str] | None
 ) -> list[Rule]:
-    if path.is_symlink() or path.suffix not in (".yaml", ".yml"):
+    if path.is_symlink() or not path.is_file() or path.suffix not in (".yaml", ".yml"):
         return []
     try:
         with path.open("rb") as stream:
