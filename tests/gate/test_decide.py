@@ -419,6 +419,16 @@ def test_reasons_say_what_blocks() -> None:
             "1 rule is switched off in haechi.yaml: k8s-privileged",
         ),
         (
+            scan(),
+            {"config": Config(exclude=["deploy/**"])},
+            "haechi.yaml leaves out what deploy/** matches (exclude)",
+        ),
+        (
+            scan(),
+            {"config": Config(severity={"k8s-privileged": Severity.INFO})},
+            "haechi.yaml judges k8s-privileged as info (severity)",
+        ),
+        (
             scan(CART),
             {"baseline": Baseline(source="b", findings={CART.fingerprint: dt.date(2026, 1, 1)})},
             "1 finding past the due date",

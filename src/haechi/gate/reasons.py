@@ -53,6 +53,7 @@ def reasons(case: Case) -> Iterator[str]:
     yield from _states(case)
     yield from _waivers(case)
     yield from _unknown_rules(case)
+    yield from _lenience(case.config)
 
 
 def _verdict(case: Case) -> str:
@@ -148,6 +149,15 @@ def _places(uses: Iterable[WaiverUse], status: WaiverStatus, *, covering: bool) 
             and (covering or use.waiver.origin is not WaiverOrigin.PEER)
         )
     )
+
+
+def _lenience(config: Config) -> Iterator[str]:
+    """What haechi.yaml takes out of sight: a pull request may have written it."""
+    if config.exclude:
+        yield f"haechi.yaml leaves out what {_some(config.exclude)} matches (exclude)"
+    if config.severity:
+        said = (f"{rule} as {severity}" for rule, severity in config.severity.items())
+        yield f"haechi.yaml judges {_some(said)} (severity)"
 
 
 def _unknown_rules(case: Case) -> Iterator[str]:
