@@ -34,6 +34,9 @@ spec:
               add: [NET_ADMIN, SYS_TIME]
         - name: log
           image: log:1
+          args: [-v]
+  revisionHistoryLimit: 9
+  minReadySeconds: 1
 """
 PATCH = """\
 # grows
@@ -47,6 +50,7 @@ spec:
         - name: log
           resources:
             limits: {cpu: 1}
+          args: [-v, -x]
 """
 KUSTOMIZATION = """\
 images:
@@ -61,6 +65,9 @@ patches:
       - op: add
         path: /spec/template/spec/hostNetwork
         value: true
+      - op: replace
+        path: /spec/minReadySeconds
+        value: 5
   - target: {kind: Deployment, name: other}
     patch: "[{op: replace, path: /spec/replicas, value: 4}]"
   - patch: |-
@@ -68,6 +75,7 @@ patches:
       metadata: {name: web}
       spec:
         paused: true
+        revisionHistoryLimit: 2
 secretGenerator:
   - name: db
 """
@@ -110,10 +118,11 @@ def rendered() -> Any:
     data["metadata"]["name"] = "prod-web"
     data["spec"]["replicas"] = 3
     data["spec"]["paused"] = True
+    data["spec"].update(revisionHistoryLimit=2, minReadySeconds=5)
     pod = data["spec"]["template"]["spec"]
     pod["hostPID"] = pod["hostNetwork"] = True
     pod["containers"].reverse()
-    pod["containers"][0]["resources"] = {"limits": {"cpu": 1}}
+    pod["containers"][0].update(resources={"limits": {"cpu": 1}}, args=["-v", "-x"])
     pod["containers"].append({"name": "new", "image": "new"})
     del pod["containers"][1]["securityContext"]["runAsNonRoot"]
     return data
@@ -142,7 +151,11 @@ PROD = "prod/kustomization.yaml"
         ((*AT, 0, "resources", "limits", "cpu"), "prod/grow.yaml:11"),
         ((*AT, 0, "resources", "limits", "memory"), "prod/grow.yaml:11"),
         (("spec", "template", "spec", "hostNetwork"), f"{PROD}:10"),
-        (("spec", "paused"), f"{PROD}:19"),
+        (("spec", "paused"), f"{PROD}:22"),
+        (("spec", "revisionHistoryLimit"), f"{PROD}:23"),
+        (("spec", "minReadySeconds"), f"{PROD}:13"),
+        ((*AT, 0, "args"), "prod/grow.yaml:12"),
+        ((*AT, 0, "args", 1), "prod/grow.yaml:12"),
         (("spec", "replicas"), f"{PROD}:1"),
         ((*AT, 2, "image"), f"{PROD}:1"),
         ((*AT, 7, "image"), f"{BASE}:9"),
@@ -158,7 +171,7 @@ def test_a_value_is_where_it_was_written(path: AttrPath, place: str) -> None:
 @pytest.mark.parametrize(
     ("data", "place"),
     [
-        ({"kind": "Secret", "metadata": {"name": "db-h4sh"}}, f"{PROD}:20"),
+        ({"kind": "Secret", "metadata": {"name": "db-h4sh"}}, f"{PROD}:24"),
         ({"kind": "ConfigMap", "metadata": {"name": "x"}}, f"{PROD}:1"),
         ({"kind": "Pod"}, f"{PROD}:1"),
     ],

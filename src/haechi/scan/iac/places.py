@@ -47,7 +47,9 @@ class SourcePlaces:
             original = original[part]
         trace = follow(self._rendered, original, path)
         if trace.differs and not _renamed(path, trace):
-            return self._changes.locate(self._rendered, path, shared=len(trace.path))
+            # A value that both have was written over: its own last step is the overlay's.
+            shared = min(len(trace.path), len(path) - 1)
+            return self._changes.locate(self._rendered, path, shared=shared)
         return document.location((*base, *trace.path), file)
 
 
