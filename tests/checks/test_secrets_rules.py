@@ -131,3 +131,9 @@ def test_refresh_below_a_minute_is_short(interval: object, short: bool) -> None:
         }
     )
     assert bool(messages(secrets.short_refresh, text)) is short
+
+
+def test_a_key_without_end_takes_no_time_without_end() -> None:
+    """Looked at in full, the pattern's time would grow with the square: hours for this one."""
+    data = {"apiVersion": "v1", "kind": "Secret", "stringData": {"_ina" * 250_000: VALUE}}
+    assert list(secrets.literal_value(Review(resource=resource_of(data))))

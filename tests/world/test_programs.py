@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from haechi.errors import InputError
+from haechi.world import render
 from haechi.world.files import Tree, git_environment
 from haechi.world.links import refuse_links_out
 from haechi.world.programs import program, search_path
@@ -94,3 +95,13 @@ def test_links_out_of_the_tree_are_refused(
             refuse_links_out(tree / "chart", tree)
     else:
         refuse_links_out(tree / "chart", tree)
+
+
+def test_helm_is_not_given_a_chart_with_a_link_out(tmp_path: Path) -> None:
+    chart = tmp_path / "tree" / "chart"
+    chart.mkdir(parents=True)
+    (chart / "key").symlink_to(tmp_path)
+    helm = executable(tmp_path / "helm", f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    with pytest.raises(InputError, match="leads out"):
+        render.helm_template(str(helm), chart, tree=tmp_path / "tree")
+    assert not (tmp_path / "ran").exists()

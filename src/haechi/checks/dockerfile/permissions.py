@@ -10,7 +10,7 @@ from haechi.engines.dockerfile.shell import Command
 from haechi.model.review import Hit, Review
 
 _OCTAL = re.compile(r"[0-7]{3,5}\Z")
-_WORLD_WRITE = re.compile(r"(?:\A|,)(?:[ugoa]*[ao][ugoa]*)?[+=][rxXst]*w")
+_WORLD_WRITE = re.compile(r"(?:\A|,)(?:[ugoa]{0,8}[ao][ugoa]{0,8})?[+=][rxXst]*w")
 _SPECIAL = re.compile(r"(?:\A|,)[ugoa]*[+=][rwxX]*s")
 _SHARED_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - places, not files we use
 

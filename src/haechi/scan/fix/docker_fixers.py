@@ -143,7 +143,7 @@ def _copy(_: Dockerfile, instruction: Instruction, argument: str) -> Sequence[Do
         if "$" in bare or bare.endswith("*") or _ARCHIVE.search(bare) or "://" in bare:
             raise Refused(f"ADD may unpack or fetch {bare}")
     raw = re.sub(
-        r"(?i)\A((?:\s*ONBUILD\s+)*\s*)(ADD)\b",
+        r"(?i)\A((?:\s*ONBUILD(?=\s))*\s*)(ADD)\b",
         lambda m: m[1] + ("copy" if m[2].islower() else "COPY"),
         instruction.raw,
     )

@@ -37,7 +37,7 @@ from haechi.scan.fix.yaml_text import (
 
 _ODD_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 _COMMENT = re.compile(r"(?:^|\s)#", re.MULTILINE)
-_ALIAS = re.compile(r"\s*:?(?:\s|#[^\n]*\n)*\*[^\s,\[\]{}]+")
+_ALIAS = re.compile(r"\s*+:?(?:\s|#[^\n]*\n)*+\*[^\s,\[\]{}]+")
 _ALIAS_ITEM = re.compile(r"(?:\s|#[^\n]*\n)*-[ \t]+\*[^\s,\[\]{}]+")
 
 
