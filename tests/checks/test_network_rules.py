@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.checks.object_reviews import messages
 
-from haechi.checks import network
+from haechi.checks import network, policies
 from haechi.checks.cidr import inside, is_everything
 from haechi.checks.cidr import network as block
 from haechi.checks.labels import map_selects, selects, wording
@@ -100,7 +100,7 @@ def test_ingress_is_open_without_peers_and_ports(spec: str, open_: bool) -> None
     ],
 )
 def test_policy_types_default_as_in_the_api_server(spec: Any, types: set[str]) -> None:
-    assert network.policy_types({"spec": spec}) == types
+    assert policies.policy_types({"spec": spec}) == types
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haechi.errors import ConfigError
-from haechi.gate.baseline import SCHEMA, baseline_from_json, baseline_from_scan
+from haechi.gate.baseline import baseline_from_json, baseline_from_scan
 from haechi.model.finding import FindingState
+from haechi.model.scan import SCHEMA
 from tests.gate.builders import finding, scan
 
 
