@@ -107,6 +107,27 @@ def test_places_of_values_and_of_missing_ones(path: AttrPath, place: tuple[int, 
     assert document.locate(path)[:2] == place
 
 
+@pytest.mark.parametrize("keys", [3, 31, 32, 33, 500])
+def test_keys_of_small_and_large_mappings_are_found_alike(keys: int) -> None:
+    lines = [f"k{number}: {number}" for number in range(keys - 3)]
+    text = "\n".join(["<<: {far: 1}", *lines, "on: 1", "k0: 2", ""])
+    (document,) = parse_documents(text.encode())
+    assert isinstance(document, Document)
+    for _ in range(2):
+        assert document.locate(("far",))[0] == 1
+        assert document.locate(("true",))[:2] == document.locate(("on",))[:2] == (keys - 1, 1)
+        assert document.locate(("k0",))[0] == keys  # the last one wins
+        assert document.locate((f"k{keys - 4}",))[0] == max(keys - 2, 1)
+        assert document.locate(("absent",))[0] == 1
+        document.forget()
+
+
+def test_a_key_written_three_times_is_told_once() -> None:
+    (document,) = parse_documents(b"a: {b: 1, b: 2, b: 3, c: 1, c: 2}\n")
+    assert isinstance(document, Document)
+    assert document.duplicates == (("a", "b"), ("a", "c"))
+
+
 def test_documents_are_numbered_by_the_lines_of_the_file() -> None:
     first, second = parse_documents(b"a: 1\n---\n# c\nb: 2\n")
     assert isinstance(first, Document)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from haechi.engines.entries import Entries
 from haechi.engines.values import LIMITS, Builder, Limits, key_of
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.location import AttrPath, Location
@@ -37,13 +38,14 @@ class Document:
     ``duplicates`` addresses keys written twice in one mapping (the last one wins in Kubernetes).
     """
 
-    __slots__ = ("_node", "_text", "data", "duplicates", "first_line", "offset")
+    __slots__ = ("_entries", "_node", "_text", "data", "duplicates", "first_line", "offset")
 
     def __init__(
         self, text: str, first_line: int, offset: int, node: Any, builder: Builder
     ) -> None:
         self._text = text
         self._node = node
+        self._entries = Entries()
         self.first_line = first_line
         self.offset = offset
         self.data: Any = builder.build(node)
@@ -52,6 +54,7 @@ class Document:
     def forget(self) -> None:
         """Drop the node tree; ``locate`` composes it again when asked."""
         self._node = None
+        self._entries = Entries()
 
     @property
     def text(self) -> str:
@@ -70,7 +73,7 @@ class Document:
 
         A missing value gives the place of its nearest existing ancestor.
         """
-        key, value = _walk(self.node, path)
+        key, value = self._entries.follow(self.node, path)
         start = key.start_mark if key is not None else value.start_mark
         end = value.end_mark if value.id == "scalar" else (key or value).start_mark
         line = start.line + self.first_line
@@ -369,48 +372,13 @@ def _duplicates(root: Any) -> Iterator[AttrPath]:
             stack.extend((item, (*path, index)) for index, item in enumerate(node.value))
             continue
         names: set[str] = set()
+        told: set[str] = set()
         for key_node, value_node in node.value:
             if key_node.tag == "P" and key_node.value == "<<":
                 continue
             name = key_of(key_node.value) if key_node.tag == "P" else key_node.value
-            if name in names:
+            if name in names and name not in told:
+                told.add(name)
                 yield (*path, name)
             names.add(name)
             stack.append((value_node, (*path, name)))
-
-
-def _walk(node: Any, path: AttrPath) -> tuple[Any, Any]:
-    """Follow ``path`` as far as it exists: (key node or None, value node)."""
-    key: Any = None
-    for part in path:
-        if isinstance(part, int):
-            if node.id != "sequence" or part >= len(node.value):
-                break
-            key, node = None, node.value[part]
-            continue
-        found = _entry(node, part, 0)
-        if found is None:
-            break
-        key, node = found
-    return key, node
-
-
-def _entry(node: Any, name: str, depth: int) -> tuple[Any, Any] | None:
-    """The (key, value) nodes of an entry; own keys before merged ones, last duplicate wins."""
-    if node.id != "mapping" or depth > 20:
-        return None
-    found = None
-    merges = []
-    for key_node, value_node in node.value:
-        if key_node.tag == "P" and key_node.value == "<<":
-            merges.append(value_node)
-        elif key_node.value == name or (key_node.tag == "P" and key_of(key_node.value) == name):
-            found = (key_node, value_node)
-    if found is not None:
-        return found
-    for source in merges:
-        for part in source.value if source.id == "sequence" else [source]:
-            found = _entry(part, name, depth + 1)
-            if found is not None:
-                return found
-    return None
