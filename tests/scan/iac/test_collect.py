@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,17 @@ from tests.trees import POD, findings, gaps, places, scan
 
 from haechi.scan.iac import collect
 from haechi.scan.iac.sources import Source, classify
+
+TANKA = '{"apiVersion": "tanka.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "a"}}'
+
+
+def packed(first: str) -> bytes:
+    """A tar archive that begins with a file of this name."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name in filter(None, (first, "x/values.yaml")):
+            archive.addfile(tarfile.TarInfo(name))
+    return out.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -30,6 +43,17 @@ from haechi.scan.iac.sources import Source, classify
         ("x/Kustomization", Source.KUSTOMIZATION),
         ("Chart.yaml", Source.CHART),
         ("README", Source.OTHER),
+        ("a/deploy.yaml.j2", Source.MANIFEST_TEMPLATE),
+        ("deploy.yml.tmpl", Source.MANIFEST_TEMPLATE),
+        ("deploy.json.erb", Source.MANIFEST_TEMPLATE),
+        ("deploy.yaml.golden", Source.OTHER),
+        ("page.html.j2", Source.OTHER),
+        ("charts/db-1.2.3.tgz", Source.PACKED_CHART),
+        ("backup.tgz", Source.OTHER),
+        ("helmfile.yaml", Source.HELMFILE),
+        ("x/helmfile.yaml.gotmpl", Source.HELMFILE),
+        ("Dockerfile-dev", Source.DOCKERFILE),
+        ("docker/prod.Dockerfile", Source.DOCKERFILE),
     ],
 )
 def test_files_are_told_by_their_names(path: str, source: Source) -> None:
@@ -54,6 +78,10 @@ def test_files_are_told_by_their_names(path: str, source: Source) -> None:
         ("Dockerfile", "FROM a\nRUN " + "x" * 500_000, "limit", "Dockerfile"),
         ("a.yaml", "apiVersion: v1\nkind: Pod\nm: {n: {{name}}}\n", "template", "a.yaml:3"),
         ("kustomization.yaml", "resources: [", "kustomize", "kustomization.yaml:2"),
+        ("a.yaml.j2", POD, "template", "a.yaml.j2"),
+        ("x/db-1.0.0.tgz", packed("db/Chart.yaml"), "helm-chart", "x/db-1.0.0.tgz"),
+        ("helmfile.yaml", "releases: []\n", "helmfile", "helmfile.yaml"),
+        ("env/a/spec.json", TANKA, "jsonnet", "env/a/spec.json"),
     ],
 )
 def test_what_cannot_be_read_is_a_gap_at_its_line(
@@ -63,6 +91,36 @@ def test_what_cannot_be_read_is_a_gap_at_its_line(
     assert [(gap.kind, gap.path) for gap in gaps(outcome)] == [(kind, path)]
     assert gaps(outcome)[0].do
     assert outcome.material.decision.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.yaml.j2", "{% for x in y %}a: {{ x }}{% endfor %}"),
+        ("tool-1.0.0.tgz", packed("tool/README")),
+        ("tool-1.0.0.tgz", packed("")),
+        ("tool-1.0.0.tgz", b"no archive"),
+        ("tool-1.0.0.tgz", b""),
+        ("tool-1.0.0.tgz", packed("db/Chart.yaml")[:12]),
+    ],
+)
+def test_what_no_cluster_gets_needs_no_rendering(
+    tmp_path: Path, name: str, content: str | bytes
+) -> None:
+    assert gaps(scan(tmp_path, {name: content})) == []
+
+
+@pytest.mark.parametrize(("chart", "count"), [("app", 1), ("", 1), ("other", 2)])
+def test_packed_charts_of_a_chart_are_rendered_with_it(
+    tmp_path: Path, chart: str, count: int
+) -> None:
+    inside = "app/charts" if chart else "charts"
+    files: dict[str, str | bytes] = {
+        f"{chart}/Chart.yaml".lstrip("/"): "name: x\ntype: library\n",
+        f"{inside}/db-1.0.0.tgz": packed("db/Chart.yaml"),
+        "apart/db-1.0.0.tgz": packed("db/Chart.yaml"),
+    }
+    assert [gap.kind for gap in gaps(scan(tmp_path, files))] == ["helm-chart"] * count
 
 
 @pytest.mark.parametrize(

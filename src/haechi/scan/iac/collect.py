@@ -41,6 +41,7 @@ from haechi.scan.iac.sources import (
     classify,
     may_hold_objects,
 )
+from haechi.scan.iac.unrendered import is_bundled, unrendered, unrendered_object
 from haechi.scan.suppressions import Index, from_object, from_peer_file, from_text
 from haechi.world import render
 from haechi.world.files import Entry, Tree
@@ -112,6 +113,7 @@ class Collector:
             self._unread(unread.kind, unread.path, unread.reason)
         for entry in entries[Source.DOCKERFILE_TEMPLATE]:
             self.out.gaps.append(template_gap(entry.path))
+        self._unrendered(entries)
         charts = outermost(posixpath.dirname(entry.path) for entry in entries[Source.CHART])
         consumed = self._overlays(entries[Source.KUSTOMIZATION])
         manifests = [
@@ -128,6 +130,18 @@ class Collector:
             self._tick(done, total, entry.path)
             self._dockerfile(entry)
         return self.out
+
+    def _unrendered(self, entries: Mapping[Source, list[Entry]]) -> None:
+        """Files that nothing here renders."""
+        charts = [posixpath.dirname(entry.path) for entry in entries[Source.CHART]]
+        for source in (Source.MANIFEST_TEMPLATE, Source.PACKED_CHART, Source.HELMFILE):
+            for entry in entries[source]:
+                if in_templates(entry.path, charts) or is_bundled(entry.path, charts):
+                    continue
+                data = self._read(entry) if entry.size <= LIMITS.size else None
+                gap = unrendered(source, entry.path, data) if data is not None else None
+                if gap is not None:
+                    self.out.gaps.append(gap)
 
     def _asked_for(self, entries: Mapping[Source, list[Entry]]) -> None:
         """A file named on the command line that is of no known kind was asked for in vain."""
@@ -186,6 +200,9 @@ class Collector:
 
     def _add(self, resource: Resource) -> None:
         self.out.resources.append(resource)
+        gap = unrendered_object(resource)
+        if gap is not None:
+            self.out.gaps.append(gap)
         self.out.waivers.extend(
             from_object(resource.data, resource.key, resource.locate(()), self.index)
         )

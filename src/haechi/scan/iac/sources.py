@@ -11,10 +11,13 @@ _NOT_DOCKERFILE = re.compile(
     r"hcl|tf|cs|php|c|h|cpp|swp|bak|orig|png|svg|pdf)\Z|.*\.dockerfile\.ignore\Z",
     re.IGNORECASE,
 )
-_DOCKER_TEMPLATE = re.compile(
+_TEMPLATE = re.compile(
     r".*\.(?:j2|jinja2?|tmpl|tpl|template|erb|in|mustache|hbs|gotmpl|ejs)\Z", re.IGNORECASE
 )
 _MANIFEST = re.compile(r".*\.(?:ya?ml|json)\Z", re.IGNORECASE)
+_MANIFEST_TEMPLATE = re.compile(r".*\.(?:ya?ml|json)\.[a-z0-9]+\Z", re.IGNORECASE)
+_PACKED = re.compile(r".+-[0-9].*\.tgz\Z")
+_HELMFILE = re.compile(r"helmfile\.ya?ml(?:\.gotmpl)?\Z")
 KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 CHART = "Chart.yaml"
 
@@ -23,10 +26,13 @@ class Source(Enum):
     """What a file may be, by its name."""
 
     MANIFEST = auto()
+    MANIFEST_TEMPLATE = auto()
     DOCKERFILE = auto()
     DOCKERFILE_TEMPLATE = auto()
     KUSTOMIZATION = auto()
     CHART = auto()
+    PACKED_CHART = auto()
+    HELMFILE = auto()
     OTHER = auto()
 
 
@@ -37,10 +43,16 @@ def classify(path: str) -> Source:
         return Source.KUSTOMIZATION
     if name == CHART:
         return Source.CHART
+    if _HELMFILE.match(name):
+        return Source.HELMFILE
     if _MANIFEST.match(name):
         return Source.MANIFEST
+    if _PACKED.match(name):
+        return Source.PACKED_CHART
     if _DOCKERFILE.match(name) and not _NOT_DOCKERFILE.match(name):
-        return Source.DOCKERFILE_TEMPLATE if _DOCKER_TEMPLATE.match(name) else Source.DOCKERFILE
+        return Source.DOCKERFILE_TEMPLATE if _TEMPLATE.match(name) else Source.DOCKERFILE
+    if _MANIFEST_TEMPLATE.match(name) and _TEMPLATE.match(name):
+        return Source.MANIFEST_TEMPLATE
     return Source.OTHER
 
 
