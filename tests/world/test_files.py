@@ -45,6 +45,18 @@ def test_what_git_ignores_is_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert paths(Tree(root=tmp_path / "out")) == ["built.yaml"]
 
 
+def test_links_that_git_ignores_or_tools_made_are_no_concern(tmp_path: Path) -> None:
+    inside = tmp_path / "tree"
+    make(inside, "a.yaml")
+    (inside / ".gitignore").write_text("bazel-*\n")
+    for name in ("bazel-out", "node_modules", "kept"):
+        (inside / name).symlink_to(tmp_path)
+    subprocess.run(["git", "init", "-q", str(inside)], check=True)
+    tree = Tree(root=inside)
+    assert paths(tree) == [".gitignore", "a.yaml"]
+    assert [unread.path for unread in tree.unread] == ["kept"]
+
+
 def test_a_repository_cannot_run_code_through_git(tmp_path: Path) -> None:
     make(tmp_path, "a.yaml")
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)

@@ -75,7 +75,8 @@ class Tree:
     """A directory on disk with what git ignores and what ``exclude`` names left out.
 
     ``within`` narrows the walk to a folder or one file of the tree; paths stay relative to
-    ``root``. ``unread`` fills while walking. ``source`` is where a copied tree came from.
+    ``root``. While walking ``unread`` fills, and ``links`` (path and target within the tree) and
+    ``walked`` (directories). ``source`` is where a copied tree came from.
     """
 
     root: Path
@@ -83,6 +84,8 @@ class Tree:
     within: str = ""
     source: Path | None = None
     unread: list[Unread] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    walked: set[str] = field(default_factory=set, repr=False)
     _folders: dict[str, bool] = field(default_factory=dict, repr=False)
 
     @property
@@ -103,19 +106,22 @@ class Tree:
             directory, depth = pending.pop()
             deeper = []
             self._folders[directory.rstrip("/")] = True
+            self.walked.add(directory.rstrip("/"))
             for entry in self._list(directory):
                 path = f"{directory}{entry.name}"
+                if path in ignored_files or entry.name in SKIPPED_DIRECTORIES:
+                    continue
                 if any(pattern.fullmatch(path) for pattern in self.exclude):
                     continue
                 kind = self._kind(entry, path)
                 if kind == "directory":
-                    if entry.name in SKIPPED_DIRECTORIES or path in ignored_directories:
+                    if path in ignored_directories:
                         continue
                     if depth >= MAX_DEPTH:
                         self._unread("too-deep", path, f"more than {MAX_DEPTH} directories deep")
                         continue
                     deeper.append((path + "/", depth + 1))
-                elif kind == "file" and path not in ignored_files:
+                elif kind == "file":
                     count += 1
                     if count > MAX_FILES:
                         self._unread("too-many-files", ".", f"only {MAX_FILES:,} were looked at")
@@ -211,7 +217,8 @@ class Tree:
             return "other"
 
     def _link(self, path: str) -> None:
-        """A link inside the tree is looked at under its target's name; others are not followed."""
+        """A link inside the tree is looked at under its target's name, if the walk comes there;
+        others are not followed."""
         target = self.root / path
         try:
             real = target.resolve(strict=True)
@@ -220,7 +227,10 @@ class Tree:
         except (OSError, RuntimeError):
             self._unread("link", path, "a link that leads in a circle")
         else:
-            if not real.is_relative_to(self.root.resolve()):
+            root = self.root.resolve()
+            if real.is_relative_to(root):
+                self.links.append((path, real.relative_to(root).as_posix()))
+            else:
                 what = "directory" if real.is_dir() else "file"
                 self._unread("link", path, f"a link to a {what} outside the scanned folder")
 

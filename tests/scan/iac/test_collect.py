@@ -9,8 +9,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.trees import POD, findings, gaps, places, scan
+from tests.trees import POD, findings, gaps, places, scan, write
 
+from haechi.cli.pipeline import Options, run
 from haechi.scan.iac import collect
 from haechi.scan.iac.sources import Source, classify
 
@@ -220,6 +221,36 @@ def test_links_matter_when_they_could_hold_manifests(tmp_path: Path) -> None:
         (root / name).symlink_to(target)
     outcome = scan(root, {})
     assert sorted(gap.path for gap in gaps(outcome)) == ["a.yaml", "folder"]
+
+
+def test_links_within_the_tree_matter_when_nothing_looks_at_their_target(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "k8s/pod.yaml": POD,
+            ".k8s/pod.yaml": POD,
+            "node_modules/x/pod.yaml": POD,
+            "build.txt": "FROM scratch\n",
+            "haechi.yaml": "exclude: [left/**]\n",
+            "left/pod.yaml": POD,
+        },
+    )
+    for name, target in {
+        "a.yaml": "k8s/pod.yaml",
+        "folder": "k8s",
+        "here": ".",
+        "hidden": ".k8s",
+        "notes": "build.txt",
+        "Dockerfile": "build.txt",
+        "b.yaml": "node_modules/x/pod.yaml",
+        "vendored": "node_modules/x",
+        "c.yaml": "left/pod.yaml",
+    }.items():
+        (root / name).symlink_to(target)
+    found = gaps(run(Options(path=root)))
+    assert sorted(gap.path for gap in found) == ["Dockerfile", "b.yaml", "c.yaml", "vendored"]
+    assert {gap.kind for gap in found} == {"link"}
+    assert "build.txt" in found[0].reason
 
 
 def test_past_the_budget_the_rest_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

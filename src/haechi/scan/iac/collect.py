@@ -111,6 +111,7 @@ class Collector:
         self._asked_for(entries)
         for unread in self.tree.unread:
             self._unread(unread.kind, unread.path, unread.reason)
+        self._linked({entry.path for found in entries.values() for entry in found})
         for entry in entries[Source.DOCKERFILE_TEMPLATE]:
             self.out.gaps.append(template_gap(entry.path))
         self._unrendered(entries)
@@ -454,6 +455,18 @@ class Collector:
         if kind == "link" and not to_folder and classify(path) is Source.OTHER:
             return
         self._gap(kind, path, reason, "scan its target by itself" if kind == "link" else "")
+
+    def _linked(self, known: set[str]) -> None:
+        """Links within the tree to what the walk passed over: their name says manifest or folder,
+        and under the target's own name nothing looks at it."""
+        for path, target in self.tree.links:
+            if self.tree.is_directory(target):
+                seen = ("" if target == "." else target) in self.tree.walked
+            else:
+                seen = classify(path) is Source.OTHER or target in known
+            if not seen:
+                reason = f"a link to {target}, which is not looked at under that name"
+                self._gap("link", path, reason, "scan its target by itself")
 
     def _gap(self, kind: str, path: str, reason: str, do: str = "") -> None:
         reason = reason.replace(f"{self.tree.root}/", "")
