@@ -18,11 +18,11 @@ from haechi.scan.iac.sources import Source, classify
 TANKA = '{"apiVersion": "tanka.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "a"}}'
 
 
-def packed(first: str) -> bytes:
-    """A tar archive that begins with a file of this name."""
+def packed(*names: str) -> bytes:
+    """A tar archive that begins with files of these names."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        for name in filter(None, (first, "x/values.yaml")):
+        for name in filter(None, (*names, "x/values.yaml")):
             archive.addfile(tarfile.TarInfo(name))
     return gzip.compress(out.getvalue(), mtime=0)  # equal bytes, for they name the test
 
@@ -82,6 +82,7 @@ def test_files_are_told_by_their_names(path: str, source: Source) -> None:
         ("kustomization.yaml", "resources: [", "kustomize", "kustomization.yaml:2"),
         ("a.yaml.j2", POD, "template", "a.yaml.j2"),
         ("x/db-1.0.0.tgz", packed("db/Chart.yaml"), "helm-chart", "x/db-1.0.0.tgz"),
+        ("db-1.0.0.tgz", packed("db/é", "db/Chart.yaml"), "helm-chart", "db-1.0.0.tgz"),
         ("helmfile.yaml", "releases: []\n", "helmfile", "helmfile.yaml"),
         ("env/a/spec.json", TANKA, "jsonnet", "env/a/spec.json"),
     ],

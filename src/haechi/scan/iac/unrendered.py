@@ -10,7 +10,7 @@ from haechi.model.resource import Resource
 from haechi.scan.iac.sources import Source, may_hold_objects
 
 _GZIP = 31  # zlib's number for a gzip header and the largest window
-_TAR_NAME = 100
+_HEAD = 64 * 1024
 _ENVIRONMENT = "tanka.dev/Environment"
 
 
@@ -43,9 +43,9 @@ def is_bundled(path: str, charts: Iterable[str]) -> bool:
 
 
 def _holds_chart(data: bytes) -> bool:
-    """Helm writes Chart.yaml first: its name opens the archive."""
+    """Helm writes Chart.yaml first: its name is near the archive's beginning."""
     try:
-        head = zlib.decompressobj(_GZIP).decompress(data, 512)
+        head = zlib.decompressobj(_GZIP).decompress(data, _HEAD)
     except zlib.error:
         return False
-    return head[:_TAR_NAME].rstrip(b"\0").endswith(b"/Chart.yaml")
+    return b"/Chart.yaml\0" in head
