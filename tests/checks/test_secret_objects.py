@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.checks.object_reviews import documents, messages, resource_of
 
-from haechi.checks import secrets
+from haechi.checks import secret_objects
 from haechi.model.review import Point, Review
 
 VALUE = "correct-horse-9"
@@ -64,24 +64,24 @@ def test_literal_values_are_told_from_placeholders(key: str, value: str, literal
     plain = _object("Secret", stringData={key: value})
     encoded = _object("Secret", data={key: base64.b64encode(value.encode()).decode()})
     for text in (plain, encoded):
-        found = messages(secrets.literal_value, text)
+        found = messages(secret_objects.literal_value, text)
         assert bool(found) is literal
         assert all(VALUE not in message for message in found)
 
 
 def test_encrypted_and_generated_secrets_are_no_findings() -> None:
     data = {"stringData": {"password": VALUE}}
-    assert messages(secrets.literal_value, _object("Secret", **data))
+    assert messages(secret_objects.literal_value, _object("Secret", **data))
     encrypted = _object("Secret", sops={"version": "3"}, **data)
     release = _object("Secret", type="helm.sh/release.v1", **data)
-    assert messages(secrets.literal_value, encrypted) == []
-    assert messages(secrets.literal_value, release) == []
+    assert messages(secret_objects.literal_value, encrypted) == []
+    assert messages(secret_objects.literal_value, release) == []
 
 
 def test_a_live_secret_carries_its_data_by_nature() -> None:
     resource = resource_of(documents(_object("Secret", stringData={"password": VALUE}))[0])
-    assert list(secrets.literal_value(Review(resource=resource)))
-    assert not list(secrets.literal_value(Review(resource=resource, point=Point.ADMISSION)))
+    assert list(secret_objects.literal_value(Review(resource=resource)))
+    assert not list(secret_objects.literal_value(Review(resource=resource, point=Point.ADMISSION)))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_live_secret_carries_its_data_by_nature() -> None:
     ],
 )
 def test_credentials_in_config_maps(key: str, value: str, credential: bool) -> None:
-    found = messages(secrets.config_map_credential, _object("ConfigMap", data={key: value}))
+    found = messages(secret_objects.config_map_credential, _object("ConfigMap", data={key: value}))
     assert bool(found) is credential
     assert all(VALUE not in message for message in found)
 
@@ -130,10 +130,10 @@ def test_refresh_below_a_minute_is_short(interval: object, short: bool) -> None:
             "spec": {"refreshInterval": interval},
         }
     )
-    assert bool(messages(secrets.short_refresh, text)) is short
+    assert bool(messages(secret_objects.short_refresh, text)) is short
 
 
 def test_a_key_without_end_takes_no_time_without_end() -> None:
     """Looked at in full, the pattern's time would grow with the square: hours for this one."""
     data = {"apiVersion": "v1", "kind": "Secret", "stringData": {"_ina" * 250_000: VALUE}}
-    assert list(secrets.literal_value(Review(resource=resource_of(data))))
+    assert list(secret_objects.literal_value(Review(resource=resource_of(data))))

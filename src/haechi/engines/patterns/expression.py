@@ -1,0 +1,60 @@
+"""One regular expression and its spans in a buffer, by RE2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+import re2
+
+from haechi.errors import RuleError
+
+MEMORY = 16 * 1024 * 1024
+"""Bytes that one compiled expression and its automata may take."""
+MOST = 1_000
+"""Spans of one expression in one buffer; a buffer that holds more says nothing new by them."""
+SECRET = "secret"
+"""The group that holds the value, where the whole match is more than that."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Where an expression matches (``start``/``end``) and where its group ``secret`` does."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+class Expression:
+    """A compiled expression. Raises RuleError for what RE2 does not take."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        options = re2.Options()
+        options.encoding = re2.Options.Encoding.LATIN1
+        options.log_errors = False
+        options.max_mem = MEMORY
+        options.never_capture = False
+        try:
+            self._compiled = re2.compile(text.encode(), options)
+        except re2.error as error:
+            raise RuleError(
+                f"the expression is not RE2's: {error}",
+                do="RE2 has no look-around and no back-references",
+            ) from None
+        self._group = self._compiled.groupindex.get(SECRET.encode(), 0)
+
+    def spans(self, data: bytes) -> Iterator[Span]:
+        """At most MOST matches, leftmost first, not overlapping."""
+        group = self._group
+        for match in islice(self._compiled.finditer(data), MOST):
+            start, end = match.span(0)
+            first, last = match.span(group) if group else (start, end)
+            if first >= 0:
+                yield Span(start, end, first, last)
+
+    def occurs(self, data: bytes) -> bool:
+        """True when it matches anywhere."""
+        return self._compiled.search(data) is not None

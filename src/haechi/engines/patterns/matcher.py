@@ -1,0 +1,78 @@
+"""Which expressions may match a buffer: the seam, and the matcher by keywords.
+
+Every match of an expression holds one of its keywords (a test sees to it), so an expression none
+of whose keywords occurs need not be tried. Expressions without keywords always are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+import ahocorasick_rs
+import msgspec
+
+
+class Source(msgspec.Struct, frozen=True):
+    """An expression as text with its keywords (lower-case ASCII)."""
+
+    expression: str
+    keywords: tuple[str, ...] = ()
+
+
+class Matcher(Protocol):
+    """Finds candidates. ``key`` names the engine and its version for caches of results."""
+
+    @property
+    def key(self) -> str: ...
+
+    def matching(self, data: bytes) -> Sequence[int]:
+        """Indices of the sources that may match; from several threads at once."""
+
+
+class KeywordMatcher:
+    """Candidates by one Aho-Corasick pass over the lower-case text."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._always = [n for n, source in enumerate(sources) if not source.keywords]
+        by_word: dict[bytes, list[int]] = {}
+        for number, source in enumerate(sources):
+            for word in source.keywords:
+                by_word.setdefault(word.encode(), []).append(number)
+        self._words = [tuple(numbers) for numbers in by_word.values()]
+        self._automaton = (
+            ahocorasick_rs.BytesAhoCorasick(
+                list(by_word),
+                matchkind=ahocorasick_rs.MatchKind.Standard,
+                implementation=ahocorasick_rs.Implementation.DFA,
+            )
+            if by_word
+            else None
+        )
+
+    @property
+    def key(self) -> str:
+        return "keywords"
+
+    def matching(self, data: bytes) -> Sequence[int]:
+        found = set(self._always)
+        if self._automaton is not None:
+            hits = self._automaton.find_matches_as_indexes(data.lower(), overlapping=True)
+            for word in {hit[0] for hit in hits}:
+                found.update(self._words[word])
+        return sorted(found)
+
+
+def keyword_matcher(sources: Sequence[Source]) -> Matcher:
+    """The matcher for platforms without a Hyperscan wheel."""
+    return KeywordMatcher(sources)
+
+
+def digest_of(sources: Sequence[Source]) -> str:
+    """A key for what is compiled from these expressions, in this order."""
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.expression.encode() + b"\0" + ",".join(source.keywords).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()[:24]
