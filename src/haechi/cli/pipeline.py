@@ -72,7 +72,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     tree = _tree(project.root, project)
     looked = look(tree, setup)
     every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)}
-    judged = (*looked.inventory.resources, *looked.dockerfiles)
+    judged = (*looked.inventory.resources, *looked.dockerfiles, *looked.workflows)
     scan, decision = decide(
         looked.scan,
         config=project.config,

@@ -5,7 +5,7 @@ Used by the test over all built-in rules and by ``haechi rules check`` over a us
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from haechi.checks.judge import Expressions, Judge
 from haechi.engines.dockerfile import resource_of
@@ -15,6 +15,7 @@ from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
 from haechi.rules.schema import Rule
 from haechi.scan.iac.kubernetes import Inventory, resources_of
+from haechi.scan.iac.workflows import ACTION, EXAMPLES, WORKFLOW, may_be_action, read_workflow
 
 
 def example_faults(rule: Rule, expressions: Expressions | None = None) -> Iterator[str]:
@@ -42,12 +43,28 @@ def judge_example(judge: Judge, rule: Rule, text: str) -> list[Verdict]:
         if faults and "syntax" not in rule.tags:
             raise InputError(f"line {faults[0].line}: {faults[0].message}")
         return judge.review(Review(resource=resource))
+    kinds = [kind for kind in rule.applies_to.kinds if kind in EXAMPLES]
+    if kinds:
+        return judge.review(Review(resource=_pipeline(text, kinds)))
     resources = _objects(text)
     scope = Inventory(resources)
     verdicts: list[Verdict] = []
     for resource in resources:
         verdicts += judge.review(Review(resource=resource, scope=scope))
     return verdicts
+
+
+def _pipeline(text: str, kinds: Sequence[str]) -> Resource:
+    """The resource of an example of a CI file, read under the name that such files have.
+
+    Where a rule is for several kinds, what the example says at its top tells which it is.
+    """
+    told = ACTION if may_be_action(text.encode()) else WORKFLOW
+    kind = told if told in kinds else kinds[0]
+    resource, gaps = read_workflow(text.encode(), EXAMPLES[kind], kind)
+    if gaps or resource is None:
+        raise InputError(gaps[0].reason if gaps else "the example is empty")
+    return resource
 
 
 def _objects(text: str) -> list[Resource]:

@@ -84,7 +84,7 @@ def context_of(resource: Resource, path: AttrPath) -> str:
 
     List items are called by what names them; the text of an instruction stands for its number.
     """
-    if not resource.key.startswith("k8s:"):
+    if resource.kind == "dockerfile" and not resource.key.startswith("k8s:"):
         return _instruction(resource, path)
     parts = [without_cluster(resource.key)]
     value: Any = resource.data

@@ -64,8 +64,19 @@ def identity_of(item: Any) -> tuple[str, str]:
 def step_name(parent: str | int, item: Any, index: int) -> str:
     """How a fingerprint calls the item of the list ``parent``: by its name, else by its place."""
     key, value = identity_of(item)
+    if parent == "steps" and key != "name" and isinstance(item, dict):
+        key, value = _step(item) or (key, value)
     if key:
         return value if key == "name" else f"{key}={value}"
     if isinstance(item, str) and parent in _PLAIN_LISTS:
         return f"={item}"
     return str(index)
+
+
+def _step(item: dict[str, Any]) -> tuple[str, str] | None:
+    """A step of a workflow without a name: its id, or the action without its version."""
+    for key in ("id", "uses"):
+        value = item.get(key)
+        if isinstance(value, str) and value:
+            return (key, value.partition("@")[0])
+    return None

@@ -20,7 +20,8 @@ from haechi.model.scan import Scan
 from haechi.rules.load import RuleFault
 from haechi.rules.schema import Rule
 from haechi.scan.findings import Findings
-from haechi.scan.iac.collect import Collected, Collector, Progress
+from haechi.scan.iac.collect import Collector, Progress
+from haechi.scan.iac.collected import Collected
 from haechi.scan.iac.kubernetes import Inventory
 from haechi.scan.suppressions import build_index
 from haechi.world.files import Tree
@@ -49,6 +50,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     scan: Scan
     inventory: Inventory
     dockerfiles: Sequence[Resource]
+    workflows: Sequence[Resource]
     files: frozenset[str]
 
 
@@ -85,6 +87,7 @@ def look(tree: Tree, setup: Setup) -> Looked:
                 "files": collected.seen,
                 "kubernetes objects": len(collected.resources),
                 "dockerfiles": len(collected.dockerfiles),
+                "workflows": len(collected.workflows),
             },
             gaps=tuple(replace(gap, reason=without_logins(gap.reason)) for gap in gaps),
             evaluated=frozenset(run.evaluated),
@@ -95,6 +98,7 @@ def look(tree: Tree, setup: Setup) -> Looked:
         scan=scan,
         inventory=inventory,
         dockerfiles=collected.dockerfiles,
+        workflows=collected.workflows,
         files=frozenset(collected.files),
     )
 
@@ -117,7 +121,8 @@ class _Run:
 
     def judge_all(self) -> None:
         """Our own rules over every resource, in this process."""
-        for resource in (*self.collected.resources, *self.collected.dockerfiles):
+        held = self.collected
+        for resource in (*held.resources, *held.dockerfiles, *held.workflows):
             self._take(resource, self.judge.review(self.review(resource)))
 
     def judge_user_rules(self, rules: Sequence[Rule]) -> None:

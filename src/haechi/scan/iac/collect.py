@@ -1,4 +1,4 @@
-"""Read a tree into resources: manifests, rendered overlays and charts, Dockerfiles.
+"""Read a tree into resources: manifests, rendered overlays and charts, Dockerfiles, CI files.
 
 Everything that could not be read becomes a gap with a reason; nothing is skipped in silence.
 Budgets bound memory: past them the rest is a gap, too.
@@ -7,10 +7,8 @@ Budgets bound memory: past them the rest is a gap, too.
 from __future__ import annotations
 
 import posixpath
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -19,7 +17,6 @@ from haechi.engines.values import LIMITS
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
-from haechi.model.waiver import Waiver
 from haechi.scan.iac.charts import (
     Template,
     TemplatePlaces,
@@ -29,6 +26,7 @@ from haechi.scan.iac.charts import (
     outermost,
     source_of,
 )
+from haechi.scan.iac.collected import Collected, Patience
 from haechi.scan.iac.dockerfiles import read_dockerfile, template_gap
 from haechi.scan.iac.kubernetes import resources_of
 from haechi.scan.iac.overlays import Overlay, Overlays, read_overlay, take_origin
@@ -42,6 +40,7 @@ from haechi.scan.iac.sources import (
     may_hold_objects,
 )
 from haechi.scan.iac.unrendered import is_bundled, unrendered, unrendered_object
+from haechi.scan.iac.workflows import ACTION, PIPELINES, may_be_action, read_workflow
 from haechi.scan.suppressions import Index, from_object, from_peer_file, from_text
 from haechi.world import render
 from haechi.world.files import Entry, Tree
@@ -60,23 +59,6 @@ _REMEDIES = {
 _PEER_FILES = frozenset({".trivyignore", ".hadolint.yaml", ".hadolint.yml"})
 
 
-@dataclass(slots=True)
-class Collected:
-    """What one tree holds.
-
-    ``origins`` says of resources that came out of an overlay or chart, by ``id``, which object
-    of which file they were made from: two overlays of one base have it in common.
-    """
-
-    resources: list[Resource] = field(default_factory=list)
-    dockerfiles: list[Resource] = field(default_factory=list)
-    origins: dict[int, str] = field(default_factory=dict)
-    waivers: list[Waiver] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
-    seen: int = 0
-
-
 class Collector:
     """Collects one tree. ``index`` maps other tools' rule ids to ours for their suppressions."""
 
@@ -91,7 +73,7 @@ class Collector:
         self.tree = tree
         self._kubernetes_version = kubernetes_version
         self._sources: dict[str, SourceObjects] = {}
-        self._patience = _Patience(RENDER_SECONDS)
+        self._patience = Patience(RENDER_SECONDS)
         self.index = index
         self.out = Collected()
         self._progress = progress
@@ -123,13 +105,13 @@ class Collector:
             if entry.path not in consumed and not in_templates(entry.path, charts)
         ]
         self._charts(charts)
-        total = len(manifests) + len(entries[Source.DOCKERFILE])
-        for done, entry in enumerate(manifests):
-            self._tick(done, total, entry.path)
-            self._manifest(entry)
-        for done, entry in enumerate(entries[Source.DOCKERFILE], len(manifests)):
-            self._tick(done, total, entry.path)
-            self._dockerfile(entry)
+        steps = [(self._manifest, entry) for entry in manifests]
+        steps += [(self._dockerfile, entry) for entry in entries[Source.DOCKERFILE]]
+        for source in PIPELINES:
+            steps += [(self._pipeline, entry) for entry in entries[source]]
+        for done, (step, entry) in enumerate(steps):
+            self._tick(done, len(steps), entry.path)
+            step(entry)
         return self.out
 
     def _unrendered(self, entries: Mapping[Source, list[Entry]]) -> None:
@@ -419,6 +401,30 @@ class Collector:
         self.out.files.add(entry.path)
         self._inline(data, entry.path, "dockerfile")
 
+    # --- workflows, actions, pipelines -----------------------------------------------------
+
+    def _pipeline(self, entry: Entry) -> None:
+        kind = PIPELINES[classify(entry.path)]
+        if entry.size > LIMITS.size:
+            self._too_large(entry)
+            return
+        data = self._read(entry)
+        if data is None:
+            return
+        if kind == ACTION and not may_be_action(data):
+            self._manifest(entry)
+            return
+        if not self._within_budget(len(data), entry.path):
+            return
+        resource, gaps = read_workflow(data, entry.path, kind)
+        self.out.gaps.extend(gaps)
+        if resource is None:
+            return
+        self.out.workflows.append(resource)
+        self.out.texts[entry.path] = data
+        self.out.files.add(entry.path)
+        self._inline(data, entry.path, "yaml")
+
     # --- small parts -----------------------------------------------------------------------
 
     def _read(self, entry: Entry) -> bytes | None:
@@ -475,14 +481,3 @@ class Collector:
     def _tick(self, done: int, total: int, path: str) -> None:
         if self._progress is not None:
             self._progress(done, total, path)
-
-
-class _Patience:
-    """The time that rendering may take in all: a tree of slow overlays must not hold a run."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self.reason = f"rendering took more than {seconds:.0f} s in all before this one"
-
-    def is_over(self) -> bool:
-        return time.monotonic() > self._end

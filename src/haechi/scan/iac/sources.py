@@ -18,6 +18,11 @@ _MANIFEST = re.compile(r".*\.(?:ya?ml|json)\Z", re.IGNORECASE)
 _MANIFEST_TEMPLATE = re.compile(r".*\.(?:ya?ml|json)\.[a-z0-9]+\Z", re.IGNORECASE)
 _PACKED = re.compile(r".+-[0-9].*\.tgz\Z")
 _HELMFILE = re.compile(r"helmfile\.ya?ml(?:\.gotmpl)?\Z")
+_WORKFLOW = re.compile(r"(?:.*/)?\.github/workflows/[^/]+\.ya?ml\Z")
+_ACTION = re.compile(r"action\.ya?ml\Z")
+_GITLAB = re.compile(
+    r"(?:.*/)?(?:[^/]*\.gitlab-ci\.ya?ml|\.gitlab(?:/ci|-ci)/.*\.ya?ml)\Z", re.IGNORECASE
+)
 KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 CHART = "Chart.yaml"
 
@@ -33,6 +38,9 @@ class Source(Enum):
     CHART = auto()
     PACKED_CHART = auto()
     HELMFILE = auto()
+    WORKFLOW = auto()
+    ACTION = auto()
+    GITLAB = auto()
     OTHER = auto()
 
 
@@ -45,6 +53,12 @@ def classify(path: str) -> Source:
         return Source.CHART
     if _HELMFILE.match(name):
         return Source.HELMFILE
+    if _WORKFLOW.match(path):
+        return Source.WORKFLOW
+    if _ACTION.match(name):
+        return Source.ACTION
+    if _GITLAB.match(path):
+        return Source.GITLAB
     if _MANIFEST.match(name):
         return Source.MANIFEST
     if _PACKED.match(name):

@@ -1,0 +1,41 @@
+"""What collecting yields, and how long rendering may take for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from haechi.model.coverage import Gap
+from haechi.model.resource import Resource
+from haechi.model.waiver import Waiver
+
+
+@dataclass(slots=True)
+class Collected:
+    """What one tree holds. ``workflows`` are all CI files: workflows, actions, pipelines;
+    ``texts`` holds what zizmor reads of them, by path.
+
+    ``origins`` says of resources that came out of an overlay or chart, by ``id``, which object
+    of which file they were made from: two overlays of one base have it in common.
+    """
+
+    resources: list[Resource] = field(default_factory=list)
+    dockerfiles: list[Resource] = field(default_factory=list)
+    workflows: list[Resource] = field(default_factory=list)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    origins: dict[int, str] = field(default_factory=dict)
+    waivers: list[Waiver] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    seen: int = 0
+
+
+class Patience:
+    """The time that rendering may take in all: a tree of slow overlays must not hold a run."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self.reason = f"rendering took more than {seconds:.0f} s in all before this one"
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self._end
