@@ -13,7 +13,7 @@ import msgspec
 
 from haechi.engines.documents import Document, Fault, parse_documents
 from haechi.errors import InputError
-from haechi.rules.schema import RULE_ID, JudgeKind, Rule
+from haechi.rules.schema import PLAIN_KINDS, RULE_ID, JudgeKind, Rule
 
 _AT = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -110,7 +110,21 @@ def _semantic_faults(rule: Rule) -> Iterable[tuple[str, str]]:
     if not rule.applies_to.kinds:
         yield "applies_to", "`applies_to.kinds` is empty: the rule would never run"
     for kind in rule.applies_to.kinds:
-        if kind not in ("pod", "kubernetes", "dockerfile") and kind.count("/") != 1:
-            yield "applies_to", f"kind {kind!r} is not `group/Kind`, pod, kubernetes or dockerfile"
+        if kind not in PLAIN_KINDS and kind.count("/") != 1:
+            known = ", ".join(sorted(PLAIN_KINDS))
+            yield "applies_to", f"kind {kind!r} is neither `group/Kind` nor one of {known}"
+    yield from _pattern_faults(rule)
     if not rule.bad or not rule.good:
         yield "bad" if not rule.bad else "good", "needs at least one bad and one good example"
+
+
+def _pattern_faults(rule: Rule) -> Iterable[tuple[str, str]]:
+    texts = rule.applies_to.kinds == ["text"]
+    if (rule.judge is JudgeKind.PATTERN) is not texts:
+        yield "applies_to", "patterns apply to `text`, which is the default, and nothing else does"
+    if (rule.judge is JudgeKind.PATTERN) is not (rule.pattern is not None):
+        yield "pattern", "a pattern rule has a `pattern`, other rules have none"
+    elif rule.pattern is not None:
+        words = rule.pattern.keywords
+        if not words or any(not word or word != word.lower() for word in words):
+            yield "pattern", "`keywords` are lower-case texts one of which every match holds"

@@ -23,10 +23,16 @@ class JudgeKind(StrEnum):
 
     CEL = "cel"
     PYTHON = "python"
+    PATTERN = "pattern"
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the decoded shapes."""
+
+
+PLAIN_KINDS = frozenset(
+    {"pod", "kubernetes", "dockerfile", "workflow", "action", "gitlab-ci", "text"}
+)
 
 
 class AppliesTo(Struct, frozen=True, kw_only=True):
@@ -34,7 +40,8 @@ class AppliesTo(Struct, frozen=True, kw_only=True):
 
     ``kinds`` holds ``group/Kind`` (``core/Service``, ``apps/Deployment``), ``*/Kind`` for any
     group, ``pod`` for everything that carries a pod template (pods included),
-    ``kubernetes`` for every Kubernetes object, and ``dockerfile``.
+    ``kubernetes`` for every Kubernetes object, ``dockerfile``, the pipelines ``workflow``,
+    ``action`` and ``gitlab-ci``, and ``text`` for patterns, which go over every file.
     """
 
     kinds: list[str]
@@ -45,6 +52,28 @@ class Variable(Struct, frozen=True, kw_only=True):
 
     name: str
     expression: str
+
+
+class Pattern(Struct, frozen=True, kw_only=True):
+    """How a credential looks (``judge: pattern``).
+
+    ``regex`` is RE2's; its group ``secret`` holds the value (without one the whole match does),
+    and every match holds one of the ``keywords`` (lower-case). ``form`` says how the vendor
+    writes the value; the examples are made from it (``checks/secrets/forms.py``), so that no
+    credential stands in a rule file. ``check`` names an offline validator, ``entropy`` the bits
+    per character that the value has at least. ``generic`` marks the family that goes by names
+    alone: of low confidence, filtered by context. ``verify`` names the provider to ask;
+    ``partner`` the rule of the other half of a pair (an id and its key).
+    """
+
+    regex: str
+    keywords: list[str]
+    form: str
+    check: str = ""
+    entropy: float = 0.0
+    generic: bool = False
+    verify: str = ""
+    partner: str = ""
 
 
 class Text(Struct, frozen=True, kw_only=True):
@@ -72,8 +101,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     severity: Severity
     why: str
     fix: str
-    applies_to: AppliesTo
     judge: JudgeKind
+    applies_to: AppliesTo = AppliesTo(kinds=["text"])
     bad: list[str]
     good: list[str]
     expression: str = ""
@@ -82,6 +111,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     message_expression: str = ""
     path: str = ""
     function: str = ""
+    pattern: Pattern | None = None
     fixer: str = ""
     snippet: str = ""
     refs: dict[str, list[str]] = {}

@@ -14,7 +14,7 @@ MEMORY = 16 * 1024 * 1024
 """Bytes that one compiled expression and its automata may take."""
 MOST = 1_000
 """Spans of one expression in one buffer; a buffer that holds more says nothing new by them."""
-SECRET = "secret"
+GROUP = "secret"
 """The group that holds the value, where the whole match is more than that."""
 
 
@@ -44,12 +44,12 @@ class Expression:
                 f"the expression is not RE2's: {error}",
                 do="RE2 has no look-around and no back-references",
             ) from None
-        self._group = self._compiled.groupindex.get(SECRET.encode(), 0)
+        self._group = self._compiled.groupindex.get(GROUP.encode(), 0)
 
-    def spans(self, data: bytes) -> Iterator[Span]:
-        """At most MOST matches, leftmost first, not overlapping."""
+    def spans(self, data: bytes, *, most: int = MOST) -> Iterator[Span]:
+        """At most so many matches, leftmost first, not overlapping."""
         group = self._group
-        for match in islice(self._compiled.finditer(data), MOST):
+        for match in islice(self._compiled.finditer(data), most):
             start, end = match.span(0)
             first, last = match.span(group) if group else (start, end)
             if first >= 0:

@@ -21,7 +21,7 @@ _FLAGS = hyperscan.HS_FLAG_SINGLEMATCH
 _LARGEST = 1 << 30
 """Bytes of one buffer: offsets are 32 bit."""
 
-VERSION: str = hyperscan.__version__
+VERSION: str = str(hyperscan.__version__)  # type: ignore[attr-defined]
 
 
 class DatabaseError(InputError):

@@ -1,0 +1,91 @@
+"""Texts within a text, written in base64, hexadecimal or URL encoding: one level, bounded.
+
+Kubernetes Secrets, Helm values, kubeconfigs and CI variables carry credentials in base64. What
+decodes to printable ASCII shows in its encoded form: of four base64 digits the first three are
+from half or a quarter of the alphabet, of two hex digits the first is 2 to 7. So expressions
+find encoded *text*, and hashes, images and identifiers cost nothing.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Collection, Iterator
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from haechi.engines.patterns import Expression, Source
+
+LONGEST = 64 * 1024
+MOST_BYTES = 1024 * 1024
+"""Decoded bytes of one buffer; what is past it is not looked at."""
+_MOST = 20_000
+_DIGIT = "[0-9A-Za-z+/_-]"
+_TEXT64 = rf"(?:[CI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_DIGIT}){{5}}"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """A decoded text and where its encoded form stands. ``encoding``: base64, hex or url."""
+
+    start: int
+    end: int
+    encoding: str
+    text: bytes
+
+
+class _Encoding(msgspec.Struct, frozen=True):
+    name: str
+    expression: str
+    decode: Callable[[bytes], bytes]
+
+
+def _base64(run: bytes) -> bytes:
+    body = run.rstrip(b"=").translate(_URL_SAFE)
+    body = body[: len(body) - (len(body) % 4 == 1)]
+    return binascii.a2b_base64(body + b"=" * (-len(body) % 4))
+
+
+def _hex(run: bytes) -> bytes:
+    return bytes.fromhex(run.decode("ascii"))
+
+
+_ENCODINGS = (
+    _Encoding("base64", rf"{_TEXT64}{_DIGIT}*={{0,2}}", _base64),
+    _Encoding("hex", r"(?:[2-7][0-9A-Fa-f]){20}(?:[02-7][0-9A-Fa-f])*", _hex),
+    _Encoding(
+        "url",
+        r"[\w.:/?&=~+@-]{4}[\w.:/?&=%~+@-]{0,200}%[2-7][0-9A-Fa-f][\w.:/?&=%~+@-]{4,400}",
+        unquote_to_bytes,
+    ),
+)
+
+SOURCES = tuple(Source(encoding.expression) for encoding in _ENCODINGS)
+"""What a matcher has to look for besides the detectors, in the order of ``decoded``'s numbers."""
+
+
+class Decoder:
+    """Finds and decodes; compiled on first use."""
+
+    def __init__(self) -> None:
+        self._expressions: dict[int, Expression] = {}
+
+    def decoded(self, data: bytes, numbers: Collection[int]) -> Iterator[Decoded]:
+        """Every run of the encodings with these numbers that decodes, within the bounds."""
+        budget = MOST_BYTES
+        for number in numbers:
+            encoding = _ENCODINGS[number]
+            expression = self._expressions.get(number)
+            if expression is None:
+                expression = self._expressions[number] = Expression(encoding.expression)
+            for span in expression.spans(data, most=_MOST):
+                if span.end - span.start > LONGEST:
+                    continue
+                try:
+                    text = encoding.decode(data[span.start : span.end])
+                except (binascii.Error, ValueError):
+                    continue
+                budget -= len(text)
+                if budget < 0:
+                    return
+                yield Decoded(span.start, span.end, encoding.name, text)

@@ -1,0 +1,1 @@
+"""Credentials in the working tree and in everything that git keeps of it."""
