@@ -1,0 +1,1 @@
+"""Asking a provider whether a leaked credential still lives (``--verify``, off by default)."""
