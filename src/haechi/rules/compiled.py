@@ -58,7 +58,7 @@ def compiled(
     if found is None:
         found = build()
         if target:
-            _write(target, msgspec.msgpack.encode(found), name)
+            write_private(target, msgspec.msgpack.encode(found), name)
     return found
 
 
@@ -84,6 +84,17 @@ def _stamp(sources: Sequence[Path]) -> str:
 
 
 def _read(path: Path, shape: type[_Shape]) -> _Shape | None:
+    data = read_private(path)
+    if data is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(data, type=shape)
+    except msgspec.MsgspecError:
+        return None
+
+
+def read_private(path: Path) -> bytes | None:
+    """A cache file that nobody else can have written; None otherwise."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
@@ -94,14 +105,12 @@ def _read(path: Path, shape: type[_Shape]) -> _Shape | None:
             info.st_uid != os.getuid() or info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         ):
             return None
-        try:
-            return msgspec.msgpack.decode(stream.read(), type=shape)
-        except msgspec.MsgspecError:
-            return None
+        return stream.read()
 
 
-def _write(path: Path, data: bytes, name: str) -> None:
-    """Best effort: without a writable cache the sources are compiled at every start."""
+def write_private(path: Path, data: bytes, name: str) -> None:
+    """Keep a cache file for its owner only, best effort; its forerunners of the same ``name``
+    that were not written for a month go."""
     import tempfile
 
     with contextlib.suppress(OSError):
@@ -114,6 +123,6 @@ def _write(path: Path, data: bytes, name: str) -> None:
         except OSError:
             Path(temporary).unlink()
             raise
-        for old in path.parent.glob(f"{name}-*.msgpack"):
+        for old in path.parent.glob(f"{name}-*{path.suffix}"):
             if old.stat().st_mtime < path.stat().st_mtime - _KEEP_SECONDS:
                 old.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ run with its hooks and monitors switched off, and whatever cannot be read is nam
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -13,6 +14,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -134,21 +136,35 @@ class Tree:
 
         Raises InputError when it cannot be read or has more than ``limit`` bytes.
         """
-        if not self._is_inside(path):
-            raise InputError("outside the scanned folder", where=path)
-        target = self.root / path
-        try:
-            flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-            handle = os.open(target, flags)
-            with os.fdopen(handle, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    raise InputError("not a regular file", where=path)
-                data = stream.read(limit + 1)
-        except OSError as error:
-            raise InputError(_reason(error), where=path) from error
+        with self._opened(path) as stream:
+            # A buffer of the limit's size for every small file would cost more than reading it.
+            room = min(os.fstat(stream.fileno()).st_size, limit) + 1
+            data = stream.read(room)
+            if len(data) == room and room <= limit:
+                data += stream.read(limit + 1 - room)
         if len(data) > limit:
             raise InputError(f"more than {limit:,} bytes", where=path)
         return data
+
+    def blocks(self, path: str, *, size: int = 1 << 20) -> Iterator[bytes]:
+        """The same content in blocks, for files that are not held at once."""
+        with self._opened(path) as stream:
+            while block := stream.read(size):
+                yield block
+
+    @contextlib.contextmanager
+    def _opened(self, path: str) -> Iterator[BinaryIO]:
+        if not self._is_inside(path):
+            raise InputError("outside the scanned folder", where=path)
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            handle = os.open(self.root / path, flags)
+            with os.fdopen(handle, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                    raise InputError("not a regular file", where=path)
+                yield stream
+        except OSError as error:
+            raise InputError(_reason(error), where=path) from error
 
     def is_file(self, path: str) -> bool:
         """True for a regular file of the tree, scanned or not."""

@@ -9,6 +9,6 @@ Syntax is RE2's; text is bytes (Latin-1), so offsets are byte offsets and no inp
 """
 
 from haechi.engines.patterns.expression import Expression, Span
-from haechi.engines.patterns.matcher import Matcher, Source, keyword_matcher
+from haechi.engines.patterns.matcher import JoinedMatcher, Matcher, Source, keyword_matcher
 
-__all__ = ["Expression", "Matcher", "Source", "Span", "keyword_matcher"]
+__all__ = ["Expression", "JoinedMatcher", "Matcher", "Source", "Span", "keyword_matcher"]

@@ -64,6 +64,30 @@ class KeywordMatcher:
         return sorted(found)
 
 
+class JoinedMatcher:
+    """``first`` for most sources and ``second`` for those at ``place`` … ``place + count``.
+
+    Users' expressions come with a repository: compiling them for Hyperscan could be made to take
+    minutes, so they go by keywords and RE2 beside the built-in database.
+    """
+
+    def __init__(self, first: Matcher, second: Matcher, place: int, count: int) -> None:
+        self._first = first
+        self._second = second
+        self._place = place
+        self._count = count
+
+    @property
+    def key(self) -> str:
+        return f"{self._first.key}, {self._second.key}"
+
+    def matching(self, data: bytes) -> Sequence[int]:
+        place, count = self._place, self._count
+        found = [n if n < place else n + count for n in self._first.matching(data)]
+        found += [n + place for n in self._second.matching(data)]
+        return sorted(found)
+
+
 def keyword_matcher(sources: Sequence[Source]) -> Matcher:
     """The matcher for platforms without a Hyperscan wheel."""
     return KeywordMatcher(sources)
