@@ -1,0 +1,64 @@
+"""Tables of TruffleHog's tests: ``input`` and what is wanted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.corpora.golang import Reader, Value
+from bench.corpora.sample import Sample, read_files, squeezed
+
+_INPUTS = ("input", "data", "text")
+_WANTED = ("want", "match", "expected", "wantRaw")
+
+
+def samples(repository: Path) -> Iterator[Sample]:
+    """Every case whose input and result are literal; integration tests have none."""
+    for path, source in read_files(repository, "pkg/detectors", "_test.go"):
+        if path.endswith("_integration_test.go"):
+            continue
+        name = path.split("/")[2]
+        for text, wanted in _cases(Reader(source)):
+            yield Sample(
+                source="trufflehog",
+                rule=name,
+                vendor=squeezed(name),
+                text=text,
+                values=tuple(_in_text(text, wanted)),
+                positive=bool(wanted),
+            )
+
+
+def _cases(reader: Reader) -> Iterator[tuple[str, list[str]]]:
+    """Pairs of fields in the order of the file: an input, then what is wanted."""
+    text: Value = None
+    at = 0
+    while at < len(reader.tokens) - 2:
+        kind, name = reader.tokens[at]
+        if kind != "name" or reader.tokens[at + 1].text != ":":
+            at += 1
+        elif name in _INPUTS:
+            text, at = reader.value(at + 2)
+        elif name in _WANTED and isinstance(text, str):
+            none = reader.tokens[at + 2].text == "nil"
+            wanted, at = reader.value(at + 2)
+            if isinstance(wanted, str):
+                wanted = [wanted] if wanted else []
+            if none or wanted is not None:
+                yield text, wanted or []
+            text = None
+        else:
+            at += 1
+
+
+def _in_text(text: str, wanted: list[str]) -> Iterator[str]:
+    """Results may join several values (``id:key``): then the longest part that is there."""
+    for value in wanted:
+        if value in text:
+            yield value
+            continue
+        parts = {value[:at] for at in range(12, len(value))}
+        parts |= {value[at:] for at in range(1, len(value) - 11)}
+        inside = [part for part in parts if part in text]
+        if inside:
+            yield max(inside, key=len).strip(":;,|")
