@@ -7,15 +7,16 @@ import pytest
 from haechi.engines.cel import CelEngine
 from haechi.rules.catalogue import load_catalogue
 from haechi.rules.schema import JudgeKind, Rule
-from haechi.scan.examples import example_faults
+from haechi.scan.examples import audit_examples, example_faults
 
 RULES = load_catalogue().rules
 ENGINE = CelEngine()
+AUDITS = audit_examples(RULES)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_examples_hold(rule: Rule) -> None:
-    assert list(example_faults(rule, ENGINE)) == []
+    assert list(example_faults(rule, ENGINE, AUDITS)) == []
 
 
 def test_the_catalogue_is_as_large_as_promised() -> None:

@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from haechi.checks.audits import audit_judge
 from haechi.checks.pods.view import TEMPLATES
 from haechi.errors import NotEvaluated, RuleError
 from haechi.model.location import AttrPath
@@ -69,12 +70,17 @@ class Judge:
     def _prepare(self, rule: Rule) -> Judgement:
         judgement = self._prepared.get(rule.id)
         if judgement is None:
-            judgement = self._python(rule) if rule.judge is JudgeKind.PYTHON else self._cel(rule)
+            match rule.judge:
+                case JudgeKind.PYTHON:
+                    judgement = self._python(rule, resolve(rule))
+                case JudgeKind.ZIZMOR:
+                    judgement = self._python(rule, audit_judge(rule))
+                case _:
+                    judgement = self._cel(rule)
             self._prepared[rule.id] = judgement
         return judgement
 
-    def _python(self, rule: Rule) -> Judgement:
-        function = resolve(rule)
+    def _python(self, rule: Rule, function: PythonJudge) -> Judgement:
         passed = (Verdict(rule.id, State.PASS),)
 
         def judge(review: Review) -> Sequence[Verdict]:

@@ -114,6 +114,7 @@ def _semantic_faults(rule: Rule) -> Iterable[tuple[str, str]]:
             known = ", ".join(sorted(PLAIN_KINDS))
             yield "applies_to", f"kind {kind!r} is neither `group/Kind` nor one of {known}"
     yield from _pattern_faults(rule)
+    yield from _zizmor_faults(rule)
     if not rule.bad or not rule.good:
         yield "bad" if not rule.bad else "good", "needs at least one bad and one good example"
 
@@ -128,3 +129,17 @@ def _pattern_faults(rule: Rule) -> Iterable[tuple[str, str]]:
         words = rule.pattern.keywords
         if not words or any(not word or word != word.lower() for word in words):
             yield "pattern", "`keywords` are lower-case texts one of which every match holds"
+
+
+def _zizmor_faults(rule: Rule) -> Iterable[tuple[str, str]]:
+    if (rule.judge is JudgeKind.ZIZMOR) is not bool(rule.audits):
+        yield "audits", "a zizmor rule names `audits`, other rules have none"
+    if rule.judge is not JudgeKind.ZIZMOR:
+        return
+    if not set(rule.applies_to.kinds) <= {"workflow", "action"}:
+        yield "applies_to", "zizmor reads kinds workflow and action"
+    for key in ("says", "unless"):
+        try:
+            re.compile(getattr(rule.results, key))
+        except re.error as error:
+            yield "results", f"`{key}` is no regular expression: {error}"

@@ -24,6 +24,7 @@ class JudgeKind(StrEnum):
     CEL = "cel"
     PYTHON = "python"
     PATTERN = "pattern"
+    ZIZMOR = "zizmor"
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +77,26 @@ class Pattern(Struct, frozen=True, kw_only=True):
     partner: str = ""
 
 
+class Results(Struct, frozen=True, kw_only=True):
+    """Which results of zizmor's audits a rule takes (``judge: zizmor``).
+
+    ``severity``, ``confidence`` and ``persona`` are zizmor's own words; none means any, and of
+    personas the regular one. ``says`` is searched in what zizmor says about the place; ``unless``
+    matches the start of what stands there and excludes it. ``origin`` is who chooses the text of
+    the expression (``checks/origins``). ``triggers`` names events one of which starts the
+    workflow. With ``outermost`` a result within the place of another one is the same fault.
+    """
+
+    severity: list[str] = []
+    confidence: list[str] = []
+    persona: list[str] = []
+    says: str = ""
+    unless: str = ""
+    origin: list[str] = []
+    triggers: list[str] = []
+    outermost: bool = False
+
+
 class Text(Struct, frozen=True, kw_only=True):
     """A rule's words in another language."""
 
@@ -89,7 +110,8 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     ``expression`` (CEL) is true when the resource is fine, as in ValidatingAdmissionPolicy;
     ``message_expression`` may build the message; ``path`` says where a finding points
-    (``spec.externalIPs``). ``function`` (Python) is ``module:function`` under ``haechi.checks``.
+    (``spec.externalIPs``). ``function`` (Python) is ``module:function`` under ``haechi.checks``;
+    ``audits`` are zizmor's names of what it looks for.
     ``refs`` cross-references other tools and benchmarks (``ckv``, ``avd``, ``dl``,
     ``kube-linter``, ``cis``, ``nsa``, ``pss``): suppressions written for those tools are
     honoured through it. ``revision`` grows when the rule becomes stricter. Tag
@@ -112,6 +134,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     path: str = ""
     function: str = ""
     pattern: Pattern | None = None
+    audits: list[str] = []
+    results: Results = Results()
     fixer: str = ""
     snippet: str = ""
     refs: dict[str, list[str]] = {}

@@ -5,38 +5,64 @@ Used by the test over all built-in rules and by ``haechi rules check`` over a us
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+from haechi.checks.audits import SHARED
 from haechi.checks.judge import Expressions, Judge
 from haechi.engines.dockerfile import resource_of
 from haechi.engines.documents import Fault, parse_documents
 from haechi.errors import InputError
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
-from haechi.rules.schema import Rule
+from haechi.rules.schema import JudgeKind, Rule
+from haechi.scan.iac.audits import Audited
 from haechi.scan.iac.kubernetes import Inventory, resources_of
 from haechi.scan.iac.workflows import ACTION, EXAMPLES, WORKFLOW, may_be_action, read_workflow
+from haechi.world import zizmor
 
 
-def example_faults(rule: Rule, expressions: Expressions | None = None) -> Iterator[str]:
-    """A sentence for each example that does not hold."""
+def example_faults(
+    rule: Rule, expressions: Expressions | None = None, audits: Audited | None = None
+) -> Iterator[str]:
+    """A sentence for each example that does not hold.
+
+    ``audits`` is what ``audit_examples`` found for many rules together; else zizmor runs here.
+    """
     if expressions is None:
         from haechi.engines.cel import CelEngine
 
         expressions = CelEngine()
     judge = Judge([rule], expressions)
+    if rule.judge is JudgeKind.ZIZMOR and audits is None:
+        audits = audit_examples([rule])
     for kind, examples in (("bad", rule.bad), ("good", rule.good)):
         for number, text in enumerate(examples, 1):
             where = f"{rule.id}: {kind} example {number}"
             try:
-                states = [verdict.state for verdict in judge_example(judge, rule, text)]
+                states = [verdict.state for verdict in judge_example(judge, rule, text, audits)]
             except InputError as error:
                 yield f"{where}: {error.what}"
                 continue
             yield from (f"{where}: {fault}" for fault in _wrong(kind, states))
 
 
-def judge_example(judge: Judge, rule: Rule, text: str) -> list[Verdict]:
+def audit_examples(rules: Iterable[Rule]) -> Audited:
+    """What zizmor finds in the examples of its rules, in one run."""
+    inputs = {
+        text: zizmor.Input(path=text, kind=_kind(text, rule.applies_to.kinds), data=text.encode())
+        for rule in rules
+        if rule.judge is JudgeKind.ZIZMOR
+        for text in (*rule.bad, *rule.good)
+    }
+    report = zizmor.audit(list(inputs.values()), Path(os.devnull))
+    return Audited(results=report.results, refused=report.refused, missing=report.missing)
+
+
+def judge_example(
+    judge: Judge, rule: Rule, text: str, audits: Audited | None = None
+) -> list[Verdict]:
     """Verdicts of one example; every object in it is judged with all of them as scope."""
     if rule.applies_to.kinds == ["dockerfile"]:
         resource, faults = resource_of(text, "Dockerfile")
@@ -45,7 +71,9 @@ def judge_example(judge: Judge, rule: Rule, text: str) -> list[Verdict]:
         return judge.review(Review(resource=resource))
     kinds = [kind for kind in rule.applies_to.kinds if kind in EXAMPLES]
     if kinds:
-        return judge.review(Review(resource=_pipeline(text, kinds)))
+        resource = _pipeline(text, kinds)
+        shared = {SHARED: audits.known_as(text, resource.file)} if audits else {}
+        return judge.review(Review(resource=resource, shared=shared))
     resources = _objects(text)
     scope = Inventory(resources)
     verdicts: list[Verdict] = []
@@ -59,12 +87,16 @@ def _pipeline(text: str, kinds: Sequence[str]) -> Resource:
 
     Where a rule is for several kinds, what the example says at its top tells which it is.
     """
-    told = ACTION if may_be_action(text.encode()) else WORKFLOW
-    kind = told if told in kinds else kinds[0]
+    kind = _kind(text, kinds)
     resource, gaps = read_workflow(text.encode(), EXAMPLES[kind], kind)
     if gaps or resource is None:
         raise InputError(gaps[0].reason if gaps else "the example is empty")
     return resource
+
+
+def _kind(text: str, kinds: Sequence[str]) -> str:
+    told = ACTION if may_be_action(text.encode()) else WORKFLOW
+    return told if told in kinds else kinds[0]
 
 
 def _objects(text: str) -> list[Resource]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from haechi.checks.audits import SHARED as AUDITS
 from haechi.checks.judge import Expressions, Judge, applies
 from haechi.engines.logins import without_logins
 from haechi.model.config import Config
@@ -18,16 +19,24 @@ from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
 from haechi.model.scan import Scan
 from haechi.rules.load import RuleFault
-from haechi.rules.schema import Rule
-from haechi.scan.findings import Findings
+from haechi.rules.schema import JudgeKind, Rule
+from haechi.scan.findings import Findings, in_order
+from haechi.scan.iac.audits import audited
 from haechi.scan.iac.collect import Collector, Progress
 from haechi.scan.iac.collected import Collected
 from haechi.scan.iac.kubernetes import Inventory
+from haechi.scan.secrets.look import (
+    Asked,
+    Secrets,
+    detector_of,
+    look_for_secrets,
+    without_doubles,
+)
 from haechi.scan.suppressions import build_index
 from haechi.world.files import Tree
 
-DOMAINS = ("iac",)
-"""What this version can look at; more of secrets, code, deps, image, api, crypto come."""
+DOMAINS = ("iac", "secrets")
+"""What this version can look at; more of code, deps, image, api, crypto come."""
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +50,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     rule_faults: Sequence[RuleFault] = ()
     rule_places: Mapping[str, str] = msgspec.field(default_factory=dict)
     progress: Progress | None = None
+    secrets: Asked = msgspec.field(default_factory=Asked)
     clock: Callable[[], dt.datetime] = msgspec.field(default=lambda: dt.datetime.now(dt.UTC))
 
 
@@ -63,15 +73,18 @@ def look(tree: Tree, setup: Setup) -> Looked:
     rules = [rule for rule in setup.rules if rule.id not in disabled]
     user_rules = [rule for rule in setup.user_rules if rule.id not in disabled]
     index = build_index([*setup.rules, *setup.user_rules])
-    collected = Collector(
-        tree, index, setup.progress, kubernetes_version=config.kubernetes_version
-    ).collect()
+    wanted = setup.only or DOMAINS
+    collector = Collector(tree, index, setup.progress, kubernetes_version=config.kubernetes_version)
+    collected = collector.collect() if "iac" in wanted else Collected()
+    secrets = _secrets(tree, setup, user_rules) if "secrets" in wanted else Secrets()
+    secrets = without_doubles(secrets, collected.waivers)
     templates = pod_templates(config)
     inventory = Inventory(collected.resources, templates)
     run = _Run(Judge(rules, setup.expressions, templates=templates), setup, collected, inventory)
+    run.shared[AUDITS] = audited(collected, rules, index, tree.project)
     run.judge_all()
     run.judge_user_rules(user_rules)
-    gaps = [*collected.gaps, *run.gaps()]
+    gaps = [*_once([*collected.gaps, *secrets.gaps]), *run.gaps()]
     gaps += [
         Gap(kind="rule-error", path=f"{f.path}:{f.line}", reason=f.message, do="correct the rule")
         for f in setup.rule_faults
@@ -81,26 +94,60 @@ def look(tree: Tree, setup: Setup) -> Looked:
         only=setup.only,
         started=started,
         duration=time.monotonic() - clock,
-        findings=run.findings.ordered(),
+        findings=in_order([*run.findings.found, *secrets.findings]),
         coverage=Coverage(
-            looked={
-                "files": collected.seen,
-                "kubernetes objects": len(collected.resources),
-                "dockerfiles": len(collected.dockerfiles),
-                "workflows": len(collected.workflows),
-            },
+            looked=_looked(collected, secrets, wanted),
             gaps=tuple(replace(gap, reason=without_logins(gap.reason)) for gap in gaps),
-            evaluated=frozenset(run.evaluated),
+            evaluated=frozenset(run.evaluated) | secrets.evaluated,
         ),
-        waivers=tuple(dict.fromkeys(collected.waivers)),
+        waivers=tuple(dict.fromkeys((*collected.waivers, *secrets.waivers))),
     )
     return Looked(
         scan=scan,
         inventory=inventory,
         dockerfiles=collected.dockerfiles,
         workflows=collected.workflows,
-        files=frozenset(collected.files),
+        files=frozenset(collected.files) | secrets.files,
     )
+
+
+def _secrets(tree: Tree, setup: Setup, user_rules: Sequence[Rule]) -> Secrets:
+    """The look for secrets, over a walk of its own: it reads every file, not just those it
+    knows by name."""
+    disabled = frozenset(setup.config.disable)
+    detector, gaps = detector_of(setup.rules, user_rules, disabled=disabled)
+    own = Tree(
+        root=tree.root,
+        exclude=tree.exclude,
+        within=tree.within,
+        source=tree.source,
+        ignored=tree.ignored,
+    )
+    found = look_for_secrets(
+        own,
+        detector,
+        setup.secrets,
+        severities=setup.config.severity,
+        progress=setup.progress,
+    )
+    return replace(found, gaps=(*gaps, *found.gaps))
+
+
+def _once(gaps: Sequence[Gap]) -> list[Gap]:
+    """What two domains could not read is told once."""
+    return list({(gap.kind, gap.path): gap for gap in reversed(gaps)}.values())[::-1]
+
+
+def _looked(collected: Collected, secrets: Secrets, wanted: Sequence[str]) -> dict[str, int]:
+    looked: dict[str, int] = {}
+    if "iac" in wanted:
+        looked = {
+            "files": collected.seen,
+            "kubernetes objects": len(collected.resources),
+            "dockerfiles": len(collected.dockerfiles),
+            "workflows": len(collected.workflows),
+        }
+    return {**looked, **secrets.looked}
 
 
 class _Run:
@@ -113,7 +160,7 @@ class _Run:
         self.inventory = inventory
         self.findings = Findings(setup.config.severity)
         self.evaluated: set[str] = set()
-        self._shared: dict[str, object] = {}
+        self.shared: dict[str, object] = {}
         self._troubles: dict[tuple[str, str], list[Verdict]] = {}
         self._trouble_at: dict[tuple[str, str], str] = {}
         self._rules: dict[str, Rule] = {rule.id: rule for rule in judge.rules}
@@ -158,7 +205,7 @@ class _Run:
     def review(self, resource: Resource) -> Review:
         """The review of a resource found in a file."""
         memo: dict[str, object] = {"kubernetes_version": self.setup.config.kubernetes_version}
-        return Review(resource=resource, scope=self.inventory, memo=memo, shared=self._shared)
+        return Review(resource=resource, scope=self.inventory, memo=memo, shared=self.shared)
 
     def _take(self, resource: Resource, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
@@ -168,12 +215,18 @@ class _Run:
                 self.evaluated.add(verdict.rule)
                 origin = self.collected.origins.get(id(resource))
                 self.findings.add(self._rules[verdict.rule], verdict, resource, origin=origin)
+            elif verdict.state is State.NOT_EVALUATED and self._is_told(verdict):
+                continue
             elif verdict.state in (State.ERROR, State.NOT_EVALUATED):
                 kind = "rule-error" if verdict.state is State.ERROR else "not-evaluated"
                 key = (kind, verdict.rule)
                 if key not in self._troubles:
                     self._trouble_at[key] = str(resource.locate(verdict.path))
                 self._troubles.setdefault(key, []).append(verdict)
+
+    def _is_told(self, verdict: Verdict) -> bool:
+        """What zizmor did not judge is one gap, not one for each rule that it serves."""
+        return self._rules[verdict.rule].judge is JudgeKind.ZIZMOR
 
     def gaps(self) -> list[Gap]:
         """One gap per rule that could not judge, with its first case and how many there are."""

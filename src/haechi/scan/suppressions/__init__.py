@@ -8,8 +8,9 @@ The gate decides under ``gate.inline_waivers`` whether they hold; here they are 
 from __future__ import annotations
 
 from haechi.scan.suppressions.annotations import from_object
+from haechi.scan.suppressions.audits import from_audit
 from haechi.scan.suppressions.index import Index, build_index
 from haechi.scan.suppressions.inline import from_text
 from haechi.scan.suppressions.peers import from_peer_file
 
-__all__ = ["Index", "build_index", "from_object", "from_peer_file", "from_text"]
+__all__ = ["Index", "build_index", "from_audit", "from_object", "from_peer_file", "from_text"]

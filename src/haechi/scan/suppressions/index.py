@@ -15,6 +15,7 @@ CHECKOV = "ckv"
 HADOLINT = "dl"
 KUBE_LINTER = "kube-linter"
 TRIVY = "avd"
+ZIZMOR = "zizmor"
 _TRIVY_ID = re.compile(r"(?:AVD-)?([A-Z]+)-?0*([0-9]+)\Z")
 
 
@@ -46,9 +47,9 @@ def build_index(rules: Iterable[Rule]) -> Index:
 
 
 def normal_id(scheme: str, check: str) -> str:
-    """One form per check: kube-linter's names in small letters, codes in capitals."""
+    """One form per check: names of kube-linter and zizmor in small letters, codes in capitals."""
     text = check.strip()[:100]
-    if scheme == KUBE_LINTER:
+    if scheme in (KUBE_LINTER, ZIZMOR):
         return text.lower()
     text = text.upper()
     match = _TRIVY_ID.match(text) if scheme == TRIVY else None
