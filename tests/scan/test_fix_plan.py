@@ -16,7 +16,7 @@ from haechi.model.finding import Finding
 from haechi.model.review import Review, State
 from haechi.model.severity import Severity
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule
-from haechi.scan.findings import Findings
+from haechi.scan.findings import Findings, in_order
 from haechi.scan.fix.diff import diff_of
 from haechi.scan.fix.plan import FileFix, Planner
 from haechi.scan.fix.write import replace_file
@@ -73,7 +73,7 @@ def findings(content: str, path: str = "a.yaml") -> list[Finding]:
         for verdict in judge().review(Review(resource=resource, scope=Inventory(resources))):
             if verdict.state is State.FAIL:
                 found.add(by_id[verdict.rule], verdict, resource)
-    return list(found.ordered())
+    return list(in_order(found.found))
 
 
 def plan(content: str, wanted: Sequence[Finding] | None = None, data: bytes = b"") -> FileFix:

@@ -15,7 +15,7 @@ from haechi.model.resource import Resource
 from haechi.model.review import Review, State
 from haechi.rules.catalogue import Catalogue, load_catalogue
 from haechi.rules.schema import Rule
-from haechi.scan.findings import Findings
+from haechi.scan.findings import Findings, in_order
 from haechi.scan.fix.docker_fixers import DOCKER
 from haechi.scan.fix.fixer import parse_fixer
 from haechi.scan.fix.kubernetes_fixers import KUBERNETES
@@ -62,7 +62,7 @@ def findings_in(text: str, path: str, rule: Rule, judge: Judge) -> list[Finding]
         for verdict in judge.review(Review(resource=resource, scope=scope)):
             if verdict.rule == rule.id and verdict.state is State.FAIL:
                 found.add(rule, verdict, resource)
-    return list(found.ordered())
+    return list(in_order(found.found))
 
 
 def fix_example(text: str, rule: Rule, judge: Judge) -> tuple[list[Finding], FileFix, str]:

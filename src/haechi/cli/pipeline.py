@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from haechi import __version__
-from haechi.cli.project import Project, load_lock, open_project, read_text
+from haechi.cli.project import Project, load_lock, open_project, project_key, read_text
 from haechi.engines.cel import CelEngine
 from haechi.engines.globs import compile_glob
 from haechi.errors import ConfigError, InputError, UsageError
@@ -31,6 +31,7 @@ from haechi.rules.catalogue import Catalogue, load_catalogue
 from haechi.rules.user import load_user_rules
 from haechi.scan.iac.collect import Progress
 from haechi.scan.look import DOMAINS, Looked, Setup, look, pod_templates
+from haechi.scan.secrets.look import Asked
 from haechi.world.files import Tree
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 WAIVERS = "haechi.waivers.yaml"
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
-_PLANNED = ("secrets", "code", "deps", "image", "api", "crypto")
+_PLANNED = ("code", "deps", "image", "api", "crypto")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     fail_on: Severity | None = None
     baseline: str | None = None
+    history: bool = True
+    since: str = ""
+    branch: str = ""
+    staged: bool = False
+    ignored: bool = False
     progress: Progress | None = None
 
 
@@ -63,13 +69,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     """Scan, rank, decide. Raises ConfigError and UsageError (exit code 2)."""
     _check_only(options.only)
+    if options.staged:
+        options = replace(options, only=options.only or ("secrets",))
     day = today or dt.datetime.now(dt.UTC).date()
     project = open_project(options.path)
     waivers = _waivers(project.root, day)
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options)
     baseline = _baseline(options.baseline, project, setup, day)
-    tree = _tree(project.root, project)
+    tree = _tree(project.root, project, ignored=options.ignored)
     looked = look(tree, setup)
     every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)}
     judged = (*looked.inventory.resources, *looked.dockerfiles, *looked.workflows)
@@ -123,12 +131,28 @@ def _setup(project: Project, catalogue: Catalogue, options: Options) -> Setup:
         rule_places=places,
         progress=options.progress,
         only=options.only,
+        secrets=_asked(project, options),
     )
 
 
-def _tree(root: Path, project: Project) -> Tree:
+def _asked(project: Project, options: Options) -> Asked:
+    """What of git's history the run looks at for secrets."""
+    part = bool(options.since or options.branch or options.staged)
+    history = options.history and (project.config.secrets.history or part)
+    return Asked(
+        repository=project.root if history else None,
+        since=options.since,
+        branch=options.branch,
+        staged=options.staged,
+        key=project_key(),
+    )
+
+
+def _tree(root: Path, project: Project, *, ignored: bool = False) -> Tree:
     exclude = [compile_glob(glob) for glob in project.config.exclude]
-    return Tree(root=root, exclude=exclude, within=project.within, source=project.root)
+    return Tree(
+        root=root, exclude=exclude, within=project.within, source=project.root, ignored=ignored
+    )
 
 
 def _baseline(text: str | None, project: Project, setup: Setup, today: dt.date) -> Baseline | None:

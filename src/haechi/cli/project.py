@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from haechi.gate.lock import Lock
 
 _MARKS = (*CONFIG_FILES, ".git")
+KEY = "HAECHI_PROJECT_KEY"
+KEY_FILE = "HAECHI_PROJECT_KEY_FILE"
+LEAST_KEY = 32
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,3 +95,24 @@ def load_lock(root: Path) -> Lock | None:
     from haechi.gate.lock import read_lock
 
     return read_lock(text)
+
+
+def project_key() -> bytes | None:
+    """The key under which ``secret_id`` is made, from HAECHI_PROJECT_KEY or the file that
+    HAECHI_PROJECT_KEY_FILE names; never from the repository. Raises UsageError when it is weak."""
+    text = os.environ.get(KEY, "")
+    source = KEY
+    if not text and (name := os.environ.get(KEY_FILE)):
+        source = KEY_FILE
+        try:
+            with Path(name).open("rb") as stream:
+                text = stream.read(4096).decode("utf-8", "replace")
+        except OSError as error:
+            raise UsageError(f"the project key file {name} cannot be read") from error
+    text = text.strip()
+    if text and len(text) < LEAST_KEY:
+        raise UsageError(
+            f"{source}: a project key has at least {LEAST_KEY} characters",
+            do="make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+        )
+    return text.encode() or None

@@ -23,6 +23,8 @@ Examples:
   haechi scan
   haechi scan deploy/ --only iac --fail-on critical
   haechi scan --baseline git:origin/main --format markdown -o comment.md
+  haechi scan --only secrets --since origin/main..HEAD
+  haechi scan --staged
   haechi scan --format sarif -o haechi.sarif --format html -o report.html
 
 \b
@@ -39,7 +41,7 @@ _SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
 
 @click.command(name="scan", epilog=EPILOG)
 @click.argument("path", type=click.Path(path_type=Path), default=Path())
-@click.option("--only", multiple=True, metavar="DOMAIN", help="look at this alone: iac")
+@click.option("--only", multiple=True, metavar="DOMAIN", help="look at this alone: iac, secrets")
 @click.option(
     "--fail-on",
     type=click.Choice([str(severity) for severity in Severity]),
@@ -50,6 +52,11 @@ _SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
     "--format", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="repeatable"
 )
 @click.option("-o", "--output", "outputs", multiple=True, type=click.Path(path_type=Path))
+@click.option("--since", metavar="A..B", default="", help="secrets: commits of this range")
+@click.option("--branch", metavar="NAME", default="", help="secrets: the history of this branch")
+@click.option("--staged", is_flag=True, help="secrets: what is about to be committed, alone")
+@click.option("--no-history", is_flag=True, help="secrets: files alone, not git's history")
+@click.option("--no-ignore", is_flag=True, help="look at what .gitignore leaves out, too")
 @click.option("-v", "--verbose", is_flag=True, help="known and waived findings, reasons, repeats")
 @click.option("--summary", is_flag=True, help="the first screen instead of every finding")
 @click.pass_context
@@ -61,6 +68,11 @@ def command(
     baseline: str | None,
     formats: tuple[str, ...],
     outputs: tuple[Path, ...],
+    since: str,
+    branch: str,
+    staged: bool,
+    no_history: bool,
+    no_ignore: bool,
     verbose: bool,
     summary: bool,
 ) -> None:
@@ -68,8 +80,14 @@ def command(
     from haechi.cli.pipeline import Options, run
 
     _check_targets(formats, outputs)
+    _check_history(since=since, branch=branch, staged=staged, no_history=no_history)
     options = Options(
         path=path,
+        history=not no_history,
+        since=since,
+        branch=branch,
+        staged=staged,
+        ignored=no_ignore,
         only=tuple(name for value in only for name in value.split(",") if name),
         fail_on=Severity(fail_on) if fail_on else None,
         baseline=baseline,
@@ -101,6 +119,13 @@ def bare() -> int:
     clear_progress()
     _show_summary(outcome.material)
     return outcome.material.decision.exit_code
+
+
+def _check_history(*, since: str, branch: str, staged: bool, no_history: bool) -> None:
+    asked = {"--since": since, "--branch": branch, "--staged": staged, "--no-history": no_history}
+    named = [name for name, value in asked.items() if value]
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)} exclude each other", do="name one of them")
 
 
 def _check_targets(formats: tuple[str, ...], outputs: tuple[Path, ...]) -> None:

@@ -50,6 +50,12 @@ class PodTemplate(Section, frozen=True, kw_only=True):
         return tuple(steps) if all(map(_STEP.match, steps)) else ()
 
 
+class SecretsSection(Section, frozen=True, kw_only=True):
+    """How the scan for secrets looks: into git's history (the default) or at the tree alone."""
+
+    history: bool = True
+
+
 class GateSection(Section, frozen=True, kw_only=True):
     """What blocks. ``inline_waivers`` is ``allow``, ``deny`` or ``max-<severity>``."""
 
@@ -83,5 +89,6 @@ class Config(Section, frozen=True, kw_only=True):
     pod_templates: list[PodTemplate] = []
     owners: dict[str, str] = {}
     kubernetes_version: str = "1.33"
+    secrets: SecretsSection = SecretsSection()
     gate: GateSection = GateSection()
     coverage: CoverageSection = CoverageSection()

@@ -28,6 +28,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     ``cwe`` holds ``CWE-79`` forms; ``due`` is a date by severity; ``waiver`` says which waiver
     applies; ``fix`` names the mechanical fix, if there is one (``risky …`` changes behaviour).
+    ``commit`` is the commit in which the location holds, when the scanned tree no longer has it;
+    ``secret_id`` tells equal secrets, by HMAC under the project key.
     """
 
     rule: str
@@ -49,6 +51,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None = None
     since: int = 1
     evidence: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    commit: str | None = None
+    secret_id: str | None = None
+
+    @property
+    def in_tree(self) -> bool:
+        """False for what only history holds: its location is no place in today's files."""
+        return self.commit is None
 
     @property
     def fixable(self) -> bool:

@@ -59,9 +59,16 @@ class Frames:
         self._masked = {
             (finding.location.path, line)
             for finding in findings
-            if holds_secret(finding)
+            if finding.in_tree and holds_secret(finding)
             for line in _span(finding.location)
         }
+
+    def of(self, finding: Finding, *, before: int, after: int) -> tuple[FrameLine, ...]:
+        """The finding's line with its neighbours; empty for what only history holds, because
+        today's file says something else in that line."""
+        if not finding.in_tree:
+            return ()
+        return self.around(finding.location, before=before, after=after)
 
     def around(self, location: Location, *, before: int, after: int) -> tuple[FrameLine, ...]:
         """The location's line with its neighbours; empty when the file or line is not there."""

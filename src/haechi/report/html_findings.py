@@ -109,7 +109,7 @@ def _finding(finding: Finding, page: _Page) -> str:
 
 
 def _frame(frames: Frames, finding: Finding) -> str:
-    lines = frames.around(finding.location, before=3, after=3)
+    lines = frames.of(finding, before=3, after=3)
     if not lines:
         return ""
     body = "".join(_frame_line(line) for line in lines)

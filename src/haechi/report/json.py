@@ -143,6 +143,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "state": finding.state.value,
         "waiver": finding.waiver,
         "fix": finding.fix,
+        "commit": finding.commit,
+        "secret_id": finding.secret_id,
         "evidence": _plain(finding.evidence) if finding.evidence else {},
     }
 

@@ -215,6 +215,8 @@ def _properties(finding: Finding) -> dict[str, Any]:
         "haechi/owner": finding.owner,
         "haechi/due": finding.due.isoformat() if finding.due else None,
         "haechi/fix": finding.fix,
+        "haechi/commit": finding.commit,
+        "haechi/secretId": finding.secret_id,
     }
     return {key: value for key, value in said.items() if value is not None}
 

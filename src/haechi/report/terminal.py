@@ -147,7 +147,7 @@ def _finding(finding: Finding, told: _Told) -> list[str]:
     if place in told.drawn:
         return lines
     told.drawn.add(place)
-    return lines + _frame(told.frames.around(finding.location, before=1, after=1), ink)
+    return lines + _frame(told.frames.of(finding, before=1, after=1), ink)
 
 
 def _status(finding: Finding, told: _Told) -> list[str]:

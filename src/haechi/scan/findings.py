@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from haechi.engines.logins import without_logins
@@ -69,14 +69,12 @@ class Findings:
             )
         )
 
-    def ordered(self) -> tuple[Finding, ...]:
-        """Worst first, then by place."""
-        return tuple(
-            sorted(
-                self.found,
-                key=lambda f: (f.severity.rank, f.location.path, f.location.line, f.rule),
-            )
-        )
+
+def in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Worst first, then by place."""
+    return tuple(
+        sorted(found, key=lambda f: (f.severity.rank, f.location.path, f.location.line, f.rule))
+    )
 
 
 def context_of(resource: Resource, path: AttrPath) -> str:

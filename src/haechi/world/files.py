@@ -78,13 +78,15 @@ class Tree:
 
     ``within`` narrows the walk to a folder or one file of the tree; paths stay relative to
     ``root``. While walking ``unread`` fills, and ``links`` (path and target within the tree) and
-    ``walked`` (directories). ``source`` is where a copied tree came from.
+    ``walked`` (directories). ``source`` is where a copied tree came from. ``ignored`` keeps what
+    git ignores.
     """
 
     root: Path
     exclude: Sequence[re.Pattern[str]] = ()
     within: str = ""
     source: Path | None = None
+    ignored: bool = False
     unread: list[Unread] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)
     walked: set[str] = field(default_factory=set, repr=False)
@@ -101,7 +103,11 @@ class Tree:
         if self.within and not start.is_dir():
             yield Entry(path=self.within, size=start.stat().st_size)
             return
-        ignored_files, ignored_directories = _ignored_by_git(self.root, self.within)
+        ignored_files, ignored_directories = (
+            (frozenset[str](), frozenset[str]())
+            if self.ignored
+            else _ignored_by_git(self.root, self.within)
+        )
         pending: list[tuple[str, int]] = [(f"{self.within}/" if self.within else "", 0)]
         count = 0
         while pending:

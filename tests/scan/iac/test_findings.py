@@ -14,7 +14,7 @@ from haechi.model.resource import Resource
 from haechi.model.review import State, Verdict
 from haechi.model.severity import Severity
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule
-from haechi.scan.findings import Findings, context_of
+from haechi.scan.findings import Findings, context_of, in_order
 from haechi.scan.items import identity_of, step_name
 
 RULE = Rule(
@@ -210,7 +210,7 @@ def test_severities_order_and_the_limit() -> None:
         rule = Rule(**{**{f: getattr(RULE, f) for f in RULE.__struct_fields__}, "id": name})
         found.add(rule, Verdict(name, State.FAIL, "", ("spec",)), resource)
     assert found.left_out == 2
-    ordered = found.ordered()
+    ordered = in_order(found.found)
     assert [f.rule for f in ordered] == ["b-rule", "a-rule", "a-rule"]
     assert ordered[0].severity is Severity.CRITICAL
     assert ordered[0].message == "A fault"  # a verdict without words has the rule's title

@@ -28,6 +28,7 @@ BINARY_HEAD = 8 * 1024
 _NAME = re.compile(
     rb"([A-Za-z_][\w.-]{0,59})[\"'`\])]{0,2}\s{0,8}(?:=>|:=|==?|:|,|\()?\s{0,8}[\"'`(]{0,3}\Z"
 )
+_DIGITS = re.compile(rb"[0-9].*[0-9]")
 _BEFORE = 120
 _GROUPING = 1 << 16
 
@@ -79,13 +80,22 @@ def sources_of(rules: Sequence[Rule]) -> list[Source]:
 class Detector:
     """All pattern rules of a run. ``matcher`` is made of ``sources_of(rules)``; thread-safe.
 
+    Rules that are ``disabled`` stay in the compiled database, which is made once for all runs.
+
     Raises RuleError for a rule whose validator does not exist.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], matcher: Matcher, context: Context | None = None
+        self,
+        rules: Sequence[Rule],
+        matcher: Matcher,
+        context: Context | None = None,
+        *,
+        disabled: frozenset[str] = frozenset(),
     ) -> None:
         self.rules = tuple(rules)
+        self.evaluated = frozenset(rule.id for rule in rules) - disabled
+        self._off = frozenset(n for n, rule in enumerate(rules) if rule.id in disabled)
         self._matcher = matcher
         self._context = context
         self._patterns = [_pattern(rule) for rule in rules]
@@ -93,7 +103,9 @@ class Detector:
         self._words = [tuple(w.encode() for w in pattern.keywords) for pattern in self._patterns]
         self._compiled: dict[int, Expression] = {}
         self._decoder = Decoder()
-        facts = "\n".join(f"{rule.id} {rule.pattern!r}" for rule in rules)
+        facts = "\n".join(
+            f"{rule.id} {rule.pattern!r}" for rule in rules if rule.id in self.evaluated
+        )
         self.key = hashlib.sha256(
             f"{__version__}\n{matcher.key}\n{digest_of(sources_of(rules))}\n{facts}".encode()
         ).hexdigest()[:32]
@@ -125,7 +137,7 @@ class Detector:
         self, data: bytes, numbers: Sequence[int], *, binary: bool, specific: bool = False
     ) -> Iterator[Candidate]:
         for number in numbers:
-            if number >= len(self.rules):
+            if number >= len(self.rules) or number in self._off:
                 continue
             if self._patterns[number].generic and (binary or specific):
                 continue
@@ -211,7 +223,9 @@ def _as_text(data: bytes) -> bytes:
 def _name_before(data: bytes, start: int) -> bytes:
     begin = max(data.rfind(b"\n", 0, start) + 1, start - _BEFORE)
     match = _NAME.search(data[begin:start])
-    return match[1] if match else b""
+    if match is None or (len(match[1]) >= 20 and _DIGITS.search(match[1])):
+        return b""  # a long text with digits may be a credential itself
+    return match[1]
 
 
 def _rank(candidate: Candidate) -> tuple[bool, bool, bool, int]:

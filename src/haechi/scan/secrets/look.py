@@ -1,0 +1,156 @@
+"""One look for secrets: the tree, then git's history, then what people allowed.
+
+The order of cost: everything in the tree once, every blob of history once (those that an earlier
+run saw and found empty not at all), where from only for the few that hold something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from haechi.checks.secrets.detect import Candidate, Detector, sources_of
+from haechi.engines.patterns import Expression, JoinedMatcher, Source, keyword_matcher
+from haechi.errors import InputError, RuleError
+from haechi.model.coverage import Gap
+from haechi.model.finding import Finding
+from haechi.model.severity import Severity
+from haechi.model.waiver import Waiver
+from haechi.rules.schema import JudgeKind, Rule
+from haechi.scan.secrets.allow import GITLEAKS_FILE, from_gitleaks, from_remarks
+from haechi.scan.secrets.findings import Leak, Leaks, Past
+from haechi.scan.secrets.tree import TreeScan
+from haechi.world.files import Tree
+from haechi.world.pattern_store import stored_matcher
+
+Progress = Callable[[int, int, str], None]
+Ask = Callable[[Sequence[Leak]], Sequence[Leak]]
+"""Asks providers whether credentials live; gives the leaks back with what was learnt."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is to look at and how.
+
+    ``repository`` is where git's history lies (None: no history); ``since`` (``A..B``),
+    ``branch`` and ``staged`` choose a part of it, ``staged`` instead of the tree. ``key`` is the
+    project key for ``secret_id``; ``ask`` verifies.
+    """
+
+    repository: Path | None = None
+    since: str = ""
+    branch: str = ""
+    staged: bool = False
+    key: bytes | None = None
+    ask: Ask | None = None
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look found. ``files`` are the paths that were looked at."""
+
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    looked: Mapping[str, int] = msgspec.field(default_factory=dict)
+    evaluated: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
+
+
+def detector_of(
+    rules: Sequence[Rule],
+    user_rules: Sequence[Rule] = (),
+    *,
+    disabled: frozenset[str] = frozenset(),
+) -> tuple[Detector, list[Gap]]:
+    """The detector of a run. A user's rule that cannot be used is a gap, the others still run."""
+    ours = [rule for rule in rules if rule.judge is JudgeKind.PATTERN]
+    theirs, gaps = _usable(user_rules)
+    matcher = stored_matcher(sources_of(ours))
+    if theirs:
+        own = keyword_matcher([_source(rule) for rule in theirs])
+        matcher = JoinedMatcher(matcher, own, len(ours), len(theirs))
+    return Detector([*ours, *theirs], matcher, disabled=disabled), gaps
+
+
+def _usable(rules: Sequence[Rule]) -> tuple[list[Rule], list[Gap]]:
+    found: list[Rule] = []
+    gaps: list[Gap] = []
+    for rule in rules:
+        if rule.judge is not JudgeKind.PATTERN:
+            continue
+        try:
+            Expression(_source(rule).expression)
+            Detector([rule], keyword_matcher([]))
+        except RuleError as error:
+            reason = f"rule {rule.id}: {error.what}"
+            gaps.append(Gap(kind="rule-error", path=rule.id, reason=reason, do=error.do))
+        else:
+            found.append(rule)
+    return found, gaps
+
+
+def _source(rule: Rule) -> Source:
+    return sources_of([rule])[0]
+
+
+def look_for_secrets(
+    tree: Tree,
+    detector: Detector,
+    asked: Asked,
+    *,
+    severities: Mapping[str, Severity],
+    progress: Progress | None = None,
+) -> Secrets:
+    """Findings of the tree and of history, without a value in any of them."""
+    scan = TreeScan(tree, detector, progress)
+    in_tree = [] if asked.staged else [(one.path, one.candidate) for one in scan.run()]
+    gaps = list(scan.gaps)
+    looked: dict[str, int] = {}
+    if not asked.staged:
+        looked |= {"files for secrets": len(scan.files)}
+    past: list[tuple[Past, Candidate]] = []
+    leaks = Leaks(severities, asked.key).of(in_tree, past)
+    rules = {rule.id: rule for rule in detector.rules}
+    waivers = [*from_remarks(leaks), *from_gitleaks(_peer_list(tree), leaks, rules)]
+    if asked.ask is not None:
+        leaks = list(asked.ask(leaks))
+    return Secrets(
+        findings=tuple(leak.finding for leak in leaks),
+        gaps=tuple(gaps),
+        waivers=tuple(waivers),
+        looked=looked,
+        evaluated=detector.evaluated,
+        files=frozenset(scan.files),
+    )
+
+
+def _excluded(path: str, tree: Tree) -> bool:
+    return any(pattern.fullmatch(path) for pattern in tree.exclude)
+
+
+def _peer_list(tree: Tree) -> str:
+    if not tree.is_file(GITLEAKS_FILE):
+        return ""
+    try:
+        return tree.read(GITLEAKS_FILE, limit=4 << 20).decode("utf-8", "replace")
+    except InputError:
+        return ""
+
+
+def without_doubles(found: Secrets, others: Sequence[Waiver]) -> Secrets:
+    """Waivers less those that the reader of YAML and Dockerfile comments saw, too."""
+    seen: dict[tuple[str, str | None], list[Waiver]] = {}
+    for waiver in others:
+        seen.setdefault((waiver.rule, waiver.path), []).append(waiver)
+    kept = [
+        waiver
+        for waiver in found.waivers
+        if not any(
+            (other.first_line or 0) <= waiver.location.line <= (other.last_line or 1 << 40)
+            for rule in (waiver.rule, "*")
+            for other in seen.get((rule, waiver.path), ())
+        )
+    ]
+    return replace(found, waivers=tuple(kept))
