@@ -6,7 +6,6 @@ run with its hooks and monitors switched off, and whatever cannot be read is nam
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -14,7 +13,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -53,6 +51,7 @@ _GIT_PLACES = frozenset(
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     }
 )
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 MAX_FILES = 1_000_000
 MAX_DEPTH = 100
 
@@ -142,35 +141,47 @@ class Tree:
 
         Raises InputError when it cannot be read or has more than ``limit`` bytes.
         """
-        with self._opened(path) as stream:
-            # A buffer of the limit's size for every small file would cost more than reading it.
-            room = min(os.fstat(stream.fileno()).st_size, limit) + 1
-            data = stream.read(room)
-            if len(data) == room and room <= limit:
-                data += stream.read(limit + 1 - room)
+        handle, size = self._open(path)
+        try:
+            data = os.read(handle, min(size, limit) + 1)
+            # A file that has the size it said is whole; others change while they are read.
+            while len(data) != size and len(data) <= limit:
+                more = os.read(handle, limit + 1 - len(data))
+                if not more:
+                    break
+                data += more
+        except OSError as error:
+            raise InputError(_reason(error), where=path) from error
+        finally:
+            os.close(handle)
         if len(data) > limit:
             raise InputError(f"more than {limit:,} bytes", where=path)
         return data
 
     def blocks(self, path: str, *, size: int = 1 << 20) -> Iterator[bytes]:
         """The same content in blocks, for files that are not held at once."""
-        with self._opened(path) as stream:
-            while block := stream.read(size):
-                yield block
-
-    @contextlib.contextmanager
-    def _opened(self, path: str) -> Iterator[BinaryIO]:
-        if not self._is_inside(path):
-            raise InputError("outside the scanned folder", where=path)
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+        handle, _ = self._open(path)
         try:
-            handle = os.open(self.root / path, flags)
-            with os.fdopen(handle, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    raise InputError("not a regular file", where=path)
-                yield stream
+            while block := os.read(handle, size):
+                yield block
         except OSError as error:
             raise InputError(_reason(error), where=path) from error
+        finally:
+            os.close(handle)
+
+    def _open(self, path: str) -> tuple[int, int]:
+        """A handle on a regular file inside the tree, and its size."""
+        if not self._is_inside(path):
+            raise InputError("outside the scanned folder", where=path)
+        try:
+            handle = os.open(f"{self.root}/{path}", _READ)
+        except OSError as error:
+            raise InputError(_reason(error), where=path) from error
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode):
+            os.close(handle)
+            raise InputError("not a regular file", where=path)
+        return handle, info.st_size
 
     def is_file(self, path: str) -> bool:
         """True for a regular file of the tree, scanned or not."""
