@@ -1,4 +1,4 @@
-"""Rules of users: directories named in haechi.yaml, the same schema, CEL only.
+"""Rules of users: directories named in haechi.yaml, the same schema, CEL and patterns only.
 
 Code of a scanned repository never runs in this process, so ``judge: python`` is refused here.
 """
@@ -13,6 +13,7 @@ from haechi.rules.schema import JudgeKind, Rule
 
 MAX_FILE = 1024 * 1024
 MAX_FILES = 1_000
+_OPEN = frozenset({JudgeKind.CEL, JudgeKind.PATTERN})
 
 
 def load_user_rules(
@@ -69,9 +70,9 @@ def _read(
     faults.extend(found)
     kept = []
     for rule in rules:
-        if rule.judge is JudgeKind.CEL:
+        if rule.judge in _OPEN:
             kept.append(rule)
             continue
-        message = f"rule {rule.id}: rules of a repository are written in CEL, not {rule.judge}"
+        message = f"rule {rule.id}: rules of a repository judge by cel or pattern, not {rule.judge}"
         faults.append(RuleFault(path=name, line=1, message=message))
     return kept

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from haechi.checks.audits import SHARED
 from haechi.checks.judge import Expressions, Judge
+from haechi.checks.secrets.detect import Detector, sources_of
 from haechi.engines.dockerfile import resource_of
 from haechi.engines.documents import Fault, parse_documents
+from haechi.engines.patterns import keyword_matcher
 from haechi.errors import InputError
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
@@ -20,6 +22,7 @@ from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.iac.audits import Audited
 from haechi.scan.iac.kubernetes import Inventory, resources_of
 from haechi.scan.iac.workflows import ACTION, EXAMPLES, WORKFLOW, may_be_action, read_workflow
+from haechi.scan.secrets.examples import detector_faults
 from haechi.world import zizmor
 
 
@@ -30,6 +33,9 @@ def example_faults(
 
     ``audits`` is what ``audit_examples`` found for many rules together; else zizmor runs here.
     """
+    if rule.judge is JudgeKind.PATTERN:
+        yield from detector_faults(rule, _detector)
+        return
     if expressions is None:
         from haechi.engines.cel import CelEngine
 
@@ -46,6 +52,10 @@ def example_faults(
                 yield f"{where}: {error.what}"
                 continue
             yield from (f"{where}: {fault}" for fault in _wrong(kind, states))
+
+
+def _detector(rule: Rule) -> Detector:
+    return Detector([rule], keyword_matcher(sources_of([rule])))
 
 
 def audit_examples(rules: Iterable[Rule]) -> Audited:

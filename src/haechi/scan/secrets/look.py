@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from haechi.checks.secrets.detect import Candidate, Detector, sources_of
 from haechi.engines.patterns import Expression, JoinedMatcher, Source, keyword_matcher
-from haechi.errors import InputError, RuleError
+from haechi.errors import InputError, RuleError, UsageError
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding
 from haechi.model.severity import Severity
@@ -22,13 +22,19 @@ from haechi.model.waiver import Waiver
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.secrets.allow import GITLEAKS_FILE, from_gitleaks, from_remarks
 from haechi.scan.secrets.findings import Leak, Leaks, Past
+from haechi.scan.secrets.history import HistoryHit, open_history
 from haechi.scan.secrets.tree import TreeScan
 from haechi.world.files import Tree
+from haechi.world.objects.scope import Selection
 from haechi.world.pattern_store import stored_matcher
 
 Progress = Callable[[int, int, str], None]
 Ask = Callable[[Sequence[Leak]], Sequence[Leak]]
 """Asks providers whether credentials live; gives the leaks back with what was learnt."""
+
+
+UNREACHED = "(unreachable object)"
+"""Stands for the path of a blob that no commit names."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +117,8 @@ def look_for_secrets(
     if not asked.staged:
         looked |= {"files for secrets": len(scan.files)}
     past: list[tuple[Past, Candidate]] = []
+    if asked.repository is not None:
+        past = _history(asked.repository, detector, asked, tree, progress, gaps, looked)
     leaks = Leaks(severities, asked.key).of(in_tree, past)
     rules = {rule.id: rule for rule in detector.rules}
     waivers = [*from_remarks(leaks), *from_gitleaks(_peer_list(tree), leaks, rules)]
@@ -123,6 +131,44 @@ def look_for_secrets(
         looked=looked,
         evaluated=detector.evaluated,
         files=frozenset(scan.files),
+    )
+
+
+def _history(
+    repository: Path,
+    detector: Detector,
+    asked: Asked,
+    tree: Tree,
+    progress: Progress | None,
+    gaps: list[Gap],
+    looked: dict[str, int],
+) -> list[tuple[Past, Candidate]]:
+    """What history holds; fills ``gaps`` and ``looked``."""
+    history = open_history(repository)
+    if history is None:
+        if asked.since or asked.branch or asked.staged:
+            raise UsageError(
+                f"{repository} is not in a git repository",
+                do="leave --since, --branch and --staged out",
+            )
+        return []
+    if isinstance(history, Gap):
+        gaps.append(history)
+        return []
+    selection = Selection(since=asked.since, branch=asked.branch, staged=asked.staged)
+    hits = history.scan(detector, selection, tree.within, progress)
+    past = [(_past(hit), hit.candidate) for hit in hits if not _excluded(hit.path, tree)]
+    gaps += history.gaps
+    looked |= {f"git {name}": count for name, count in history.looked.items() if name != "bytes"}
+    return past
+
+
+def _past(hit: HistoryHit) -> Past:
+    return Past(
+        path=hit.path or f"{UNREACHED} {hit.blob[:12]}",
+        commit=hit.commit or "",
+        author_date=hit.author_date,
+        at_head=hit.at_head,
     )
 
 
