@@ -13,12 +13,10 @@ import binascii
 import datetime as dt
 import hashlib
 import os
-import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -45,6 +43,9 @@ from haechi.world.objects.scope import (
 )
 from haechi.world.objects.spool import Spool
 from haechi.world.objects.walk import staged_paths
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Progress = Callable[[int, int, str], None]
 MAX_HITS_PER_RULE = 1_000
@@ -280,8 +281,12 @@ class _Found:
 def _detect(run: _Run, reader: ObjectReader, found: _Found) -> None:
     """Read here, judge in workers; at most ``_WAITING`` batches are under way."""
     total = reader.spool.count
-    if not total:
+    if total <= _BATCH_BLOBS:  # as in a second run: not worth a thread
+        for batch in _batches(reader.parts()):
+            found.add(_judge(run.detector.find, batch))
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     done = 0
     waiting: deque[Future[_Judged]] = deque()
     with ThreadPoolExecutor(run.history.workers, "detect") as workers:
@@ -354,7 +359,7 @@ class _Told:
         self.found = found
         self.told = told
         self.widened = False
-        self._salt = secrets.token_bytes(16)
+        self._salt = os.urandom(16)
         self._seen: set[tuple[str, str, bytes]] = set()
         self._count: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
@@ -418,7 +423,7 @@ class _Told:
                     taken = True
                     if self._is_new(candidate, path):
                         yield _hit(blob, place, path, candidate)
-            if not taken:
+            if not taken and not _goes_by_path(candidate):
                 self._refused.add(blob)
 
     def _is_new(self, candidate: Candidate, path: str) -> bool:
@@ -433,6 +438,12 @@ class _Told:
         self._seen.add(key)
         self._count[rule] += 1
         return True
+
+
+def _goes_by_path(candidate: Candidate) -> bool:
+    """The generic family is a guess from names: the first and the present paths decide it."""
+    pattern = candidate.rule.pattern
+    return pattern is not None and pattern.generic
 
 
 def _hit(blob: bytes, place: Place, path: str, candidate: Candidate) -> HistoryHit:

@@ -82,10 +82,9 @@ def walking_gaps(attribution: Attribution) -> list[Gap]:
                 do="git fetch --unshallow (in GitHub Actions: fetch-depth: 0 of actions/checkout)",
             )
         )
-    needed = attribution.reachable or walked
-    if needed.missing.count or not needed.complete:
-        gaps.append(_missing(needed.missing, complete=needed.complete))
-    if not attribution.complete or (not walked.complete and needed.complete):
+    if walked.missing.count or not walked.complete:
+        gaps.append(_missing(walked.missing, complete=walked.complete))
+    if not attribution.complete:
         gaps.append(
             Gap(
                 kind="corrupt-objects",

@@ -19,7 +19,6 @@ from haechi.world.objects.spool import Spool
 from haechi.world.objects.walk import (
     Introductions,
     Walk,
-    count_missing,
     head_paths,
     index_paths,
     walk,
@@ -52,7 +51,6 @@ class Attribution:
     places: dict[bytes, list[Place]] = field(default_factory=dict)
     walked: Walk = field(default_factory=Walk)
     complete: bool = True
-    reachable: Walk | None = None
     _passed: Spool | None = None
 
     def close(self) -> None:
@@ -61,30 +59,56 @@ class Attribution:
             self._passed.close()
 
     def walk(self, wanted: frozenset[bytes]) -> None:
-        """Pass over the commits of the scope; in whole ones also over those nothing leads to."""
-        cut = self.repository.cut_commits()
-        for revisions, tips in self._attempts():
-            self.close()
-            self._passed = Spool(self.repository.width)
-            self.walked = walk(
-                self.repository, revisions, wanted, tips=tips, passed=self._passed, cut=cut
-            )
-            if self.walked.complete:
-                break
-        whole = self.scope.whole
-        if whole and (self.walked.missing.count or not self.walked.complete):
-            self.reachable = count_missing(self.repository, ["--all"])
+        """Pass over the commits of the scope; in whole ones also over those nothing leads to.
 
-    def _attempts(self) -> list[tuple[Sequence[str], Spool | None]]:
+        ``walked`` tells of the commits that refs lead to: what the others lack was pruned.
+        """
+        passed = self._start()
+        self.walked = self._pass(self.scope.revisions, wanted, passed)
         if not self.scope.whole:
-            return [(self.scope.revisions, None)]
-        alone = ["--no-walk=unsorted"]
-        return [
-            (self.scope.revisions, self.tips),
-            (self.scope.revisions, None),
-            (["--all"], None),
-            (alone, self.tips),
-        ]
+            return
+        lacks = self.walked.missing.count or not self.walked.complete
+        if lacks and self.repository.has_reflogs:
+            # A reflog may remember what was pruned since.
+            passed = self._start()
+            self.walked = self._pass(["--all"], wanted, passed)
+        if not self.walked.complete:
+            passed = self._start()
+            alone = self._pass(["--no-walk=unsorted"], wanted, passed, self.tips)
+            self.walked.first = alone.first
+            self.walked.commits = alone.commits
+        elif wanted - self.walked.first.keys() or self.scope.within:
+            self._pass_dangling(wanted, passed)
+
+    def _start(self) -> Spool:
+        self.close()
+        self._passed = Spool(self.repository.width)
+        return self._passed
+
+    def _pass(
+        self,
+        revisions: Sequence[str],
+        wanted: frozenset[bytes],
+        passed: Spool,
+        tips: Spool | None = None,
+    ) -> Walk:
+        cut = self.repository.cut_commits()
+        return walk(self.repository, revisions, wanted, tips=tips, passed=passed, cut=cut)
+
+    def _pass_dangling(self, wanted: frozenset[bytes], passed: Spool) -> None:
+        if self.tips is None:
+            return
+        reached = {id_ for ids in passed.chunks() for id_ in ids}
+        with Spool(self.repository.width) as dangling:
+            for ids in self.tips.chunks():
+                dangling.extend(id_ for id_ in ids if id_ not in reached)
+            if not dangling.count:
+                return
+            reached.clear()
+            found = self._pass(["--not", "--all", "--reflog"], wanted, passed, dangling)
+        self.walked.commits += found.commits
+        for blob, commit in found.first.items():
+            self.walked.first.setdefault(blob, commit)
 
     def introduced(self) -> Iterable[tuple[bytes, bytes, bytes]]:
         """(commit, blob, path) of all that the walked commits brought in, within the scope."""
@@ -104,8 +128,7 @@ class Attribution:
             self.widen(blobs)
         else:
             self.walk(blobs)
-            first = self.walked.first
-            self._name_first(first)
+            self._name_first(self.walked.first)
         self._add_head(blobs)
         unplaced = blobs - self.places.keys()
         if unplaced and self.scope.whole and not self.scope.within:

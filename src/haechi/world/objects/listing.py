@@ -17,8 +17,8 @@ from haechi.world.objects.spool import Spool
 
 _CHUNK = 1 << 20
 _FORM = "--batch-check=%(objecttype) %(objectname)"
-_BLOB = re.compile(rb"^blob ([0-9a-f]+)$", re.MULTILINE)
-_COMMIT = re.compile(rb"^commit ([0-9a-f]+)$", re.MULTILINE)
+_BLOB = re.compile(rb"blob ([0-9a-f]+)")
+_COMMIT = re.compile(rb"commit ([0-9a-f]+)")
 _LOST = re.compile(rb"^([0-9a-f]+) missing$", re.MULTILINE)
 
 
@@ -100,8 +100,9 @@ def _parse(repository: Repository, stream: Stream, known: Container[bytes]) -> L
             listing.blobs += len(blobs)
             listing.todo.extend(id_ for id_ in blobs if id_ not in known)
             listing.commits.extend(_COMMIT.findall(text))
-            for id_ in _LOST.findall(text):
-                listing.lost.add(id_)
+            if b" missing" in text:
+                for id_ in _LOST.findall(text):
+                    listing.lost.add(id_)
         listing.complete = stream.finish()
     except TimeoutError:
         listing.complete = False

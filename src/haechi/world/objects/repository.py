@@ -40,6 +40,11 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     borrows: bool
     head: str
 
+    @property
+    def has_reflogs(self) -> bool:
+        """True when some ref remembers where it was."""
+        return any((self.common / name).exists() for name in ("logs", "worktrees", "reftable"))
+
     def cut_commits(self) -> frozenset[bytes]:
         """The commits of a shallow clone whose parents were not fetched."""
         if not self.shallow:

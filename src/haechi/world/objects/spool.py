@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import IO
 
@@ -54,6 +54,13 @@ class Spool:
         """Some of the ids."""
         line = self.width + 1
         return os.pread(self._file.fileno(), count * line, start * line).split()
+
+    def chunks(self, size: int = 16384) -> Iterator[list[bytes]]:
+        """All ids, some at a time."""
+        number = 0
+        while ids := self.ids(number, size):
+            number += len(ids)
+            yield ids
 
 
 def _write(file: IO[bytes], text: bytes) -> None:

@@ -74,11 +74,13 @@ def walk(
     """
     found = Walk()
     arguments = ["rev-list", "--objects", "--in-commit-order", "--missing=print"]
-    arguments += [*ORDER, *revisions]
+    arguments += ORDER
     stdin = None
     if tips is not None and tips.count:
         arguments.append("--stdin")
         stdin = tips.at(0)
+    # After the tips: a "--not" among them is not about those.
+    arguments += revisions
     with repository.git.stream(*arguments, stdin=stdin) as stream:
         try:
             _follow(stream, repository.width, found, wanted, passed, cut)
@@ -123,23 +125,6 @@ def _lines(stream: Stream) -> Iterator[list[bytes]]:
         if len(rest) > _LONGEST_NAME:
             rest = rest[:100]
         yield lines
-
-
-def count_missing(repository: Repository, revisions: Sequence[str]) -> Walk:
-    """The objects that ``revisions`` need and that are not there."""
-    found = Walk()
-    with repository.git.stream(
-        "rev-list", "--objects", "--quiet", "--missing=print", *revisions
-    ) as stream:
-        try:
-            for lines in _lines(stream):
-                for line in lines:
-                    if line.startswith(b"?"):
-                        found.missing.add(line[1:])
-            found.complete = stream.finish()
-        except TimeoutError:
-            found.complete = False
-    return found
 
 
 @dataclass(slots=True)
