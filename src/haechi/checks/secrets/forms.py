@@ -7,9 +7,12 @@ are drawn from a seed. A form is text with parts in ``<<…>>``:
 - ``<<base62 36>>``: that many characters of an alphabet (``<<hex 20-40>>`` draws the number)
 - ``<<[a-z0-9_-] 20>>``: of a set of characters
 - ``<<one live|test>>``: one of the words
-- ``<<uuid>>``, ``<<jwt>>``, ``<<pem RSA PRIVATE KEY>>``: whole structures
+- ``<<uuid>>``, ``<<jwt>>``, ``<<pem RSA PRIVATE KEY>>``: whole structures;
+  ``<<escaped pem PRIVATE KEY>>`` writes line ends as ``\\n``, as JSON does
 - ``<<crc32>>``: the CRC-32, six base-62 digits, over all random characters drawn before it
   (GitHub's and npm's checksum)
+- ``<<crc32le WORD>>``: the CRC-32 of the word and those characters, eight hex digits, lowest byte
+  first (Grafana's)
 - ``<<base64 of TEXT>>``: the base64 of a form without further ``<<``, e.g. ``user:[hex 20]``,
   whose parts stand in single square brackets
 
@@ -73,8 +76,13 @@ class Forge:
                 return str(uuid.UUID(int=self._draw.getrandbits(128), version=4))
             case "crc32":
                 return base62(zlib.crc32("".join(drawn).encode()), 6)
+            case "crc32le":
+                text = rest + "".join(drawn)
+                return zlib.crc32(text.encode()).to_bytes(4, "little").hex()
             case "jwt":
                 return self._jwt()
+            case "escaped":
+                return self._part(rest, drawn, secret).replace("\n", "\\n")
             case "pem":
                 return self._pem(rest)
             case "base64" if rest.startswith("of "):
@@ -106,7 +114,7 @@ class Forge:
         label = label or "PRIVATE KEY"
         body = _der(2, b"\0") + _der(2, b"\x01" + self._draw.randbytes(600))
         data = (
-            b"openssh-key-v1\0" + self._draw.randbytes(400)
+            b"openssh-key-v1\0" + 2 * b"\0\0\0\4none" + bytes(4) + self._draw.randbytes(400)
             if label.startswith("OPENSSH")
             else _der(0x30, body)
         )

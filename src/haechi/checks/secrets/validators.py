@@ -13,12 +13,13 @@ import re
 import zlib
 from collections.abc import Callable
 
+from haechi.checks.secrets import infrastructure, saas, structures
 from haechi.checks.secrets.forms import base62
 
 Validator = Callable[[bytes], bool]
 
 _ARMOUR = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}-----(.{0,40000}?)-----END ", re.DOTALL)
-_ESCAPES = re.compile(rb"\\[nrt]|[\"'+,>|*#\s]")
+_ESCAPES = re.compile(rb"\\[nrt]|[\"',>|*#\s]")
 _HEADER = re.compile(rb"^[\w-]{1,40}: .*$", re.MULTILINE)
 
 
@@ -55,12 +56,18 @@ def pem(value: bytes) -> bool:
     if match is None:
         return False
     body = _ESCAPES.sub(b"", _HEADER.sub(b"", match[1].replace(b"\\n", b"\n")))
+    encrypted = b"Proc-Type:" in match[1]  # in the old way: no structure to see
+    # A plus is a character of base64, or joins strings of a program, or marks lines of a diff.
+    return any(_begins_as_key(text, encrypted) for text in (body, body.replace(b"+", b"")))
+
+
+def _begins_as_key(body: bytes, encrypted: bool) -> bool:
     try:
         data = base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError):
         return False
-    if b"Proc-Type:" in match[1]:
-        return len(data) >= 32  # encrypted in the old way: no structure to see
+    if encrypted:
+        return len(data) >= 32
     return data.startswith(b"openssh-key-v1\0") or (len(data) >= 16 and data[0] == 0x30)
 
 
@@ -68,5 +75,8 @@ VALIDATORS: dict[str, Validator] = {
     "github": github,
     "jwt": jwt,
     "pem": pem,
+    **infrastructure.CHECKS,
+    **saas.CHECKS,
+    **structures.CHECKS,
 }
 """By the name that a rule's ``pattern.check`` gives."""
