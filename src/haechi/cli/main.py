@@ -26,6 +26,7 @@ COMMANDS = {
 }
 """Name → one line of help. The module ``haechi.cli.<name>`` holds ``command``."""
 
+TRACE = "HAECHI_TRACE"
 EPILOG = """\b
 Examples:
   haechi                              look at this folder, say what matters most
@@ -124,12 +125,22 @@ def main() -> None:
         _fail(error.explain(), error.exit_code)
     except _Closed:
         _leave_quietly()
-    except Exception:  # noqa: BLE001 - Python would exit with 1, which means that the gate blocks
-        import traceback
-
-        click.echo(plain(traceback.format_exc()), err=True)
+    except Exception as error:  # noqa: BLE001 - Python would exit with 1, which means that the gate blocks
+        click.echo(plain(_told(error)), err=True)
         _fail("this is a fault of haechi itself; nothing was decided, please report it", 2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: BaseException) -> str:
+    """Where it happened. The message may quote what was scanned, a secret even, and what is
+    printed here ends up in CI logs and bug reports: it is shown to who asks for it."""
+    import traceback
+
+    if os.environ.get(TRACE):
+        return traceback.format_exc()
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    kind = type(error).__name__
+    return f"{frames}{kind} (set {TRACE}=1 for its message, which may quote scanned files)"
 
 
 def _leave_quietly() -> None:

@@ -154,8 +154,7 @@ class Detector:
             return None
         if pattern.entropy and entropy(secret) < pattern.entropy:
             return None
-        check = self._checks[number]
-        if check is not None and not check(secret):
+        if not _holds(self._checks[number], secret):
             return None
         name = _name_before(data, span.first)
         if pattern.generic and self._context is not None:
@@ -213,6 +212,17 @@ def _check(rule: Rule) -> Validator | None:
     return found
 
 
+def _holds(check: Validator | None, secret: bytes) -> bool:
+    """The validator's word; one that fails has disproved nothing, and its exception could quote
+    the value."""
+    if check is None:
+        return True
+    try:
+        return check(secret)
+    except Exception:  # noqa: BLE001 - see above
+        return True
+
+
 def _as_text(data: bytes) -> bytes:
     """UTF-16, which editors on Windows write, as UTF-8; everything else as it is."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -228,10 +238,14 @@ def _name_before(data: bytes, start: int) -> bytes:
     return match[1]
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, bool, int]:
+def _rank(candidate: Candidate) -> tuple[bool, bool, bool, bool, int]:
+    """Lowest first: a form before a name, a proof before none, a vendor's own mark in the value
+    before one beside it, as written before encoded, the longer."""
     pattern = _pattern(candidate.rule)
+    lowered = candidate.secret.lower()
+    marked = any(word.encode() in lowered for word in pattern.keywords)
     size = candidate.end - candidate.start
-    return (pattern.generic, not pattern.check, bool(candidate.encoding), -size)
+    return (pattern.generic, not pattern.check, not marked, bool(candidate.encoding), -size)
 
 
 def _without_overlaps(found: list[Candidate]) -> list[Candidate]:

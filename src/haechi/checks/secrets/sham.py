@@ -30,7 +30,8 @@ def is_sham(value: bytes) -> bool:
 
 def _is_plain(value: bytes) -> bool:
     """Few different characters, or a run of characters that count up or down."""
-    if len(value) >= 12 and len(set(value)) <= 4:
+    tail = value[len(value) // 3 :]  # behind what the vendor puts first
+    if len(tail) >= 8 and len(set(tail)) <= 3:
         return True
     up = down = 1
     for one, two in itertools.pairwise(value):
