@@ -31,7 +31,7 @@ def mixed(value: bytes) -> bool:
     switches = sum(
         one.isupper() is not two.isupper() for one, two in pairwise(value.decode("latin-1"))
     )
-    return switches * 5 >= len(value) * 2
+    return switches * 20 >= len(value) * 7
 
 
 def discord(value: bytes) -> bool:
