@@ -1,0 +1,212 @@
+"""Checks that cannot fail: their failure is ignored, swallowed, or never told.
+
+A scan that passes whatever it finds is worse than none, for people trust the green mark. Not
+reported is a scan whose results go to code scanning (that is where they are judged) and a step
+whose outcome a later step asks for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from haechi.checks.workflows.plain import is_true, listed, scalars, text
+from haechi.checks.workflows.scanners import (
+    Check,
+    checks_in,
+    checks_of,
+    job_checks,
+    passes_always,
+)
+from haechi.checks.workflows.scripts import Script
+from haechi.checks.workflows.view import Job, Step, Workflow, view_of
+from haechi.model.review import Hit, Review
+from haechi.rules.ci_tables import uploads
+
+_NEVER = re.compile(r"\A\s*(?:\$\{\{\s*)?false(?:\s*\}\})?\s*\Z", re.IGNORECASE)
+_SWALLOWS = frozenset({"true", ":"})
+_SAYS = frozenset({"echo", "printf"})
+_ASKS = ("$?", "PIPESTATUS", "exit $", 'exit "$', "exit ${")
+
+
+def ignored(review: Review) -> Iterator[Hit]:
+    """A scanner or test whose failure is passed over."""
+    workflow = view_of(review)
+    for job in workflow.jobs:
+        checks = job_checks(workflow, job)
+        if is_true(job.data.get("continue-on-error")) and checks:
+            yield Hit(
+                f"{job.label} runs {_names(checks)} and passes when that fails",
+                (*job.path, "continue-on-error"),
+            )
+            continue
+        for step in job.steps:
+            yield from _ignored_step(workflow, job, step)
+
+
+def _ignored_step(workflow: Workflow, job: Job, step: Step) -> Iterator[Hit]:
+    checks = checks_of(workflow, step)
+    if not checks:
+        return
+    if is_true(step.data.get("continue-on-error")):
+        if not _asked_for(job, step) and not uploaded_after(job, step):
+            yield Hit(
+                f"{step.label} runs {_names(checks)} and passes when that fails",
+                (*step.path, "continue-on-error"),
+            )
+        return
+    for check in swallowed(workflow.script(step)):
+        yield Hit(f"{step.label} runs {check.name} and swallows its failure", (*step.path, "run"))
+
+
+def _names(checks: Sequence[Check]) -> str:
+    return listed([check.name for check in checks])
+
+
+def _asked_for(job: Job, step: Step) -> bool:
+    """True when another step of the job looks at how this one ended."""
+    if not step.id:
+        return False
+    needle = re.compile(rf"\bsteps\.{re.escape(step.id)}\.(?:outcome|conclusion|outputs)\b")
+    others = [other.data for other in job.steps if other is not step]
+    others.append({key: value for key, value in job.data.items() if key != "steps"})
+    return any(needle.search(found) for data in others for _, found in scalars(dict(data)))
+
+
+def uploaded_after(job: Job, step: Step) -> bool:
+    """True when a later step takes results to code scanning."""
+    return any(
+        later.uses is not None and uploads(later.uses.key) for later in job.steps[step.index + 1 :]
+    )
+
+
+def swallowed(script: Script) -> Iterator[Check]:
+    """Checks of a script whose failure the script itself throws away."""
+    told: set[str] = set()
+    for check in checks_in(script):
+        if check.index < 0 or check.name in told:
+            continue
+        if _or_true(script, check.index) or _errors_off(script, check.index):
+            told.add(check.name)
+            yield check
+
+
+def _or_true(script: Script, index: int) -> bool:
+    """True for ``scan || true`` and its like."""
+    commands = script.commands
+    at = index + 1
+    while at < len(commands) and commands[at].operator in ("|", "|&", "&&"):
+        at += 1
+    if at >= len(commands) or commands[at].operator != "||":
+        return False
+    after = commands[at]
+    if script.groups_after_or:
+        return after.name in _SWALLOWS
+    if after.name in _SWALLOWS or (after.name == "exit" and after.args == ("0",)):
+        return True
+    last = at + 1 >= len(commands) or commands[at + 1].operator in ("\n", ";")
+    return after.name in _SAYS and last
+
+
+def _errors_off(script: Script, index: int) -> bool:
+    """True when ``set +e`` holds, the check is not the last command, and nobody asks for $?."""
+    off = False
+    for command in script.commands[:index]:
+        if command.name == "set":
+            if "+e" in command.args or ("+o" in command.args and "errexit" in command.args):
+                off = True
+            elif any(arg.startswith("-") and "e" in arg[1:] for arg in command.args):
+                off = False
+    end = index + len(script.pipeline(index))
+    return (
+        off
+        and end < len(script.commands)
+        and not any(ask in script.text for ask in _ASKS)
+        and not any(command.operator in ("||", "&&") for command in script.commands[end : end + 1])
+    )
+
+
+def cannot_fail(review: Review) -> Iterator[Hit]:
+    """A scanner that is set up to pass whatever it finds."""
+    workflow = view_of(review)
+    for job, step in workflow.steps:
+        if is_true(step.data.get("continue-on-error")) or uploaded_after(job, step):
+            continue
+        variables = workflow.environment(job, step)
+        swallowed_names = {check.name for check in swallowed(workflow.script(step))}
+        for check in checks_of(workflow, step):
+            why = passes_always(check, step, variables)
+            if (
+                why
+                and check.name not in swallowed_names
+                and not _judged_later(workflow, step, check)
+            ):
+                key = "uses" if check.action is not None else "run"
+                yield Hit(
+                    f"{step.label} runs {check.name}, which passes whatever it finds ({why})",
+                    (*step.path, key),
+                )
+
+
+def _judged_later(workflow: Workflow, step: Step, check: Check) -> bool:
+    """True when the command's output goes to another program or a variable: that may judge."""
+    script = workflow.script(step)
+    if check.command is None:
+        return False
+    if check.index < 0:
+        return True
+    return len(script.pipeline(check.index)) > 1 or _read_back(script, check)
+
+
+def _read_back(script: Script, check: Check) -> bool:
+    """True when a later command of the script reads the file that the check writes."""
+    command = check.command
+    if command is None or check.program is None:
+        return False
+    files = [target for kind, target in command.redirects if kind.startswith(">")]
+    for at, arg in enumerate(command.args):
+        name, equals, value = arg.partition("=")
+        if name in check.program.output:
+            files.append(value if equals else "".join(command.args[at + 1 : at + 2]))
+    later = script.commands[check.index + 1 :]
+    return any(file in word for file in files if file for other in later for word in other.words)
+
+
+def hidden_by_pipe(review: Review) -> Iterator[Hit]:
+    """A check that is piped on, in a shell that asks only the last program of a pipe."""
+    workflow = view_of(review)
+    for _, step in workflow.steps:
+        script = workflow.script(step)
+        if step.pipefail or "pipefail" in step.run:
+            continue
+        for check in checks_in(script):
+            if check.index < 0 or check.command is None:
+                continue
+            readers = script.pipeline(check.index)[1:]
+            if readers and readers[-1].name in ("tee", "cat", "sed", "head", "tail", "sort"):
+                if "PIPESTATUS" in script.text:
+                    continue
+                yield Hit(
+                    f"{step.label} pipes {check.name} into {readers[-1].name}, and the step ends "
+                    "as that one does",
+                    (*step.path, "run"),
+                )
+
+
+def never_runs(review: Review) -> Iterator[Hit]:
+    """A scanner or test that is switched off."""
+    workflow = view_of(review)
+    for job in workflow.jobs:
+        checks = job_checks(workflow, job)
+        if checks and _NEVER.match(text(job.data.get("if"))):
+            yield Hit(
+                f"{job.label}, which runs {_names(checks)}, is switched off", (*job.path, "if")
+            )
+            continue
+        for step in job.steps:
+            found = checks_of(workflow, step)
+            if found and _NEVER.match(text(step.data.get("if"))):
+                yield Hit(
+                    f"{step.label}, which runs {_names(found)}, is switched off",
+                    (*step.path, "if"),
+                )

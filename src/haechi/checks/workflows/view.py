@@ -1,0 +1,202 @@
+"""A workflow or a composite action as jobs and steps, read from plain values of any shape.
+
+An action is one job without a name, so that judges of steps need not tell the two apart. The
+view is built once per review; scripts are split when a judge first asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from haechi.checks.workflows.plain import mapping, named, sequence, shown, text, texts
+from haechi.checks.workflows.scripts import Script, parse_script
+from haechi.checks.workflows.uses import Uses, parse_uses
+from haechi.model.location import AttrPath
+from haechi.model.review import Review
+
+_MOST_STEPS = 2_000
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A step. ``shell`` is the one that applies; ``label`` says which step it is."""
+
+    index: int
+    path: AttrPath
+    data: Mapping[str, Any]
+    label: str
+    uses: Uses | None
+    run: str
+    shell: str
+    windows: bool
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """``with:`` by lower-case names, as GitHub reads them."""
+        return {key.lower(): value for key, value in named(self.data.get("with")).items()}
+
+    @property
+    def id(self) -> str:
+        return text(self.data.get("id"))
+
+    @property
+    def condition(self) -> str:
+        return text(self.data.get("if"))
+
+    @property
+    def posix(self) -> bool:
+        """True when the script is one for a POSIX shell."""
+        if not self.shell:
+            return not self.windows
+        return self.shell.split()[0].rpartition("/")[2] in ("bash", "sh", "zsh", "dash")
+
+    @property
+    def pipefail(self) -> bool:
+        """True when a pipe fails with any of its parts: only a named bash is started so."""
+        return self.shell.strip() == "bash" or "pipefail" in self.shell
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job with its steps; ``uses`` when it calls a reusable workflow."""
+
+    id: str
+    path: AttrPath
+    data: Mapping[str, Any]
+    label: str
+    steps: tuple[Step, ...]
+    uses: Uses | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return texts(self.data.get("needs"))
+
+    @property
+    def name(self) -> str:
+        return text(self.data.get("name"))
+
+    @property
+    def condition(self) -> str:
+        return text(self.data.get("if"))
+
+    @property
+    def environment(self) -> str:
+        """The name of the environment that it deploys to."""
+        value = self.data.get("environment")
+        return text(mapping(value).get("name")) if isinstance(value, dict) else text(value)
+
+    @property
+    def runners(self) -> tuple[str, ...]:
+        value = self.data.get("runs-on")
+        return texts(mapping(value).get("labels") if isinstance(value, dict) else value)
+
+
+@dataclass(slots=True)
+class Workflow:
+    """The view of one file. ``scripts`` keeps what was split already."""
+
+    data: Mapping[str, Any]
+    jobs: tuple[Job, ...]
+    composite: bool
+    scripts: dict[AttrPath, Script] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> Iterator[tuple[Job, Step]]:
+        """Every step with its job."""
+        for job in self.jobs:
+            for step in job.steps:
+                yield job, step
+
+    @property
+    def triggers(self) -> Mapping[str, Any]:
+        """The events by name with their filters."""
+        value = self.data.get("on", self.data.get("true"))
+        return value if isinstance(value, dict) else dict.fromkeys(texts(value))
+
+    def script(self, step: Step) -> Script:
+        """The commands of a step's script; none when it is for another kind of shell."""
+        found = self.scripts.get(step.path)
+        if found is None:
+            found = parse_script(step.run if step.posix else "")
+            self.scripts[step.path] = found
+        return found
+
+    def environment(self, job: Job, step: Step) -> dict[str, tuple[str, AttrPath]]:
+        """Variables that reach a step: the value as written and where it is set."""
+        merged: dict[str, tuple[str, AttrPath]] = {}
+        for data, path in ((self.data, ()), (job.data, job.path), (step.data, step.path)):
+            for name, value in named(data.get("env")).items():
+                merged[name] = (value, (*path, "env", name))
+        return merged
+
+
+def view_of(review: Review) -> Workflow:
+    """The view of the reviewed file, from the review's memo when it was built before."""
+    found = review.memo.get("workflow")
+    if not isinstance(found, Workflow):
+        found = build(mapping(review.resource.data), composite=review.resource.kind == "action")
+        review.memo["workflow"] = found
+    return found
+
+
+def build(data: Mapping[str, Any], *, composite: bool) -> Workflow:
+    """The view of a document."""
+    if composite:
+        runs = mapping(data.get("runs"))
+        steps = _steps(runs, ("runs",), "", "", windows=False)
+        job = Job(id="", path=("runs",), data=runs, label="the action", steps=steps)
+        return Workflow(data={}, jobs=(job,), composite=True)
+    default = _shell(data)
+    jobs = tuple(
+        _job(name, mapping(value), default) for name, value in mapping(data.get("jobs")).items()
+    )
+    return Workflow(data=data, jobs=jobs, composite=False)
+
+
+def _job(name: str, data: Mapping[str, Any], shell: str) -> Job:
+    path = ("jobs", name)
+    uses = text(data.get("uses"))
+    runners = " ".join(texts(data.get("runs-on"))).lower()
+    steps = _steps(data, path, _shell(data) or shell, name, windows="windows" in runners)
+    return Job(
+        id=name,
+        path=path,
+        data=data,
+        label=f"job {shown(name)}",
+        steps=steps,
+        uses=parse_uses(uses) if uses else None,
+    )
+
+
+def _steps(
+    data: Mapping[str, Any], path: AttrPath, shell: str, job: str, *, windows: bool
+) -> tuple[Step, ...]:
+    of = f" of job {shown(job)}" if job else ""
+    found = []
+    for index, value in enumerate(sequence(data.get("steps"))[:_MOST_STEPS]):
+        step = mapping(value)
+        uses = text(step.get("uses"))
+        found.append(
+            Step(
+                index=index,
+                path=(*path, "steps", index),
+                data=step,
+                label=f"{_called(step, index)}{of}",
+                uses=parse_uses(uses) if uses else None,
+                run=text(step.get("run")),
+                shell=text(step.get("shell")) or shell,
+                windows=windows,
+            )
+        )
+    return tuple(found)
+
+
+def _called(step: Mapping[str, Any], index: int) -> str:
+    name = text(step.get("name")) or text(step.get("id"))
+    return f"step {shown(name)}" if name else f"step {index + 1}"
+
+
+def _shell(data: Mapping[str, Any]) -> str:
+    return text(mapping(mapping(data.get("defaults")).get("run")).get("shell"))
