@@ -8,6 +8,7 @@ put back as they were.
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from haechi.model.counting import counted
 if TYPE_CHECKING:
     from haechi.cli.pipeline import Outcome
     from haechi.model.finding import Finding
+    from haechi.scan.fix.pins import Pins
+    from haechi.scan.fix.pipelines import Means
     from haechi.scan.fix.plan import FileFix
 
 EPILOG = """\b
@@ -30,6 +33,7 @@ Examples:
   haechi fix                            show the safe fixes of this folder as a diff
   haechi fix --yes deploy/              make them
   haechi fix k8s-run-as-non-root        one rule; also those that may change behaviour
+  haechi fix --online .github           pin actions to the commits of their tags
   haechi fix | git apply
 
 \b
@@ -47,19 +51,23 @@ _LISTED = 10
 @click.command(name="fix", epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="[ID]... [PATH]")
 @click.option("--yes", is_flag=True, help="write the changes without asking")
+@click.option("--online", is_flag=True, help="ask the git host for the hashes of actions")
 @click.pass_context
-def command(ctx: click.Context, words: tuple[str, ...], yes: bool) -> None:
+def command(ctx: click.Context, words: tuple[str, ...], yes: bool, online: bool) -> None:
     """Correct what a machine can correct; show it as a diff first."""
     from haechi.cli.pipeline import Options, run
+    from haechi.scan.fix.pipelines import Means
 
     named, path = _split(words)
     outcome = run(Options(path=path, progress=progress()))
     clear_progress()
-    candidates = _fixable(outcome)
+    pins = _pins(outcome, online=online)
+    candidates, unpinned = _pinnable(_fixable(outcome), pins)
     wanted, asked = _chosen(candidates, named)
-    fixes = _plan(outcome, wanted)
+    fixes = _plan(outcome, wanted, Means(pins=pins, named=bool(named)))
     _show(fixes)
     _tell(fixes, asked, named)
+    _tell_unpinned(unpinned, named)
     changed = [fix for fix in fixes if fix.before != fix.after]
     if not changed:
         return
@@ -114,11 +122,38 @@ def _chosen(
     )
 
 
-def _plan(outcome: Outcome, wanted: Sequence[Finding]) -> list[FileFix]:
+def _pins(outcome: Outcome, *, online: bool) -> Pins:
+    """The project's table of actions and, if asked for, the git host."""
+    from haechi.scan.fix.pins import FILE, LIMITS, Pins, read_pins
+
+    tree = outcome.tree
+    table = read_pins(tree.read(FILE, limit=LIMITS.size)) if tree.is_file(FILE) else {}
+    if not online:
+        return Pins(table)
+    from haechi.world.git_host import DEFAULT, GitHost
+
+    return Pins(table, GitHost(os.environ.get("GITHUB_SERVER_URL") or DEFAULT, tree.project))
+
+
+def _pinnable(found: Sequence[Finding], pins: Pins) -> tuple[list[Finding], list[Finding]]:
+    """What can be fixed, and the references to actions that cannot, for no hash is known."""
+    from haechi.scan.fix.fixer import parse_fixer
+
+    if pins:
+        return list(found), []
+    is_pin = [parse_fixer(f.fix or "").function == "pin-action" for f in found]
+    return (
+        [f for f, pin in zip(found, is_pin, strict=True) if not pin],
+        [f for f, pin in zip(found, is_pin, strict=True) if pin],
+    )
+
+
+def _plan(outcome: Outcome, wanted: Sequence[Finding], means: Means) -> list[FileFix]:
     from haechi.checks.judge import Judge
     from haechi.engines.cel import CelEngine
     from haechi.rules.catalogue import load_catalogue
     from haechi.scan.fix.plan import MAX_SIZE, Planner
+    from haechi.scan.iac.audits import Auditing
     from haechi.scan.look import pod_templates
 
     config = outcome.project.config
@@ -133,6 +168,8 @@ def _plan(outcome: Outcome, wanted: Sequence[Finding]) -> list[FileFix]:
         judge=judge,
         resources=outcome.looked.inventory.resources,
         read=lambda path: outcome.tree.read(path, limit=MAX_SIZE + 1),
+        means=means,
+        audits=Auditing(outcome.tree.project),
         memo={"kubernetes_version": config.kubernetes_version},
     )
     return list(planner.plan(wanted))
@@ -178,6 +215,15 @@ def _tell(fixes: Sequence[FileFix], asked: Sequence[Finding], named: frozenset[s
         _say(f"  haechi fix {_listed(Counter(f.rule for f in asked))}")
     if not made and not left and not asked:
         _say("nothing to fix" + (f" for {', '.join(sorted(named))}" if named else ""))
+
+
+def _tell_unpinned(unpinned: Sequence[Finding], named: frozenset[str]) -> None:
+    shown = [f for f in unpinned if not named or f.rule in named]
+    if shown:
+        _say(
+            f"{counted(len(shown), 'reference')} to actions can be pinned once hashes are known: "
+            f"haechi fix --online asks the git host, haechi.actions.yaml may hold them"
+        )
 
 
 def _agreed(changed: Sequence[FileFix]) -> bool:

@@ -31,7 +31,7 @@ from haechi.rules.catalogue import Catalogue, load_catalogue
 from haechi.rules.user import load_user_rules
 from haechi.scan.iac.collect import Progress
 from haechi.scan.look import DOMAINS, Looked, Setup, look, pod_templates
-from haechi.scan.secrets.look import Asked
+from haechi.scan.secrets.look import Ask, Asked
 from haechi.world.files import Tree
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     branch: str = ""
     staged: bool = False
     ignored: bool = False
+    verify: str | None = None
     progress: Progress | None = None
 
 
@@ -145,7 +146,21 @@ def _asked(project: Project, options: Options) -> Asked:
         branch=options.branch,
         staged=options.staged,
         key=project_key(),
+        ask=_ask(options.verify),
     )
+
+
+def _ask(asked: str | None) -> Ask | None:
+    """Who asks the providers; None when nobody is to be asked, which is the default."""
+    if asked is None:
+        return None
+    from haechi.scan.secrets.ask import verified
+    from haechi.world.verify.providers import chosen_providers
+    from haechi.world.verify.verifier import online_verifier
+
+    table = chosen_providers("" if asked == "all" else asked)
+    verifier = online_verifier(table)
+    return lambda leaks: verified(leaks, verifier, frozenset(table))
 
 
 def _tree(root: Path, project: Project, *, ignored: bool = False) -> Tree:
@@ -205,7 +220,9 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
             tree = Tree(root=base, source=project.root)
         else:
             tree = _tree(base, project)
-        looked = look(tree, replace(setup, progress=None))
+        # History up to that commit: a secret that it brought in is known, a later one is not.
+        past = replace(setup.secrets, since="", branch=ref, staged=False, ask=None)
+        looked = look(tree, replace(setup, progress=None, secrets=past))
         try:
             waivers = _waivers(base, today)
         except ConfigError as error:

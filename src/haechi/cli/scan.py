@@ -56,6 +56,13 @@ _SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
 @click.option("--branch", metavar="NAME", default="", help="secrets: the history of this branch")
 @click.option("--staged", is_flag=True, help="secrets: what is about to be committed, alone")
 @click.option("--no-history", is_flag=True, help="secrets: files alone, not git's history")
+@click.option(
+    "--verify",
+    is_flag=False,
+    flag_value="all",
+    metavar="[NAMES]",
+    help="secrets: ask their providers (all, or github,aws) whether they still work",
+)
 @click.option("--no-ignore", is_flag=True, help="look at what .gitignore leaves out, too")
 @click.option("-v", "--verbose", is_flag=True, help="known and waived findings, reasons, repeats")
 @click.option("--summary", is_flag=True, help="the first screen instead of every finding")
@@ -72,6 +79,7 @@ def command(
     branch: str,
     staged: bool,
     no_history: bool,
+    verify: str | None,
     no_ignore: bool,
     verbose: bool,
     summary: bool,
@@ -88,6 +96,7 @@ def command(
         branch=branch,
         staged=staged,
         ignored=no_ignore,
+        verify=verify,
         only=tuple(name for value in only for name in value.split(",") if name),
         fail_on=Severity(fail_on) if fail_on else None,
         baseline=baseline,
