@@ -154,7 +154,7 @@ def _redrawn(lines: list[str], labels: list[Label], name: str) -> list[str]:
         value = line[label.start : label.end]
         if _STRUCTURED.match(value):
             continue
-        seed = random.Random(f"{name}:{label.path}:{label.first}:{label.start}")
+        seed = random.Random(f"{name}:{label.path}:{label.first}:{label.start}")  # noqa: S311
         out[label.first - 1] = line[: label.start] + drawn(value, seed) + line[label.end :]
     return out
 
@@ -180,7 +180,7 @@ def _lay(git: Path, commit: str, number: str, text: str, home: Path) -> tuple[li
         dropped += len(labels) - len(fit)
         kept += fit
         for folder, content in (("raw", lines), ("data", _redrawn(lines, fit, number))):
-            file = home / folder / number / path
+            file = home / folder / part_of(number) / number / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("\n".join(content), encoding="utf-8", newline="\n")
     return kept, dropped
