@@ -42,7 +42,8 @@ def password(value: bytes) -> bool:
     plain = unquote_to_bytes(value)
     if len(plain) < _LEAST or len(set(plain)) < _LEAST - 1:
         return False
-    return not (_TEMPLATE.search(plain) or _STAND_IN.match(plain))
+    written = _TEMPLATE.search(value) or _TEMPLATE.search(plain)
+    return not (written or _STAND_IN.match(plain))
 
 
 def user_and_password(value: bytes) -> bool:
@@ -67,7 +68,7 @@ def pgp_secret(value: bytes) -> bool:
     """The first packet is a secret key (RFC 9580, sections 4.2 and 5.5: tag 5)."""
     match = _PGP.search(value.replace(b"\\n", b"\n"))
     data = _base64(_NOISE.sub(b"", match[1])) if match else b""
-    return bool(data) and (data[0] == 0xC5 or data[0] & 0xFC == 0x94)
+    return len(data) >= 40 and (data[0] == 0xC5 or data[0] & 0xFC == 0x94)
 
 
 def key_data(value: bytes) -> bool:
