@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from haechi.checks.audits import SHARED
 from haechi.checks.judge import Judge
 from haechi.engines.cel import CelEngine
 from haechi.engines.dockerfile import resource_of
@@ -19,8 +21,14 @@ from haechi.scan.findings import Findings, in_order
 from haechi.scan.fix.docker_fixers import DOCKER
 from haechi.scan.fix.fixer import parse_fixer
 from haechi.scan.fix.kubernetes_fixers import KUBERNETES
+from haechi.scan.fix.pins import Pins
+from haechi.scan.fix.pipelines import Means
 from haechi.scan.fix.plan import FileFix, Planner
+from haechi.scan.fix.workflow_fixers import WORKFLOWS
+from haechi.scan.iac.audits import Auditing
 from haechi.scan.iac.kubernetes import Inventory, resources_of
+from haechi.scan.iac.workflows import ACTION, EXAMPLES, may_be_action, read_workflow
+from haechi.world.git_host import Commit
 
 LEFT: dict[str, str] = {
     "docker-package-signature-check-off/3": "nothing to change",
@@ -30,6 +38,7 @@ LEFT: dict[str, str] = {
     "k8s-rbac-subject-namespace/0": "not known here",
 }
 """``rule/number`` of bad examples that no machine should correct → a word of the reason."""
+AUDITING = Auditing(Path("/nonexistent"))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +55,31 @@ def fixable() -> list[Rule]:
     return [rule for rule in load_catalogue().rules if rule.fixer]
 
 
+class AnyHost:
+    """Says of every action that it has such a tag."""
+
+    def commit_of(self, repository: str, ref: str) -> Commit:
+        return Commit(id="0123456789abcdef0123456789abcdef01234567", tag=True)
+
+
+def path_of(text: str, rule: Rule) -> str:
+    kinds = rule.applies_to.kinds
+    if kinds == ["dockerfile"]:
+        return "Dockerfile"
+    if not set(kinds) & set(EXAMPLES):
+        return "a.yaml"
+    return EXAMPLES[ACTION if may_be_action(text.encode()) else kinds[0]]
+
+
 def resources(text: str, path: str) -> list[Resource]:
     if path == "Dockerfile":
         return [resource_of(text, path)[0]]
+    if path in EXAMPLES.values():
+        kind = next(kind for kind, name in EXAMPLES.items() if name == path)
+        resource, gaps = read_workflow(text.encode(), path, kind)
+        assert resource is not None
+        assert not gaps
+        return [resource]
     documents = parse_documents(text.encode())
     return [r for d in documents if isinstance(d, Document) for r in resources_of(d, path)]
 
@@ -59,16 +90,23 @@ def findings_in(text: str, path: str, rule: Rule, judge: Judge) -> list[Finding]
     scope = Inventory(kubernetes, judge.templates)
     found = Findings({})
     for resource in everything:
-        for verdict in judge.review(Review(resource=resource, scope=scope)):
+        shared = {SHARED: AUDITING(resource, text)} if resource.kind in EXAMPLES else {}
+        for verdict in judge.review(Review(resource=resource, scope=scope, shared=shared)):
             if verdict.rule == rule.id and verdict.state is State.FAIL:
                 found.add(rule, verdict, resource)
     return list(in_order(found.found))
 
 
 def fix_example(text: str, rule: Rule, judge: Judge) -> tuple[list[Finding], FileFix, str]:
-    path = "Dockerfile" if rule.applies_to.kinds == ["dockerfile"] else "a.yaml"
+    path = path_of(text, rule)
     findings = findings_in(text, path, rule, judge)
-    planner = Planner(judge=judge, resources=(), read=lambda _: text.encode())
+    planner = Planner(
+        judge=judge,
+        resources=(),
+        read=lambda _: text.encode(),
+        means=Means(pins=Pins({}, AnyHost()), named=True),
+        audits=AUDITING,
+    )
     (fix,) = planner.plan(findings)
     return findings, fix, path
 
@@ -104,13 +142,15 @@ def test_every_fixer_is_known(catalogue: Catalogue) -> None:
     assert len(fixable) >= 30
     for rule in fixable:
         fixer = parse_fixer(rule.fixer)
-        table = DOCKER if rule.applies_to.kinds == ["dockerfile"] else KUBERNETES
+        kinds = rule.applies_to.kinds
+        ours = WORKFLOWS if set(kinds) & set(EXAMPLES) else KUBERNETES
+        table = DOCKER if kinds == ["dockerfile"] else ours
         assert fixer.steps or fixer.function in table, rule.id
 
 
 def test_every_function_is_used_by_a_rule(catalogue: Catalogue) -> None:
     used = {parse_fixer(rule.fixer).function for rule in catalogue.rules if rule.fixer}
-    assert {*DOCKER, *KUBERNETES} <= used
+    assert {*DOCKER, *KUBERNETES, *WORKFLOWS} <= used
 
 
 def test_at_least_24_rules_are_fixed_without_changing_behaviour() -> None:

@@ -21,9 +21,12 @@ from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.scan.fix.changes import Refused, same
 from haechi.scan.fix.fixer import Fixer, parse_fixer
-from haechi.scan.fix.proof import Found, Key, Prover, risen
+from haechi.scan.fix.pins import Pins
+from haechi.scan.fix.pipelines import Means, read_pipeline
+from haechi.scan.fix.proof import Auditor, Found, Key, Prover, risen
 from haechi.scan.fix.subject import DockerText, Manifest, Subject, docker_text_of, manifest_of
 from haechi.scan.iac.sources import Source, classify
+from haechi.scan.iac.workflows import PIPELINES, may_be_action
 
 MAX_SIZE = 1024 * 1024
 """Larger files are generated; each of their fixes would cost a reading of the whole."""
@@ -67,6 +70,8 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     judge: Judge
     resources: Sequence[Resource]
     read: Callable[[str], bytes]
+    means: Means = Means(pins=Pins({}))
+    audits: Auditor | None = None
     memo: Mapping[str, object] = msgspec.field(default_factory=dict)
 
     def plan(self, findings: Sequence[Finding]) -> Iterator[FileFix]:
@@ -83,13 +88,13 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         try:
             before = self.read(path)
             text, bom = _text_of(before)
-            subjects = _subjects(path, text, self.judge.templates)
+            subjects = self._subjects(path, text)
         except InputError as error:
             left = tuple(Left(finding=finding, reason=error.what) for finding in findings)
             return FileFix(path=path, before=before, after=before, left=left)
         others = [resource for resource in self.resources if resource.file != path]
-        prover = Prover(judge=self.judge, others=others, memo=self.memo)
-        work = _File(path, text, subjects, prover)
+        prover = Prover(judge=self.judge, others=others, memo=self.memo, audits=self.audits)
+        work = _File(text, subjects, prover, lambda edited: self._subjects(path, edited))
         work.fix(findings)
         return FileFix(
             path=path,
@@ -99,14 +104,29 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             left=tuple(work.left),
         )
 
+    def _subjects(self, path: str, text: str) -> list[tuple[Subject, int]]:
+        """What the file holds, each with its offset. Raises InputError."""
+        source = classify(path)
+        if source is Source.DOCKERFILE:
+            return [(docker_text_of(text, path), 0)]
+        if source in PIPELINES and (
+            source is not Source.ACTION or may_be_action(text.encode("utf-8"))
+        ):
+            return [read_pipeline(text, PIPELINES[source], path, self.means)]
+        return _manifests(path, text, self.judge.templates)
+
 
 class _File:
-    """The fixes of one file, one after the other."""
+    """The fixes of one file, one after the other. ``read`` tells what an edited text holds."""
 
     def __init__(
-        self, path: str, text: str, subjects: Sequence[tuple[Subject, int]], prover: Prover
+        self,
+        text: str,
+        subjects: Sequence[tuple[Subject, int]],
+        prover: Prover,
+        read: Callable[[str], Sequence[tuple[Subject, int]]],
     ) -> None:
-        self.path = path
+        self._read = read
         self.text = text
         self.made: list[Made] = []
         self.left: list[Left] = []
@@ -225,7 +245,7 @@ class _File:
         if not self.made:
             return ""
         try:
-            read = _subjects(self.path, self.text, self._prover.judge.templates)
+            read = self._read(self.text)
         except InputError as error:
             return f"the edited file cannot be read: {error.what}"
         whole = [subject for subject, _ in read]
@@ -253,9 +273,9 @@ def _text_of(data: bytes) -> tuple[str, bytes]:
     return text, bom
 
 
-def _subjects(path: str, text: str, templates: Mapping[str, AttrPath]) -> list[tuple[Subject, int]]:
-    if classify(path) is Source.DOCKERFILE:
-        return [(docker_text_of(text, path), 0)]
+def _manifests(
+    path: str, text: str, templates: Mapping[str, AttrPath]
+) -> list[tuple[Subject, int]]:
     out: list[tuple[Subject, int]] = []
     for document in parse_documents(text.encode("utf-8")):
         if isinstance(document, Document):

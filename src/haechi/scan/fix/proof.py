@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from haechi.checks.audits import SHARED, Audits
 from haechi.checks.judge import Judge
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.model.review import Review, Scope, State
+from haechi.scan.fix.pipelines import Pipeline
 from haechi.scan.fix.subject import Identity, Manifest, Subject
 from haechi.scan.iac.kubernetes import Inventory
 
 _BAD = (State.FAIL, State.ERROR, State.NOT_EVALUATED)
 Key = tuple[str, Identity, int]
 """Rule, place, ordinal among equals."""
+
+
+Auditor = Callable[[Resource, str], Audits]
+"""What zizmor finds in a text."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +47,7 @@ class Prover(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     judge: Judge
     others: Sequence[Resource]
     memo: Mapping[str, object]
+    audits: Auditor | None = None
 
     def scope(self, subjects: Sequence[Subject]) -> Scope:
         """Everything that is visible: the other files, and this one as it is now."""
@@ -51,7 +58,10 @@ class Prover(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Judge one resource of a subject."""
         resource = subject.resources[position]
         memo = dict(self.memo)
-        review = Review(resource=resource, scope=scope, memo=memo)
+        shared: dict[str, object] = {}
+        if self.audits is not None and isinstance(subject, Pipeline):
+            shared[SHARED] = self.audits(resource, subject.text)
+        review = Review(resource=resource, scope=scope, memo=memo, shared=shared)
         found: list[Found] = []
         counts: Counter[str] = Counter()
         ordinals: Counter[tuple[str, Identity]] = Counter()

@@ -67,6 +67,25 @@ def audited(
     return Audited(results=report.results, refused=report.refused, missing=report.missing)
 
 
+class Auditing:
+    """Has zizmor judge one text at a time, each text once: for fixes, which are judged again."""
+
+    def __init__(self, tree: Path) -> None:
+        self._tree = tree
+        self._known: dict[tuple[str, str], Audited] = {}
+
+    def __call__(self, resource: Resource, text: str) -> Audited:
+        """What zizmor finds in the text."""
+        key = (resource.file, text)
+        if key not in self._known:
+            one = zizmor.Input(path=resource.file, kind=resource.kind, data=text.encode())
+            report = zizmor.audit([one] if resource.kind != GITLAB else [], self._tree)
+            self._known[key] = Audited(
+                results=report.results, refused=report.refused, missing=report.missing
+            )
+        return self._known[key]
+
+
 def inputs_of(resources: Mapping[str, Resource], texts: Mapping[str, bytes]) -> list[zizmor.Input]:
     """What zizmor is given of these files."""
     return [
