@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from haechi import __version__
+from haechi.checks.secrets.context import GenericContext
 from haechi.checks.secrets.decode import SOURCES, Decoder
 from haechi.checks.secrets.remarks import Remark, remark_at
 from haechi.checks.secrets.sham import entropy, is_sham
@@ -97,7 +98,7 @@ class Detector:
         self.evaluated = frozenset(rule.id for rule in rules) - disabled
         self._off = frozenset(n for n, rule in enumerate(rules) if rule.id in disabled)
         self._matcher = matcher
-        self._context = context
+        self._context = context or GenericContext()
         self._patterns = [_pattern(rule) for rule in rules]
         self._checks = [_check(rule) for rule in rules]
         self._words = [tuple(w.encode() for w in pattern.keywords) for pattern in self._patterns]
@@ -129,7 +130,7 @@ class Detector:
 
     def keeps(self, candidate: Candidate, path: str) -> bool:
         """What depends on the path: only the generic family does."""
-        if self._context is None or not _pattern(candidate.rule).generic:
+        if not _pattern(candidate.rule).generic:
             return True
         return self._context.keeps(candidate, path)
 
@@ -157,7 +158,7 @@ class Detector:
         if not _holds(self._checks[number], secret):
             return None
         name = _name_before(data, span.first)
-        if pattern.generic and self._context is not None:
+        if pattern.generic:
             said = name or data[span.start : span.first]
             if not self._context.is_credible(said, secret, data, span.first, span.last):
                 return None
