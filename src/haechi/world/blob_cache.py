@@ -32,6 +32,8 @@ class Places(msgspec.Struct, array_like=True):
     """What was told about places while ``stamp`` held. ``gaps`` are those of that pass.
 
     Of the blobs in ``wide`` all places are told that they ever had, not only the first ones.
+    ``telling`` are those that told something which no earlier one did: the others only repeat
+    (None: not known).
     """
 
     stamp: str = ""
@@ -39,6 +41,7 @@ class Places(msgspec.Struct, array_like=True):
     gaps: list[Gap] = []
     commits: int = 0
     wide: set[bytes] = set()
+    telling: set[bytes] | None = None
 
 
 class _Stored(msgspec.Struct, array_like=True):

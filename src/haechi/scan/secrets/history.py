@@ -4,7 +4,8 @@ Reading and detecting run side by side: this thread reads what git sends, worker
 engine lets go of the interpreter), and what is on its way between them is bounded. Only
 blobs that hold something are attributed, and reported in the order in which history made them, so
 that a value that forty versions of a file repeat is told once, with its first commit. Values live
-in memory only, of few blobs at a time; the rest are read again when their turn comes.
+in memory only, of a bounded number of blobs; the rest are read again when their turn comes, and a
+later run reads only those again that told something new.
 """
 
 from __future__ import annotations
@@ -168,33 +169,34 @@ class _Run:
         try:
             listing = self.listing = self._list()
             self._detect(listing.todo, found)
+            found.hits |= dict.fromkeys(listing.again)
             told = self._places(frozenset(found.hits), listing)
             teller = _Told(self, found, told)
             yield from teller.hits()
         finally:
             changed = told is not None and bool(told.stamp)
-            if told is self.known.places and not (teller and teller.widened):
+            if told is self.known.places and not (teller and teller.learnt):
                 changed = False
             self.cache.add(
                 self.known, bytes(found.clean), frozenset(found.hits), told if changed else None
             )
 
     def _list(self) -> Listing:
-        scope, clean = self.scope, self.known.clean
+        scope, known = self.scope, self.known
         if scope.staged:
             within = os.fsencode(scope.within)
             for blob, path in staged_paths(self.repository, index_environment(self.repository)):
                 if not within or path == within or path.startswith(within + b"/"):
                     self.staged.setdefault(blob, []).append(Place(path))
-            listing = list_ids(self.repository, self.staged.keys(), clean)
+            listing = list_ids(self.repository, self.staged.keys(), known)
         elif scope.within:
             attribution = self._attribution(None)
             brought = {blob for _, blob, _ in attribution.introduced()}
-            listing = list_ids(self.repository, brought, clean)
+            listing = list_ids(self.repository, brought, known)
         elif scope.whole:
-            listing = list_all(self.repository, clean)
+            listing = list_all(self.repository, known)
         else:
-            listing = list_commits(self.repository, list(scope.revisions), clean)
+            listing = list_commits(self.repository, list(scope.revisions), known)
         self.history.gaps += listing_gaps(listing, self.repository, scope)
         self.history.looked["blobs"] = listing.blobs
         return listing
@@ -358,7 +360,8 @@ class _Told:
         self.run = run
         self.found = found
         self.told = told
-        self.widened = False
+        self.learnt = False
+        self._telling: set[bytes] = set()
         self._salt = os.urandom(16)
         self._seen: set[tuple[str, str, bytes]] = set()
         self._count: Counter[str] = Counter()
@@ -369,11 +372,16 @@ class _Told:
     def hits(self) -> Iterator[HistoryHit]:
         """All of them, earliest first."""
         places = self.told.places
-        yield from self._of([blob for blob in places if blob in self.found.hits], places)
+        repeating = repeating_blobs(self.run.known.places, self.told)
+        wanted = self.found.hits.keys() - repeating
+        yield from self._of([blob for blob in places if blob in wanted], places)
         if not self.run.scope.staged:
             yield from self._elsewhere()
         for rule, number in self._left_out.items():
             self.run.history.gaps.append(too_many(rule, number))
+        if self.told.telling is None:
+            self.told.telling = self._telling
+            self.learnt = True
 
     def _elsewhere(self) -> Iterator[HistoryHit]:
         """What the detector did not take at the known paths may have stood at others."""
@@ -381,7 +389,7 @@ class _Told:
         if not blobs or self.run.scope.within:
             return
         more = self.run.widened(blobs)
-        self.widened = True
+        self.learnt = True
         self.told.wide |= blobs
         for blob, places in more.items():
             known = self.told.places[blob]
@@ -404,7 +412,9 @@ class _Told:
                     while part is not None and part[0] == blob:
                         yield from self._at(blob, places[blob], part[1])
                         part = next(again, None)
+                self.run.history.gaps += reading_gaps(reader)
             finally:
+                self.run.history.looked["bytes"] += reader.volume
                 reader.close()
 
     def _read_again(self, reader: ObjectReader) -> Iterator[tuple[bytes, list[Candidate]]]:
@@ -421,23 +431,47 @@ class _Told:
             for place, path in shown:
                 if self.run.detector.keeps(candidate, path):
                     taken = True
-                    if self._is_new(candidate, path):
+                    if self._is_new(blob, candidate, path):
                         yield _hit(blob, place, path, candidate)
             if not taken and not _goes_by_path(candidate):
                 self._refused.add(blob)
+                self._telling.add(blob)
 
-    def _is_new(self, candidate: Candidate, path: str) -> bool:
+    def _is_new(self, blob: bytes, candidate: Candidate, path: str) -> bool:
         rule = candidate.rule.id
         value = hashlib.blake2b(candidate.secret, key=self._salt, digest_size=16).digest()
         key = (rule, path, value)
         if key in self._seen:
             return False
+        self._telling.add(blob)
         if self._count[rule] >= MAX_HITS_PER_RULE:
             self._left_out[rule] += 1
             return False
         self._seen.add(key)
         self._count[rule] += 1
         return True
+
+
+def repeating_blobs(before: Places, now: Places) -> set[bytes]:
+    """Blobs that, as an earlier run saw, only repeat what others tell: not worth reading again.
+
+    That holds while the telling ones come in the same order and keep their paths; a blob that got
+    another path may tell something there.
+    """
+    if before.telling is None or not before.stamp:
+        return set()
+    order = [blob for blob in now.places if blob in before.places]
+    if order != [blob for blob in before.places if blob in now.places]:
+        return set()
+    moved = set()
+    for blob in before.places:
+        had = {place.path for place in before.places[blob]}
+        has = {place.path for place in now.places.get(blob, ())}
+        if blob in before.telling and not had <= has:
+            return set()
+        if had != has:
+            moved.add(blob)
+    return set(before.places) - before.telling - moved
 
 
 def _goes_by_path(candidate: Candidate) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from haechi.world.objects.command import Stream
 from haechi.world.objects.reader import Named
@@ -26,11 +27,13 @@ _LOST = re.compile(rb"^([0-9a-f]+) missing$", re.MULTILINE)
 class Listing:
     """Blobs to be read and commits that exist. ``blobs`` counts the known ones, too.
 
+    ``again`` are blobs known to hold something: whether they are read is for others to say.
     ``stamp`` changes when an object comes or goes. ``complete`` is False when git broke off.
     """
 
     todo: Spool
     commits: Spool
+    again: list[bytes] = field(default_factory=list)
     objects: int = 0
     blobs: int = 0
     stamp: str = ""
@@ -43,8 +46,15 @@ class Listing:
         self.commits.close()
 
 
-def list_all(repository: Repository, known: Container[bytes]) -> Listing:
-    """Every object of the store, reachable or not; blobs in ``known`` are not to be read.
+class Seen(Protocol):
+    """What earlier runs saw: blobs that hold nothing, and blobs that hold something."""
+
+    clean: frozenset[bytes]
+    hits: frozenset[bytes]
+
+
+def list_all(repository: Repository, known: Seen) -> Listing:
+    """Every object of the store, reachable or not.
 
     Of a store that borrows from another only what is reachable: the other's own business is not
     this repository's history.
@@ -57,7 +67,7 @@ def list_all(repository: Repository, known: Container[bytes]) -> Listing:
         return _parse(repository, stream, known)
 
 
-def list_commits(repository: Repository, revisions: list[str], known: Container[bytes]) -> Listing:
+def list_commits(repository: Repository, revisions: list[str], known: Seen) -> Listing:
     """What the commits named by ``revisions`` (ids and options of ours) brought in."""
     with repository.git.pipe(
         [
@@ -72,20 +82,27 @@ def list_commits(repository: Repository, revisions: list[str], known: Container[
         return _parse(repository, stream, known)
 
 
-def list_ids(repository: Repository, ids: Container[bytes], known: Container[bytes]) -> Listing:
+def list_ids(repository: Repository, ids: Iterable[bytes], known: Seen) -> Listing:
     """The given blobs, whose presence was not looked at yet."""
     listing = _empty(repository)
-    wanted = sorted(ids)  # type: ignore[call-overload]
-    listing.todo.extend(id_ for id_ in wanted if id_ not in known)
+    wanted = sorted(ids)
+    _sort_out(listing, wanted, known)
     listing.blobs = len(wanted)
     return listing
+
+
+def _sort_out(listing: Listing, blobs: Sequence[bytes], known: Seen) -> None:
+    clean, hits = known.clean, known.hits
+    if hits:
+        listing.again += [id_ for id_ in blobs if id_ in hits]
+    listing.todo.extend(id_ for id_ in blobs if id_ not in clean and id_ not in hits)
 
 
 def _empty(repository: Repository) -> Listing:
     return Listing(todo=Spool(repository.width), commits=Spool(repository.width))
 
 
-def _parse(repository: Repository, stream: Stream, known: Container[bytes]) -> Listing:
+def _parse(repository: Repository, stream: Stream, known: Seen) -> Listing:
     listing = _empty(repository)
     digest = hashlib.blake2b(digest_size=16)
     try:
@@ -98,7 +115,7 @@ def _parse(repository: Repository, stream: Stream, known: Container[bytes]) -> L
             listing.objects += text.count(b"\n")
             blobs = _BLOB.findall(text)
             listing.blobs += len(blobs)
-            listing.todo.extend(id_ for id_ in blobs if id_ not in known)
+            _sort_out(listing, blobs, known)
             listing.commits.extend(_COMMIT.findall(text))
             if b" missing" in text:
                 for id_ in _LOST.findall(text):
