@@ -139,7 +139,7 @@ def cannot_fail(review: Review) -> Iterator[Hit]:
             if (
                 why
                 and check.name not in swallowed_names
-                and not _judged_later(workflow, step, check)
+                and not judged_later(workflow.script(step), check)
             ):
                 key = "uses" if check.action is not None else "run"
                 yield Hit(
@@ -148,9 +148,8 @@ def cannot_fail(review: Review) -> Iterator[Hit]:
                 )
 
 
-def _judged_later(workflow: Workflow, step: Step, check: Check) -> bool:
+def judged_later(script: Script, check: Check) -> bool:
     """True when the command's output goes to another program or a variable: that may judge."""
-    script = workflow.script(step)
     if check.command is None:
         return False
     if check.index < 0:

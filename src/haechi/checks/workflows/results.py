@@ -57,13 +57,19 @@ def _files(workflow: Workflow, step: Step) -> Iterator[tuple[Check, str, AttrPat
                 arguments, ("--sarif-file-output", "-out", "--json-file-output")
             ):
                 yield check, file, (*step.path, "with", check.action.args)
-        elif check.command is not None and check.program is not None and check.index >= 0:
-            _, args = invoked(check.command)
-            files = list(_by_option(args, check.program.output))
-            if not has_option(args, "--help"):
-                files += [t for k, t in check.command.redirects if k in (">", ">|") and _is_file(t)]
-            for file in dict.fromkeys(files):
+        else:
+            for file in files_of(check):
                 yield check, file, (*step.path, "run")
+
+
+def files_of(check: Check) -> list[str]:
+    """Files that a command writes its results to."""
+    if check.command is None or check.program is None or check.index < 0:
+        return []
+    _, args = invoked(check.command)
+    files = list(_by_option(args, check.program.output))
+    files += [t for k, t in check.command.redirects if k in (">", ">|") and _is_file(t)]
+    return list(dict.fromkeys(files))
 
 
 def _by_option(args: Sequence[str], options: Sequence[str]) -> Iterator[str]:
