@@ -42,11 +42,20 @@ _KINDS = {
     "salt": "salt",
     "nonce": "salt",
     "api": "api",
+    "identified": "password",
+    "basic": "header",
+    "bearer": "header",
+    "oauth": "header",
+    "digest": "header",
 }
 _JOINED = re.compile(
     r"(password|passwd|passphrase|passcode|passwort|kennwort|pwd|secret|token|apikey|credential"
-    r"|accesskey|privatekey|nkey|비밀번호|암호)"
+    r"|accesskey|privatekey|비밀번호|암호)"
 )
+_KEYED = re.compile(
+    r"(?!(?:mon|tur|hoc|don|whis|joc|hot|public|foreign|primary|storage|cache)key)[a-z]{1,12}key\Z"
+)
+_LOGIN = re.compile(rb"(?:-u|--user)[ =][\"']?[\w.@-]+:\Z")
 _KEYS = frozenset(
     "access account admin aes api app application auth client consumer crypt crypto des"
     " encryption hmac jwt license master private rsa secret service session shared sign signing"
@@ -124,6 +133,8 @@ def naming(before: bytes) -> Naming | None:
             kind, head, tail = meaning
             joint = before[match.end() :]
             return Naming(name, kind, joint, head, tail, before[: match.start()])
+    if _LOGIN.search(before[-80:]):
+        return Naming("user", "password", b":", (), (), before)
     return None
 
 
@@ -146,6 +157,8 @@ def _meaning(name: str) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
             head = [*words[:at], *filter(None, [words[at][: inside.start()]])]
             tail = [*filter(None, [words[at][inside.end() :]]), *words[at + 1 :]]
             return kind, tuple(head), tuple(tail)
+        if _KEYED.match(words[at]):
+            return "apikey", tuple(words[:at]), tuple(words[at + 1 :])
     return None
 
 

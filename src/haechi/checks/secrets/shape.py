@@ -92,6 +92,7 @@ def traits(value: bytes, kind: str, name: str, table: bytes) -> list[str]:
     form = class_of(value)
     group = _GROUPS.get(kind, "other")
     found = [f"form:{form}", f"{group}:{form}", f"length:{length_of(value)}"]
+    found.append(f"{group}:{length_of(value)}")
     common = commonness(value, table)
     if common is None:
         found.append("letters:none")
@@ -123,6 +124,7 @@ _GROUPS = {
     "key": "key",
     "auth": "auth",
     "api": "auth",
+    "header": "header",
     "salt": "key",
 }
 _WORDY = frozenset({"lower", "upper", "title", "camel", "snake", "kebab", "upper-snake"})
