@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.githost import serving, tool_repository
 
 from haechi.cli import fix as fix_module
 from haechi.cli.fix import command
-from haechi.errors import HaechiError, InputError, UsageError
+from haechi.errors import ConfigError, HaechiError, InputError, UsageError
 
 POD = """\
 apiVersion: v1
@@ -146,3 +147,62 @@ def test_wrong_words_are_explained(shop: Path, words: list[str], fault: str) -> 
     result = run(*words)
     assert isinstance(result.exception, UsageError)
     assert fault in result.exception.explain()
+
+
+WORKFLOW = """\
+on: push
+permissions: {}
+jobs:
+  test:
+    runs-on: ubuntu-24.04
+    steps:
+      - uses: acme/tool@v1
+      - uses: acme/tool@main
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project"
+    (folder / ".github" / "workflows").mkdir(parents=True)
+    (folder / "haechi.yaml").write_text("{}\n")
+    (folder / ".github" / "workflows" / "ci.yml").write_text(WORKFLOW)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_actions_are_pinned_from_a_git_host(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = tool_repository(tmp_path / "host")
+    with serving(tmp_path / "host") as (address, _):
+        monkeypatch.setenv("GITHUB_SERVER_URL", address)
+        assert run("--online", "--yes").exit_code == 0
+        text = (pipeline / ".github" / "workflows" / "ci.yml").read_text()
+        assert text == WORKFLOW.replace("@v1", f"@{commits['first']} # v1")
+        assert run("--online", "--yes", "workflow-action-on-branch").exit_code == 0
+    text = (pipeline / ".github" / "workflows" / "ci.yml").read_text()
+    assert f"acme/tool@{commits['second']} # main" in text
+
+
+def test_without_the_word_nobody_is_asked_and_the_way_is_told(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool_repository(tmp_path / "host")
+    with serving(tmp_path / "host") as (address, asked):
+        monkeypatch.setenv("GITHUB_SERVER_URL", address)
+        result = run()
+    assert asked == []
+    assert result.stdout == ""
+    assert "haechi fix --online" in result.stderr
+
+
+def test_actions_are_pinned_from_the_projects_table(pipeline: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (pipeline / "haechi.actions.yaml").write_text(f"acme/tool@v1: {commit}\n")
+    assert f"+      - uses: acme/tool@{commit} # v1" in run().stdout
+
+
+def test_a_wrong_table_stops_the_command(pipeline: Path) -> None:
+    (pipeline / "haechi.actions.yaml").write_text("acme/tool@v1: v1.2.3\n")
+    assert isinstance(run().exception, ConfigError)

@@ -51,6 +51,8 @@ INDEX = build_index(
         _rule("docker-no-user", ckv=["CKV_DOCKER_3"], avd=["AVD-DS-0002"], dl=["DL3002"]),
         _rule("docker-apt-pin", dl=["DL3008"]),
         _rule("docker-plain"),
+        _rule("workflow-checkout", zizmor=["artipacked"]),
+        _rule("workflow-trigger", zizmor=["dangerous-triggers"]),
     ]
 )
 
@@ -360,13 +362,47 @@ def test_broken_hadolint_file_holds_none(text: str) -> None:
     assert from_peer_file(".hadolint.yaml", text, INDEX) == []
 
 
+ZIZMOR = """\
+rules:
+  artipacked:
+    ignore: [ci.yml, "release.yml:12", 7, "../x.yml", "ci.yml:0"]
+  dangerous-triggers: {disable: true}
+  unpinned-uses: {disable: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "root"),
+    [("zizmor.yml", ""), (".github/zizmor.yml", ""), ("sub/.github/zizmor.yaml", "sub/")],
+)
+def test_configuration_of_zizmor_names_workflows(name: str, root: str) -> None:
+    found = [(w.rule, w.path, w.first_line) for w in from_peer_file(name, ZIZMOR, INDEX)]
+    assert found == [
+        ("workflow-checkout", f"{root}.github/workflows/ci.yml", None),
+        ("workflow-checkout", f"{root}.github/workflows/release.yml", 12),
+        ("workflow-trigger", f"{root}.github/**", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "rules: 1", "rules: {artipacked: 1}", "rules: {artipacked: {ignore: x}}"]
+)
+def test_broken_configuration_of_zizmor_holds_none(text: str) -> None:
+    assert from_peer_file("zizmor.yml", text, INDEX) == []
+
+
 def test_other_files_hold_none() -> None:
     assert from_peer_file("trivyignore.txt", "AVD-KSV-0017", INDEX) == []
 
 
-@given(st.text(max_size=80), st.sampled_from([".trivyignore", ".hadolint.yaml"]))
+@given(st.text(max_size=80), st.sampled_from([".trivyignore", ".hadolint.yaml", "zizmor.yml"]))
 def test_peer_files_of_any_text_are_read(text: str, name: str) -> None:
-    for content in (text, f"ignored:\n- {text}", f"KSV017 {text}"):
+    for content in (
+        text,
+        f"ignored:\n- {text}",
+        f"KSV017 {text}",
+        f"rules:\n  artipacked:\n    {text}",
+    ):
         from_peer_file(name, content, INDEX)
 
 

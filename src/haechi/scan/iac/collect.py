@@ -41,7 +41,7 @@ from haechi.scan.iac.sources import (
 )
 from haechi.scan.iac.unrendered import is_bundled, unrendered, unrendered_object
 from haechi.scan.iac.workflows import ACTION, PIPELINES, may_be_action, read_workflow
-from haechi.scan.suppressions import Index, from_object, from_peer_file, from_text
+from haechi.scan.suppressions import PEER_FILES, Index, from_object, from_peer_file, from_text
 from haechi.world import render
 from haechi.world.files import Entry, Tree
 
@@ -56,7 +56,6 @@ _REMEDIES = {
     "template": "render it (helm, envsubst, jinja) and scan the result",
     "syntax": "correct the YAML",
 }
-_PEER_FILES = frozenset({".trivyignore", ".hadolint.yaml", ".hadolint.yml"})
 
 
 class Collector:
@@ -86,10 +85,10 @@ class Collector:
         for entry in self.tree.walk():
             self.out.seen += 1
             source = classify(entry.path)
-            if source is not Source.OTHER:
-                entries[source].append(entry)
-            elif entry.path.rpartition("/")[2] in _PEER_FILES:
+            if entry.path.rpartition("/")[2] in PEER_FILES:
                 self._peer_file(entry)
+            elif source is not Source.OTHER:
+                entries[source].append(entry)
         self._asked_for(entries)
         for unread in self.tree.unread:
             self._unread(unread.kind, unread.path, unread.reason)

@@ -11,6 +11,14 @@ from haechi.scan.suppressions.annotations import from_object
 from haechi.scan.suppressions.audits import from_audit
 from haechi.scan.suppressions.index import Index, build_index
 from haechi.scan.suppressions.inline import from_text
-from haechi.scan.suppressions.peers import from_peer_file
+from haechi.scan.suppressions.peers import PEER_FILES, from_peer_file
 
-__all__ = ["Index", "build_index", "from_audit", "from_object", "from_peer_file", "from_text"]
+__all__ = [
+    "PEER_FILES",
+    "Index",
+    "build_index",
+    "from_audit",
+    "from_object",
+    "from_peer_file",
+    "from_text",
+]
