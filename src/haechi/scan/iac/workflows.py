@@ -66,7 +66,7 @@ def read_workflow(data: bytes, path: str, kind: str) -> tuple[Resource | None, l
         gaps.append(Gap(kind="syntax", path=at, reason=reason, do="delete it or move it"))
     if not isinstance(document.data, dict):
         at = f"{path}:{document.locate(())[0]}"
-        reason = f"a {_called(kind)} is a mapping of keys"
+        reason = f"{_called(kind)} is a mapping of keys"
         gaps.append(Gap(kind="syntax", path=at, reason=reason, do="correct it"))
         return None, gaps
     return resource_of(document, path, kind), gaps
@@ -107,4 +107,4 @@ def _locator(document: Document, path: str) -> Callable[[AttrPath], Location]:
 
 
 def _called(kind: str) -> str:
-    return {WORKFLOW: "workflow", ACTION: "action", GITLAB: "pipeline"}[kind]
+    return {WORKFLOW: "a workflow", ACTION: "an action", GITLAB: "a pipeline"}[kind]
