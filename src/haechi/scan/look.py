@@ -14,6 +14,7 @@ from haechi.checks.judge import Expressions, Judge, applies
 from haechi.engines.logins import without_logins
 from haechi.model.config import Config
 from haechi.model.coverage import Coverage, Gap
+from haechi.model.finding import Finding
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
@@ -37,6 +38,9 @@ from haechi.world.files import Tree
 
 DOMAINS = ("iac", "secrets")
 """What this version can look at; more of code, deps, image, api, crypto come."""
+
+
+_CREDENTIAL = frozenset({"CWE-259", "CWE-321", "CWE-798"})
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +98,7 @@ def look(tree: Tree, setup: Setup) -> Looked:
         only=setup.only,
         started=started,
         duration=time.monotonic() - clock,
-        findings=in_order([*run.findings.found, *secrets.findings]),
+        findings=in_order(_told_once(run.findings.found, secrets.findings, rules)),
         coverage=Coverage(
             looked=_looked(collected, secrets, wanted),
             gaps=tuple(replace(gap, reason=without_logins(gap.reason)) for gap in gaps),
@@ -138,6 +142,27 @@ def _once(gaps: Sequence[Gap], files: frozenset[str]) -> list[Gap]:
     about was looked at."""
     kept = {(gap.kind, gap.path): gap for gap in reversed(gaps)}
     return [g for g in reversed(kept.values()) if not (g.kind == "unknown" and g.path in files)]
+
+
+def _told_once(
+    judged: Sequence[Finding], secrets: Sequence[Finding], rules: Sequence[Rule]
+) -> list[Finding]:
+    """All findings, less what the generic family says of a line in which a rule that knows the
+    file's language found the credential."""
+    generic = {rule.id for rule in rules if rule.pattern is not None and rule.pattern.generic}
+    known = {
+        (finding.location.path, finding.location.line)
+        for finding in judged
+        if not _CREDENTIAL.isdisjoint(finding.cwe)
+    }
+    kept = [
+        finding
+        for finding in secrets
+        if finding.rule not in generic
+        or not finding.in_tree
+        or (finding.location.path, finding.location.line) not in known
+    ]
+    return [*judged, *kept]
 
 
 def _looked(collected: Collected, secrets: Secrets, wanted: Sequence[str]) -> dict[str, int]:
