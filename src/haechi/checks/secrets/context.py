@@ -32,8 +32,15 @@ _LONGEST = 4096
 _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
 _NEVER = re.compile(
     rb"(?s)\$\{|\$\(|\{\{|\}\}|<%|%>|#\{|\{%|%\(|\A<.*>\Z|\A\[.*\]\Z|\A\{.*\}\Z|\A\$[A-Za-z_]\w*\Z"
-    rb"|\A%\w+%\Z|\A(.)\1*\Z|\A__\w+__\Z|\A@\w+@\Z|\A&\w+;"
+    rb"|\A%\w+%\Z|\A(.)\1*\Z|\A__\w+__\Z|\A@\w+@\Z|\A&\w+;|\A0[xX][0-9a-fA-F]{1,8}\Z"
+    rb"|\A\s*[+,;)]|(?:\s[+.]|[+,(;])\s*\Z|\A-----BEGIN"
 )
+_NOT_OURS = re.compile(
+    rb"(?i)(?:env\w*|setting|config|getattr|lookup|fetch|require)[(\[]\\?[\"']\Z"
+    rb"|\A[\"'`]?[\s,;]+(?!value|default|content|string|str\b|text|char|varchar|const)[\w.-]+[\"'`]?"
+    rb"\s*[:=]+>?\s*[\"'`(]*\Z"
+)
+_TYPEOF = re.compile(rb"\btypeof\b|\binstanceof\b")
 _JOINTS = (
     ("compare", re.compile(rb"[!=]==?")),
     ("arrow", re.compile(rb"=>")),
@@ -131,7 +138,9 @@ def describe(value: bytes, data: bytes, start: int, end: int, trigrams: bytes) -
         return []
     before = data[max(data.rfind(b"\n", 0, start) + 1, start - _LINE) : start]
     named = naming(before)
-    if named is None or value.isspace():
+    if named is None or named.is_public() or _NOT_OURS.search(named.joint):
+        return []
+    if _TYPEOF.search(named.before[-40:]):
         return []
     rest = data[end : end + _LINE].split(b"\n", 1)[0]
     found = named.traits() + traits(value, named.kind, named.name, trigrams)

@@ -76,17 +76,18 @@ _ABOUT = frozenset(
     " version template mail email status state count limit grant store ref refs selector mount"
     " volume namespace arn flag option options command cmd func callback event action"
     " confirmation_mail digits issuer audience list map set item items exists missing invalid"
-    " incorrect mismatch".split()
+    " incorrect mismatch scheme schema encryption hashing hasher cipher".split()
 )
 _FALSE_START = frozenset(
-    "public pub foreign primary sort partition row cache map hash lookup translation i18n index"
+    "foreign primary sort partition row cache map hash lookup translation i18n index"
     " object storage property idempotency routing message event data dict meta json group react"
-    " csrf xsrf anti forgery next page continuation pagination cursor lexer syntax current".split()
+    " anti forgery next page continuation pagination cursor lexer syntax current".split()
 )
 _MADE_UP = frozenset(
     "test fake dummy mock example sample wrong bad invalid incorrect good old new expected"
     " default expired unknown another other".split()
 )
+_PUBLIC = frozenset("public pub csrf xsrf authenticity antiforgery verification".split())
 _HASHED = frozenset(
     "hash hashed encrypted crypted encoded digest salted bcrypt sha md5 checksum fingerprint"
     " crypt ciphertext".split()
@@ -103,10 +104,16 @@ class Naming(msgspec.Struct, frozen=True):
     tail: tuple[str, ...]
     before: bytes
 
+    def is_public(self) -> bool:
+        """Half of a pair that everybody may know, or a value that guards a form."""
+        return any(word in _PUBLIC for word in self.head)
+
     def traits(self) -> list[str]:
         """What the name says for or against a credential."""
         found = [f"name:{self.kind}"]
-        found.append(_first(self.tail, "tail", (("about", _ABOUT), ("hashed", _HASHED))))
+        found.append(_first(self.tail, "tail", (("hashed", _HASHED), ("about", _ABOUT))))
+        if self.tail and self.tail[-1] in ("id", "ids"):
+            found.append("tail:id")
         tables = (("about", _FALSE_START), ("made-up", _MADE_UP), ("hashed", _HASHED))
         found.append(_first(self.head, "head", tables))
         if self.name.isupper():
