@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +21,8 @@ import msgspec
 from haechi.checks.secrets.naming import Naming, naming
 from haechi.checks.secrets.places import is_out_of_place
 from haechi.checks.secrets.shape import class_of, traits
+from haechi.checks.secrets.surroundings import nearby, on_line
+from haechi.engines.patterns import Expression
 from haechi.rules.compiled import table
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ _LINE = 240
 """Bytes of the line that are looked at on either side."""
 _NEAR = 320
 _LONGEST = 4096
+_MOST_ANSWERS = 100_000
 _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
 _NEVER = re.compile(
     rb"(?s)\$\{|\$\(|\{\{|\}\}|<%|%>|#\{|\{%|%\(|\A<.*>\Z|\A\[.*\]\Z|\A\{.*\}\Z|\A\$[A-Za-z_]\w*\Z"
@@ -52,36 +56,6 @@ _JOINTS = (
     ("call", re.compile(rb"\(")),
 )
 _WRAPPED = re.compile(rb"[\w.]\(")
-_LINES = (
-    ("comment", re.compile(rb"\A\s*(?:#|//|/?\*|--|<!--|;|%|REM\b)")),
-    ("assert", re.compile(rb"(?i)assert|expect|should|\bequal|verify\(|toBe|refute")),
-    ("markup", re.compile(rb"(?i)<(?:input|label|th|td|p|a|div|span|li|option|h\d|button|form)\b")),
-    ("spoken", re.compile(
-        rb"(?i)\b(?:print\w*|log\w*|echo|puts|raise|throw|\w*error\w*|fail\w*|warn\w*|describe"
-        rb"|it|message|alert|format|sprintf)\b\s*[(\"'.]")),
-    ("label", re.compile(rb"(?i)label|placeholder|descri|help|hint|title|prompt|gettext|i18n|\b_\(")),
-    ("declare", re.compile(
-        rb"\b(?:def|func|function|fn|class|interface|import|require|from|typedef|struct|enum)\b")),
-    ("environment", re.compile(rb"(?i)getenv|environ|process\.env|\bENV\[|getproperty|config\.get")),
-    ("example", re.compile(rb"(?i)\be\.g\.|example|such as|for instance|default")),
-    ("pattern", re.compile(rb"(?i)regex|pattern|re\.compile|match\(|grep|sed\b|awk\b|replace\(")),
-    ("shell", re.compile(rb"(?:\A|[\s|;&(])(?:curl|docker|export|mysql\w*|psql|sqlplus|-e|--\w+)\s")),
-    ("query", re.compile(rb"[?&][\w.-]{1,40}=[^\s]{0,200}\Z|[?&][\w.-]*\Z")),
-    ("html-escape", re.compile(rb"&(?:quot|#39|lt|gt|amp);")),
-)  # fmt: skip
-_NEARS = (
-    ("user", re.compile(rb"(?i)user|login|e-?mail|account")),
-    ("host", re.compile(rb"(?i)host|port\b|jdbc|connect|database|server|endpoint")),
-    ("label", re.compile(rb"(?i)label|placeholder|translat|locale|tooltip|caption")),
-    ("client", re.compile(rb"(?i)client_?id|access_?key|app_?id|consumer|bucket|region")),
-    ("fixture", re.compile(rb"(?i)fixture|mock|stub|\btest|spec\b|assert|expect")),
-    ("number", re.compile(rb"[0-9a-f]{16}")),
-)
-_CODE_LINE = re.compile(
-    rb"(?m)[;{}]\s*$|^\s*(?:def|func|return|import|from|if|for|class|public|private|const|let|var"
-    rb"|end|self|this)\b"
-)
-
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """data/tables/secret_words.yaml: letter statistics and what each trait weighs."""
@@ -100,18 +74,37 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 @cache
-def model() -> tuple[Model, bytes]:
-    """The fitted table, and its trigrams as bytes."""
+def model() -> tuple[Model, bytes, float]:
+    """The fitted table, its trigrams as bytes, and what the neighbours can add at most."""
     found = table("secret_words", Model)
-    return found, "".join(found.trigrams.split()).encode()
+    ceiling = sum(
+        weight
+        for trait, weight in found.weights.items()
+        if weight > 0 and trait.startswith(("line:", "near:")) and trait != "line:starts"
+    )
+    return found, "".join(found.trigrams.split()).encode(), ceiling
 
 
 class GenericContext:
-    """What the detector asks about candidates of the generic family."""
+    """What the detector asks about candidates of the generic family.
+
+    A history holds the same line in many versions of its file, so answers are remembered, by a
+    digest of all that is looked at: no value is kept.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[bytes, bool] = {}
 
     def is_credible(self, name: bytes, value: bytes, data: bytes, start: int, end: int) -> bool:
         """By content alone. ``name`` is not needed: the text before the value tells more."""
-        return judge_generic(value, data, start, end).score > 0
+        window = (data[max(start - _NEAR, 0) : start], value, data[end : end + _NEAR])
+        digest = blake2b(b"\0".join(window), digest_size=16, salt=b"%d" % len(value)).digest()
+        answer = self._answers.get(digest)
+        if answer is None:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            answer = self._answers[digest] = judge_generic(value, data, start, end).score > 0
+        return answer
 
     def keeps(self, candidate: Candidate, path: str) -> bool:
         """By the path: not in files whose values are somebody else's, nor bare words in code."""
@@ -121,38 +114,60 @@ class GenericContext:
 
 def judge_generic(value: bytes, data: bytes, start: int, end: int) -> Judgement:
     """Judge the value at these offsets of a text by itself, its name and its neighbours."""
-    fitted, trigrams = model()
-    found = describe(value, data, start, end, trigrams)
+    fitted, trigrams, ceiling = model()
+    line = _line_before(data, start, end)
+    found = _own_traits(value, data, line, end, trigrams) if line is not None else []
     if not found:
         return Judgement(-99.0, ("never",))
     weights = fitted.weights
-    counted = [(weights[trait], trait) for trait in found if trait in weights]
-    score = fitted.bias + sum(weight for weight, _ in counted) - fitted.threshold
-    counted.sort(key=lambda pair: -abs(pair[0]))
-    return Judgement(score, tuple(trait for _, trait in counted[:5]))
+    score = fitted.bias - fitted.threshold + sum(weights.get(trait, 0.0) for trait in found)
+    if score + ceiling > 0:  # else nothing around can make up for it
+        more = _neighbours(data, line or b"", start, end)
+        score += sum(weights.get(trait, 0.0) for trait in more)
+        found += more
+    found.sort(key=lambda trait: -abs(weights.get(trait, 0.0)))
+    return Judgement(score, tuple(found[:5]))
 
 
 def describe(value: bytes, data: bytes, start: int, end: int, trigrams: bytes) -> list[str]:
-    """The traits of a candidate; empty when it cannot be a credential."""
-    if not 0 <= start < end <= len(data) or len(value) > _LONGEST or _NEVER.search(value):
+    """All traits of a candidate; empty when it cannot be a credential."""
+    line = _line_before(data, start, end)
+    if line is None:
         return []
-    before = data[max(data.rfind(b"\n", 0, start) + 1, start - _LINE) : start]
+    found = _own_traits(value, data, line, end, trigrams)
+    return found + _neighbours(data, line, start, end) if found else []
+
+
+def _line_before(data: bytes, start: int, end: int) -> bytes | None:
+    if not 0 <= start < end <= len(data):
+        return None
+    first = max(start - _LINE, 0)
+    return data[max(data.rfind(b"\n", first, start) + 1, first) : start]
+
+
+def _own_traits(
+    value: bytes, data: bytes, before: bytes, end: int, trigrams: bytes
+) -> list[str]:
+    """Traits of the value, its name and the joint between them."""
+    if not value or len(value) > _LONGEST or _NEVER.search(value) or value.isspace():
+        return []
     named = naming(before)
     if named is None or named.is_public() or _NOT_OURS.search(named.joint):
         return []
     if _TYPEOF.search(named.before[-40:]):
         return []
+    form = class_of(value)
     rest = data[end : end + _LINE].split(b"\n", 1)[0]
-    found = named.traits() + traits(value, named.kind, named.name, trigrams)
-    found += _joint(named, value, before, rest)
-    found += [f"line:{label}" for label, form in _LINES if form.search(before)]
+    found = named.traits() + traits(value, form, named.kind, named.name, trigrams)
+    return found + _joint(named, form, before, rest)
+
+
+def _neighbours(data: bytes, before: bytes, start: int, end: int) -> list[str]:
     around = data[max(start - _NEAR, 0) : start] + b"\n" + data[end : end + _NEAR]
-    found += [f"near:{label}" for label, form in _NEARS if form.search(around)]
-    found.append(f"near:code:{min(len(_CODE_LINE.findall(around)), 4)}")
-    return found
+    return on_line(before) + nearby(around)
 
 
-def _joint(named: Naming, value: bytes, before: bytes, rest: bytes) -> list[str]:
+def _joint(named: Naming, form: str, before: bytes, rest: bytes) -> list[str]:
     joint = named.joint
     operator = next((label for label, form in _JOINTS if form.search(joint)), "space")
     quote = _quote(joint)
@@ -161,7 +176,6 @@ def _joint(named: Naming, value: bytes, before: bytes, rest: bytes) -> list[str]
         found.append("joint:wrapped")
     after = _after(rest)
     found.append(f"after:{after}")
-    form = class_of(value)
     if quote == "none":
         inside = _is_inside_string(before)
         found += [f"plain:{form}", f"plain:after:{after}", f"plain:{operator}"]
