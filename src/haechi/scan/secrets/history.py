@@ -32,7 +32,7 @@ from haechi.scan.secrets.history_gaps import (
 )
 from haechi.world.blob_cache import BlobCache, Known, Places
 from haechi.world.objects.attribution import Attribution, Place
-from haechi.world.objects.listing import Listing, list_all, list_commits, list_ids
+from haechi.world.objects.listing import Listing, list_all, list_commits, list_ids, narrow
 from haechi.world.objects.reader import ObjectReader, Part
 from haechi.world.objects.repository import Repository, open_repository
 from haechi.world.objects.scope import (
@@ -167,7 +167,7 @@ class _Run:
         told: Places | None = None
         teller: _Told | None = None
         try:
-            listing = self.listing = self._list()
+            listing = self._list()
             self._detect(listing.todo, found)
             found.hits |= dict.fromkeys(listing.again)
             told = self._places(frozenset(found.hits), listing)
@@ -189,14 +189,14 @@ class _Run:
                 if not within or path == within or path.startswith(within + b"/"):
                     self.staged.setdefault(blob, []).append(Place(path))
             listing = list_ids(self.repository, self.staged.keys(), known)
-        elif scope.within:
-            attribution = self._attribution(None)
-            brought = {blob for _, blob, _ in attribution.introduced()}
-            listing = list_ids(self.repository, brought, known)
         elif scope.whole:
             listing = list_all(self.repository, known)
         else:
             listing = list_commits(self.repository, list(scope.revisions), known)
+        self.listing = listing
+        if scope.within and not scope.staged:
+            attribution = self._attribution(listing.commits)
+            narrow(listing, attribution.brought_in(), known)
         self.history.gaps += listing_gaps(listing, self.repository, scope)
         self.history.looked["blobs"] = listing.blobs
         return listing

@@ -27,6 +27,9 @@ from haechi.world.objects.walk import (
 MAX_PLACES = 50
 """Paths told of one blob; an empty ``__init__.py`` has thousands, and holds nothing."""
 
+MAX_PATH = 64 * 1024
+"""Bytes of a path; no file system takes one that long, but a tree can hold it."""
+
 
 class Place(msgspec.Struct, array_like=True):
     """Where a blob was: ``commit`` put it there at ``seconds`` since 1970, ``zone`` minutes east.
@@ -121,6 +124,19 @@ class Attribution:
             yield entry.commit, entry.blob, entry.path
         self.complete = self.complete and entries.complete
 
+    def brought_in(self) -> set[bytes]:
+        """The blobs of ``introduced``; where commits were unreadable, what HEAD holds, too."""
+        found = {blob for _, blob, _ in self.introduced()}
+        if self.scope.whole and not self.complete and self.repository.head:
+            for blob, path in head_paths(self.repository, None):
+                if self._is_within(path):
+                    found.add(blob)
+        return found
+
+    def _is_within(self, path: bytes) -> bool:
+        within = self.scope.within.encode("utf-8", "surrogateescape")
+        return not within or path == within or path.startswith(within + b"/")
+
     def locate(self, blobs: frozenset[bytes]) -> None:
         """Fill ``places`` for blobs that hold something."""
         self.places = {}
@@ -168,9 +184,8 @@ class Attribution:
     def _add_head(self, blobs: frozenset[bytes]) -> None:
         if not self.repository.head or not blobs:
             return
-        within = self.scope.within.encode("utf-8", "surrogateescape")
         for blob, path in head_paths(self.repository, blobs):
-            if within and path != within and not path.startswith(within + b"/"):
+            if not self._is_within(path):
                 continue
             known = self.places.get(blob)
             if known and not known[0].path:
@@ -180,6 +195,7 @@ class Attribution:
 
     def _add(self, blob: bytes, place: Place) -> Place:
         """Keep the first place of each path."""
+        place.path = place.path[:MAX_PATH]
         places = self.places.setdefault(blob, [])
         for known in places:
             if known.path == place.path:

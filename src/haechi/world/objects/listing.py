@@ -85,10 +85,21 @@ def list_commits(repository: Repository, revisions: list[str], known: Seen) -> L
 def list_ids(repository: Repository, ids: Iterable[bytes], known: Seen) -> Listing:
     """The given blobs, whose presence was not looked at yet."""
     listing = _empty(repository)
-    wanted = sorted(ids)
-    _sort_out(listing, wanted, known)
-    listing.blobs = len(wanted)
+    _take_only(listing, ids, known)
     return listing
+
+
+def narrow(listing: Listing, ids: Iterable[bytes], known: Seen) -> None:
+    """Of a listing only the given blobs."""
+    listing.todo.close()
+    listing.todo, listing.again = Spool(listing.commits.width), []
+    _take_only(listing, ids, known)
+
+
+def _take_only(listing: Listing, ids: Iterable[bytes], known: Seen) -> None:
+    wanted = sorted(ids)
+    listing.blobs = len(wanted)
+    _sort_out(listing, wanted, known)
 
 
 def _sort_out(listing: Listing, blobs: Sequence[bytes], known: Seen) -> None:

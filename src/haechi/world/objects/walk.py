@@ -147,7 +147,7 @@ class Introductions:
             before = self.reached
             arguments = [*DIFF_TREE, "--always"]
             if self.within:
-                arguments += ["--", self.within]
+                arguments += ["--", f":(top,literal){self.within}"]
             stdin = self.commits.at(self.reached)
             with self.repository.git.stream(*arguments, stdin=stdin) as stream:
                 try:
@@ -190,19 +190,20 @@ def _tokens(stream: Stream) -> Iterator[bytes]:
     while chunk := stream.out.read1(_CHUNK):
         *whole, rest = (rest + chunk).split(b"\0")
         if len(rest) > _LONGEST_NAME:  # a name that no file system takes
-            rest = rest[:1024] + rest[-1024:]
+            rest = rest[:_LONGEST_NAME]
         yield from whole
 
 
 def head_paths(
-    repository: Repository, wanted: Container[bytes], tree: str = "HEAD"
+    repository: Repository, wanted: Container[bytes] | None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(blob, path) of the wanted blobs in the tree of HEAD."""
-    with repository.git.stream("ls-tree", "-r", "-z", "--full-tree", tree) as stream:
+    """(blob, path) of the wanted blobs in the tree of HEAD; None wants all."""
+    head = repository.head
+    with repository.git.stream("ls-tree", "-r", "-z", "--full-tree", head) as stream:
         for token in _tokens(stream):
             meta, _, path = token.partition(b"\t")
             id_ = meta[-repository.width :]
-            if id_ in wanted:
+            if (wanted is None or id_ in wanted) and not meta.startswith(_SUBMODULE):
                 yield id_, path
 
 
