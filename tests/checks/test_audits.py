@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haechi.checks.audits import audit_judge, place_of, triggers, where_in
+from haechi.checks.audits import audit_judge, label_of, place_of
 from haechi.checks.origins import Origin, origin_of
+from haechi.checks.workflows.view import build
 from haechi.engines.zizmor import AuditResult
 from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath, Location
@@ -118,7 +119,10 @@ def resource(data: Any, line: int = 3) -> Resource:
     return Resource(key="file:x", kind="workflow", data=data, locate=locate, file="x")
 
 
-def hits(rule: Rule, *results: AuditResult, data: Any = None) -> list[Hit]:
+JOB: dict[str, Any] = {"jobs": {"a": {}}}
+
+
+def hits(rule: Rule, *results: AuditResult, data: Any = JOB) -> list[Hit]:
     shared = {"zizmor": Given(*results)}
     return list(audit_judge(rule)(Review(resource=resource(data), shared=shared)))
 
@@ -145,19 +149,22 @@ def hits(rule: Rule, *results: AuditResult, data: Any = None) -> list[Hit]:
 def test_only_what_the_rule_stands_for_is_taken(
     wanted: dict[str, Any], given_: dict[str, Any], count: int
 ) -> None:
-    assert len(hits(rule(**wanted), result(**given_), data={"on": ["push"]})) == count
+    assert (
+        len(hits(rule(**wanted), result(**given_), data={"on": ["push"], "jobs": {"a": {}}}))
+        == count
+    )
 
 
 def test_results_at_one_place_are_one_finding() -> None:
     names = ["inputs.a", "inputs.b", "inputs.a", "inputs.c", "inputs.d"]
     (hit,) = hits(rule("pasted"), *(result(expression=name) for name in names))
-    assert hit.message == "job a: pasted: inputs.a, inputs.b, inputs.c and 1 more"
+    assert hit.message == 'job "a": pasted: inputs.a, inputs.b, inputs.c and 1 more'
 
 
 def test_what_is_no_name_is_never_shown() -> None:
     for text in ("hunter2", "'password'", "inputs.x == 'y\n'", "secrets"):
         (hit,) = hits(rule("pasted"), result(expression=text, text=text))
-        assert hit.message == "job a: pasted"
+        assert hit.message == 'job "a": pasted'
 
 
 def test_the_outermost_place_stands_for_those_within() -> None:
@@ -179,29 +186,29 @@ def test_without_zizmor_nothing_is_said() -> None:
         list(audit_judge(rule())(Review(resource=resource({}))))
 
 
-DATA = {
-    "jobs": {"a": {"steps": [{"name": " Build\n it "}, {"id": "two"}, {"uses": "a/b@v1"}, 5]}},
-    "runs": {"steps": [{"run": "x"}]},
-}
+DATA = {"jobs": {"a": {"steps": [{"name": "Build it"}, {"uses": "a/b@v1"}]}}}
 
 
 @pytest.mark.parametrize(
-    ("path", "where"),
+    ("path", "label"),
     [
         ((), ""),
         (("on",), ""),
-        (("jobs", "a"), "job a"),
-        (("jobs", "a", "steps", 0, "run"), "job a, step 'Build it'"),
-        (("jobs", "a", "steps", 1), "job a, step 'two'"),
-        (("jobs", "a", "steps", 2), "job a, step 'a/b@v1'"),
-        (("jobs", "a", "steps", 3), "job a, step 4"),
-        (("jobs", "a", "steps", 9), "job a, step 10"),
-        (("jobs", "a", "steps"), "job a"),
-        (("runs", "steps", 0, "run"), "step 1"),
+        (("jobs", "a"), 'job "a"'),
+        (("jobs", "a", "steps", 0, "run"), 'step "Build it" of job "a"'),
+        (("jobs", "a", "steps", 1), 'step 2 of job "a"'),
+        (("jobs", "a", "steps", 9), 'job "a"'),
+        (("jobs", "b"), ""),
     ],
 )
-def test_places_are_called_as_people_do(path: AttrPath, where: str) -> None:
-    assert where_in(DATA, path) == where
+def test_places_are_called_as_people_do(path: AttrPath, label: str) -> None:
+    assert label_of(build(DATA, composite=False), path) == label
+
+
+def test_a_step_of_an_action_has_no_job() -> None:
+    view = build({"runs": {"steps": [{"run": "x"}]}}, composite=True)
+    assert label_of(view, ("runs", "steps", 0, "run")) == "step 1"
+    assert label_of(view, ("runs",)) == ""
 
 
 VALUES = st.recursive(
@@ -215,6 +222,5 @@ VALUES = st.recursive(
 
 @given(VALUES, st.lists(st.sampled_from(["jobs", "runs", "steps", "a", 0, 7]), max_size=5))
 def test_any_data_is_judged(data: Any, path: list[str | int]) -> None:
-    triggers(data)
     for results in ([result(path=tuple(path))], [result(path=(), text="a")]):
         assert len(hits(rule(), *results, data=data)) == 1

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from haechi.checks.origins import origin_of
+from haechi.checks.workflows.plain import scalars
+from haechi.checks.workflows.view import Workflow, view_of
 from haechi.engines.zizmor import AuditResult
 from haechi.errors import NotEvaluated
-from haechi.model.location import AttrPath, child_at, value_at
+from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 from haechi.rules.schema import Results, Rule
@@ -45,14 +47,14 @@ def audit_judge(rule: Rule) -> Callable[[Review], Iterator[Hit]]:
         held: Audits | None = review.shared.get(SHARED)
         if held is None:
             raise NotEvaluated("zizmor did not run")
-        data = review.resource.data
+        workflow = view_of(review)
         found: dict[AttrPath, list[AuditResult]] = {}
         for result in held.of(review.resource):
-            if result.audit in audits and takes(result, data):
+            if result.audit in audits and takes(result, workflow):
                 found.setdefault(place_of(result, review.resource), []).append(result)
         for path, results in found.items():
             if not (rule.results.outermost and _is_within(path, found)):
-                yield _hit(rule, path, results, data)
+                yield _hit(rule, path, results, workflow)
 
     return judge
 
@@ -62,30 +64,19 @@ def place_of(result: AuditResult, resource: Resource) -> AttrPath:
     line which holds the text."""
     if result.path or not result.text or "\n" in result.text:
         return result.path
-    for path, value in _scalars(resource.data, (), 0):
+    for path, value in scalars(resource.data):
         if result.text in value and resource.locate(path).line == result.line:
             return path
     return ()
 
 
-def _scalars(value: Any, at: AttrPath, depth: int) -> Iterator[tuple[AttrPath, str]]:
-    if isinstance(value, str):
-        yield at, value
-    elif isinstance(value, Mapping) and depth < 20:
-        for key, inner in value.items():
-            yield from _scalars(inner, (*at, key), depth + 1)
-    elif isinstance(value, list) and depth < 20:
-        for index, inner in enumerate(value):
-            yield from _scalars(inner, (*at, index), depth + 1)
-
-
-def _filter(wanted: Results) -> Callable[[AuditResult, Any], bool]:
+def _filter(wanted: Results) -> Callable[[AuditResult, Workflow], bool]:
     says = re.compile(wanted.says)
     unwanted = re.compile(wanted.unless) if wanted.unless else None
     events = frozenset(wanted.triggers)
     personas = wanted.persona or _REGULAR
 
-    def takes(result: AuditResult, data: Any) -> bool:
+    def takes(result: AuditResult, workflow: Workflow) -> bool:
         return (
             (not wanted.severity or result.severity in wanted.severity)
             and (not wanted.confidence or result.confidence in wanted.confidence)
@@ -93,30 +84,23 @@ def _filter(wanted: Results) -> Callable[[AuditResult, Any], bool]:
             and says.search(result.says) is not None
             and (unwanted is None or unwanted.match(result.expression) is None)
             and (not wanted.origin or origin_of(result.expression) in wanted.origin)
-            and (not events or not events.isdisjoint(triggers(data)))
+            and (not events or not events.isdisjoint(workflow.triggers))
         )
 
     return takes
-
-
-def triggers(data: Any) -> frozenset[str]:
-    """The events that start a workflow."""
-    on = child_at(data, "on")
-    names = [on] if isinstance(on, str) else on if isinstance(on, list | dict) else []
-    return frozenset(name for name in names if isinstance(name, str))
 
 
 def _is_within(path: AttrPath, others: Mapping[AttrPath, object]) -> bool:
     return any(path[:length] in others for length in range(len(path)))
 
 
-def _hit(rule: Rule, path: AttrPath, results: Sequence[AuditResult], data: Any) -> Hit:
+def _hit(rule: Rule, path: AttrPath, results: Sequence[AuditResult], workflow: Workflow) -> Hit:
     said = rule.message or results[0].says
     names = list(dict.fromkeys(r.expression for r in results if _is_name(r.expression)))
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         said += ": " + ", ".join(names[:_SHOWN]) + more
-    where = where_in(data, path)
+    where = label_of(workflow, path)
     first = results[0]
     evidence = {"audit": first.audit, "confidence": first.confidence, "line": first.line}
     return Hit(f"{where}: {said}" if where else said, path, evidence)
@@ -127,21 +111,13 @@ def _is_name(text: str) -> bool:
     return bool(_CONTEXTS.match(text) and _NAME.match(text))
 
 
-def where_in(data: Any, path: AttrPath) -> str:
-    """``job test, step 'Build'``: how people call the surroundings of a place."""
-    parts = []
-    if len(path) > 1 and path[0] == "jobs":
-        parts.append(f"job {str(path[1])[:100]}")
-    if "steps" in path[:3]:
-        at = path.index("steps") + 2
-        if len(path) >= at and isinstance(path[at - 1], int):
-            parts.append(_step(value_at(data, path[:at]), int(path[at - 1])))
-    return ", ".join(parts)
-
-
-def _step(step: Any, index: int) -> str:
-    for key in ("name", "id", "uses"):
-        value = child_at(step, key)
-        if isinstance(value, str) and value.strip():
-            return f"step '{' '.join(value.split())[:100]}'"
-    return f"step {index + 1}"
+def label_of(workflow: Workflow, path: AttrPath) -> str:
+    """How people call the step or job that a place lies in, or ""."""
+    for job in workflow.jobs:
+        if path[: len(job.path)] != job.path:
+            continue
+        for step in job.steps:
+            if path[: len(step.path)] == step.path:
+                return step.label
+        return job.label if job.id else ""
+    return ""

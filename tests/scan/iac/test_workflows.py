@@ -111,7 +111,7 @@ def test_a_result_stands_where_zizmor_saw_it(tmp_path: Path) -> None:
     (found,) = findings(outcome, RULE)
     assert str(found.location) == f"{CI}:8"
     assert found.message == (
-        "job greet, step 'Say': text that strangers write becomes part of the script: "
+        'step "Say" of job "greet": text that strangers write becomes part of the script: '
         "github.event.pull_request.title"
     )
     assert found.evidence["confidence"] == "high"
