@@ -29,6 +29,7 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: tuple[str, ...] = ()
     soft: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
 
 
@@ -46,6 +47,7 @@ class ScanAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     args: str = ""
     soft_args: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    lists: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     output: str = ""
     format: str = ""
     base: str = ""

@@ -7,12 +7,13 @@ running system in a job that has no cluster of its own. A job for end-to-end tes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from haechi.checks.workflows.plain import listed, scalars, text
-from haechi.checks.workflows.scanners import checks_of, job_checks
+from haechi.checks.workflows.plain import listed, scalars, shown, text
+from haechi.checks.workflows.scanners import job_checks
 from haechi.checks.workflows.view import Job, Workflow, view_of
 from haechi.engines.dockerfile.shell import walk
+from haechi.errors import NotEvaluated
 from haechi.model.review import Hit, Review
 from haechi.rules.ci_tables import action_table
 
@@ -24,7 +25,7 @@ _TRIAL = re.compile(
 )
 _DRY = ("--dry-run", "--dry-run=client", "--dry-run=server", "--help")
 _EVENT = re.compile(r"github\.event_name\s*==\s*'(pull_request|schedule|workflow_dispatch)'")
-_MOST_JOBS = 500
+_MOST_DEPLOYING = 50
 
 
 def deploys(workflow: Workflow, job: Job) -> str:
@@ -71,40 +72,40 @@ def without_concurrency(review: Review) -> Iterator[Hit]:
 def gate_not_needed(review: Review) -> Iterator[Hit]:
     """A deployment that does not wait for the checks of its own workflow."""
     workflow = view_of(review)
-    if len(workflow.jobs) > _MOST_JOBS:
+    deploying = [(job, what) for job in workflow.jobs if (what := deploys(workflow, job))]
+    if len(deploying) > _MOST_DEPLOYING:
+        raise NotEvaluated(f"more than {_MOST_DEPLOYING} jobs deploy")
+    if not deploying:
         return
-    checking = {
-        job.id: [check.name for check in job_checks(workflow, job)]
+    needs = {job.id: job.needs for job in workflow.jobs}
+    needed_by: dict[str, list[str]] = {}
+    for name, others in needs.items():
+        for other in others:
+            needed_by.setdefault(other, []).append(name)
+    checking = [
+        job.id
         for job in workflow.jobs
-        if not _EVENT.search(job.condition)
-    }
-    for job in workflow.jobs:
-        what = deploys(workflow, job)
-        if not what:
-            continue
-        before = _before(workflow, job.id) | {job.id} | _after(workflow, job.id)
-        missing = [name for name, checks in checking.items() if checks and name not in before]
-        if missing and not any(checks_of(workflow, step) for step in job.steps):
-            names = listed([f'"{name}"' for name in missing])
+        if not _EVENT.search(job.condition) and job_checks(workflow, job)
+    ]
+    for job, what in deploying:
+        # Jobs that come after it test what was deployed.
+        around = _reach(needs, job.id) | _reach(needed_by, job.id) | {job.id}
+        missing = [name for name in checking if name not in around]
+        if missing and job.id not in checking:
+            names = listed([shown(name) for name in missing])
             yield Hit(f"{job.label} deploys ({what}) without waiting for {names}", job.path)
 
 
-def _before(workflow: Workflow, start: str) -> set[str]:
-    """The jobs that must have passed before a job starts."""
-    needs = {job.id: job.needs for job in workflow.jobs}
+def _reach(edges: Mapping[str, Sequence[str]], start: str) -> set[str]:
+    """All that can be reached from a job, itself left out unless there is a circle."""
     found: set[str] = set()
-    open_ = list(needs.get(start, ()))
+    open_ = list(edges.get(start, ()))
     while open_:
         name = open_.pop()
         if name not in found:
             found.add(name)
-            open_ += needs.get(name, ())
+            open_ += edges.get(name, ())
     return found
-
-
-def _after(workflow: Workflow, start: str) -> set[str]:
-    """Jobs that come later: they test what was deployed."""
-    return {job.id for job in workflow.jobs if start in _before(workflow, job.id)}
 
 
 def without_timeout(review: Review) -> Iterator[Hit]:

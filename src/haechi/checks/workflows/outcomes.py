@@ -20,12 +20,14 @@ from haechi.checks.workflows.scanners import (
 )
 from haechi.checks.workflows.scripts import Script
 from haechi.checks.workflows.view import Job, Step, Workflow, view_of
+from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 from haechi.rules.ci_tables import uploads
 
 _NEVER = re.compile(r"\A\s*(?:\$\{\{\s*)?false(?:\s*\}\})?\s*\Z", re.IGNORECASE)
 _SWALLOWS = frozenset({"true", ":"})
 _SAYS = frozenset({"echo", "printf"})
+_OUTCOME = re.compile(r"\bsteps\.([A-Za-z0-9_-]{1,100})\.(?:outcome|conclusion|outputs)\b")
 _ASKS = ("$?", "PIPESTATUS", "exit $", 'exit "$', "exit ${")
 
 
@@ -45,11 +47,11 @@ def ignored(review: Review) -> Iterator[Hit]:
 
 
 def _ignored_step(workflow: Workflow, job: Job, step: Step) -> Iterator[Hit]:
-    checks = checks_of(workflow, step)
+    checks = [c for c in checks_of(workflow, step) if not fails_elsewhere(workflow, job, step, c)]
     if not checks:
         return
     if is_true(step.data.get("continue-on-error")):
-        if not _asked_for(job, step) and not uploaded_after(job, step):
+        if not _asked_for(workflow, job, step) and not uploaded_after(job, step):
             yield Hit(
                 f"{step.label} runs {_names(checks)} and passes when that fails",
                 (*step.path, "continue-on-error"),
@@ -59,18 +61,41 @@ def _ignored_step(workflow: Workflow, job: Job, step: Step) -> Iterator[Hit]:
         yield Hit(f"{step.label} runs {check.name} and swallows its failure", (*step.path, "run"))
 
 
+def fails_elsewhere(workflow: Workflow, job: Job, step: Step, check: Check) -> bool:
+    """True when the same scanner runs in the job again and can fail there: this run informs."""
+    if not check.scans:
+        return False
+    able: dict[str, set[AttrPath]] | None = workflow.memo.get(("able", job.path))
+    if able is None:
+        able = {}
+        for other in job.steps:
+            for found in checks_of(workflow, other):
+                if _can_fail(workflow, job, other, found):
+                    able.setdefault(found.name, set()).add(other.path)
+        workflow.memo["able", job.path] = able
+    return bool(able.get(check.name, set()) - {step.path})
+
+
+def _can_fail(workflow: Workflow, job: Job, step: Step, check: Check) -> bool:
+    if is_true(step.data.get("continue-on-error")) or _NEVER.match(step.condition):
+        return False
+    if any(lost.name == check.name for lost in swallowed(workflow.script(step))):
+        return False
+    return not passes_always(check, step, workflow.environment(job, step))
+
+
 def _names(checks: Sequence[Check]) -> str:
     return listed([check.name for check in checks])
 
 
-def _asked_for(job: Job, step: Step) -> bool:
-    """True when another step of the job looks at how this one ended."""
-    if not step.id:
-        return False
-    needle = re.compile(rf"\bsteps\.{re.escape(step.id)}\.(?:outcome|conclusion|outputs)\b")
-    others = [other.data for other in job.steps if other is not step]
-    others.append({key: value for key, value in job.data.items() if key != "steps"})
-    return any(needle.search(found) for data in others for _, found in scalars(dict(data)))
+def _asked_for(workflow: Workflow, job: Job, step: Step) -> bool:
+    """True when something in the job looks at how a step ended."""
+    asked: frozenset[str] | None = workflow.memo.get(("asked", job.path))
+    if asked is None:
+        found = (_OUTCOME.findall(text_) for _, text_ in scalars(dict(job.data)))
+        asked = frozenset(name for names in found for name in names)
+        workflow.memo["asked", job.path] = asked
+    return step.id in asked
 
 
 def uploaded_after(job: Job, step: Step) -> bool:
@@ -136,11 +161,10 @@ def cannot_fail(review: Review) -> Iterator[Hit]:
         swallowed_names = {check.name for check in swallowed(workflow.script(step))}
         for check in checks_of(workflow, step):
             why = passes_always(check, step, variables)
-            if (
-                why
-                and check.name not in swallowed_names
-                and not judged_later(workflow.script(step), check)
-            ):
+            informs = judged_later(workflow.script(step), check) or fails_elsewhere(
+                workflow, job, step, check
+            )
+            if why and check.name not in swallowed_names and not informs:
                 key = "uses" if check.action is not None else "run"
                 yield Hit(
                     f"{step.label} runs {check.name}, which passes whatever it finds ({why})",

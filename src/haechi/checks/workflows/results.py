@@ -8,41 +8,44 @@ from haechi.checks.workflows.expressions import is_dynamic
 from haechi.checks.workflows.plain import mapping, scalars, shown, text
 from haechi.checks.workflows.scanners import Check, checks_of, has_option, invoked
 from haechi.checks.workflows.view import Job, Step, Workflow, view_of
+from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 from haechi.rules.ci_tables import uploads
 
+_MOST_FILES = 200
 _STDOUT = ("-", "/dev/stdout", "/dev/stderr", "/dev/null", "console")
 
 
 def sarif_not_uploaded(review: Review) -> Iterator[Hit]:
     """A SARIF file that no step takes to where it is read."""
-    workflow = view_of(review)
-    for job, step in workflow.steps:
-        for check, file, path in _files(workflow, step):
-            if not _is_sarif(check, step, file) or workflow.composite:
-                continue
-            if not (_taken(job, step, file) or _named(workflow, step, file)):
-                yield Hit(
-                    f"{step.label} writes the results of {check.name} to {shown(file)}, and "
-                    "nothing uploads them",
-                    path,
-                )
+    for step, check, file, path in _orphans(review):
+        if _is_sarif(check, step, file):
+            text_ = f"{step.label} writes the results of {check.name} to {shown(file)}"
+            yield Hit(f"{text_}, and nothing uploads them", path)
 
 
 def report_not_kept(review: Review) -> Iterator[Hit]:
     """Another report that is gone with the runner."""
+    for step, check, file, path in _orphans(review):
+        if check.scans and not _is_sarif(check, step, file):
+            text_ = f"{step.label} writes the report of {check.name} to {shown(file)}"
+            yield Hit(f"{text_}, and nothing keeps it", path)
+
+
+def _orphans(review: Review) -> Iterator[tuple[Step, Check, str, AttrPath]]:
+    """Files of results that nothing takes along. Who calls an action may do it, so they pass."""
     workflow = view_of(review)
-    for job, step in workflow.steps:
-        for check, file, path in _files(workflow, step):
-            if _is_sarif(check, step, file) or workflow.composite or not check.scans:
-                continue
-            if not (_taken(job, step, file) or _named(workflow, step, file)):
-                yield Hit(
-                    f"{step.label} writes the report of {check.name} to {shown(file)}, and "
-                    "nothing keeps it",
-                    path,
-                )
+    if workflow.composite:
+        return
+    written = [
+        (job, step, *found) for job, step in workflow.steps for found in _files(workflow, step)
+    ]
+    if len(written) > _MOST_FILES:
+        raise NotEvaluated(f"it writes more than {_MOST_FILES} files of results")
+    for job, step, check, file, path in written:
+        if not (_taken(job, step, file) or _named(workflow, step, file)):
+            yield step, check, file, path
 
 
 def _files(workflow: Workflow, step: Step) -> Iterator[tuple[Check, str, AttrPath]]:

@@ -41,8 +41,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 def checks_of(workflow: Workflow, step: Step) -> list[Check]:
     """The scanners and tests that a step runs."""
-    found = [Check(name=a.name, finds=a.finds, action=a) for a in _by_action(step.uses, step)]
-    found += checks_in(workflow.script(step))
+    found: list[Check] | None = workflow.memo.get(("checks", step.path))
+    if found is None:
+        found = [Check(name=a.name, finds=a.finds, action=a) for a in _by_action(step.uses, step)]
+        found += checks_in(workflow.script(step))
+        workflow.memo["checks", step.path] = found
     return found
 
 
@@ -76,6 +79,9 @@ def _by_action(uses: Uses | None, step: Step) -> Iterator[ScanAction]:
         words = {word.strip() for word in step.inputs.get(name, "").split(",")}
         if not words.intersection(values):
             return
+    for name, values in entry.lists.items():
+        if step.inputs.get(name, "").strip().lower() in values:
+            return
     yield entry
 
 
@@ -107,6 +113,8 @@ def invoked(command: Command) -> tuple[str, Sequence[str]]:
 
 def _is_scan(entry: Program, args: Sequence[str]) -> bool:
     if "--help" in args or "--version" in args or "-h" in args:
+        return False
+    if any(has_option(args, option) for option in entry.lists):
         return False
     if entry.option:
         return any(has_option(args, option) for option in entry.option)

@@ -12,13 +12,18 @@ from typing import Any
 
 import msgspec
 
-from haechi.checks.workflows.plain import mapping, named, sequence, shown, text, texts
+from haechi.checks.workflows.plain import mapping, named, scalars, sequence, shown, text, texts
 from haechi.checks.workflows.scripts import Script, parse_script
 from haechi.checks.workflows.uses import Uses, parse_uses
+from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
 from haechi.model.review import Review
 
-_MOST_STEPS = 2_000
+_MOST_JOBS = 500
+_MOST_STEPS = 4_000
+_MOST_TEXT = 1_500_000
+"""More than GitHub runs. Some judges compare steps and jobs in pairs, so they need a bound."""
+_TOO_LARGE: tuple[str, AttrPath] = ("too large", ())
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +100,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Workflow:
-    """The view of one file. ``scripts`` keeps what was split already."""
+    """The view of one file. ``scripts`` and ``memo`` keep what was worked out already."""
 
     data: Mapping[str, Any]
     jobs: tuple[Job, ...]
     composite: bool
     scripts: dict[AttrPath, Script] = field(default_factory=dict)
+    memo: dict[tuple[str, AttrPath], Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> Iterator[tuple[Job, Step]]:
@@ -133,16 +139,37 @@ class Workflow:
 
 
 def view_of(review: Review) -> Workflow:
-    """The view of the reviewed file, from the review's memo when it was built before."""
+    """The view of the reviewed file, from the review's memo when it was built before.
+
+    Raises NotEvaluated for a file that is larger than any that is run.
+    """
     found = review.memo.get("workflow")
     if not isinstance(found, Workflow):
         found = build(mapping(review.resource.data), composite=review.resource.kind == "action")
         review.memo["workflow"] = found
+    if isinstance(found.memo.get(_TOO_LARGE), str):
+        raise NotEvaluated(found.memo[_TOO_LARGE])
     return found
+
+
+def _excess(data: Mapping[str, Any]) -> str:
+    """In what the file is larger than what is judged; empty when it is not."""
+    if sum(len(found) for _, found in scalars(dict(data))) > _MOST_TEXT:
+        return f"it holds more than {_MOST_TEXT:,} characters"
+    jobs = mapping(data.get("jobs"))
+    if len(jobs) > _MOST_JOBS:
+        return f"it holds more than {_MOST_JOBS:,} jobs"
+    steps = [sequence(mapping(job).get("steps")) for job in (*jobs.values(), data.get("runs"))]
+    if sum(map(len, steps)) > _MOST_STEPS:
+        return f"it holds more than {_MOST_STEPS:,} steps"
+    return ""
 
 
 def build(data: Mapping[str, Any], *, composite: bool) -> Workflow:
     """The view of a document."""
+    excess = _excess(data)
+    if excess:
+        return Workflow(data={}, jobs=(), composite=composite, memo={_TOO_LARGE: excess})
     if composite:
         runs = mapping(data.get("runs"))
         steps = _steps(runs, ("runs",), "", "", windows=False)
@@ -175,7 +202,7 @@ def _steps(
 ) -> tuple[Step, ...]:
     of = f" of job {shown(job)}" if job else ""
     found = []
-    for index, value in enumerate(sequence(data.get("steps"))[:_MOST_STEPS]):
+    for index, value in enumerate(sequence(data.get("steps"))):
         step = mapping(value)
         uses = text(step.get("uses"))
         found.append(

@@ -9,8 +9,9 @@ from haechi.checks.workflows.gitlab.view import GitlabJob, Line, Pipeline, pipel
 from haechi.checks.workflows.outcomes import judged_later, swallowed
 from haechi.checks.workflows.plain import is_true, listed, mapping, sequence, shown, text
 from haechi.checks.workflows.results import files_of
-from haechi.checks.workflows.scanners import Check, checks_in, program_passes
+from haechi.checks.workflows.scanners import Check, program_passes
 from haechi.engines.dockerfile.shell import walk
+from haechi.errors import NotEvaluated
 from haechi.model.review import Hit, Review
 from haechi.rules.ci_tables import action_table
 
@@ -23,12 +24,13 @@ _SWITCH = re.compile(
     r"_DISABLED\Z"
 )
 _LIVE = re.compile(r"\b(?:prod(?:uction)?|live|staging|stage|prd|stg)\b", re.IGNORECASE)
+_MOST_DEPLOYING = 50
 _DRY = ("--dry-run", "--dry-run=client", "--dry-run=server", "--help")
 
 
 def checks_of(job: GitlabJob) -> list[tuple[Check, Line]]:
     """The scanners and tests of a job with the lines that run them."""
-    return [(check, line) for line in job.lines for check in checks_in(line.script)]
+    return [(check, line) for line in job.lines for check in line.checks]
 
 
 def _names(job: GitlabJob) -> str:
@@ -62,7 +64,7 @@ def cannot_fail(review: Review) -> Iterator[Hit]:
         lost = {check.name for check in swallowed(line.script)}
         if is_true(job.own("allow_failure")) or _reported(job):
             continue
-        for check in checks_in(line.script):
+        for check in line.checks:
             if check.program is None or check.command is None or check.name in lost:
                 continue
             why = program_passes(check.program, check.command, variables)
@@ -151,14 +153,14 @@ def deploys(job: GitlabJob) -> str:
 def gate_not_needed(review: Review) -> Iterator[Hit]:
     """A deployment that starts before the checks of its pipeline have passed."""
     pipeline = pipeline_of(review)
+    deploying = [(job, what) for job in pipeline.jobs if (what := deploys(job))]
+    if len(deploying) > _MOST_DEPLOYING:
+        raise NotEvaluated(f"more than {_MOST_DEPLOYING} jobs deploy")
     checking = [job for job in pipeline.jobs if checks_of(job) and not _never(job.own("rules"))]
-    for job in pipeline.jobs:
-        what = deploys(job)
-        if not what:
-            continue
+    for job, what in deploying:
         before = _before(pipeline, job)
         missing = [
-            f'"{other.name}"'
+            shown(other.name)
             for other in checking
             if other is not job and other.stage <= job.stage and other.name not in before
         ]
@@ -172,11 +174,14 @@ def _before(pipeline: Pipeline, job: GitlabJob) -> set[str]:
     by_name = {other.name: other for other in pipeline.jobs}
     found: set[str] = set()
     open_ = [job]
+    below = -1  # all jobs of stages before this one are in already
     while open_:
         current = open_.pop()
         names = current.needs
         if names is None:
-            names = tuple(other.name for other in pipeline.jobs if other.stage < current.stage)
+            stage = current.stage
+            names = tuple(o.name for o in pipeline.jobs if below <= o.stage < stage)
+            below = max(below, stage)
         for name in names:
             if name not in found:
                 found.add(name)

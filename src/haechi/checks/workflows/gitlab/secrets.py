@@ -14,6 +14,7 @@ from haechi.checks.dockerfile.secret_words import (
     is_secret_name,
     known_token,
 )
+from haechi.checks.secret_objects import is_placeholder
 from haechi.checks.workflows.gitlab.view import GitlabJob, Line, pipeline_of
 from haechi.checks.workflows.plain import listed, sequence, text
 from haechi.checks.workflows.printing import environment_dump, read_by, to_log, traces
@@ -29,6 +30,8 @@ _SERVICE = re.compile(
     re.IGNORECASE,
 )
 """Databases that live as long as the job take passwords that protect nothing."""
+_SERVICE_URL = re.compile(r"://[^\s/@]{1,200}@[A-Za-z0-9_-]{1,60}(?:[:/]|\Z)")
+"""A host without a dot is a service of the job itself."""
 _STRONG = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{10,}\Z")
 _FOREIGN = (
     "CI_COMMIT_MESSAGE", "CI_COMMIT_TITLE", "CI_COMMIT_DESCRIPTION", "CI_COMMIT_AUTHOR",
@@ -44,12 +47,13 @@ def literal(review: Review) -> Iterator[Hit]:
     """A variable with a secret's value in the file."""
     for label, name, value, path in _variables(review):
         kind = known_token(value)
-        if kind:
+        if kind and not _SERVICE_URL.search(value):
             yield Hit(f"{label} holds {kind} in the variable {name}", path)
         elif (
             is_secret_name(name)
             and not _SERVICE.match(name)
             and is_literal_secret(value)
+            and not is_placeholder(value)
             and _STRONG.match(value)
         ):
             yield Hit(f"{label} holds the value of {name}", path)

@@ -12,9 +12,11 @@ from typing import Any
 
 import msgspec
 
-from haechi.checks.workflows.plain import mapping, sequence, shown, text, texts
+from haechi.checks.workflows.plain import mapping, scalars, sequence, shown, text, texts
+from haechi.checks.workflows.scanners import Check, checks_in
 from haechi.checks.workflows.scripts import Script, parse_script
 from haechi.engines.image_ref import ImageRef, parse_image
+from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
 from haechi.model.review import Review
 
@@ -27,6 +29,10 @@ _SCRIPTS = ("before_script", "script", "after_script")
 _DEFAULTS = ("image", "services", "before_script", "after_script", "artifacts", "id_tokens")
 _DEEPEST = 11  # as GitLab: ten levels of extends above the job
 _MOST_LINES = 2_000
+_MOST_JOBS = 1_000
+_MOST_SHARED = 20_000
+_MOST_TEXT = 1_500_000
+"""More than GitLab runs. Lines are counted once for every job that extends them."""
 _MOST_PARTS = 64
 
 
@@ -38,11 +44,12 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One entry of a script: its text, its commands, its place."""
+    """One entry of a script: its text, its commands and checks, its place."""
 
     text: str
     path: AttrPath
     script: Script
+    checks: tuple[Check, ...]
 
 
 class GitlabJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +96,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 
     data: Mapping[str, Any]
     jobs: tuple[GitlabJob, ...]
+    excess: str = ""
 
     @property
     def variables(self) -> Mapping[str, tuple[str, AttrPath]]:
@@ -126,24 +134,38 @@ def image_of(value: Any, path: AttrPath) -> tuple[ImageRef, AttrPath] | None:
 
 
 def pipeline_of(review: Review) -> Pipeline:
-    """The view of the reviewed file, from the review's memo when it was built before."""
+    """The view of the reviewed file, from the review's memo when it was built before.
+
+    Raises NotEvaluated for a file that is larger than any that is run.
+    """
     found = review.memo.get("pipeline")
     if not isinstance(found, Pipeline):
         found = build(mapping(review.resource.data))
         review.memo["pipeline"] = found
+    if found.excess:
+        raise NotEvaluated(found.excess)
     return found
 
 
 def build(data: Mapping[str, Any]) -> Pipeline:
     """The view of a document."""
+    if sum(len(found) for _, found in scalars(dict(data))) > _MOST_TEXT:
+        return Pipeline(data={}, jobs=(), excess=f"it holds more than {_MOST_TEXT:,} characters")
+    if len(data) > _MOST_JOBS:
+        return Pipeline(data={}, jobs=(), excess=f"it holds more than {_MOST_JOBS:,} jobs")
     stages = [".pre", *(texts(data.get("stages")) or _STAGES), ".post"]
     order = {name: number for number, name in enumerate(stages)}
     scripts: dict[AttrPath, Line] = {}
-    jobs = []
+    jobs: list[GitlabJob] = []
+    shared = 0
     for name, value in data.items():
         if name in _RESERVED or name.startswith(".") or not isinstance(value, dict):
             continue
         jobs.append(_job(data, name, order, scripts))
+        shared += len(jobs[-1].lines)
+        if shared > _MOST_SHARED:
+            excess = f"its jobs run more than {_MOST_SHARED:,} lines of script"
+            return Pipeline(data={}, jobs=(), excess=excess)
     return Pipeline(data=data, jobs=tuple(jobs))
 
 
@@ -200,7 +222,8 @@ def _script(
         return
     for written, path in _flat(data, part.data[key], (*part.path, key)):
         if path not in known:
-            known[path] = Line(written, path, parse_script(written))
+            script = parse_script(written)
+            known[path] = Line(written, path, script, tuple(checks_in(script)))
         yield known[path]
 
 
