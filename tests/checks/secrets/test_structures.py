@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haechi.checks.secrets.detect import Detector, sources_of
 from haechi.checks.secrets.forms import Forge
 from haechi.checks.secrets.structures import (
     CHECKS,
@@ -22,6 +23,9 @@ from haechi.checks.secrets.structures import (
     two_cases,
     user_and_password,
 )
+from haechi.engines.patterns import keyword_matcher
+from haechi.model.severity import Severity
+from haechi.rules.schema import JudgeKind, Pattern, Rule
 
 FORGE = Forge("structures")
 DRAWN = FORGE.make("<<base62 14>>q1Z")
@@ -70,6 +74,8 @@ def test_a_password_can_be_anything(value: str) -> None:
         "getpass()",
         "os.environ",
         "%7Bpassword%7D",
+        "123456",
+        "yourStrong(!)Password",
     ],
 )
 def test_templates_defaults_and_stand_ins_are_no_passwords(value: str) -> None:
@@ -175,3 +181,28 @@ def test_no_value_makes_a_proof_fail(value: bytes, name: str) -> None:
     framed = b"-----BEGIN OPENSSH PRIVATE KEY-----\n\n" + value + b"\n-----END "
     assert CHECKS[name](framed) in {True, False}
     assert CHECKS[name](base64.b64encode(value)) in {True, False}
+
+
+def test_a_vendors_mark_goes_before_a_password_in_an_address() -> None:
+    """The filter ``password`` proves nothing, so it must not outrank who knows the token."""
+    text = FORGE.make("https://bot:acme_<<base62 30>>@git.acme.io/shop.git").encode()
+    rules = [
+        rule("secret-url", r"https://bot:(?P<secret>[^@]{4,99})@", "https://", check="password"),
+        rule("secret-acme", r"(?P<secret>acme_[0-9A-Za-z]{30})", "acme_"),
+    ]
+    found = Detector(rules, keyword_matcher(sources_of(rules))).find(text)
+    assert [candidate.rule.id for candidate in found] == ["secret-acme"]
+
+
+def rule(name: str, regex: str, keyword: str, *, check: str = "") -> Rule:
+    return Rule(
+        id=name,
+        title="x",
+        severity=Severity.LOW,
+        why="x",
+        fix="x",
+        judge=JudgeKind.PATTERN,
+        pattern=Pattern(regex=regex, keywords=[keyword], form="<<hex 8>>", check=check),
+        bad=["<<secret>>"],
+        good=["<<hex 2>>"],
+    )

@@ -18,9 +18,9 @@ from haechi.checks.secrets.context import GenericContext
 from haechi.checks.secrets.decode import SOURCES, Decoder
 from haechi.checks.secrets.remarks import Remark, remark_at
 from haechi.checks.secrets.sham import entropy, is_sham
-from haechi.checks.secrets.validators import VALIDATORS, Validator
+from haechi.checks.secrets.validators import FILTERS, VALIDATORS, Validator
 from haechi.engines.patterns import Expression, Matcher, Source, Span
-from haechi.engines.patterns.matcher import digest_of
+from haechi.engines.patterns.matcher import Matching, digest_of
 from haechi.errors import RuleError
 from haechi.rules.schema import Pattern, Rule
 
@@ -74,7 +74,8 @@ class Candidate:
 
 def sources_of(rules: Sequence[Rule]) -> list[Source]:
     """What a matcher for these rules has to be made of, in this order."""
-    found = [Source(_pattern(r).regex, tuple(_pattern(r).keywords)) for r in rules]
+    patterns = [_pattern(rule) for rule in rules]
+    found = [Source(p.regex, tuple(p.keywords), in_line=p.generic) for p in patterns]
     return [*found, *SOURCES]
 
 
@@ -135,14 +136,16 @@ class Detector:
         return self._context.keeps(candidate, path)
 
     def _direct(
-        self, data: bytes, numbers: Sequence[int], *, binary: bool, specific: bool = False
+        self, data: bytes, numbers: Matching, *, binary: bool, specific: bool = False
     ) -> Iterator[Candidate]:
-        for number in numbers:
+        for number, ends in numbers.items():
             if number >= len(self.rules) or number in self._off:
                 continue
             if self._patterns[number].generic and (binary or specific):
                 continue
-            for span in self._expression(number).spans(data):
+            if not self._patterns[number].generic:
+                ends = ()
+            for span in self._expression(number).spans(data, ends=ends):
                 candidate = self._judge(number, data, span)
                 if candidate is not None:
                     yield candidate
@@ -245,8 +248,9 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, bool, bool, int]:
     pattern = _pattern(candidate.rule)
     lowered = candidate.secret.lower()
     marked = any(word.encode() in lowered for word in pattern.keywords)
+    proved = bool(pattern.check) and pattern.check not in FILTERS
     size = candidate.end - candidate.start
-    return (pattern.generic, not pattern.check, not marked, bool(candidate.encoding), -size)
+    return (pattern.generic, not proved, not marked, bool(candidate.encoding), -size)
 
 
 def _without_overlaps(found: list[Candidate]) -> list[Candidate]:

@@ -21,7 +21,7 @@ _PGP = re.compile(
 _NOISE = re.compile(rb"\\[nrt]|[\"'][ \t]*\+|[\"',>|*#\\\s]")
 _TEMPLATE = re.compile(
     rb"[${}<>\[\]]|%[sd(]|^%[A-Za-z_]\w*%$|^@|\*\*|\.\.|^:|^(?:env|os|process|config|self)\b[.(\[]"
-    rb"|\(\)|^#|^\?$|\xe2\x80\xa6"
+    rb"|\(\)|^#|^\?$|\xe2\x80\xa6|(?i:^your_?strong)"
 )
 _STAND_IN = re.compile(
     rb"(?i)\A(?:my|your|the|some|a|db|user|new|old|root|admin|super|test|dev|local|app|test_?user)?"
@@ -30,7 +30,7 @@ _STAND_IN = re.compile(
     rb"|postgres|postgresql|mysql|mariadb|mongo|mongodb|redis|rabbitmq|oracle|sa|clickhouse|neo4j"
     rb"|changeme|changeit|changethis|hunter2|letmein|qwerty|welcome|minioadmin|docker|vagrant|scott"
     rb"|tiger|foo|bar|baz|foobar|foobaz|hello|world|spam|eggs|none|null|nil|undefined|true|false|empty"
-    rb"|x+|abc|abcd|abcdef|string|value|here|hidden|masked|removed|censored|private|bob|alice|joe)"
+    rb"|x+|abc|abcd|abcdef|1234|12345|123456|12345678|string|value|here|hidden|masked|removed|censored|private|bob|alice|joe)"
     rb"[_.-]?(?:word|here|pass|password|passwd|secret|value)?[!@#$._-]?\d{0,4}[!]?\Z"
 )
 _LEAST = 4

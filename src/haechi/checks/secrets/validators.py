@@ -80,3 +80,6 @@ VALIDATORS: dict[str, Validator] = {
     **structures.CHECKS,
 }
 """By the name that a rule's ``pattern.check`` gives."""
+
+FILTERS = frozenset({"letters_digits", "mixed", "mixed_case", "password", "two_cases"})
+"""Those that sort out words and stand-ins, and prove nothing about what they let through."""
