@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import msgspec
 import re2
@@ -46,14 +47,29 @@ class Expression:
             ) from None
         self._group = self._compiled.groupindex.get(GROUP.encode(), 0)
 
-    def spans(self, data: bytes, *, most: int = MOST) -> Iterator[Span]:
-        """At most so many matches, leftmost first, not overlapping."""
+    def spans(self, data: bytes, *, ends: Sequence[int] = (), most: int = MOST) -> Iterator[Span]:
+        """At most so many matches, leftmost first, not overlapping.
+
+        ``ends`` are offsets where matches end, when all are known and none holds a line break:
+        then only those lines are looked at.
+        """
         group = self._group
-        for match in islice(self._compiled.finditer(data), most):
+        matches = self._in_lines(data, ends) if ends else self._compiled.finditer(data)
+        for match in islice(matches, most):
             start, end = match.span(0)
             first, last = match.span(group) if group else (start, end)
             if first >= 0:
                 yield Span(start, end, first, last)
+
+    def _in_lines(self, data: bytes, ends: Sequence[int]) -> Iterator[Any]:
+        done = -1
+        for end in sorted(ends):
+            if end <= done:
+                continue
+            begin = data.rfind(b"\n", 0, end) + 1
+            done = data.find(b"\n", end)
+            done = len(data) if done < 0 else done
+            yield from self._compiled.finditer(data, begin, done)
 
     def occurs(self, data: bytes) -> bool:
         """True when it matches anywhere."""

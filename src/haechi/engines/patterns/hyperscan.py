@@ -14,7 +14,7 @@ from typing import Any
 
 import hyperscan
 
-from haechi.engines.patterns.matcher import Source
+from haechi.engines.patterns.matcher import Matching, Source
 from haechi.errors import InputError, RuleError
 
 _FLAGS = hyperscan.HS_FLAG_SINGLEMATCH
@@ -39,19 +39,19 @@ class HyperscanMatcher:
     def key(self) -> str:
         return f"hyperscan {VERSION}"
 
-    def matching(self, data: bytes) -> Sequence[int]:
+    def matching(self, data: bytes) -> Matching:
         if not data:
-            return ()
+            return {}
         if len(data) > _LARGEST:
             raise ValueError("the buffer is too large; cut it")
-        found: list[int] = []
+        found: dict[int, list[int]] = {}
         self._database.scan(
             data,
             match_event_handler=_collect,
             context=found,
             scratch=self._scratch(),
         )
-        return sorted(found)
+        return dict(sorted(found.items()))
 
     def serialised(self) -> bytes:
         """The database as bytes, for ``load`` on the same machine."""
@@ -65,8 +65,12 @@ class HyperscanMatcher:
         return scratch
 
 
-def _collect(number: int, start: int, end: int, flags: int, found: list[int]) -> None:
-    found.append(number)
+def _collect(number: int, start: int, end: int, flags: int, found: dict[int, list[int]]) -> None:
+    ends = found.setdefault(number, [])
+    if ends and ends[-1] == end - 1:
+        ends[-1] = end  # a match that can be one longer ends there, too
+    else:
+        ends.append(end)
 
 
 def compile_matcher(sources: Sequence[Source]) -> HyperscanMatcher:
@@ -77,7 +81,7 @@ def compile_matcher(sources: Sequence[Source]) -> HyperscanMatcher:
             expressions=[source.expression.encode() for source in sources],
             ids=list(range(len(sources))),
             elements=len(sources),
-            flags=[_FLAGS] * len(sources),
+            flags=[0 if source.in_line else _FLAGS for source in sources],
         )
     except hyperscan.HyperscanError as error:
         raise RuleError(f"Hyperscan does not take an expression: {error}") from None

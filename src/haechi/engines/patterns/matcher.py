@@ -7,7 +7,7 @@ of whose keywords occurs need not be tried. Expressions without keywords always 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import ahocorasick_rs
@@ -15,10 +15,20 @@ import msgspec
 
 
 class Source(msgspec.Struct, frozen=True):
-    """An expression as text with its keywords (lower-case ASCII)."""
+    """An expression as text with its keywords (lower-case ASCII).
+
+    ``in_line`` promises that no match holds a line break, so that only the lines in which a match
+    ends need to be looked at again.
+    """
 
     expression: str
     keywords: tuple[str, ...] = ()
+    in_line: bool = False
+
+
+Matching = Mapping[int, Sequence[int]]
+"""Indices of sources in ascending order, with offsets where matches end: all of them for a source
+``in_line``, or none when the matcher does not know."""
 
 
 class Matcher(Protocol):
@@ -27,8 +37,8 @@ class Matcher(Protocol):
     @property
     def key(self) -> str: ...
 
-    def matching(self, data: bytes) -> Sequence[int]:
-        """Indices of the sources that may match; from several threads at once."""
+    def matching(self, data: bytes) -> Matching:
+        """The sources that may match; from several threads at once."""
 
 
 class KeywordMatcher:
@@ -55,13 +65,13 @@ class KeywordMatcher:
     def key(self) -> str:
         return "keywords"
 
-    def matching(self, data: bytes) -> Sequence[int]:
+    def matching(self, data: bytes) -> Matching:
         found = set(self._always)
         if self._automaton is not None:
             hits = self._automaton.find_matches_as_indexes(data.lower(), overlapping=True)
             for word in {hit[0] for hit in hits}:
                 found.update(self._words[word])
-        return sorted(found)
+        return dict.fromkeys(sorted(found), ())
 
 
 class JoinedMatcher:
@@ -81,11 +91,12 @@ class JoinedMatcher:
     def key(self) -> str:
         return f"{self._first.key}, {self._second.key}"
 
-    def matching(self, data: bytes) -> Sequence[int]:
+    def matching(self, data: bytes) -> Matching:
         place, count = self._place, self._count
-        found = [n if n < place else n + count for n in self._first.matching(data)]
-        found += [n + place for n in self._second.matching(data)]
-        return sorted(found)
+        first = self._first.matching(data)
+        found = {n if n < place else n + count: ends for n, ends in first.items()}
+        found |= {n + place: ends for n, ends in self._second.matching(data).items()}
+        return dict(sorted(found.items()))
 
 
 def keyword_matcher(sources: Sequence[Source]) -> Matcher:
@@ -98,5 +109,5 @@ def digest_of(sources: Sequence[Source]) -> str:
     digest = hashlib.sha256()
     for source in sources:
         digest.update(source.expression.encode() + b"\0" + ",".join(source.keywords).encode())
-        digest.update(b"\n")
+        digest.update(b" line\n" if source.in_line else b"\n")
     return digest.hexdigest()[:24]
