@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -76,9 +77,12 @@ def test_a_partial_clone_tells_what_it_left_behind(tmp_path: Path, what: str) ->
         # What the range brought in is here, whatever else is not.
         expected = [] if "since" in options else ["missing-objects"]
         assert [k for k in kinds(gaps) if k != "corrupt-objects"] == expected, options
-    (partial / "d/a").write_bytes(b"x")
-    scan(partial, staged=True)
+    old = git(repo.folder, "rev-parse", "HEAD~1:d/a")
+    git(partial, "update-index", "--add", "--cacheinfo", f"100644,{old},d/x")
+    assert kinds(scan(partial, staged=True)[1]) == ["missing-objects"]
     assert not marker.exists()
+    subprocess.run(["git", "-C", str(partial), "cat-file", "-p", old], check=False)
+    assert marker.exists()  # git left to itself
 
 
 def test_a_missing_blob_is_counted(tmp_path: Path) -> None:
@@ -275,6 +279,8 @@ def test_no_setting_of_a_repository_runs_anything(tmp_path: Path) -> None:
     assert words(scan(repo.folder, branch="main")[0]) == ["one"]
     assert words(scan(repo.folder, within="a")[0]) == ["one"]
     assert not marker.exists()
+    subprocess.run(["git", "-C", str(repo.folder), "diff"], stdout=subprocess.DEVNULL, check=False)
+    assert marker.exists()  # git left to itself
 
 
 def test_replace_refs_and_grafts_hide_nothing(tmp_path: Path) -> None:

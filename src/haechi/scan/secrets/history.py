@@ -214,7 +214,7 @@ class _Run:
             found.finish(reader.broken)
             reader.close()
         self.history.looked["bytes"] += reader.volume
-        self.history.gaps += reading_gaps(reader)
+        self.history.gaps += reading_gaps(reader, self.repository)
 
     def _places(self, blobs: frozenset[bytes], listing: Listing) -> Places:
         """Where the blobs were: as remembered if nothing changed, else by walking."""
@@ -412,7 +412,7 @@ class _Told:
                     while part is not None and part[0] == blob:
                         yield from self._at(blob, places[blob], part[1])
                         part = next(again, None)
-                self.run.history.gaps += reading_gaps(reader)
+                self.run.history.gaps += reading_gaps(reader, self.run.repository)
             finally:
                 self.run.history.looked["bytes"] += reader.volume
                 reader.close()

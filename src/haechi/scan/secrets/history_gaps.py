@@ -40,10 +40,13 @@ def listing_gaps(listing: Listing, repository: Repository, scope: Scope) -> list
     return gaps
 
 
-def reading_gaps(reader: ObjectReader) -> list[Gap]:
+def reading_gaps(reader: ObjectReader, repository: Repository) -> list[Gap]:
     """What could not be read of the contents."""
     gaps = []
-    if reader.corrupt.count or reader.unread:
+    if repository.partial and reader.corrupt.count and not reader.unread:
+        # An older git ends when it may not fetch what it was asked for.
+        gaps.append(_missing(reader.corrupt, complete=True))
+    elif reader.corrupt.count or reader.unread:
         gaps.append(_corrupt(reader.corrupt, reader.unread))
     if reader.missing.count:
         gaps.append(_missing(reader.missing, complete=True))
