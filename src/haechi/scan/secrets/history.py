@@ -196,7 +196,7 @@ class _Run:
         self.listing = listing
         if scope.within and not scope.staged:
             attribution = self._attribution(listing.commits)
-            narrow(listing, attribution.brought_in(), known)
+            narrow(listing, attribution.brought_in(), known, listed=scope.whole)
         self.history.gaps += listing_gaps(listing, self.repository, scope)
         self.history.looked["blobs"] = listing.blobs
         return listing
@@ -232,6 +232,10 @@ class _Run:
                 gaps=walking_gaps(attribution),
                 commits=attribution.walked.commits,
             )
+        if any(gap.kind == "missing-objects" for gap in told.gaps):
+            # The walk counts all that is missing, whoever stumbled over it before.
+            kept = [gap for gap in self.history.gaps if gap.kind != "missing-objects"]
+            self.history.gaps = kept
         self.history.gaps += told.gaps
         self.history.looked["commits"] = told.commits
         return told

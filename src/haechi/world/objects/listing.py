@@ -89,11 +89,18 @@ def list_ids(repository: Repository, ids: Iterable[bytes], known: Seen) -> Listi
     return listing
 
 
-def narrow(listing: Listing, ids: Iterable[bytes], known: Seen) -> None:
-    """Of a listing only the given blobs."""
-    listing.todo.close()
-    listing.todo, listing.again = Spool(listing.commits.width), []
-    _take_only(listing, ids, known)
+def narrow(listing: Listing, ids: set[bytes], known: Seen, *, listed: bool) -> None:
+    """Of a listing only the given blobs; ``listed``: those that it does not list are not there."""
+    todo, listing.todo = listing.todo, Spool(listing.commits.width)
+    again, listing.again = listing.again, []
+    with todo:
+        if not listed:
+            _take_only(listing, ids, known)
+            return
+        for chunk in todo.chunks():
+            listing.todo.extend(id_ for id_ in chunk if id_ in ids)
+    listing.again = [id_ for id_ in again if id_ in ids]
+    listing.blobs = len(ids)
 
 
 def _take_only(listing: Listing, ids: Iterable[bytes], known: Seen) -> None:
