@@ -55,7 +55,8 @@ _ENCODINGS = (
     _Encoding("hex", r"(?:[2-7][0-9A-Fa-f]){20}(?:[02-7][0-9A-Fa-f])*", _hex),
     _Encoding(
         "url",
-        r"[\w.:/?&=~+@-]{4}[\w.:/?&=%~+@-]{0,200}%[2-7][0-9A-Fa-f][\w.:/?&=%~+@-]{4,400}",
+        # No upper bounds: counting to 400 costs an automaton a hundred times its speed.
+        r"[\w.:/?&=~+@-]{4}[\w.:/?&=%~+@-]*%[2-7][0-9A-Fa-f][\w.:/?&=%~+@-]{4,}",
         unquote_to_bytes,
     ),
 )
