@@ -11,7 +11,7 @@ from tests.world.objects.repositories import Repo, WordDetector, git
 from haechi.checks.secrets.detect import Candidate
 from haechi.errors import UsageError
 from haechi.model.coverage import Gap
-from haechi.scan.secrets import history as module
+from haechi.scan.secrets import history_detect, history_hits
 from haechi.scan.secrets.history import History, HistoryHit, open_history
 from haechi.world.objects import reader
 from haechi.world.objects.scope import Selection
@@ -302,7 +302,7 @@ def test_large_contents_are_read_in_windows(tmp_path: Path) -> None:
 
 
 def test_hits_of_a_rule_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_HITS_PER_RULE", 10)
+    monkeypatch.setattr(history_hits, "MAX_HITS_PER_RULE", 10)
     repo = Repo(tmp_path / "r")
     repo.commit({"a": b"".join(b"leak=w%d\n" % n for n in range(25))})
     for _ in range(2):
@@ -317,7 +317,7 @@ def test_hits_that_are_not_held_are_read_again(
 ) -> None:
     repo = Repo(tmp_path / "r")
     ids = [repo.commit({"a": b"leak=w%d\n" % n}) for n in range(9)]
-    monkeypatch.setattr(module, "HELD", 4)
+    monkeypatch.setattr(history_detect, "HELD", 4)
     hits, _ = scan(repo.folder)
     assert [(h.candidate.secret, h.commit) for h in hits] == [
         (b"w%d" % n, id_) for n, id_ in enumerate(ids)
@@ -332,7 +332,7 @@ def test_a_detector_that_fails_is_not_a_clean_history(tmp_path: Path) -> None:
             raise ZeroDivisionError
 
     repo = Repo(tmp_path / "r")
-    repo.commit({f"f{n}": b"%d" % n for n in range(module._BATCH_BLOBS + 10)})
+    repo.commit({f"f{n}": b"%d" % n for n in range(history_detect.BATCH_BLOBS + 10)})
     history = opened(repo.folder)
     with pytest.raises(ZeroDivisionError):
         list(history.scan(Broken()))

@@ -1,0 +1,140 @@
+"""Contents through the detector: one thread reads, workers detect, what waits is bounded.
+
+The engine lets go of the interpreter while it scans, and reading waits for git, so threads pay.
+Of a blob only its id and its candidates stay, of a bounded number of blobs.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from haechi.checks.secrets.detect import Candidate
+from haechi.world.objects.reader import ObjectReader, Part
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Progress = Callable[[int, int, str], None]
+Find = Callable[[bytes], list[Candidate]]
+HELD = 20_000
+"""Candidates kept in memory until their blobs are attributed; about 10 MB."""
+BATCH_BLOBS = 256
+_BATCH_BYTES = 512 * 1024
+_WAITING = 8
+
+Judged = tuple[list[bytes], list[tuple[Part, list[Candidate]]]]
+"""Ids of clean blobs, and parts with what was found in them (large objects: also nothing)."""
+
+
+class Found:
+    """What the workers found. ``clean`` are binary ids; ``hits`` keep the order of reading."""
+
+    def __init__(self) -> None:
+        self.clean = bytearray()
+        self.hits: dict[bytes, None] = {}
+        self.held: dict[bytes, list[Candidate]] = {}
+        self._room = HELD
+        self._windowed: set[bytes] = set()
+
+    def add(self, judged: Judged) -> None:
+        """Take the results of a batch."""
+        clean, hits = judged
+        self.clean += binascii.unhexlify(b"".join(clean))
+        for part, candidates in hits:
+            if part.windowed:
+                self._windowed.add(part.id)
+            if not candidates:
+                continue
+            self.hits[part.id] = None
+            self._room -= len(candidates)
+            if self._room >= 0 and not part.windowed:
+                self.held[part.id] = candidates
+
+    def finish(self, broken: set[bytes]) -> None:
+        """Large objects are clean when all their parts are and none is missing."""
+        done = self._windowed - self.hits.keys() - broken
+        self.clean += binascii.unhexlify(b"".join(done))
+        self._windowed.clear()
+
+
+def detect(
+    reader: ObjectReader,
+    find: Find,
+    found: Found,
+    *,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> None:
+    """Read here, judge in workers; at most ``_WAITING`` batches are under way."""
+    total = reader.spool.count
+    if total <= BATCH_BLOBS:  # as in a second run: not worth a thread
+        for batch in _batches(reader.parts()):
+            found.add(_judge(find, batch))
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    done = 0
+    waiting: deque[Future[Judged]] = deque()
+    with ThreadPoolExecutor(workers, "detect") as pool:
+        try:
+            for batch in _batches(reader.parts()):
+                if len(waiting) >= _WAITING:
+                    found.add(waiting.popleft().result())
+                waiting.append(pool.submit(_judge, find, batch))
+                done += len(batch)
+                if progress is not None:
+                    progress(min(done, total), total, "history")
+            while waiting:
+                found.add(waiting.popleft().result())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _judge(find: Find, batch: list[Part]) -> Judged:
+    clean: list[bytes] = []
+    hits: list[tuple[Part, list[Candidate]]] = []
+    for part in batch:
+        candidates = find(part.data)
+        if part.windowed:
+            hits.append((_without_data(part), own(part, candidates)))
+        elif candidates:
+            hits.append((_without_data(part), candidates))
+        else:
+            clean.append(part.id)
+    return clean, hits
+
+
+def _without_data(part: Part) -> Part:
+    return Part(part.id, b"", windowed=part.windowed)
+
+
+def own(part: Part, candidates: list[Candidate]) -> list[Candidate]:
+    """Those that begin in the part's own range, placed in the whole object."""
+    kept = [c for c in candidates if part.first <= c.start < part.last]
+    for candidate in kept:
+        if candidate.line == 1:
+            candidate.column += part.column
+        if candidate.end_line == 1:
+            candidate.end_column += part.column
+        candidate.line += part.lines
+        candidate.end_line += part.lines
+        candidate.start += part.offset
+        candidate.end += part.offset
+    return kept
+
+
+def _batches(parts: Iterator[Part]) -> Iterator[list[Part]]:
+    batch: list[Part] = []
+    size = 0
+    for part in parts:
+        batch.append(part)
+        size += len(part.data)
+        if size >= _BATCH_BYTES or len(batch) >= BATCH_BLOBS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
