@@ -218,6 +218,8 @@ def _default(field: inspect.Field) -> str:
             return "required"
         case dict():
             return "{" + ", ".join(f"{key}: {item}" for key, item in value.items()) + "}"
+        case bool():
+            return str(value).lower()
         case Severity() | list():
             return str(value)
         case "allow":
