@@ -51,7 +51,7 @@ def _ignored_step(workflow: Workflow, job: Job, step: Step) -> Iterator[Hit]:
     if not checks:
         return
     if is_true(step.data.get("continue-on-error")):
-        if not _asked_for(workflow, job, step) and not uploaded_after(job, step):
+        if not _asked_for(workflow, job, step) and not uploaded_after(workflow, job, step):
             yield Hit(
                 f"{step.label} runs {_names(checks)} and passes when that fails",
                 (*step.path, "continue-on-error"),
@@ -81,7 +81,7 @@ def _can_fail(workflow: Workflow, job: Job, step: Step, check: Check) -> bool:
         return False
     if any(lost.name == check.name for lost in swallowed(workflow.script(step))):
         return False
-    return not passes_always(check, step, workflow.environment(job, step))
+    return not passes_always(check, step, workflow.variables(job, step))
 
 
 def _names(checks: Sequence[Check]) -> str:
@@ -98,11 +98,14 @@ def _asked_for(workflow: Workflow, job: Job, step: Step) -> bool:
     return step.id in asked
 
 
-def uploaded_after(job: Job, step: Step) -> bool:
+def uploaded_after(workflow: Workflow, job: Job, step: Step) -> bool:
     """True when a later step takes results to code scanning."""
-    return any(
-        later.uses is not None and uploads(later.uses.key) for later in job.steps[step.index + 1 :]
-    )
+    last: int | None = workflow.memo.get(("upload", job.path))
+    if last is None:
+        taking = [s.index for s in job.steps if s.uses is not None and uploads(s.uses.key)]
+        last = max(taking, default=-1)
+        workflow.memo["upload", job.path] = last
+    return last > step.index
 
 
 def swallowed(script: Script) -> Iterator[Check]:
@@ -155,9 +158,9 @@ def cannot_fail(review: Review) -> Iterator[Hit]:
     """A scanner that is set up to pass whatever it finds."""
     workflow = view_of(review)
     for job, step in workflow.steps:
-        if is_true(step.data.get("continue-on-error")) or uploaded_after(job, step):
+        if is_true(step.data.get("continue-on-error")) or uploaded_after(workflow, job, step):
             continue
-        variables = workflow.environment(job, step)
+        variables = workflow.variables(job, step)
         swallowed_names = {check.name for check in swallowed(workflow.script(step))}
         for check in checks_of(workflow, step):
             why = passes_always(check, step, variables)

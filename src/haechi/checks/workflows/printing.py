@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from haechi.checks.workflows.expressions import secrets_in
 from haechi.checks.workflows.plain import listed
-from haechi.checks.workflows.scripts import Script, reads_variable
+from haechi.checks.workflows.scripts import Script, reads_variable, variables_in
 from haechi.checks.workflows.view import Step, view_of
 from haechi.engines.dockerfile.shell import Command
 from haechi.model.review import Hit, Review
@@ -80,14 +80,12 @@ def dumped(review: Review) -> Iterator[Hit]:
             )
 
 
-def _scripts(review: Review) -> Iterator[tuple[Step, Script, dict[str, list[str]]]]:
+def _scripts(review: Review) -> Iterator[tuple[Step, Script, Mapping[str, Sequence[str]]]]:
     """Scripts with the variables that hold secrets: variable → names of the secrets."""
     workflow = view_of(review)
     for job, step in workflow.steps:
         if step.run and step.posix:
-            env = workflow.environment(job, step)
-            holders = {name: list(secrets_in(value)) for name, (value, _) in env.items()}
-            yield step, workflow.script(step), {k: v for k, v in holders.items() if v}
+            yield step, workflow.script(step), workflow.secrets(job, step)
 
 
 def read_by(words: Sequence[str], holders: Mapping[str, Sequence[str]]) -> list[str]:
@@ -97,10 +95,8 @@ def read_by(words: Sequence[str], holders: Mapping[str, Sequence[str]]) -> list[
         if _MASK in word:
             continue
         names += secrets_in(word)
-        if "$" in word:
-            for variable, held in holders.items():
-                if reads_variable(word, variable):
-                    names += held
+        for variable in variables_in(word):
+            names += holders.get(variable, ())
     return names
 
 

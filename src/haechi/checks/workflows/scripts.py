@@ -21,6 +21,7 @@ _FIRST = 0xE000
 _STAND_IN = re.compile("[\ue000-\uf8ff]")
 _GROUP_END = re.compile(r"^[ \t]*(?:\}|\)|done|fi|esac)[ \t]*(?:\d?>|\||&>)", re.MULTILINE)
 _GROUP_AFTER_OR = re.compile(r"\|\|\s*[{(]")
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(:?\+)?|([A-Za-z_][A-Za-z0-9_]*))")
 _HEREDOC = re.compile(r"<<-?[ \t]*(?:'(\w+)'|\"(\w+)\"|\\?(\w+))")
 
 
@@ -97,18 +98,13 @@ def _restored(command: Command, kept: Sequence[str]) -> Command:
     )
 
 
+def variables_in(word: str) -> Iterator[str]:
+    """Variables whose value a word holds; their length or mere presence is not it."""
+    for match in _VARIABLE.finditer(word):
+        if match[2] is None:
+            yield match[1] or match[3]
+
+
 def reads_variable(word: str, name: str) -> bool:
-    """True when a word holds the value of ``$name``; its length or mere presence is not it."""
-    at = word.find("$")
-    while at >= 0:
-        rest = word[at + 1 :]
-        if rest.startswith("{" + name):
-            follower = rest[len(name) + 1 : len(name) + 3]
-            if not (follower[:1].isalnum() or follower[:1] == "_") and follower != ":+":
-                return True
-        elif rest.startswith(name):
-            follower = rest[len(name) : len(name) + 1]
-            if not (follower.isalnum() or follower == "_"):
-                return True
-        at = word.find("$", at + 1)
-    return False
+    """True when a word holds the value of ``$name``."""
+    return name in word and name in variables_in(word)

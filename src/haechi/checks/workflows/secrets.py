@@ -62,15 +62,12 @@ def _reaching(workflow: Workflow, job: Job, step: Step) -> tuple[list[str], Attr
     """Secrets that a step's action can read, and where the first of them is written."""
     names: list[str] = []
     path: AttrPath = ()
-    for key, value in named(step.data.get("with")).items():
-        found = secrets_in(value)
-        path = path or ((*step.path, "with", key) if found else ())
-        names += found
-    for value, at in workflow.environment(job, step).values():
-        found = secrets_in(value)
-        own = at[: len(step.path)] == step.path
-        path = path or (at if found and own else ())
-        names += found
+    for key in ("with", "env"):
+        for name, value in named(step.data.get(key)).items():
+            found = secrets_in(value)
+            path = path or ((*step.path, key, name) if found else ())
+            names += found
+    names += [name for held in workflow.secrets(job, step).values() for name in held]
     return names, path or (*step.path, "uses")
 
 

@@ -6,12 +6,14 @@ view is built once per review; scripts are split when a judge first asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from haechi.checks.workflows.expressions import secrets_in
 from haechi.checks.workflows.plain import mapping, named, scalars, sequence, shown, text, texts
 from haechi.checks.workflows.scripts import Script, parse_script
 from haechi.checks.workflows.uses import Uses, parse_uses
@@ -129,13 +131,31 @@ class Workflow:
             self.scripts[step.path] = found
         return found
 
-    def environment(self, job: Job, step: Step) -> dict[str, tuple[str, AttrPath]]:
-        """Variables that reach a step: the value as written and where it is set."""
-        merged: dict[str, tuple[str, AttrPath]] = {}
-        for data, path in ((self.data, ()), (job.data, job.path), (step.data, step.path)):
-            for name, value in named(data.get("env")).items():
-                merged[name] = (value, (*path, "env", name))
-        return merged
+    def variables(self, job: Job, step: Step) -> Mapping[str, Any]:
+        """Variables that reach a step, with their values as written."""
+        levels = (step.data, job.data, self.data)
+        return ChainMap(*(_own_variables(level) for level in levels))
+
+    def secrets(self, job: Job, step: Step) -> Mapping[str, Sequence[str]]:
+        """Variables that reach a step and hold secrets, with the names of those."""
+        outer: dict[str, Sequence[str]] | None = self.memo.get(("secrets", job.path))
+        if outer is None:
+            outer = _held({**named(self.data.get("env")), **named(job.data.get("env"))})
+            self.memo["secrets", job.path] = outer
+        own = named(step.data.get("env"))
+        if not own:
+            return outer
+        return {**{name: held for name, held in outer.items() if name not in own}, **_held(own)}
+
+
+def _own_variables(data: Mapping[str, Any]) -> dict[str, Any]:
+    found = data.get("env")
+    return found if isinstance(found, dict) else {}
+
+
+def _held(variables: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    found = {name: secrets_in(value) for name, value in variables.items()}
+    return {name: held for name, held in found.items() if held}
 
 
 def view_of(review: Review) -> Workflow:
