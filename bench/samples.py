@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -46,21 +47,40 @@ class Families(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table: which vendor of ours a source's vendor is, and what is counted apart and why.
 
     ``vendors`` maps a source's name to ours where they differ (empty: none of ours, though the
-    name begins alike). ``apart`` gives the reason for rules whose samples are no credentials, or
-    have no form and no vendor's name beside them.
+    name begins alike); ``ours`` is what a source calls the vendor whose rules begin with a common
+    word. ``named`` lists rules for values without a form of their own, told only by the vendor's
+    name beside them: their recall is printed apart from that of documented forms. ``apart`` gives
+    the reason for rules whose samples are no credentials of a vendor.
     """
 
     vendors: dict[str, str]
-    apart: dict[str, dict[str, str]]
+    ours: dict[str, str]
+    named: dict[str, list[str]]
+    apart: dict[str, dict[str, list[str]]]
+
+    def reason(self, sample: Sample) -> str:
+        """Why a sample is counted apart, if it is."""
+        keys = (sample.rule, sample.rule.split()[0])
+        table = self.apart.get(sample.source, {})
+        return next((why for why, rules in table.items() if any(k in rules for k in keys)), "")
+
+    def is_named(self, sample: Sample) -> bool:
+        """True when only the vendor's name tells this kind of value."""
+        rules = self.named.get(sample.source, ())
+        return sample.rule in rules or sample.rule.split()[0] in rules
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What became of a sample: found, missed, or apart for a reason; ``note`` says by what."""
+    """What became of a sample: found, missed, or apart for a reason; ``note`` says by what.
+
+    ``named`` marks values without a form of their own.
+    """
 
     sample: Sample
     vendor: str
     outcome: str
     note: str = ""
+    named: bool = False
 
 
 class Judge:
@@ -73,7 +93,8 @@ class Judge:
         )
         if not self.rules:
             raise SystemExit("there are no rules of judge: pattern")
-        self.vendors = sorted({vendor_of(rule) for rule in self.rules}, key=len, reverse=True)
+        first = {vendor_of(rule) for rule in self.rules}
+        self.vendors = sorted(((families.ours.get(v, v), v) for v in first), key=_longest)
         self.detector = Detector(self.rules, compile_matcher(sources_of(self.rules)))
         self._raw = [(r, Expression(r.pattern.regex)) for r in self.rules if r.pattern]
 
@@ -84,26 +105,27 @@ class Judge:
         if not sample.positive:
             names = ", ".join(sorted({c.rule.id for c in found if vendor_of(c.rule) == vendor}))
             return Verdict(sample, vendor, "reported" if names else "silent", names)
-        hits = sorted({c.rule.id for c in found if _covers(c, sample)})
+        reason = self.families.reason(sample)
+        if reason or vendor == "generic":
+            return Verdict(sample, vendor, "apart", reason or "the generic family")
+        hits = {c.rule.id: c.rule for c in found if _overlaps(c.secret, sample)}
+        named = self.families.is_named(sample)
         if hits:
-            return Verdict(sample, vendor, "found", ", ".join(hits))
-        reason = self.families.apart.get(sample.source, {}).get(sample.rule.split()[0])
-        reason = reason or self.families.apart.get(sample.source, {}).get(sample.rule)
-        if reason:
-            return Verdict(sample, vendor, "apart", reason)
+            named = named or not any(map(has_form, hits.values()))
+            return Verdict(sample, vendor, "found", ", ".join(sorted(hits)), named)
         if not vendor:
             return Verdict(sample, vendor, "no detector")
         refused = self._refusal(sample)
         if refused:
-            return Verdict(sample, vendor, *refused)
+            return Verdict(sample, vendor, *refused, named)
         note = ", ".join(sorted({c.rule.id for c in self._found(sample)}))
-        return Verdict(sample, vendor, "missed", note)
+        return Verdict(sample, vendor, "missed", note, named)
 
     def vendor(self, name: str) -> str:
         """Ours for a source's name: by the table, else the longest that it begins with."""
         if name in self.families.vendors:
             return self.families.vendors[name]
-        return next((v for v in self.vendors if len(v) > 2 and name.startswith(v)), "")
+        return next((ours for v, ours in self.vendors if len(v) > 2 and name.startswith(v)), "")
 
     def _found(self, sample: Sample) -> list[Candidate]:
         return self.detector.find(sample.text.encode())
@@ -131,6 +153,24 @@ class Judge:
         return None
 
 
+def _longest(names: tuple[str, str]) -> int:
+    return -len(names[0])
+
+
+def has_form(rule: Rule) -> bool:
+    """Whether the value itself is told from others: by fixed characters or by a validator."""
+    if rule.pattern is None:
+        return False
+    fixed = _PART.sub("", rule.pattern.form)
+    return (
+        len(fixed) >= 2 or bool(rule.pattern.check) or _WHOLE.search(rule.pattern.form) is not None
+    )
+
+
+_PART = re.compile(r"<<.*?>>")
+_WHOLE = re.compile(r"<<(?:pem|jwt|crc32|base64 of)")
+
+
 def vendor_of(rule: Rule) -> str:
     """``github`` of ``secret-github-pat``."""
     return rule.id.split("-")[1]
@@ -140,15 +180,10 @@ def _generic(rule: Rule) -> bool:
     return rule.pattern is not None and rule.pattern.generic
 
 
-def _covers(candidate: Candidate, sample: Sample) -> bool:
-    """One holds the other; where the source does not say the value, anything counts."""
-    return _overlaps(candidate.secret, sample)
-
-
 def _overlaps(value: bytes, sample: Sample) -> bool:
     if not sample.values:
         return True
-    theirs = [item.encode() for item in sample.values]
+    theirs = [item.encode() for item in sample.values]  # one of a pair is enough
     return any(value in item or item in value for item in theirs)
 
 
@@ -199,7 +234,20 @@ def main(argv: list[str]) -> None:
 _COLUMNS = ("found", "missed", "placeholder", "invalid", "apart", "no detector")
 
 
-def _print_sources(verdicts: Iterable[Verdict]) -> None:
+def _print_sources(verdicts: Sequence[Verdict]) -> None:
+    for title, chosen in (
+        ("documented forms", [v for v in verdicts if not v.named and not v.sample.drawn]),
+        (
+            "told by the vendor's name beside them",
+            [v for v in verdicts if v.named and not v.sample.drawn],
+        ),
+        ("forms of gitleaks, drawn here", [v for v in verdicts if v.sample.drawn and not v.named]),
+    ):
+        print(f"\n{title}")
+        _print_table(chosen)
+
+
+def _print_table(verdicts: Iterable[Verdict]) -> None:
     table: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for verdict in verdicts:
         table[verdict.sample.source][verdict.outcome] += 1
@@ -219,7 +267,11 @@ def _print_reasons(verdicts: Iterable[Verdict]) -> None:
     vendors: defaultdict[str, Counter[str]] = defaultdict(Counter)
     reasons: Counter[str] = Counter()
     for verdict in verdicts:
-        if verdict.outcome in ("found", "missed"):
+        if (
+            verdict.outcome in ("found", "missed")
+            and not verdict.named
+            and not verdict.sample.drawn
+        ):
             vendors[verdict.vendor][verdict.outcome] += 1
         elif verdict.outcome in ("apart", "placeholder", "invalid"):
             reasons[f"{verdict.outcome}: {verdict.note}"] += 1
@@ -232,22 +284,28 @@ def _print_reasons(verdicts: Iterable[Verdict]) -> None:
         print(f"  {count:>4} {reason}")
 
 
-def misses(verdicts: Iterable[Verdict]) -> str:
+def misses(verdicts: Sequence[Verdict]) -> str:
     """Misses by vendor and source rule, then vendors of theirs without a detector of ours."""
     missed: defaultdict[str, list[Verdict]] = defaultdict(list)
     foreign: defaultdict[str, list[Verdict]] = defaultdict(list)
+    named: list[Verdict] = []
     reported: list[Verdict] = []
     for verdict in verdicts:
-        if verdict.outcome == "missed":
-            missed[verdict.vendor].append(verdict)
+        if verdict.outcome == "reported":
+            reported.append(verdict)
+        elif verdict.sample.drawn or verdict.outcome not in ("missed", "no detector"):
+            continue
         elif verdict.outcome == "no detector":
             foreign[verdict.sample.vendor].append(verdict)
-        elif verdict.outcome == "reported":
-            reported.append(verdict)
+        elif verdict.named:
+            named.append(verdict)
+        else:
+            missed[verdict.vendor].append(verdict)
     lines = ["# Missed samples by our vendor", ""]
     for vendor, items in sorted(missed.items(), key=lambda item: -len(item[1])):
         lines += [f"## {vendor}: {len(items)}", *map(_line, items), ""]
     lines += ["# Negative examples that we report", *map(_line, reported), ""]
+    lines += ["# Missed, without a form: only the vendor's name tells", *map(_line, named), ""]
     lines += ["# Vendors of theirs without a detector of ours (samples, rules, one sample)", ""]
     for vendor, items in sorted(foreign.items(), key=lambda item: -len(item[1])):
         rules = ", ".join(sorted({f"{v.sample.source} {v.sample.rule}" for v in items})[:6])

@@ -52,13 +52,14 @@ def _cases(reader: Reader) -> Iterator[tuple[str, list[str]]]:
 
 
 def _in_text(text: str, wanted: list[str]) -> Iterator[str]:
-    """Results may join several values (``id:key``): then the longest part that is there."""
+    """Results may join several values (``id:key``): then the parts that are in the text."""
     for value in wanted:
         if value in text:
             yield value
             continue
-        parts = {value[:at] for at in range(12, len(value))}
-        parts |= {value[at:] for at in range(1, len(value) - 11)}
-        inside = [part for part in parts if part in text]
-        if inside:
-            yield max(inside, key=len).strip(":;,|")
+        heads = (value[:at] for at in range(len(value) - 1, 7, -1))
+        tails = (value[at:] for at in range(1, len(value) - 7))
+        for parts in (heads, tails):
+            part = next((part.strip(":;,|") for part in parts if part in text), "")
+            if len(part) > 7:
+                yield part
