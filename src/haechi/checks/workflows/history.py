@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from haechi.checks.workflows.plain import mapping, text, texts
+from haechi.checks.workflows.plain import mapping, texts
 from haechi.checks.workflows.scanners import checks_of
 from haechi.checks.workflows.view import Job, Step, Workflow, view_of
 from haechi.model.location import AttrPath
@@ -13,6 +13,7 @@ from haechi.model.review import Hit, Review
 from haechi.rules.ci_tables import ScanAction, scan_action
 
 _DEFAULT_BRANCH = re.compile(r"github\.event\.repository\.default_branch")
+_SWITCH = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
 _MAIN = ("main", "master")
 _FILES_ONLY = ("--no-git", "dir", "directory", "filesystem", "stdin")
 
@@ -104,11 +105,11 @@ def only_scheduled(review: Review) -> Iterator[Hit]:
 
 def disabled_command(review: Review) -> Iterator[Hit]:
     """``::set-env::`` and ``::add-path::``, which the runner refuses."""
-    for _, step in view_of(review).steps:
+    workflow = view_of(review)
+    for job, step in workflow.steps:
+        if _SWITCH in workflow.variables(job, step):
+            continue  # switched on again, which is another rule's
         for command in ("::set-env ", "::add-path::"):
-            if command in step.run and "UNSECURE_COMMANDS" not in text(step.data.get("env")):
-                yield Hit(
-                    f"{step.label} writes the workflow command {command.strip()}, which the "
-                    "runner refuses",
-                    (*step.path, "run"),
-                )
+            if command in step.run:
+                text_ = f"{step.label} writes the workflow command {command.strip()}"
+                yield Hit(f"{text_}, which the runner refuses", (*step.path, "run"))
