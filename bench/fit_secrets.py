@@ -22,7 +22,7 @@ import msgspec
 
 from bench.creddata import HOME
 from bench.labelled import Row, file_spans, rows_by_file
-from haechi.checks.secrets import context, shape
+from haechi.checks.secrets import context
 from haechi.checks.secrets.places import is_out_of_place
 from haechi.checks.secrets.sham import is_sham
 from haechi.engines.patterns import Expression
@@ -79,7 +79,7 @@ def samples(part: str, table: bytes, folders: Sequence[str]) -> Iterator[Sample]
                 for span in expression.spans(data, most=5_000):
                     at = (span.first, span.last)
                     value = data[span.first : span.last]
-                    if at in seen or is_sham(value) or is_out_of_place(path, value, plain=plain):
+                    if at in seen or is_sham(value) or is_out_of_place(path, plain=plain):
                         continue
                     truth = _truth(marks, *at)
                     traits = context.describe(value, data, *at, table)
@@ -120,7 +120,7 @@ def fit(data: Sequence[Sample], *, decay: float) -> tuple[float, dict[str, float
     squares = dict.fromkeys(weights, 1e-3)
     bias, bias_square = 0.0, 1e-3
     order = [(s.truth, [t for t in s.traits if t in weights]) for s in data]
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311
     for epoch in range(_EPOCHS):
         chance.shuffle(order)
         rate = 0.15 / (1 + epoch / 15)
@@ -164,7 +164,7 @@ def main(argv: list[str]) -> None:
     data = thinned(samples("train", digits.encode(), ("data", "raw")))
     print(len(data), "candidates,", sum(s.truth for s in data), "true")
     repos = sorted({s.repo for s in data})
-    random.Random(3).shuffle(repos)
+    random.Random(3).shuffle(repos)  # noqa: S311
     judged: list[tuple[float, bool]] = []
     for fold in range(arguments.folds):
         out = set(repos[fold :: arguments.folds])
@@ -184,7 +184,11 @@ def write(path: Path, digits: str, bias: float, weights: dict[str, float], limit
         f"threshold: {limit:.2f}",
         f"bias: {bias:.2f}",
         "weights:",
-        *(f'  "{name}": {value:.2f}' for name, value in sorted(weights.items()) if abs(value) > 0.04),
+        *(
+            f'  "{name}": {value:.2f}'
+            for name, value in sorted(weights.items())
+            if abs(value) > 0.04
+        ),
         "trigrams: |",
         *(f"  {digits[at : at + 81]}" for at in range(0, len(digits), 81)),
     ]

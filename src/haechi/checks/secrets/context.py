@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from haechi.checks.secrets.naming import Naming, naming
-from haechi.checks.secrets.places import is_out_of_place
-from haechi.checks.secrets.shape import class_of, traits
+from haechi.checks.secrets.places import is_out_of_place, is_test_data
+from haechi.checks.secrets.shape import class_of, commonness, traits
 from haechi.checks.secrets.surroundings import nearby, on_line
-from haechi.engines.patterns import Expression
 from haechi.rules.compiled import table
 
 if TYPE_CHECKING:
@@ -30,7 +29,11 @@ if TYPE_CHECKING:
 
 _LINE = 240
 """Bytes of the line that are looked at on either side."""
-_NEAR = 320
+_NEAR = 240
+_SEEN = max(_LINE, _NEAR)
+_NO = -99.0
+_SPELT = 20
+_COMMON = 4
 _LONGEST = 4096
 _MOST_ANSWERS = 100_000
 _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
@@ -56,6 +59,7 @@ _JOINTS = (
     ("call", re.compile(rb"\(")),
 )
 _WRAPPED = re.compile(rb"[\w.]\(")
+
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """data/tables/secret_words.yaml: letter statistics and what each trait weighs."""
@@ -88,45 +92,65 @@ def model() -> tuple[Model, bytes, float]:
 class GenericContext:
     """What the detector asks about candidates of the generic family.
 
+    A password made of words in test data (``password="letmein1"``) opens nothing; there are
+    hundreds in a project with logins. They are left out unless ``tests`` asks for them; random
+    values are reported from there, too.
+
     A history holds the same line in many versions of its file, so answers are remembered, by a
     digest of all that is looked at: no value is kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tests: bool = False) -> None:
+        self._tests = tests
         self._answers: dict[bytes, bool] = {}
 
     def is_credible(self, name: bytes, value: bytes, data: bytes, start: int, end: int) -> bool:
         """By content alone. ``name`` is not needed: the text before the value tells more."""
-        window = (data[max(start - _NEAR, 0) : start], value, data[end : end + _NEAR])
+        window = (data[max(start - _SEEN, 0) : start], value, data[end : end + _SEEN])
         digest = blake2b(b"\0".join(window), digest_size=16, salt=b"%d" % len(value)).digest()
         answer = self._answers.get(digest)
         if answer is None:
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
-            answer = self._answers[digest] = judge_generic(value, data, start, end).score > 0
+            answer = self._answers[digest] = _weighed(value, data, start, end)[0] > 0
         return answer
 
     def keeps(self, candidate: Candidate, path: str) -> bool:
         """By the path: not in files whose values are somebody else's, nor bare words in code."""
-        plain = "plain" in candidate.rule.tags
-        return not is_out_of_place(path, candidate.secret, plain=plain)
+        if is_out_of_place(path, plain="plain" in candidate.rule.tags):
+            return False
+        return self._tests or not (is_test_data(path) and is_spelt(candidate.secret))
+
+
+def is_spelt(value: bytes) -> bool:
+    """True for a short value that people make up: words, names, a few digits."""
+    common = commonness(value, model()[1])
+    return len(value) < _SPELT and (common is None or common >= _COMMON)
 
 
 def judge_generic(value: bytes, data: bytes, start: int, end: int) -> Judgement:
     """Judge the value at these offsets of a text by itself, its name and its neighbours."""
+    score, found = _weighed(value, data, start, end)
+    weights = model()[0].weights
+    found.sort(key=lambda trait: -abs(weights.get(trait, 0.0)))
+    return Judgement(score, tuple(found[:5]) or ("never",))
+
+
+def _weighed(value: bytes, data: bytes, start: int, end: int) -> tuple[float, list[str]]:
     fitted, trigrams, ceiling = model()
     line = _line_before(data, start, end)
     found = _own_traits(value, data, line, end, trigrams) if line is not None else []
-    if not found:
-        return Judgement(-99.0, ("never",))
-    weights = fitted.weights
-    score = fitted.bias - fitted.threshold + sum(weights.get(trait, 0.0) for trait in found)
+    if line is None or not found:
+        return _NO, []
+    weight = fitted.weights.get
+    score = fitted.bias - fitted.threshold
+    for trait in found:
+        score += weight(trait, 0.0)
     if score + ceiling > 0:  # else nothing around can make up for it
-        more = _neighbours(data, line or b"", start, end)
-        score += sum(weights.get(trait, 0.0) for trait in more)
+        more = _neighbours(data, line, start, end)
+        score += sum([weight(trait, 0.0) for trait in more])
         found += more
-    found.sort(key=lambda trait: -abs(weights.get(trait, 0.0)))
-    return Judgement(score, tuple(found[:5]))
+    return score, found
 
 
 def describe(value: bytes, data: bytes, start: int, end: int, trigrams: bytes) -> list[str]:
@@ -145,9 +169,7 @@ def _line_before(data: bytes, start: int, end: int) -> bytes | None:
     return data[max(data.rfind(b"\n", first, start) + 1, first) : start]
 
 
-def _own_traits(
-    value: bytes, data: bytes, before: bytes, end: int, trigrams: bytes
-) -> list[str]:
+def _own_traits(value: bytes, data: bytes, before: bytes, end: int, trigrams: bytes) -> list[str]:
     """Traits of the value, its name and the joint between them."""
     if not value or len(value) > _LONGEST or _NEVER.search(value) or value.isspace():
         return []
@@ -202,7 +224,7 @@ def _after(rest: bytes) -> str:
     if left[:1].isalnum():
         return "glued"
     first = text[:1]
-    if text.startswith((b"=>", b":")) :
+    if text.startswith((b"=>", b":")):
         return "key"
     return _FOLLOWING.get(first, "other")
 
@@ -228,4 +250,3 @@ _FOLLOWING = {
 
 def _is_inside_string(before: bytes) -> bool:
     return bool(before.count(b'"') % 2 or before.count(b"'") % 2 or before.count(b"`") % 2)
-

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-_LOCKS = frozenset(
-    "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml composer.lock gemfile.lock"
-    " cargo.lock poetry.lock pipfile.lock uv.lock go.sum go.mod packages.lock.json"
-    " project.assets.json flake.lock mix.lock podfile.lock pubspec.lock bun.lock deno.lock"
-    " paket.lock gopkg.lock glide.lock .terraform.lock.hcl chart.lock".split()
-)
+_LOCKS = {
+    ".terraform.lock.hcl", "bun.lock", "cargo.lock", "chart.lock", "composer.lock", "deno.lock",
+    "flake.lock", "gemfile.lock", "glide.lock", "go.mod", "go.sum", "gopkg.lock", "mix.lock",
+    "npm-shrinkwrap.json", "package-lock.json", "packages.lock.json", "paket.lock",
+    "pipfile.lock", "pnpm-lock.yaml", "podfile.lock", "poetry.lock", "project.assets.json",
+    "pubspec.lock", "uv.lock", "yarn.lock",
+}  # fmt: skip
 _SPOKEN = re.compile(
     r"(?i)(?:\A|/)(?:locales?|i18n|l10n|lang|langs|languages?|translations?|messages|nls)/"
     r"|(?:\A|/)(?:messages|strings|translations?|locale)(?:[_.-][a-z]{2}(?:[_-][A-Za-z]{2,4})?)?"
@@ -28,7 +29,18 @@ _PROGRAM = re.compile(
 )
 
 
-def is_out_of_place(path: str, value: bytes, *, plain: bool) -> bool:
+_TEST = re.compile(
+    r"(?i)(?:\A|[/_-])(?:tests?|testing|testdata|spec|specs|fixtures?|__tests__|mocks?|e2e|cypress)"
+    r"(?:/|[_.-])|(?:test|tests|spec|it)\.[a-z]{1,6}\Z"
+)
+
+
+def is_test_data(path: str) -> bool:
+    """True below test folders and for files named as tests."""
+    return bool(_TEST.search(path))
+
+
+def is_out_of_place(path: str, *, plain: bool) -> bool:
     """True where the file's kind says that the value is no credential.
 
     ``plain`` marks a value without quotes at the end of its line. In a programming language

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from haechi.checks.secrets.naming import words_of
+from haechi.checks.secrets.naming import names, words_of
 
 _CLASSES = (
     ("uuid", re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")),
@@ -45,18 +45,9 @@ _STAND_IN = re.compile(
     rb"|default|dummy\w*|invalid|unset|optional|required|unused|hidden|here|value|generate\w*"
     rb"|string|text|username|user|admin|guest|root|hello|world)(?:[\b_-]|\b)"
 )
-_WEAK = frozenset(
-    b"secret test pwd pass password passwd admin foobar foo bar baz token abc123 123456 12345"
-    b" 1234 12345678 key root doe mysecret passw pass1 pass2 passw2 changeme example wrong pw"
-    b" xxx xxxx xxxxx yyyy zzzz test123 testing secret1 hello guest user postgres mysql oracle"
-    b" 123 123123 abc abcd qwerty asdf api apikey shhhhhh whatever invalid newpass string"
-    b" null none true false".split()
-)
 _LENGTHS = ((4, "4"), (6, "6"), (8, "8"), (12, "12"), (20, "20"), (32, "32"), (64, "64"))
 _LETTERS = re.compile(rb"[A-Za-z]{3,}")
-_FOLD = bytes(
-    (c - 96 if 97 <= c <= 122 else c - 64 if 65 <= c <= 90 else 0) for c in range(256)
-)
+_FOLD = bytes((c - 96 if 97 <= c <= 122 else c - 64 if 65 <= c <= 90 else 0) for c in range(256))
 
 
 def class_of(value: bytes) -> str:
@@ -71,7 +62,7 @@ def commonness(value: bytes, table: bytes) -> int | None:
     """How common the trigrams of its letters are, 0 (random) to 9; None without letters."""
     total = count = 0
     for run in _LETTERS.findall(value[:120]):
-        folded = (b"\0" + run.translate(_FOLD) + b"\0")[: 62]
+        folded = (b"\0" + run.translate(_FOLD) + b"\0")[:62]
         for at in range(len(folded) - 2):
             total += table[(folded[at] * 27 + folded[at + 1]) * 27 + folded[at + 2]] - 48
             count += 1
@@ -87,9 +78,8 @@ def length_of(value: bytes) -> str:
     return "64-or-more"
 
 
-def traits(value: bytes, kind: str, name: str, table: bytes) -> list[str]:
-    """What the value's look says, given what its name means."""
-    form = class_of(value)
+def traits(value: bytes, form: str, kind: str, name: str, table: bytes) -> list[str]:
+    """What the value's look says, given its class and what its name means."""
     group = _GROUPS.get(kind, "other")
     found = [f"form:{form}", f"{group}:{form}", f"length:{length_of(value)}"]
     found.append(f"{group}:{length_of(value)}")
@@ -101,7 +91,7 @@ def traits(value: bytes, kind: str, name: str, table: bytes) -> list[str]:
         if form in ("lower", "upper", "title", "camel", "snake", "kebab", "alnum"):
             found.append(f"{form}:letters:{common // 2}")
     lowered = value.lower()
-    if lowered in _WEAK:
+    if lowered.decode("latin-1") in names().weak:
         found.append("value:weak")
     if _SPOKEN.search(value):
         found.append(f"value:spoken:{'short' if len(value) < 24 else 'long'}")
@@ -127,22 +117,21 @@ _GROUPS = {
     "header": "header",
     "salt": "key",
 }
+_MIXED = frozenset({"alnum", "base64", "url-safe", "mixed", "hex", "kebab", "snake"})
 _WORDY = frozenset({"lower", "upper", "title", "camel", "snake", "kebab", "upper-snake"})
 
 
 def _mix(value: bytes, form: str) -> list[str]:
     found = []
-    digits = sum(48 <= c <= 57 for c in value)
-    if form in ("alnum", "base64", "url-safe", "mixed", "hex", "kebab", "snake"):
-        share = digits * 8 // len(value)
-        found.append(f"digits:{min(share, 4)}")
-        if re.search(rb"[a-z]", value) and re.search(rb"[A-Z]", value):
+    if form in _MIXED:
+        digits = len(value) - len(value.translate(None, b"0123456789"))
+        found.append(f"digits:{min(digits * 8 // len(value), 4)}")
+        if value != value.lower() and value != value.upper():
             found.append(f"case:both:{form}")
-    different = len(set(value)) / min(len(value), 32)
-    found.append(f"variety:{int(different * 4)}")
-    if any(c > 127 for c in value):
+    found.append(f"variety:{4 * len(set(value)) // min(len(value), 32)}")
+    if not value.isascii():
         found.append("value:foreign")
-    if value[:1] in b"/.:$-#@%&" or value[-1:] in b":,.([":
+    if value[0] in b"/.:$-#@%&" or value[-1] in b":,.([":
         found.append("value:ragged")
     return found
 
