@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,13 +48,15 @@ class Families(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``vendors`` maps a source's name to ours where they differ (empty: none of ours, though the
     name begins alike); ``ours`` is what a source calls the vendor whose rules begin with a common
     word. ``named`` lists rules for values without a form of their own, told only by the vendor's
-    name beside them: their recall is printed apart from that of documented forms. ``apart`` gives
+    name beside them, where their expression does not show it, and ``formed`` those that have one
+    although their expression shows none: recall is printed for both kinds. ``apart`` gives
     the reason for rules whose samples are no credentials of a vendor.
     """
 
     vendors: dict[str, str]
     ours: dict[str, str]
     named: dict[str, list[str]]
+    formed: dict[str, list[str]]
     apart: dict[str, dict[str, list[str]]]
 
     def reason(self, sample: Sample) -> str:
@@ -66,8 +67,10 @@ class Families(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def is_named(self, sample: Sample) -> bool:
         """True when only the vendor's name tells this kind of value."""
-        rules = self.named.get(sample.source, ())
-        return sample.rule in rules or sample.rule.split()[0] in rules
+        keys = (sample.rule, sample.rule.split()[0])
+        if any(key in self.formed.get(sample.source, ()) for key in keys):
+            return False
+        return not sample.fixed or any(key in self.named.get(sample.source, ()) for key in keys)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -111,7 +114,6 @@ class Judge:
         hits = {c.rule.id: c.rule for c in found if _overlaps(c.secret, sample)}
         named = self.families.is_named(sample)
         if hits:
-            named = named or not any(map(has_form, hits.values()))
             return Verdict(sample, vendor, "found", ", ".join(sorted(hits)), named)
         if not vendor:
             return Verdict(sample, vendor, "no detector")
@@ -155,20 +157,6 @@ class Judge:
 
 def _longest(names: tuple[str, str]) -> int:
     return -len(names[0])
-
-
-def has_form(rule: Rule) -> bool:
-    """Whether the value itself is told from others: by fixed characters or by a validator."""
-    if rule.pattern is None:
-        return False
-    fixed = _PART.sub("", rule.pattern.form)
-    return (
-        len(fixed) >= 2 or bool(rule.pattern.check) or _WHOLE.search(rule.pattern.form) is not None
-    )
-
-
-_PART = re.compile(r"<<.*?>>")
-_WHOLE = re.compile(r"<<(?:pem|jwt|crc32|base64 of)")
 
 
 def vendor_of(rule: Rule) -> str:
@@ -296,7 +284,8 @@ def misses(verdicts: Sequence[Verdict]) -> str:
         elif verdict.sample.drawn or verdict.outcome not in ("missed", "no detector"):
             continue
         elif verdict.outcome == "no detector":
-            foreign[verdict.sample.vendor].append(verdict)
+            if verdict.sample.fixed:
+                foreign[verdict.sample.vendor].append(verdict)
         elif verdict.named:
             named.append(verdict)
         else:
@@ -306,7 +295,7 @@ def misses(verdicts: Sequence[Verdict]) -> str:
         lines += [f"## {vendor}: {len(items)}", *map(_line, items), ""]
     lines += ["# Negative examples that we report", *map(_line, reported), ""]
     lines += ["# Missed, without a form: only the vendor's name tells", *map(_line, named), ""]
-    lines += ["# Vendors of theirs without a detector of ours (samples, rules, one sample)", ""]
+    lines += ["# Documented forms without a detector of ours (vendor, samples, rules, one sample)", ""]
     for vendor, items in sorted(foreign.items(), key=lambda item: -len(item[1])):
         rules = ", ".join(sorted({f"{v.sample.source} {v.sample.rule}" for v in items})[:6])
         lines += [f"- **{vendor}** {len(items)}: {rules}", f"  {_excerpt(items[0].sample)}"]

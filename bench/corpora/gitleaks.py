@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bench.corpora.fixed import is_fixed
 from bench.corpora.golang import Reader, Value
 from bench.corpora.sample import Sample, read_files, squeezed
 
@@ -86,6 +87,7 @@ def samples(repository: Path) -> Iterator[Sample]:
 def _of_rule(rule: str, vendor: str, body: str) -> Iterator[Sample]:
     drawing = Drawing(rule)
     reader = Reader(body, _functions(drawing))
+    fixed = _is_fixed(reader)
     for at in range(len(reader.tokens) - 1):
         name, sign = reader.tokens[at].text, reader.tokens[at + 1].text
         if name not in ("tps", "fps") or sign not in ("=", ":="):
@@ -100,7 +102,17 @@ def _of_rule(rule: str, vendor: str, body: str) -> Iterator[Sample]:
                 values=tuple(values),
                 positive=name == "tps",
                 drawn=_DRAWN in text,
+                fixed=fixed,
             )
+
+
+def _is_fixed(reader: Reader) -> bool:
+    """False for the expression by identifiers around a value without a fixed part."""
+    for at, token in enumerate(reader.tokens):
+        if token.text == "utils.GenerateSemiGenericRegex":
+            values, _ = reader.values(at + 2, ")")
+            return isinstance(values[1], str) and is_fixed(f"({values[1]})")
+    return True
 
 
 def _texts(reader: Reader, at: int) -> Iterator[str]:

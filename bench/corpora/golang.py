@@ -115,7 +115,7 @@ class Reader:
             return self._listed(at)
         if kind == "name":
             if self._is(at + 1, "("):
-                values, after = self._values(at + 2, ")")
+                values, after = self.values(at + 2, ")")
                 function = self.functions.get(text)
                 return (function(values) if function else None), after
             return self.names.get(text), at + 1
@@ -127,14 +127,15 @@ class Reader:
             return None, at + 1
         kind = self.tokens[at + 2].text if at + 2 < len(self.tokens) else ""
         if kind == "byte" and self._is(at + 3, "("):
-            values, after = self._values(at + 4, ")")
+            values, after = self.values(at + 4, ")")
             return (values[0] if values else None), after
         if kind == "string" and self._is(at + 3, "{"):
-            values, after = self._values(at + 4, "}")
+            values, after = self.values(at + 4, "}")
             return [value for value in values if isinstance(value, str)], after
         return None, at + 1
 
-    def _values(self, at: int, end: str) -> tuple[list[Value], int]:
+    def values(self, at: int, end: str) -> tuple[list[Value], int]:
+        """The expressions in a list that begins at a token, and the first token past it."""
         values: list[Value] = []
         while at < len(self.tokens) and self.tokens[at].text != end:
             value, after = self.value(at)

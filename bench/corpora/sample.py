@@ -14,7 +14,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     ``values`` are the credentials, as far as the source names them; ``vendor`` is how the source
     calls the vendor, lower-case letters and digits only. ``drawn`` marks values that the source
-    gives as a form only, drawn here.
+    gives as a form only, drawn here; ``fixed`` is False where its expression knows no fixed part
+    of the value, so that only the vendor's name near it tells.
     """
 
     source: str
@@ -24,6 +25,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[str, ...] = ()
     positive: bool = True
     drawn: bool = False
+    fixed: bool = True
 
     def __repr__(self) -> str:
         return f"Sample({self.source}, {self.rule})"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.corpora.golang import Reader, Value
+from bench.corpora.fixed import is_fixed
+from bench.corpora.golang import Reader, Value, tokens, unquoted
 from bench.corpora.sample import Sample, read_files, squeezed
 
 _INPUTS = ("input", "data", "text")
@@ -14,10 +15,16 @@ _WANTED = ("want", "match", "expected", "wantRaw")
 
 def samples(repository: Path) -> Iterator[Sample]:
     """Every case whose input and result are literal; integration tests have none."""
-    for path, source in read_files(repository, "pkg/detectors", "_test.go"):
-        if path.endswith("_integration_test.go"):
+    files = list(read_files(repository, "pkg/detectors", ".go"))
+    fixed: dict[str, bool] = {}
+    for path, source in files:
+        if not path.endswith("_test.go"):
+            folder = path.rpartition("/")[0]
+            fixed[folder] = fixed.get(folder, False) or _is_fixed(source)
+    for path, source in files:
+        if not path.endswith("_test.go") or path.endswith("_integration_test.go"):
             continue
-        name = path.split("/")[2]
+        folder, name = path.rpartition("/")[0], path.split("/")[2]
         for text, wanted in _cases(Reader(source)):
             yield Sample(
                 source="trufflehog",
@@ -26,7 +33,32 @@ def samples(repository: Path) -> Iterator[Sample]:
                 text=text,
                 values=tuple(_in_text(text, wanted)),
                 positive=bool(wanted),
+                fixed=fixed.get(folder, True),
             )
+
+
+_PLACES = ("id", "domain", "url", "host", "endpoint", "account", "user", "email", "org", "instance")
+
+
+def _is_fixed(source: str) -> bool:
+    """True when an expression, those for names and addresses left out, has a fixed part."""
+    found = tokens(source)
+    for at in range(2, len(found) - 1):
+        if found[at].text != "regexp.MustCompile":
+            continue
+        name = found[at - 2].text.lower()
+        if any(name.startswith(place) or f"{place}pat" in name for place in _PLACES):
+            continue
+        prefixed, texts = False, list[str]()
+        for token in found[at + 1 : at + 24]:
+            if token.text in ("regexp.MustCompile", "=", "func"):
+                break
+            prefixed = prefixed or token.text.endswith("PrefixRegex")
+            if token.kind == "raw":
+                texts.append(unquoted(token))
+        if texts and (not prefixed or is_fixed("".join(texts))):
+            return True
+    return False
 
 
 def _cases(reader: Reader) -> Iterator[tuple[str, list[str]]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from bench.corpora.fixed import is_fixed, portable
 from bench.corpora.sample import Sample, read_files, squeezed
 
-_FLAGS = re.compile(r"\(\?([ixsm]+)\)")
 _FOLDERS = {
     "kingfisher": "data/rules",
     "noseyparker": "crates/noseyparker/data/default/builtin/rules",
@@ -35,6 +35,7 @@ def samples(repository: Path, source: str) -> Iterator[Sample]:
                         text=str(example),
                         values=tuple(_values(pattern, str(example))) if positive else (),
                         positive=positive,
+                        fixed=is_fixed(rule["pattern"]),
                     )
 
 
@@ -43,23 +44,18 @@ def _name(rule: dict[str, Any]) -> str:
 
 
 def _compiled(text: str) -> re.Pattern[str] | None:
-    """By Python's engine, with the flags at the beginning, where it wants them."""
-    flags = "".join(sorted(set("".join(_FLAGS.findall(text)))))
-    text = _FLAGS.sub("", text).replace(r"\z", r"\Z")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return re.compile(f"(?{flags})" + text if flags else text)
+            return re.compile(portable(text))
     except (re.error, RecursionError):
         return None
 
 
 def _values(pattern: re.Pattern[str] | None, text: str) -> Iterator[str]:
+    """What the groups hold; of a pair or an address any part will do."""
     match = pattern.search(text) if pattern else None
     if match is None:
         return
-    groups = [group for group in match.groups() if group]
-    if groups:
-        yield max(groups, key=len)
-    else:
-        yield match[0]
+    groups = [group for group in match.groups() if group and len(group) > 3]
+    yield from groups or [match[0]]
