@@ -88,7 +88,7 @@ def look(tree: Tree, setup: Setup) -> Looked:
     run.shared[AUDITS] = audited(collected, rules, index, tree.project)
     run.judge_all()
     run.judge_user_rules([rule for rule in user_rules if rule.judge is JudgeKind.CEL])
-    gaps = [*_once([*collected.gaps, *secrets.gaps], secrets.files), *run.gaps()]
+    gaps = [*_once([*collected.gaps, *secrets.gaps]), *run.gaps()]
     gaps += [
         Gap(kind="rule-error", path=f"{f.path}:{f.line}", reason=f.message, do="correct the rule")
         for f in setup.rule_faults
@@ -137,11 +137,9 @@ def _secrets(tree: Tree, setup: Setup, user_rules: Sequence[Rule]) -> Secrets:
     return replace(found, gaps=(*gaps, *found.gaps))
 
 
-def _once(gaps: Sequence[Gap], files: frozenset[str]) -> list[Gap]:
-    """What two domains could not read is told once; a file that only one of them knows nothing
-    about was looked at."""
-    kept = {(gap.kind, gap.path): gap for gap in reversed(gaps)}
-    return [g for g in reversed(kept.values()) if not (g.kind == "unknown" and g.path in files)]
+def _once(gaps: Sequence[Gap]) -> list[Gap]:
+    """What two domains could not read is told once."""
+    return list({(gap.kind, gap.path): gap for gap in reversed(gaps)}.values())[::-1]
 
 
 def _told_once(

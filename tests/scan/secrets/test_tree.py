@@ -47,9 +47,9 @@ def test_a_folder_or_file_alone_may_be_asked_for(tmp_path: Path) -> None:
     assert paths(tmp_path / "b" / "x") == ["b/x"]
 
 
-def test_a_file_that_only_this_domain_knows_is_no_gap(tmp_path: Path) -> None:
+def test_a_file_of_no_known_kind_may_be_asked_for(tmp_path: Path) -> None:
     write(tmp_path, {"notes.txt": "nothing"})
-    outcome = run(Options(path=tmp_path / "notes.txt"))
+    outcome = run(Options(path=tmp_path / "notes.txt", only=("secrets",)))
     assert gaps(outcome) == []
 
 

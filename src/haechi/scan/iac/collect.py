@@ -130,7 +130,9 @@ class Collector:
         within = self.tree.within
         if within and not any(entries.values()) and self.tree.is_file(within):
             reason = "not a file that haechi knows by its name"
-            self._gap("unknown", within, reason, "name manifests *.yaml or *.json")
+            self._gap(
+                "unknown", within, reason, "name manifests *.yaml or *.json, or say --only secrets"
+            )
 
     # --- manifests -------------------------------------------------------------------------
 

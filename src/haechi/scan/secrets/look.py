@@ -156,8 +156,8 @@ def _history(
         gaps.append(history)
         return []
     selection = Selection(since=asked.since, branch=asked.branch, staged=asked.staged)
-    hits = history.scan(detector, selection, tree.within, progress)
-    past = [(_past(hit), hit.candidate) for hit in hits if not _excluded(hit.path, tree)]
+    hits = history.scan(_Included(detector, tree), selection, tree.within, progress)
+    past = [(_past(hit), hit.candidate) for hit in hits]
     gaps += history.gaps
     looked |= {f"git {name}": count for name, count in history.looked.items() if name != "bytes"}
     return past
@@ -172,8 +172,22 @@ def _past(hit: HistoryHit) -> Past:
     )
 
 
-def _excluded(path: str, tree: Tree) -> bool:
-    return any(pattern.fullmatch(path) for pattern in tree.exclude)
+class _Included:
+    """A detector that keeps nothing of what haechi.yaml excludes: history then looks whether the
+    same content also stood where it is not excluded."""
+
+    def __init__(self, detector: Detector, tree: Tree) -> None:
+        self.key = detector.key
+        self.find = detector.find
+        self._detector = detector
+        self._exclude = tree.exclude
+
+    def keeps(self, candidate: Candidate, path: str) -> bool:
+        parts = path.split("/")
+        above = ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+        if self._exclude and any(p.fullmatch(part) for part in above for p in self._exclude):
+            return False
+        return self._detector.keeps(candidate, path)
 
 
 def _peer_list(tree: Tree) -> str:
