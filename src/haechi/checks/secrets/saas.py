@@ -17,6 +17,7 @@ from itertools import pairwise
 _DISCORD_EPOCH_BITS = 22
 _DISCORD_ID = range(1 << _DISCORD_EPOCH_BITS, 1 << 63)
 _INTERCOM = re.compile(rb"tok:[0-9a-f]{8}(?:[_-][0-9a-f]{4}){3}[_-][0-9a-f]{12}:\d:\d\Z")
+_GRAFANA = re.compile(rb'\{"k":"[0-9A-Za-z]{32}"')
 _ELASTIC = re.compile(rb"[A-Za-z0-9_-]{20}:[A-Za-z0-9_-]{22}\Z")
 
 
@@ -49,9 +50,11 @@ def grafana(value: bytes) -> bool:
     return zlib.crc32(body).to_bytes(4, "little").hex().encode() == checksum.lower()
 
 
-def grafana_json(value: bytes) -> bool:
-    """An API key or access policy token: base64 of a JSON object that holds the key ``k``."""
-    return isinstance(_object(value.removeprefix(b"glc_")).get("k"), str)
+def grafana_key(value: bytes) -> bool:
+    """Base64 of a JSON object that begins with the key ``k``, 32 characters; addresses of
+    published Power BI reports begin alike, with a UUID.
+    """
+    return bool(_GRAFANA.match(_decoded(value)))
 
 
 def sentry(value: bytes) -> bool:
@@ -70,10 +73,9 @@ def elastic(value: bytes) -> bool:
     return bool(_ELASTIC.match(_decoded(value)))
 
 
-def mapbox(value: bytes) -> bool:
-    """The middle part is the base64 of a JSON object that names the account ``u``."""
-    parts = value.split(b".")
-    return len(parts) == 3 and isinstance(_object(parts[1]).get("u"), str)
+def workos(value: bytes) -> bool:
+    """Behind the prefix stands the base64 of ``key_`` and an identifier."""
+    return _decoded(value.removeprefix(b"sk_live_")).startswith(b"key_")
 
 
 def _object(text: bytes) -> dict[str, object]:
@@ -97,10 +99,10 @@ CHECKS: dict[str, Callable[[bytes], bool]] = {
     "mixed": mixed,
     "discord": discord,
     "grafana": grafana,
-    "grafana-json": grafana_json,
+    "grafana-key": grafana_key,
     "sentry": sentry,
     "intercom": intercom,
     "elastic": elastic,
-    "mapbox": mapbox,
+    "workos": workos,
 }
 """By the name that a rule's ``pattern.check`` gives."""
