@@ -50,7 +50,8 @@ class Families(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     word. ``named`` lists rules for values without a form of their own, told only by the vendor's
     name beside them, where their expression does not show it, and ``formed`` those that have one
     although their expression shows none: recall is printed for both kinds. ``apart`` gives
-    the reason for rules whose samples are no credentials of a vendor.
+    the reason for rules whose samples are no credentials of a vendor, ``malformed`` for samples
+    that are not in their vendor's form; the latter counts only for what is not found.
     """
 
     vendors: dict[str, str]
@@ -58,6 +59,7 @@ class Families(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     named: dict[str, list[str]]
     formed: dict[str, list[str]]
     apart: dict[str, dict[str, list[str]]]
+    malformed: dict[str, dict[str, str]]
 
     def reason(self, sample: Sample) -> str:
         """Why a sample is counted apart, if it is."""
@@ -120,6 +122,12 @@ class Judge:
         refused = self._refusal(sample)
         if refused:
             return Verdict(sample, vendor, *refused, named)
+        wrong = self.families.malformed.get(sample.source, {})
+        why = wrong.get(sample.rule, wrong.get(sample.rule.split()[0], ""))
+        if why:
+            return Verdict(
+                sample, vendor, "malformed", f"{sample.source} {sample.rule}: {why}", named
+            )
         note = ", ".join(sorted({c.rule.id for c in self._found(sample)}))
         return Verdict(sample, vendor, "missed", note, named)
 
@@ -134,7 +142,8 @@ class Judge:
 
     def _refusal(self, sample: Sample) -> tuple[str, str] | None:
         """Why the expression matches and yet nothing is reported."""
-        if sample.values and all(is_sham(value.encode()) for value in sample.values):
+        stated = sample.values or ((sample.text,) if len(sample.text) < 200 else ())
+        if stated and all(is_sham(value.encode()) for value in stated):
             return "placeholder", ""
         data = sample.text.encode()
         for rule, expression in self._raw:
@@ -219,7 +228,7 @@ def main(argv: list[str]) -> None:
         options.misses.write_text(misses(verdicts))
 
 
-_COLUMNS = ("found", "missed", "placeholder", "invalid", "apart", "no detector")
+_COLUMNS = ("found", "missed", "placeholder", "invalid", "malformed", "apart", "no detector")
 
 
 def _print_sources(verdicts: Sequence[Verdict]) -> None:
@@ -261,7 +270,7 @@ def _print_reasons(verdicts: Iterable[Verdict]) -> None:
             and not verdict.sample.drawn
         ):
             vendors[verdict.vendor][verdict.outcome] += 1
-        elif verdict.outcome in ("apart", "placeholder", "invalid"):
+        elif verdict.outcome in ("apart", "placeholder", "invalid", "malformed"):
             reasons[f"{verdict.outcome}: {verdict.note}"] += 1
     print("\nvendors with misses (missed of asked):")
     for vendor, counts in sorted(vendors.items(), key=lambda item: -item[1]["missed"]):
@@ -295,7 +304,7 @@ def misses(verdicts: Sequence[Verdict]) -> str:
         lines += [f"## {vendor}: {len(items)}", *map(_line, items), ""]
     lines += ["# Negative examples that we report", *map(_line, reported), ""]
     lines += ["# Missed, without a form: only the vendor's name tells", *map(_line, named), ""]
-    lines += ["# Documented forms without a detector of ours (vendor, samples, rules, one sample)", ""]
+    lines += ["# Documented forms without a detector of ours (samples, rules, one sample)", ""]
     for vendor, items in sorted(foreign.items(), key=lambda item: -len(item[1])):
         rules = ", ".join(sorted({f"{v.sample.source} {v.sample.rule}" for v in items})[:6])
         lines += [f"- **{vendor}** {len(items)}: {rules}", f"  {_excerpt(items[0].sample)}"]

@@ -57,5 +57,5 @@ def _values(pattern: re.Pattern[str] | None, text: str) -> Iterator[str]:
     match = pattern.search(text) if pattern else None
     if match is None:
         return
-    groups = [group for group in match.groups() if group and len(group) > 3]
+    groups = [group for group in match.groups() if group and len(group) > 4]
     yield from groups or [match[0]]
