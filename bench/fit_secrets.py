@@ -31,7 +31,7 @@ from haechi.rules.compiled import DATA
 
 TARGET = DATA / "tables" / "secret_words.yaml"
 _IDENTIFIERS = {"UUID", "AWS S3 Bucket", "Firebase Domain", "AWS Client ID", "Other"}
-_EPOCHS = 60
+_EPOCHS = 15
 _EQUALS = 4
 """Equal descriptions of one repository that count."""
 
@@ -156,7 +156,7 @@ def best(scores: Sequence[tuple[float, bool]], missed: int) -> tuple[float, floa
 def main(argv: list[str]) -> None:
     """Fit, say what cross-validation gives, write the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.fit_secrets")
-    parser.add_argument("--decay", type=float, default=0.004)
+    parser.add_argument("--decay", type=float, default=0.001)
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--shift", type=float, default=0.0, help="added to the threshold")
     arguments = parser.parse_args(argv)
