@@ -113,7 +113,8 @@ class Judge:
         reason = self.families.reason(sample)
         if reason or vendor == "generic":
             return Verdict(sample, vendor, "apart", reason or "the generic family")
-        hits = {c.rule.id: c.rule for c in found if _overlaps(c.secret, sample)}
+        data = sample.text.encode()
+        hits = {c.rule.id for c in found if _overlaps((c.secret, data[c.start : c.end]), sample)}
         named = self.families.is_named(sample)
         if hits:
             return Verdict(sample, vendor, "found", ", ".join(sorted(hits)), named)
@@ -152,7 +153,7 @@ class Judge:
             assert rule.pattern is not None
             for span in expression.spans(data):
                 value = data[span.first : span.last]
-                if not _overlaps(value, sample):
+                if not _overlaps((value,), sample):
                     continue
                 if is_sham(value):
                     return "placeholder", rule.id
@@ -177,11 +178,21 @@ def _generic(rule: Rule) -> bool:
     return rule.pattern is not None and rule.pattern.generic
 
 
-def _overlaps(value: bytes, sample: Sample) -> bool:
+def _overlaps(values: Sequence[bytes], sample: Sample) -> bool:
+    """One holds the other; where the source does not say the value, anything counts.
+
+    A result of several values (an id and its key) is found with one of them.
+    """
     if not sample.values:
         return True
-    theirs = [item.encode() for item in sample.values]  # one of a pair is enough
-    return any(value in item or item in value for item in theirs)
+    theirs = [_plain(item.encode()) for item in sample.values]
+    ours = [_plain(value) for value in values]
+    return any(one in other or other in one for one in ours for other in theirs)
+
+
+def _plain(value: bytes) -> bytes:
+    """Line breaks may be written out, and keys in armour are quoted by the line."""
+    return value.replace(b"\\r", b"").replace(b"\\n", b"\n").replace(b"\\/", b"/")
 
 
 def extract(mirrors: Path, source: str) -> list[Sample]:

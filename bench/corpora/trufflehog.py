@@ -31,7 +31,7 @@ def samples(repository: Path) -> Iterator[Sample]:
                 rule=name,
                 vendor=squeezed(name),
                 text=text,
-                values=tuple(_in_text(text, wanted)),
+                values=tuple(wanted),
                 positive=bool(wanted),
                 fixed=fixed.get(folder, True),
             )
@@ -81,17 +81,3 @@ def _cases(reader: Reader) -> Iterator[tuple[str, list[str]]]:
             text = None
         else:
             at += 1
-
-
-def _in_text(text: str, wanted: list[str]) -> Iterator[str]:
-    """Results may join several values (``id:key``): then the parts that are in the text."""
-    for value in wanted:
-        if value in text:
-            yield value
-            continue
-        heads = (value[:at] for at in range(len(value) - 1, 7, -1))
-        tails = (value[at:] for at in range(1, len(value) - 7))
-        for parts in (heads, tails):
-            part = next((part.strip(":;,|") for part in parts if part in text), "")
-            if len(part) > 7:
-                yield part
