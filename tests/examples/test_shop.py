@@ -27,7 +27,7 @@ from haechi.model.waiver import WaiverOrigin
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "shop"
 ROOMS = {"iac", "secrets", "code", "deps", "workflows", "terraform", "runtime"}
-SEEN = ("iac", "workflows")
+SEEN = {"iac", "secrets", "workflows"}
 """The rooms that this version looks into."""
 SERIOUS = ("critical", "high")
 
