@@ -218,8 +218,11 @@ def kingfisher(folder: Path) -> set[Place]:
 PEERS: dict[str, Callable[[Path], set[Place]]] = {
     "detect-secrets 1.5.0": detect_secrets,
     "kingfisher 2.14.0": kingfisher,
-    "CredSweeper 1.19.5": credsweeper,
+    "CredSweeper 1.19.5 *": credsweeper,
 }
+_NOTE = (
+    "* made together with the set: its model learnt from it, its reports were the lines to label"
+)
 
 
 def _table(
@@ -256,6 +259,8 @@ def main(argv: list[str]) -> None:
     _table("(a) generic categories", reports, labels, lambda row: row.kinds <= GENERIC)
     _table("(b) all but identifiers", reports, labels, lambda row: not row.kinds <= IDENTIFIERS)
     _table("(c) all labels", reports, labels, lambda row: True)
+    if not arguments.no_peers:
+        print(f"\n{_NOTE}")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
 _NEVER = re.compile(
     rb"(?s)\$\{|\$\(|\{\{|\}\}|<%|%>|#\{|\{%|%\(|\A<.*>\Z|\A\[.*\]\Z|\A\{.*\}\Z|\A\$[A-Za-z_]\w*\Z"
     rb"|\A%\w+%\Z|\A(.)\1*\Z|\A__\w+__\Z|\A@\w+@\Z|\A&\w+;|\A0[xX][0-9a-fA-F]{1,8}\Z"
-    rb"|\A\s*[+,;)]|(?:\s[+.]|[+,(;])\s*\Z|\A-----BEGIN"
+    rb"|\A\s*[+,;)]|(?:\s[+.]|[+,(;])\s*\Z|\A-----BEGIN|\A\^.*\$\Z"
 )
 _NOT_OURS = re.compile(
     rb"(?i)(?:env\w*|setting|config|getattr|lookup|fetch|require)[(\[]\\?[\"']\Z"
