@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haechi.checks.secrets.decode import LONGEST, SOURCES, Decoder
+from haechi.checks.secrets.decode import MOST_BYTES, MOST_RUNS, SOURCES, Decoder
 
 ALL = range(len(SOURCES))
 PRINTABLE = st.text(
@@ -19,7 +19,7 @@ PRINTABLE = st.text(
 
 
 def texts(data: bytes) -> list[bytes]:
-    return [found.text for found in Decoder().decoded(data, ALL)]
+    return [found.text for found in Decoder().decoded(data, ALL)[0]]
 
 
 @given(PRINTABLE)
@@ -61,11 +61,25 @@ def test_url_encoding_is_undone_where_it_stands() -> None:
     assert b'{"user":"kim"}' in found
 
 
-def test_a_very_long_run_is_left_alone() -> None:
-    assert texts(base64.b64encode(b"a b " * LONGEST)) == []
+def test_a_long_run_is_found_whole() -> None:
+    text = b"word by word " * 100_000
+    assert Decoder().decoded(base64.b64encode(text), ALL)[1]
+    assert texts(base64.b64encode(text)) == [text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        base64.b64encode(b"a b " * (MOST_BYTES // 4)),
+        (base64.b64encode(b"some words of a text ") + b"\n") * (MOST_RUNS + 1),
+    ],
+    ids=["bytes", "runs"],
+)
+def test_what_is_past_the_bounds_is_told(text: bytes) -> None:
+    assert not Decoder().decoded(text, ALL)[1]
 
 
 @given(st.binary(max_size=2000))
 def test_no_content_makes_it_fail(data: bytes) -> None:
-    for found in Decoder().decoded(data, ALL):
+    for found in Decoder().decoded(data, ALL)[0]:
         assert 0 <= found.start < found.end <= len(data)

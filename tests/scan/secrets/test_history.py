@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.world.objects.repositories import Repo, WordDetector, git
 
-from haechi.checks.secrets.detect import Candidate
+from haechi.checks.secrets.detect import Candidates
 from haechi.errors import UsageError
 from haechi.model.coverage import Gap
 from haechi.scan.secrets import history_detect, history_hits
@@ -328,7 +328,7 @@ def test_a_detector_that_fails_is_not_a_clean_history(tmp_path: Path) -> None:
     class Broken(WordDetector):
         key = "broken"
 
-        def find(self, data: bytes) -> list[Candidate]:
+        def find(self, data: bytes) -> Candidates:
             raise ZeroDivisionError
 
     repo = Repo(tmp_path / "r")

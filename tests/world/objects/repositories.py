@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from haechi.checks.secrets.detect import Candidate
+from haechi.checks.secrets.detect import Candidate, Candidates
 from haechi.model.severity import Severity
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule
 
@@ -32,9 +32,9 @@ class WordDetector:
     def __init__(self) -> None:
         self.read: list[bytes] = []
 
-    def find(self, data: bytes) -> list[Candidate]:
+    def find(self, data: bytes) -> Candidates:
         self.read.append(data)
-        found = []
+        found = Candidates()
         for match in re.finditer(rb"leak=(\w+)", data):
             candidate = Candidate(RULE, match.start(1), match.end(1), match[1])
             candidate.line = candidate.end_line = data.count(b"\n", 0, match.start()) + 1

@@ -9,17 +9,17 @@ find encoded *text*, and hashes, images and identifiers cost nothing.
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from haechi.engines.patterns import Expression, Source
 
-LONGEST = 64 * 1024
-MOST_BYTES = 1024 * 1024
-"""Decoded bytes of one buffer; what is past it is not looked at."""
-_MOST = 20_000
+MOST_BYTES = 16 * 1024 * 1024
+"""Decoded bytes of one buffer; a window of a large file decodes to less."""
+MOST_RUNS = 20_000
+"""Runs of one encoding in one buffer that are decoded."""
 _DIGIT = "[0-9A-Za-z+/_-]"
 _TEXT64 = rf"(?:[CI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589]{_DIGIT}){{5}}"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -71,22 +71,22 @@ class Decoder:
     def __init__(self) -> None:
         self._expressions: dict[int, Expression] = {}
 
-    def decoded(self, data: bytes, numbers: Collection[int]) -> Iterator[Decoded]:
-        """Every run of the encodings with these numbers that decodes, within the bounds."""
+    def decoded(self, data: bytes, numbers: Collection[int]) -> tuple[list[Decoded], bool]:
+        """The runs of the encodings with these numbers that decode, and whether these are all."""
+        runs: list[Decoded] = []
         budget = MOST_BYTES
         for number in numbers:
             encoding = _ENCODINGS[number]
             expression = self._expressions.get(number)
             if expression is None:
                 expression = self._expressions[number] = Expression(encoding.expression)
-            for span in expression.spans(data, most=_MOST):
-                if span.end - span.start > LONGEST:
-                    continue
+            for seen, span in enumerate(expression.spans(data, most=MOST_RUNS + 1)):
+                if seen == MOST_RUNS or span.end - span.start > budget:
+                    return runs, False
                 try:
                     text = encoding.decode(data[span.start : span.end])
                 except (binascii.Error, ValueError):
                     continue
                 budget -= len(text)
-                if budget < 0:
-                    return
-                yield Decoded(span.start, span.end, encoding.name, text)
+                runs.append(Decoded(span.start, span.end, encoding.name, text))
+        return runs, True

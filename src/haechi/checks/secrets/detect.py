@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from haechi import __version__
@@ -32,6 +32,11 @@ _NAME = re.compile(
 _DIGITS = re.compile(rb"[0-9].*[0-9]")
 _BEFORE = 120
 _GROUPING = 1 << 16
+MOST_MATCHES = 20_000
+"""Matches of one rule in one content that are judged; nearly all of them are nothing."""
+MOST = 1_000
+"""Candidates of one rule in one content."""
+ENCODED = "encoded texts"
 
 
 class Context(Protocol):
@@ -70,6 +75,17 @@ class Candidate:
 
     def __repr__(self) -> str:
         return f"Candidate({self.rule.id}, {self.start}-{self.end})"
+
+
+class Candidates(list[Candidate]):
+    """The candidates of a content. ``cut`` names the rules that stopped at a bound, so that the
+    rest of the content counts as not looked at by them (``ENCODED``: what it holds encoded)."""
+
+    __slots__ = ("cut",)
+
+    def __init__(self, found: Iterable[Candidate] = (), cut: Iterable[str] = ()) -> None:
+        super().__init__(found)
+        self.cut = frozenset(cut)
 
 
 def sources_of(rules: Sequence[Rule]) -> list[Source]:
@@ -112,22 +128,22 @@ class Detector:
             f"{__version__}\n{matcher.key}\n{digest_of(sources_of(rules))}\n{facts}".encode()
         ).hexdigest()[:32]
 
-    def find(self, data: bytes) -> list[Candidate]:
+    def find(self, data: bytes) -> Candidates:
         """Credentials in a content, by place. Empty for nearly every content there is."""
         data = _as_text(data)
         numbers = self._matcher.matching(data)
         if not numbers:
-            return []
+            return Candidates()
         binary = b"\0" in data[:BINARY_HEAD]
-        found = list(self._direct(data, numbers, binary=binary))
+        cut: set[str] = set()
+        found = list(self._direct(data, numbers, cut, binary=binary))
         encodings = [number - len(self.rules) for number in numbers if number >= len(self.rules)]
         if encodings and not binary:
-            found += self._encoded(data, encodings)
-        if not found:
-            return []
-        found = _without_overlaps(found)
-        _place(found, data)
-        return found
+            found += self._encoded(data, encodings, cut)
+        if found:
+            found = _without_overlaps(found)
+            _place(found, data)
+        return Candidates(found, cut)
 
     def keeps(self, candidate: Candidate, path: str) -> bool:
         """What depends on the path: only the generic family does."""
@@ -136,7 +152,13 @@ class Detector:
         return self._context.keeps(candidate, path)
 
     def _direct(
-        self, data: bytes, numbers: Matching, *, binary: bool, specific: bool = False
+        self,
+        data: bytes,
+        numbers: Matching,
+        cut: set[str],
+        *,
+        binary: bool,
+        specific: bool = False,
     ) -> Iterator[Candidate]:
         for number, ends in numbers.items():
             if number >= len(self.rules) or number in self._off:
@@ -145,9 +167,15 @@ class Detector:
                 continue
             if not self._patterns[number].generic:
                 ends = ()
-            for span in self._expression(number).spans(data, ends=ends):
+            taken = 0
+            spans = self._expression(number).spans(data, ends=ends, most=MOST_MATCHES + 1)
+            for seen, span in enumerate(spans):
+                if seen == MOST_MATCHES or taken == MOST:
+                    cut.add(self.rules[number].id)
+                    break
                 candidate = self._judge(number, data, span)
                 if candidate is not None:
+                    taken += 1
                     yield candidate
 
     def _judge(self, number: int, data: bytes, span: Span) -> Candidate | None:
@@ -173,15 +201,17 @@ class Detector:
         lowered = match.lower()
         return any(word in lowered for word in self._words[number])
 
-    def _encoded(self, data: bytes, encodings: Sequence[int]) -> Iterator[Candidate]:
+    def _encoded(self, data: bytes, encodings: Sequence[int], cut: set[str]) -> Iterator[Candidate]:
         """Detectors with a form of their own over everything decoded, in one more pass."""
-        runs = list(self._decoder.decoded(data, encodings))
+        runs, all_ = self._decoder.decoded(data, encodings)
+        if not all_:
+            cut.add(ENCODED)
         whole = b"\n\n".join(run.text for run in runs)
         numbers = self._matcher.matching(whole)
         if not any(number < len(self.rules) for number in numbers):
             return
         for run in runs:
-            for inner in self._direct(run.text, numbers, binary=False, specific=True):
+            for inner in self._direct(run.text, numbers, cut, binary=False, specific=True):
                 name = _name_before(data, run.start).decode("ascii", "replace")
                 yield Candidate(
                     inner.rule,

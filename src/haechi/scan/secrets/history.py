@@ -15,7 +15,7 @@ from pathlib import Path
 from haechi.model.coverage import Gap
 from haechi.rules.compiled import cache_directory
 from haechi.scan.secrets.history_detect import Found, Progress, detect
-from haechi.scan.secrets.history_gaps import listing_gaps, reading_gaps, walking_gaps
+from haechi.scan.secrets.history_gaps import cut_gaps, listing_gaps, reading_gaps, walking_gaps
 from haechi.scan.secrets.history_hits import Detects, HistoryHit, Teller
 from haechi.world.blob_cache import BlobCache, Known, Places
 from haechi.world.objects.attribution import Attribution, Place
@@ -125,9 +125,8 @@ class _Run:
             changed = told is not None and bool(told.stamp)
             if told is self.known.places and not (teller and teller.learnt):
                 changed = False
-            self.cache.add(
-                self.known, bytes(found.clean), frozenset(found.hits), told if changed else None
-            )
+            hits = frozenset(found.hits.keys() - found.cut.keys())
+            self.cache.add(self.known, bytes(found.clean), hits, told if changed else None)
 
     def _teller(self, found: Found, told: Places) -> Teller:
         scope = self.scope
@@ -180,6 +179,7 @@ class _Run:
             reader.close()
         self.history.looked["bytes"] += reader.volume
         self.history.gaps += reading_gaps(reader, self.repository)
+        self.history.gaps += cut_gaps(found.cut)
 
     def _places(self, blobs: frozenset[bytes], listing: Listing) -> Places:
         """Where the blobs were: as remembered if nothing changed, else by walking."""

@@ -11,31 +11,37 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from haechi.checks.secrets.detect import Candidate
+from haechi.checks.secrets.detect import Candidate, Candidates
 from haechi.world.objects.reader import ObjectReader, Part
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 Progress = Callable[[int, int, str], None]
-Find = Callable[[bytes], list[Candidate]]
+Find = Callable[[bytes], Candidates]
 HELD = 20_000
 """Candidates kept in memory until their blobs are attributed; about 10 MB."""
 BATCH_BLOBS = 256
 _BATCH_BYTES = 512 * 1024
 _WAITING = 8
 
-Judged = tuple[list[bytes], list[tuple[Part, list[Candidate]]]]
-"""Ids of clean blobs, and parts with what was found in them (large objects: also nothing)."""
+Judged = tuple[list[bytes], list[tuple[Part, Candidates]]]
+"""Ids of clean blobs, and parts with what was found in them (large objects, and those that were
+not looked at to their end: also nothing)."""
 
 
 class Found:
-    """What the workers found. ``clean`` are binary ids; ``hits`` keep the order of reading."""
+    """What the workers found. ``clean`` are binary ids; ``hits`` keep the order of reading.
+
+    ``cut``: blobs that hold more than is looked at, and the rules that stopped there. They are
+    neither clean nor hits to a later run, which has to read and to say the same.
+    """
 
     def __init__(self) -> None:
         self.clean = bytearray()
         self.hits: dict[bytes, None] = {}
         self.held: dict[bytes, list[Candidate]] = {}
+        self.cut: dict[bytes, frozenset[str]] = {}
         self._room = HELD
         self._windowed: set[bytes] = set()
 
@@ -46,6 +52,8 @@ class Found:
         for part, candidates in hits:
             if part.windowed:
                 self._windowed.add(part.id)
+            if candidates.cut:
+                self.cut[part.id] = self.cut.get(part.id, frozenset()) | candidates.cut
             if not candidates:
                 continue
             self.hits[part.id] = None
@@ -55,7 +63,7 @@ class Found:
 
     def finish(self, broken: set[bytes]) -> None:
         """Large objects are clean when all their parts are and none is missing."""
-        done = self._windowed - self.hits.keys() - broken
+        done = self._windowed - self.hits.keys() - self.cut.keys() - broken
         self.clean += binascii.unhexlify(b"".join(done))
         self._windowed.clear()
 
@@ -96,12 +104,13 @@ def detect(
 
 def _judge(find: Find, batch: list[Part]) -> Judged:
     clean: list[bytes] = []
-    hits: list[tuple[Part, list[Candidate]]] = []
+    hits: list[tuple[Part, Candidates]] = []
     for part in batch:
         candidates = find(part.data)
         if part.windowed:
-            hits.append((_without_data(part), own(part, candidates)))
-        elif candidates:
+            kept = Candidates(own(part, candidates), candidates.cut)
+            hits.append((_without_data(part), kept))
+        elif candidates or candidates.cut:
             hits.append((_without_data(part), candidates))
         else:
             clean.append(part.id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from haechi.model.counting import counted
 from haechi.model.coverage import Gap
+from haechi.scan.secrets.bounds import cut_short
 from haechi.world.objects.attribution import Attribution
 from haechi.world.objects.listing import Listing
 from haechi.world.objects.reader import LARGEST, Named, ObjectReader
@@ -97,6 +100,16 @@ def walking_gaps(attribution: Attribution) -> list[Gap]:
             )
         )
     return gaps
+
+
+def cut_gaps(cut: Mapping[bytes, frozenset[str]]) -> list[Gap]:
+    """Blobs that hold more than is looked at."""
+    if not cut:
+        return []
+    named = Named()
+    for id_ in cut:
+        named.add(id_)
+    return [cut_short(_PLACE, _named(named), frozenset().union(*cut.values()))]
 
 
 def too_many(rule: str, number: int) -> Gap:

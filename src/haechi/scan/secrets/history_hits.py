@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from haechi.checks.secrets.detect import Candidate
+from haechi.checks.secrets.detect import Candidate, Candidates
 from haechi.model.coverage import Gap
 from haechi.scan.secrets.history_detect import Found, own
 from haechi.scan.secrets.history_gaps import reading_gaps, too_many
@@ -34,7 +34,7 @@ class Detects(Protocol):
 
     key: str
 
-    def find(self, data: bytes) -> list[Candidate]: ...
+    def find(self, data: bytes) -> Candidates: ...
 
     def keeps(self, candidate: Candidate, path: str) -> bool: ...
 

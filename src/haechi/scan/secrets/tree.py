@@ -16,6 +16,7 @@ import msgspec
 from haechi.checks.secrets.detect import Candidate, Detector
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
+from haechi.scan.secrets.bounds import cut_short
 from haechi.scan.secrets.windows import LARGEST, WINDOW, find_in_blocks
 from haechi.world.files import Entry, Tree
 
@@ -107,15 +108,26 @@ class TreeScan:
             return
         if entry.size <= 2 * WINDOW:
             data = self.tree.read(entry.path, limit=LARGEST)
-            found: list[Candidate] = self._detector.find(data)
+            found = self._detector.find(data)
             looked.size += len(data)
         else:
-            found = list(find_in_blocks(self._detector, self.tree.blocks(entry.path)))
+            found = find_in_blocks(self._detector, self._blocks(entry.path))
             looked.size += entry.size
         looked.files.append(entry.path)
-        looked.found += [
-            InFile(entry.path, one) for one in found if self._detector.keeps(one, entry.path)
-        ]
+        kept = [one for one in found if self._detector.keeps(one, entry.path)]
+        looked.found += [InFile(entry.path, one) for one in kept]
+        cut = found.cut - ({one.rule.id for one in found} - {one.rule.id for one in kept})
+        if cut:
+            looked.gaps.append(cut_short(entry.path, "it", cut))
+
+    def _blocks(self, path: str) -> Iterator[bytes]:
+        """A file that is written to meanwhile does not keep us for ever."""
+        size = 0
+        for block in self.tree.blocks(path):
+            size += len(block)
+            if size > LARGEST:
+                raise InputError(f"it grew over {LARGEST:,} bytes while it was read", where=path)
+            yield block
 
 
 class _Looked:
