@@ -3,14 +3,16 @@
 Reads bare clones of public projects (``--mirrors DIR``, folders ``OWNER+NAME/repo``), takes the
 samples out of their tests and rules, and prints what our detectors with a form find of them. A
 sample counts when a detector that is not generic covers the credential. Samples of vendors for
-which there is no detector, placeholders, and values that their vendor's own checksum refuses are
-counted apart. Nothing extracted is kept in this repository; values are shown only by ``--show``.
+which there is no detector, placeholders, and values that their vendor's own checksum or form
+refuses are counted apart; the column "strict" counts the refused ones as missed. Nothing extracted
+is kept in this repository; values are shown only by ``--show``.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -143,8 +145,8 @@ class Judge:
 
     def _refusal(self, sample: Sample) -> tuple[str, str] | None:
         """Why the expression matches and yet nothing is reported."""
-        stated = sample.values or ((sample.text,) if len(sample.text) < 200 else ())
-        if stated and all(is_sham(value.encode()) for value in stated):
+        stated = sample.values or (max(_WORDS.findall(sample.text), key=len, default=""),)
+        if all(is_sham(value.encode()) for value in stated):
             return "placeholder", ""
         data = sample.text.encode()
         for rule, expression in self._raw:
@@ -188,6 +190,9 @@ def _overlaps(values: Sequence[bytes], sample: Sample) -> bool:
     theirs = [_plain(item.encode()) for item in sample.values]
     ours = [_plain(value) for value in values]
     return any(one in other or other in one for one in ours for other in theirs)
+
+
+_WORDS = re.compile(r"[^\s\"'=,;]+")
 
 
 def _plain(value: bytes) -> bytes:
@@ -268,7 +273,8 @@ def _print_table(verdicts: Iterable[Verdict]) -> None:
         negatives = counts["reported"] + counts["silent"]
         recall = f"{counts['found'] / asked:8.3f}" if asked else "       -"
         row = "".join(f"{counts[c]:>12}" for c in _COLUMNS)
-        print(f"{source:<15}{row}{recall}  {counts['reported']} of {negatives}")
+        strict = counts["found"] / (asked + counts["malformed"] + counts["invalid"] or 1)
+        print(f"{source:<15}{row}{recall}{strict:8.3f}  {counts['reported']} of {negatives}")
 
 
 def _print_reasons(verdicts: Iterable[Verdict]) -> None:

@@ -13,9 +13,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """A text in which a project's rule finds a credential (``positive``) or must not.
 
     ``values`` are the credentials, as far as the source names them, or several joined; ``vendor``
-    is how the source calls it, lower-case letters and digits only. ``drawn`` marks values that the source
-    gives as a form only, drawn here; ``fixed`` is False where its expression knows no fixed part
-    of the value, so that only the vendor's name near it tells.
+    is how the source calls it, lower-case letters and digits only. ``drawn`` marks values that
+    the source gives as a form only, drawn here; ``fixed`` is False where its expression knows no
+    fixed part of the value, so that only the vendor's name near it tells.
     """
 
     source: str

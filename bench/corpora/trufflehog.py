@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def samples(repository: Path) -> Iterator[Sample]:
             )
 
 
+_ADDRESS = re.compile(r"https?://[\w.:-]{1,60}/?")
 _PLACES = ("id", "domain", "url", "host", "endpoint", "account", "user", "email", "org", "instance")
 
 
@@ -76,6 +78,8 @@ def _cases(reader: Reader) -> Iterator[tuple[str, list[str]]]:
             wanted, at = reader.value(at + 2)
             if isinstance(wanted, str):
                 wanted = [wanted] if wanted else []
+            if wanted and all(_ADDRESS.fullmatch(item) for item in wanted):
+                wanted = None  # where a credential would be tried, not one
             if none or wanted is not None:
                 yield text, wanted or []
             text = None
