@@ -71,7 +71,7 @@ def test_code_of_the_repository_is_refused(tmp_path: Path) -> None:
     put(tmp_path / "ci" / "a.yaml", python)
     ids, (fault,) = load(tmp_path)
     assert ids == []
-    assert "written in CEL" in fault
+    assert "judge by cel or pattern, not python" in fault
 
 
 def test_links_and_huge_files_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
