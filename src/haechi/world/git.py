@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from haechi.errors import UsageError
-from haechi.world.files import SKIPPED_DIRECTORIES, git, git_environment
+from haechi.world.files import MAX_FILES, SKIPPED_DIRECTORIES, git, git_environment
+from haechi.world.objects.command import Git
 from haechi.world.programs import program
 
 MAX_BLOB = 16 * 1024 * 1024
 """Bytes of a file; larger ones are not judged anyway."""
 MAX_TOTAL = 2 * 1024 * 1024 * 1024
+MAX_LISTING = 256 * 1024 * 1024
+"""Bytes of the list of files, a few million of them."""
 _REGULAR = ("100644", "100755")
 
 
@@ -32,14 +35,34 @@ def extract(root: Path, ref: str, target: Path, *, within: str = "") -> str:
         )
     identity = commit.decode().strip()
     scope = ["--", within] if within else []
-    listed = git(root, "ls-tree", "-r", "-l", "-z", "--full-tree", identity, *scope)
-    if listed is None:
-        raise UsageError(f"git cannot list the files of {ref!r}")
-    files = list(_files(listed, ref))
+    files = list(_files(_listed(root, identity, scope, ref), ref))
+    if len(files) > MAX_FILES:
+        raise UsageError(f"the tree of {ref!r} has more than {MAX_FILES:,} files")
     if sum(size for _, _, size in files) > MAX_TOTAL:
         raise UsageError(f"the tree of {ref!r} is larger than {MAX_TOTAL:,} bytes")
     _write(root, files, target)
     return identity
+
+
+def _listed(root: Path, identity: str, scope: list[str], ref: str) -> bytes:
+    """What ls-tree says, up to a bound: few objects make a tree of any size."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        with Git(root).stream(
+            "ls-tree", "-r", "-l", "-z", "--full-tree", identity, *scope
+        ) as stream:
+            while part := stream.out.read(1 << 20):
+                parts.append(part)
+                size += len(part)
+                if size > MAX_LISTING:
+                    raise UsageError(f"the tree of {ref!r} has more files than can be listed")
+            listed = stream.finish()
+    except OSError:
+        listed = False
+    if not listed:
+        raise UsageError(f"git cannot list the files of {ref!r}", do="see `git fsck`")
+    return b"".join(parts)
 
 
 def _files(listed: bytes, ref: str) -> Iterator[tuple[str, str, int]]:

@@ -95,7 +95,8 @@ def walking_gaps(attribution: Attribution) -> list[Gap]:
             Gap(
                 kind="corrupt-objects",
                 path=_PLACE,
-                reason="commits or trees could not be read, so some places are not known",
+                reason="commits or trees could not be read or are endless, so some places are not "
+                "known",
                 do="see `git fsck`",
             )
         )

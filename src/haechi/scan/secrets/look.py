@@ -35,6 +35,8 @@ Ask = Callable[[Sequence[Leak]], Sequence[Leak]]
 
 UNREACHED = "(unreachable object)"
 """Stands for the path of a blob that no commit names."""
+UNNAMED = "(unknown path)"
+"""Stands for the path in a commit whose trees cannot be read to their end."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +167,7 @@ def _history(
 
 def _past(hit: HistoryHit) -> Past:
     return Past(
-        path=hit.path or f"{UNREACHED} {hit.blob[:12]}",
+        path=hit.path or f"{UNNAMED if hit.commit else UNREACHED} {hit.blob[:12]}",
         commit=hit.commit or "",
         author_date=hit.author_date,
         at_head=hit.at_head,

@@ -7,7 +7,7 @@ is compared with its parents, which finds all paths that a blob ever had.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,6 +17,7 @@ from haechi.world.objects.repository import Repository
 from haechi.world.objects.scope import Scope, index_environment
 from haechi.world.objects.spool import Spool
 from haechi.world.objects.walk import (
+    EndlessTree,
     Introductions,
     Walk,
     head_paths,
@@ -128,10 +129,14 @@ class Attribution:
         """The blobs of ``introduced``; where commits were unreadable, what HEAD holds, too."""
         found = {blob for _, blob, _ in self.introduced()}
         if self.scope.whole and not self.complete and self.repository.head:
-            for blob, path in head_paths(self.repository, None):
-                if self._is_within(path):
-                    found.add(blob)
+            found |= {blob for blob, path in self._head(None) if self._is_within(path)}
         return found
+
+    def _head(self, wanted: frozenset[bytes] | None) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            yield from head_paths(self.repository, wanted)
+        except EndlessTree:
+            self.complete = False
 
     def _is_within(self, path: bytes) -> bool:
         within = self.scope.within.encode("utf-8", "surrogateescape")
@@ -184,7 +189,7 @@ class Attribution:
     def _add_head(self, blobs: frozenset[bytes]) -> None:
         if not self.repository.head or not blobs:
             return
-        for blob, path in head_paths(self.repository, blobs):
+        for blob, path in self._head(blobs):
             if not self._is_within(path):
                 continue
             known = self.places.get(blob)

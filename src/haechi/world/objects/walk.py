@@ -31,9 +31,18 @@ DIFF_TREE = (
     "--no-textconv",
 )
 ORDER = ("--author-date-order", "--reverse")
+MOST_PATHS = 5_000_000
+"""Entries of one tree. Few objects make a tree of any size: ten levels of ten names each, all of
+them the same tree, are ten thousand million paths."""
+_MEMORY = 1024**3
+"""Bytes for a git that keeps the paths of a whole commit before it tells them."""
 _CHUNK = 1 << 20
 _LONGEST_NAME = 1 << 20
 _SUBMODULE = b"160000"
+
+
+class EndlessTree(Exception):
+    """A tree with more than MOST_PATHS entries; those before were told."""
 
 
 class Introduced(msgspec.Struct, gc=False):
@@ -149,7 +158,11 @@ class Introductions:
             if self.within:
                 arguments += ["--", f":(top,literal){self.within}"]
             stdin = self.commits.at(self.reached)
-            with self.repository.git.stream(*arguments, stdin=stdin) as stream:
+            # diff-tree reads the index, for attributes only, and dies when it is damaged.
+            index = {"GIT_INDEX_FILE": str(self.repository.directory / "haechi-no-index")}
+            with self.repository.git.stream(
+                *arguments, stdin=stdin, memory=_MEMORY, extra=index
+            ) as stream:
                 try:
                     yield from self._entries(stream)
                     if stream.finish():
@@ -197,10 +210,15 @@ def _tokens(stream: Stream) -> Iterator[bytes]:
 def head_paths(
     repository: Repository, wanted: Container[bytes] | None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(blob, path) of the wanted blobs in the tree of HEAD; None wants all."""
+    """(blob, path) of the wanted blobs in the tree of HEAD; None wants all.
+
+    Raises EndlessTree at its end when the tree goes on after MOST_PATHS entries.
+    """
     head = repository.head
     with repository.git.stream("ls-tree", "-r", "-z", "--full-tree", head) as stream:
-        for token in _tokens(stream):
+        for number, token in enumerate(_tokens(stream)):
+            if number == MOST_PATHS:
+                raise EndlessTree
             meta, _, path = token.partition(b"\t")
             id_ = meta[-repository.width :]
             if (wanted is None or id_ in wanted) and not meta.startswith(_SUBMODULE):
@@ -222,12 +240,14 @@ def index_paths(
 def staged_paths(
     repository: Repository, extra: dict[str, str] | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(blob, path) of the index where it differs from HEAD."""
+    """(blob, path) of the index where it differs from HEAD. Raises OSError when git cannot tell:
+    an index that is not readable would else be one that holds nothing."""
     base = repository.head or repository.empty_tree
     width = repository.width
     with repository.git.stream(
         "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev",
-        "--no-ext-diff", "--no-textconv", "--ignore-submodules", base, "--", extra=extra,
+        "--no-ext-diff", "--no-textconv", "--ignore-submodules", base, "--", memory=_MEMORY,
+        extra=extra,
     ) as stream:  # fmt: skip
         tokens = _tokens(stream)
         unmerged = False
@@ -239,6 +259,8 @@ def staged_paths(
             unmerged = unmerged or fields[4] == b"U"
             if fields[1] != _SUBMODULE and fields[3].strip(b"0") and len(fields[3]) == width:
                 yield fields[3], path
+        if not stream.finish():
+            raise OSError("the index or the commit below it cannot be read")
     if unmerged:
         yield from _unmerged(repository, extra)
 
