@@ -116,7 +116,9 @@ class Tree:
             self.walked.add(directory.rstrip("/"))
             for entry in self._list(directory):
                 path = f"{directory}{entry.name}"
-                if path in ignored_files or entry.name in SKIPPED_DIRECTORIES:
+                if path in ignored_files or (
+                    entry.name in SKIPPED_DIRECTORIES and not _is_plain_file(entry)
+                ):
                     continue
                 if any(pattern.fullmatch(path) for pattern in self.exclude):
                     continue
@@ -275,6 +277,14 @@ class Tree:
 
     def _unread(self, kind: str, path: str, reason: str) -> None:
         self.unread.append(Unread(kind=kind, path=path, reason=reason))
+
+
+def _is_plain_file(entry: os.DirEntry[str]) -> bool:
+    """True for a file that only has the name of a tool's folder (``.git`` points to one)."""
+    try:
+        return entry.name != ".git" and entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _printable(path: str) -> bool:

@@ -72,3 +72,11 @@ def test_a_damaged_index_takes_no_path_away(tmp_path: Path) -> None:
     (repo.folder / ".git/index").write_bytes(b"garbage")
     (finding,) = secrets(repo.folder).material.scan.findings
     assert finding.location.path == "a/b"
+
+
+def test_a_file_with_the_name_of_a_tools_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "node_modules").write_text(TOKEN)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "a").write_text(TOKEN)
+    found = secrets(tmp_path).material.scan.findings
+    assert [finding.location.path for finding in found] == ["node_modules"]
