@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 _LINE = 240
 """Bytes of the line that are looked at on either side."""
 _NEAR = 240
-_SEEN = max(_LINE, _NEAR)
+SEEN = max(_LINE, _NEAR)
 _NO = -99.0
 _SPELT = 20
 _COMMON = 4
 _LONGEST = 4096
+_LITERALS = frozenset(
+    b"true false none null nil undefined self this yes no on off default object string str int"
+    b" bool boolean bytes".split()
+)
+"""Values that need no judgement: most of what stands beside such names in programs."""
 _MOST_ANSWERS = 100_000
 _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
 _NEVER = re.compile(
@@ -106,7 +111,9 @@ class GenericContext:
 
     def is_credible(self, name: bytes, value: bytes, data: bytes, start: int, end: int) -> bool:
         """By content alone. ``name`` is not needed: the text before the value tells more."""
-        window = (data[max(start - _SEEN, 0) : start], value, data[end : end + _SEEN])
+        if b"\0" in value or value.rstrip(b".,;:)").lower() in _LITERALS:
+            return False
+        window = (data[max(start - SEEN, 0) : start], value, data[end : end + SEEN])
         digest = blake2b(b"\0".join(window), digest_size=16, salt=b"%d" % len(value)).digest()
         answer = self._answers.get(digest)
         if answer is None:

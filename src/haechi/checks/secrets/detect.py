@@ -11,15 +11,17 @@ import codecs
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 from typing import Protocol
 
 from haechi import __version__
-from haechi.checks.secrets.context import GenericContext
+from haechi.checks.secrets.context import SEEN, GenericContext
 from haechi.checks.secrets.decode import SOURCES, Decoder
 from haechi.checks.secrets.remarks import Remark, remark_at
 from haechi.checks.secrets.sham import entropy, is_sham
 from haechi.checks.secrets.validators import FILTERS, VALIDATORS, Validator
 from haechi.engines.patterns import Expression, Matcher, Source, Span
+from haechi.engines.patterns.expression import lines_at
 from haechi.engines.patterns.matcher import Matching, digest_of
 from haechi.errors import RuleError
 from haechi.rules.schema import Pattern, Rule
@@ -34,6 +36,7 @@ _BEFORE = 120
 _GROUPING = 1 << 16
 MOST_MATCHES = 20_000
 """Matches of one rule in one content that are judged; nearly all of them are nothing."""
+_REMEMBERED = 200_000
 MOST = 1_000
 """Candidates of one rule in one content."""
 ENCODED = "encoded texts"
@@ -120,6 +123,7 @@ class Detector:
         self._checks = [_check(rule) for rule in rules]
         self._words = [tuple(w.encode() for w in pattern.keywords) for pattern in self._patterns]
         self._compiled: dict[int, Expression] = {}
+        self._lines: dict[tuple[int, int, int, bytes], tuple[tuple[int, int], ...]] = {}
         self._decoder = Decoder()
         facts = "\n".join(
             f"{rule.id} {rule.pattern!r}" for rule in rules if rule.id in self.evaluated
@@ -165,10 +169,11 @@ class Detector:
                 continue
             if self._patterns[number].generic and (binary or specific):
                 continue
-            if not self._patterns[number].generic:
-                ends = ()
+            if ends and self._patterns[number].generic:
+                yield from self._by_lines(number, data, ends, cut)
+                continue
             taken = 0
-            spans = self._expression(number).spans(data, ends=ends, most=MOST_MATCHES + 1)
+            spans = self._expression(number).spans(data, most=MOST_MATCHES + 1)
             for seen, span in enumerate(spans):
                 if seen == MOST_MATCHES or taken == MOST:
                     cut.add(self.rules[number].id)
@@ -177,6 +182,40 @@ class Detector:
                 if candidate is not None:
                     taken += 1
                     yield candidate
+
+    def _by_lines(
+        self, number: int, data: bytes, ends: Sequence[int], cut: set[str]
+    ) -> Iterator[Candidate]:
+        """The generic family, line by line. A history holds most lines in many versions of their
+        file: what was found in a line is remembered by a digest of all that was looked at, as
+        offsets and without a value."""
+        taken = 0
+        for seen, (begin, end) in enumerate(lines_at(data, ends)):
+            if seen == MOST_MATCHES or taken >= MOST:
+                cut.add(self.rules[number].id)
+                return
+            first = max(begin - SEEN, 0)
+            digest = blake2b(data[first : end + SEEN], digest_size=16).digest()
+            key = (number, begin - first, end - begin, digest)
+            places = self._lines.get(key)
+            if places is None:
+                places = self._in_line(number, data, begin, end)
+                if len(self._lines) >= _REMEMBERED:
+                    self._lines.clear()
+                self._lines[key] = places
+            for start, stop in places:
+                taken += 1
+                at, to = begin + start, begin + stop
+                name = _name_before(data, at).decode("ascii", "replace")
+                yield Candidate(self.rules[number], at, to, data[at:to], name=name)
+
+    def _in_line(
+        self, number: int, data: bytes, begin: int, end: int
+    ) -> tuple[tuple[int, int], ...]:
+        """Offsets in the line of what is a credential there."""
+        spans = self._expression(number).spans(data, within=(begin, end))
+        judged = (self._judge(number, data, span) for span in spans)
+        return tuple((c.start - begin, c.end - begin) for c in judged if c is not None)
 
     def _judge(self, number: int, data: bytes, span: Span) -> Candidate | None:
         pattern, secret = self._patterns[number], data[span.first : span.last]
@@ -188,11 +227,11 @@ class Detector:
             return None
         if not _holds(self._checks[number], secret):
             return None
+        if pattern.generic and not self._context.is_credible(
+            b"", secret, data, span.first, span.last
+        ):
+            return None
         name = _name_before(data, span.first)
-        if pattern.generic:
-            said = name or data[span.start : span.first]
-            if not self._context.is_credible(said, secret, data, span.first, span.last):
-                return None
         text = name.decode("ascii", "replace")
         return Candidate(self.rules[number], span.first, span.last, secret, name=text)
 
