@@ -52,8 +52,8 @@ _SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
     "--format", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="repeatable"
 )
 @click.option("-o", "--output", "outputs", multiple=True, type=click.Path(path_type=Path))
-@click.option("--since", metavar="A..B", default="", help="secrets: commits of this range")
-@click.option("--branch", metavar="NAME", default="", help="secrets: the history of this branch")
+@click.option("--since", metavar="A..B", help="secrets: commits of this range")
+@click.option("--branch", metavar="NAME", help="secrets: the history of this branch")
 @click.option("--staged", is_flag=True, help="secrets: what is about to be committed, alone")
 @click.option("--no-history", is_flag=True, help="secrets: files alone, not git's history")
 @click.option(
@@ -75,8 +75,8 @@ def command(
     baseline: str | None,
     formats: tuple[str, ...],
     outputs: tuple[Path, ...],
-    since: str,
-    branch: str,
+    since: str | None,
+    branch: str | None,
     staged: bool,
     no_history: bool,
     verify: str | None,
@@ -88,16 +88,21 @@ def command(
     from haechi.cli.pipeline import Options, run
 
     _check_targets(formats, outputs)
-    _check_history(since=since, branch=branch, staged=staged, no_history=no_history)
+    domains = tuple(name for value in only for name in value.split(",") if name)
+    _check_history(
+        {"--since": since, "--branch": branch, "--verify": verify},
+        {"--staged": staged, "--no-history": no_history},
+        domains,
+    )
     options = Options(
         path=path,
         history=not no_history,
-        since=since,
-        branch=branch,
+        since=since or "",
+        branch=branch or "",
         staged=staged,
         ignored=no_ignore,
         verify=verify,
-        only=tuple(name for value in only for name in value.split(",") if name),
+        only=domains,
         fail_on=Severity(fail_on) if fail_on else None,
         baseline=baseline,
         progress=progress(),
@@ -130,11 +135,28 @@ def bare() -> int:
     return outcome.material.decision.exit_code
 
 
-def _check_history(*, since: str, branch: str, staged: bool, no_history: bool) -> None:
-    asked = {"--since": since, "--branch": branch, "--staged": staged, "--no-history": no_history}
-    named = [name for name, value in asked.items() if value]
+def _check_history(
+    texts: dict[str, str | None], flags: dict[str, bool], only: tuple[str, ...]
+) -> None:
+    """Options that choose a part of what is looked at for secrets.
+
+    An empty text is what a script passes whose variable is not set: it must not mean everything
+    (or, worse, nothing).
+    """
+    for name, text in texts.items():
+        if text is not None and not text.strip():
+            raise UsageError(f"{name} is empty", do="is a variable of the script not set?")
+    asked = {name: text is not None for name, text in texts.items()} | flags
+    named = [name for name, value in asked.items() if value and name != "--verify"]
     if len(named) > 1:
         raise UsageError(f"{' and '.join(named)} exclude each other", do="name one of them")
+    if only and "secrets" not in only:
+        idle = [name for name, value in asked.items() if value and name != "--no-history"]
+        if idle:
+            raise UsageError(
+                f"{idle[0]} is about secrets, which --only {','.join(only)} leaves out",
+                do=f"leave {idle[0]} out, or add --only secrets",
+            )
 
 
 def _check_targets(formats: tuple[str, ...], outputs: tuple[Path, ...]) -> None:

@@ -26,10 +26,13 @@ from haechi.rules.schema import Rule
 
 _PURPOSE = b"haechi.secret/1\0"
 _CHARACTERS = 120
+UNREACHED = "(unreachable object)"
+"""Stands for the path of a blob that no commit names."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """Where history first holds a credential. ``commit`` is empty for an unreachable blob."""
+    """Where history first holds a credential. ``commit`` is empty for what is only staged, and for
+    an unreachable blob, whose ``path`` says so."""
 
     path: str
     commit: str
@@ -135,6 +138,8 @@ def _message(one: Candidate, past: Past | None, *, in_tree: bool) -> str:
     said = f"{one.rule.title} {preview(one.rule, one.secret)}{name}{form}"
     if in_tree or past is None:
         return said
+    if not past.commit and not past.path.startswith(UNREACHED):
+        return f"{said}, staged and not committed"
     if not past.commit:
         return f"{said}, in an object that no branch or tag reaches but the repository keeps"
     day = f" of {past.author_date:%Y-%m-%d}" if past.author_date else ""

@@ -21,7 +21,7 @@ from haechi.model.severity import Severity
 from haechi.model.waiver import Waiver
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.secrets.allow import GITLEAKS_FILE, from_gitleaks, from_remarks
-from haechi.scan.secrets.findings import Leak, Leaks, Past
+from haechi.scan.secrets.findings import UNREACHED, Leak, Leaks, Past
 from haechi.scan.secrets.history import HistoryHit, open_history
 from haechi.scan.secrets.tree import TreeScan
 from haechi.world.files import Tree
@@ -33,8 +33,6 @@ Ask = Callable[[Sequence[Leak]], Sequence[Leak]]
 """Asks providers whether credentials live; gives the leaks back with what was learnt."""
 
 
-UNREACHED = "(unreachable object)"
-"""Stands for the path of a blob that no commit names."""
 UNNAMED = "(unknown path)"
 """Stands for the path in a commit whose trees cannot be read to their end."""
 

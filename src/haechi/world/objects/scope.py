@@ -58,7 +58,10 @@ def resolve(repository: Repository, selection: Selection, within: str = "") -> S
 def _ends(text: str) -> tuple[str, str]:
     """``A...B`` asks for what B brought in since they parted, which is what A..B gives."""
     start, _, end = text.partition("..")
-    return start.strip() or "HEAD", end.removeprefix(".").strip() or "HEAD"
+    if not start.strip():
+        # To git it means HEAD, and the range nothing; here a variable of a script was not set.
+        raise UsageError(f"--since {text!r} names no start", do="write --since A..B")
+    return start.strip(), end.removeprefix(".").strip() or "HEAD"
 
 
 def commit_id(repository: Repository, name: str) -> str:
