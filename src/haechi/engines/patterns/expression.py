@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import msgspec
 import re2
@@ -47,30 +46,31 @@ class Expression:
             ) from None
         self._group = self._compiled.groupindex.get(GROUP.encode(), 0)
 
-    def spans(self, data: bytes, *, ends: Sequence[int] = (), most: int = MOST) -> Iterator[Span]:
-        """At most so many matches, leftmost first, not overlapping.
-
-        ``ends`` are offsets where matches end, when all are known and none holds a line break:
-        then only those lines are looked at.
-        """
+    def spans(
+        self, data: bytes, *, within: tuple[int, int] | None = None, most: int = MOST
+    ) -> Iterator[Span]:
+        """At most so many matches, leftmost first, not overlapping; ``within`` two offsets as if
+        nothing stood around them."""
         group = self._group
-        matches = self._in_lines(data, ends) if ends else self._compiled.finditer(data)
-        for match in islice(matches, most):
+        for match in islice(self._compiled.finditer(data, *(within or ())), most):
             start, end = match.span(0)
             first, last = match.span(group) if group else (start, end)
             if first >= 0:
                 yield Span(start, end, first, last)
 
-    def _in_lines(self, data: bytes, ends: Sequence[int]) -> Iterator[Any]:
-        done = -1
-        for end in sorted(ends):
-            if end <= done:
-                continue
-            begin = data.rfind(b"\n", 0, end) + 1
-            done = data.find(b"\n", end)
-            done = len(data) if done < 0 else done
-            yield from self._compiled.finditer(data, begin, done)
-
     def occurs(self, data: bytes) -> bool:
         """True when it matches anywhere."""
         return self._compiled.search(data) is not None
+
+
+def lines_at(data: bytes, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Beginning and end of each line in which one of the offsets lies, in their order: where all
+    matches end there and none holds a line break, no other line needs to be looked at."""
+    done = -1
+    for end in sorted(ends):
+        if end <= done:
+            continue
+        begin = data.rfind(b"\n", 0, end) + 1
+        done = data.find(b"\n", end)
+        done = len(data) if done < 0 else done
+        yield begin, done
