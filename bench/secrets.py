@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.history_make import make
 from bench.measure import HAECHI, Cost, measure, median, peer
 
 HOME = Path(os.environ.get("HAECHI_BENCH_CORPORA", Path.home() / ".cache/haechi-bench/corpora"))
@@ -134,11 +135,9 @@ class Bench:
 
     def million(self) -> None:
         """The memory that a million objects take, in a history that is made for it."""
-        from bench import history_make
-
         home = HOME / "million"
         if not home.is_dir():
-            history_make.main(["--objects", "1000000", str(home)])
+            make(home)
         _head(f"history {home.name}", "")
         self._forget()
         command = self._ours(home)

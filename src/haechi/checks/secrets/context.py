@@ -11,6 +11,7 @@ bounded by the few hundred bytes that are looked at.
 
 from __future__ import annotations
 
+import binascii
 import re
 from functools import cache
 from hashlib import blake2b
@@ -40,6 +41,9 @@ _LITERALS = frozenset(
     b" bool boolean bytes".split()
 )
 """Values that need no judgement: most of what stands beside such names in programs."""
+_ENCODED = re.compile(rb"(?:[0-9A-Za-z+/]{4}){1,16}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\Z")
+_MODULE = re.compile(rb"[a-z_]+(?:\.[a-z_]+){2,}\Z|[a-z0-9_]{2,8}\${1,2}\Z")
+"""Names of modules and attributes, and prefixes of hashes: none either."""
 _MOST_ANSWERS = 100_000
 _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
 _NEVER = re.compile(
@@ -111,7 +115,7 @@ class GenericContext:
 
     def is_credible(self, name: bytes, value: bytes, data: bytes, start: int, end: int) -> bool:
         """By content alone. ``name`` is not needed: the text before the value tells more."""
-        if b"\0" in value or value.rstrip(b".,;:)").lower() in _LITERALS:
+        if b"\0" in value or value.rstrip(b".,;:)").lower() in _LITERALS or _MODULE.match(value):
             return False
         window = (data[max(start - SEEN, 0) : start], value, data[end : end + SEEN])
         digest = blake2b(b"\0".join(window), digest_size=16, salt=b"%d" % len(value)).digest()
@@ -130,7 +134,11 @@ class GenericContext:
 
 
 def is_spelt(value: bytes) -> bool:
-    """True for a short value that people make up: words, names, a few digits."""
+    """True for a short value that people make up: words, names, a few digits, also in base64."""
+    if _ENCODED.match(value):
+        inner = binascii.a2b_base64(value)
+        if inner.strip().isascii() and inner.strip().decode("ascii").isprintable():
+            value = inner.strip()
     common = commonness(value, model()[1])
     return len(value) < _SPELT and (common is None or common >= _COMMON)
 
