@@ -26,7 +26,7 @@ def samples(repository: Path) -> Iterator[Sample]:
         if not path.endswith("_test.go") or path.endswith("_integration_test.go"):
             continue
         folder, name = path.rpartition("/")[0], path.split("/")[2]
-        for text, wanted in _cases(Reader(source)):
+        for text, wanted in cases(Reader(source)):
             yield Sample(
                 source="trufflehog",
                 rule=name,
@@ -63,7 +63,7 @@ def _is_fixed(source: str) -> bool:
     return False
 
 
-def _cases(reader: Reader) -> Iterator[tuple[str, list[str]]]:
+def cases(reader: Reader) -> Iterator[tuple[str, list[str]]]:
     """Pairs of fields in the order of the file: an input, then what is wanted."""
     text: Value = None
     at = 0
