@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from haechi.gate.baseline import Baseline
 
 WAIVERS = "haechi.waivers.yaml"
+COMMIT = "git:"
+"""A baseline that is a commit, not a file, begins so."""
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 _PLANNED = ("code", "deps", "image", "api", "crypto")
 
@@ -77,6 +80,10 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     waivers = _waivers(project.root, day)
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options)
+    passing = setup.secrets.key is None and (options.baseline or "").startswith(COMMIT)
+    if passing:
+        # Both looks of this run must tell whether two credentials are the same one.
+        setup = replace(setup, secrets=replace(setup.secrets, key=token_bytes()))
     baseline = _baseline(options.baseline, project, setup, day)
     tree = _tree(project.root, project, ignored=options.ignored)
     looked = look(tree, setup)
@@ -94,6 +101,9 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         owners=_owners(project, looked),
         extent=extent_of(looked.files, judged, whole=not project.within and not options.only),
     )
+    if passing:
+        unnamed = tuple(replace(finding, secret_id=None) for finding in scan.findings)
+        scan = replace(scan, findings=unnamed)
     risks = rank_risks(scan.findings, looked.inventory, every, pod_templates(project.config))
     scan = replace(scan, risks=risks)
     named = {finding.rule for finding in scan.findings}
@@ -175,7 +185,7 @@ def _baseline(text: str | None, project: Project, setup: Setup, today: dt.date) 
         return None
     from haechi.gate.baseline import baseline_from_json, baseline_from_scan
 
-    if not text.startswith("git:"):
+    if not text.startswith(COMMIT):
         try:
             content = Path(text).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -183,7 +193,7 @@ def _baseline(text: str | None, project: Project, setup: Setup, today: dt.date) 
                 f"the baseline {text} cannot be read", do="a haechi.scan/1 file or git:REF"
             ) from error
         return baseline_from_json(content, text)
-    ref = text.removeprefix("git:")
+    ref = text.removeprefix(COMMIT)
     return baseline_from_scan(_scan_of(ref, project, setup, today), text)
 
 

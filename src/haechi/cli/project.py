@@ -108,7 +108,10 @@ def project_key() -> bytes | None:
             with Path(name).open("rb") as stream:
                 text = stream.read(4096).decode("utf-8", "replace")
         except OSError as error:
-            raise UsageError(f"the project key file {name} cannot be read") from error
+            raise UsageError(
+                f"the project key file {name} cannot be read",
+                do=f"name a file that holds the key, or unset {KEY_FILE}",
+            ) from error
     text = text.strip()
     if text and len(text) < LEAST_KEY:
         raise UsageError(

@@ -13,31 +13,52 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from haechi.errors import ConfigError
-from haechi.model.finding import FindingState
+from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import SCHEMA, Scan
 
 MAX_CHARACTERS = 256 * 1024 * 1024
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """Fingerprint → due date of every finding that was there. ``source`` names it to people."""
+    """Fingerprint → due date of every finding that was there. ``source`` names it to people.
+
+    ``secrets`` are the fingerprints of those that have a ``secret_id``, ``credentials`` their rule,
+    path and ``secret_id``: a value that takes another's place is another finding.
+    """
 
     source: str
     findings: Mapping[str, dt.date | None] = msgspec.field(default_factory=dict)
     waived: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    credentials: frozenset[tuple[str, str, str]] = frozenset()
 
     def __contains__(self, fingerprint: str) -> bool:
         return fingerprint in self.findings
+
+    def holds(self, finding: Finding) -> bool:
+        """True when the finding was there."""
+        if finding.secret_id is None:
+            return finding.fingerprint in self
+        if (finding.rule, finding.location.path, finding.secret_id) in self.credentials:
+            return True
+        return finding.fingerprint in self and finding.fingerprint not in self.secrets
 
     def due(self, fingerprint: str) -> dt.date | None:
         """The date by which the finding was to be fixed, as first promised."""
         return self.findings.get(fingerprint)
 
 
+class _Place(msgspec.Struct, frozen=True):
+    path: str = ""
+
+
 class _Earlier(msgspec.Struct, frozen=True):
     fingerprint: str
     state: FindingState
+    rule: str = ""
+    location: _Place = _Place()
     due: dt.date | None = None
+    secret_id: str | None = None
 
 
 class _Schema(msgspec.Struct, frozen=True):
@@ -67,7 +88,7 @@ def baseline_from_json(text: str, source: str) -> Baseline:
         raise _unusable(f"is not a haechi report: {error}", source) from error
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
         raise _unusable(f"is not JSON: {error}", source) from error
-    return _baseline(source, ((f.fingerprint, f.state, f.due) for f in report.findings))
+    return _baseline(source, report.findings)
 
 
 def baseline_from_scan(scan: Scan, source: str) -> Baseline:
@@ -76,20 +97,29 @@ def baseline_from_scan(scan: Scan, source: str) -> Baseline:
     Give it the scan after the gate judged it with that commit's own waivers; without them a
     waiver that is taken away later would go unnoticed.
     """
-    return _baseline(source, ((f.fingerprint, f.state, f.due) for f in scan.findings))
+    return _baseline(source, scan.findings)
 
 
-def _baseline(
-    source: str, findings: Iterable[tuple[str, FindingState, dt.date | None]]
-) -> Baseline:
+def _baseline(source: str, findings: Iterable[_Earlier | Finding]) -> Baseline:
     known: dict[str, dt.date | None] = {}
+    secrets = set()
+    credentials = set()
     waived = set()
-    for fingerprint, state, due in findings:
-        if state is FindingState.WAIVED:
-            waived.add(fingerprint)
-        else:
-            known[fingerprint] = due
-    return Baseline(source=source, findings=known, waived=frozenset(waived))
+    for finding in findings:
+        if finding.state is FindingState.WAIVED:
+            waived.add(finding.fingerprint)
+            continue
+        known[finding.fingerprint] = finding.due
+        if finding.secret_id:
+            secrets.add(finding.fingerprint)
+            credentials.add((finding.rule, finding.location.path, finding.secret_id))
+    return Baseline(
+        source=source,
+        findings=known,
+        waived=frozenset(waived),
+        secrets=frozenset(secrets),
+        credentials=frozenset(credentials),
+    )
 
 
 def _unusable(fault: str, source: str) -> ConfigError:

@@ -178,7 +178,7 @@ class _Court:
     def _state(self, finding: Finding, waiver: Waiver | None, lapsed: bool) -> FindingState:
         if waiver is not None:
             return FindingState.WAIVED
-        if self._baseline is not None and finding.fingerprint in self._baseline and not lapsed:
+        if self._baseline is not None and self._baseline.holds(finding) and not lapsed:
             return FindingState.KNOWN
         if self._lock is not None:
             pin = self._lock.rules.get(finding.rule)
