@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from haechi.model.counting import seen
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Risk, Step, WaiverUse
@@ -84,7 +85,7 @@ def _verdict(material: Material, view: Outline) -> Iterator[str]:
             yield f"<p>{both(f'and {more:,} further reasons', f'그 밖의 이유 {more:,}가지')}</p>"
     yield "</section>"
     yield f'<ul class="tiles">{"".join(_tile(view, severity) for severity in Severity)}</ul>'
-    looked = ", ".join(f"{number:,} {what}" for what, number in scan.coverage.looked.items())
+    looked = ", ".join(seen(scan.coverage.looked))
     only = f" (only {', '.join(scan.only)})" if scan.only else ""
     started = utc(scan.started).strftime("%Y-%m-%d %H:%M UTC")
     yield f'<p class="meta">{both("Looked at:", "검사 대상:")} '

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from haechi.model.counting import counted
+from haechi.model.counting import counted, seen
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Risk
@@ -106,9 +106,8 @@ def _figures(material: Material, view: Outline) -> str:
         text += f" Besides: {', '.join(rest)}."
     if view.fixable:
         text += f" `haechi fix` can change {view.fixable:,}."
-    looked = material.scan.coverage.looked.items()
-    seen = ", ".join(f"{number:,} {literal(what)}" for what, number in looked) or "nothing"
-    return f"{text}\nLooked at: {seen}."
+    looked = ", ".join(map(literal, seen(material.scan.coverage.looked))) or "nothing"
+    return f"{text}\nLooked at: {looked}."
 
 
 def _risks(risks: Sequence[Risk]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from haechi.model.counting import counted
+from haechi.model.counting import counted, seen
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Risk
@@ -94,7 +94,7 @@ def _screen(material: Material, view: Outline, ink: Ink, fit: _Fit) -> list[str]
 def header(material: Material, ink: Ink) -> list[str]:
     """Who looked at what, and how long it took."""
     scan = material.scan
-    looked = [f"{number:,} {one_line(what)}" for what, number in scan.coverage.looked.items()]
+    looked = list(map(one_line, seen(scan.coverage.looked)))
     only = f" (only {', '.join(map(one_line, scan.only))})" if scan.only else ""
     tail = f": {', '.join(looked) or 'nothing'}{only} in {max(scan.duration, 0):.1f} s"
     name = f"haechi {one_line(material.version)} "
