@@ -11,7 +11,8 @@ import pytest
 
 from haechi.errors import RuleError
 from haechi.rules import catalogue
-from haechi.rules.catalogue import cache_directory, load_catalogue
+from haechi.rules.catalogue import load_catalogue
+from haechi.rules.private_files import cache_directory
 
 ROOT = Path(__file__).parents[2]
 RULE = """\
@@ -78,7 +79,7 @@ def test_the_cache_is_written_for_its_owner_and_used(tmp_path: Path, compiled: l
     assert [rule.id for rule in first.rules] == ["docker-b", "k8s-a"]
     assert first.rules == second.rules
     assert dict(first.cel) == dict(second.cel) != {}
-    assert not list(cache.glob(".rules-*"))
+    assert [path for path in cache.iterdir() if path.suffix != ".msgpack"] == []
 
 
 @pytest.mark.usefixtures("data")
@@ -104,6 +105,17 @@ def test_a_cache_that_others_may_write_is_not_trusted(
     ids(cache)
     assert compiled == [2]
     assert kept(cache).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.usefixtures("data")
+def test_a_cache_in_a_folder_that_others_may_write_is_not_trusted(
+    tmp_path: Path, compiled: list[int]
+) -> None:
+    cache = tmp_path / "cache"
+    ids(cache)
+    cache.chmod(0o777)
+    assert ids(cache) == ["docker-b", "k8s-a"]
+    assert compiled == [2]
 
 
 @pytest.mark.usefixtures("data")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from haechi.model.coverage import Gap
-from haechi.world import blob_cache
+from haechi.rules.private_files import KEEP_SECONDS
 from haechi.world.blob_cache import BlobCache, Known, Places
 from haechi.world.objects.attribution import Place
 
@@ -140,8 +140,8 @@ def test_old_files_go(tmp_path: Path) -> None:
     one = cache(tmp_path)
     one.add(one.load(), raw(1), frozenset(), None)
     folder = tmp_path / "cache/blobs"
-    old = time.time() - blob_cache.KEEP_SECONDS - 60
-    for name in ("old.ids", ".ids-left"):
+    old = time.time() - KEEP_SECONDS - 60
+    for name in ("old.ids", ".unfinished-left"):
         (folder / name).write_bytes(b"")
         os.utime(folder / name, (old, old))
     (folder / "other").write_bytes(b"")
@@ -149,7 +149,7 @@ def test_old_files_go(tmp_path: Path) -> None:
     two = cache(tmp_path, key="two")
     two.add(two.load(), raw(2), frozenset(), None)
     names = {path.name for path in folder.iterdir()}
-    assert {"old.ids", ".ids-left"}.isdisjoint(names)
+    assert {"old.ids", ".unfinished-left"}.isdisjoint(names)
     assert "other" in names
     assert len(names) == 3
 

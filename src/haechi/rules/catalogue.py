@@ -7,11 +7,11 @@ from pathlib import Path
 
 from haechi.engines.cel import CelEngine
 from haechi.errors import RuleError
-from haechi.rules.compiled import DATA, cache_directory, compiled
+from haechi.rules.compiled import DATA, compiled
 from haechi.rules.load import load_rules
 from haechi.rules.schema import JudgeKind, Rule, Struct
 
-__all__ = ["DATA", "Catalogue", "cache_directory", "load_catalogue", "rule_files"]
+__all__ = ["DATA", "Catalogue", "load_catalogue", "rule_files"]
 
 
 class _Compiled(Struct, frozen=True, kw_only=True):

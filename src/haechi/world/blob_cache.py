@@ -13,16 +13,15 @@ import binascii
 import contextlib
 import hashlib
 import os
-import stat
 import time
 from pathlib import Path
 
 import msgspec
 
 from haechi.model.coverage import Gap
+from haechi.rules.private_files import read_private, write_private
 from haechi.world.objects.attribution import Place
 
-KEEP_SECONDS = 30 * 86400
 _REFRESH_SECONDS = 86400
 _CHECKSUM = 16
 _LARGEST = 2 * 1024**3
@@ -98,8 +97,6 @@ class BlobCache:
         if not clean and hits <= known.hits and places is None:
             self._refresh()
             return
-        if not _make_private(self._target.parent):
-            return
         loaded = self._loaded
         old = self._read()
         new_hits = binascii.unhexlify(b"".join(sorted(hits - known.hits)))
@@ -116,12 +113,11 @@ class BlobCache:
         if self._target is None:
             return None
         self._loaded = None
-        found = _owned(self._target)
+        found = read_private(self._target, limit=_LARGEST)
         if found is None:
             return None
-        data, identity = found
-        body = data[_CHECKSUM:]
-        if hashlib.blake2b(body, digest_size=_CHECKSUM).digest() != data[:_CHECKSUM]:
+        body = found.data[_CHECKSUM:]
+        if hashlib.blake2b(body, digest_size=_CHECKSUM).digest() != found.data[:_CHECKSUM]:
             return None
         try:
             stored = msgspec.msgpack.decode(body, type=_Stored)
@@ -131,26 +127,13 @@ class BlobCache:
         odd = len(stored.clean) % size or len(stored.hits) % size
         if odd or stored.width != self.width:
             return None
-        self._loaded = identity
+        self._loaded = found.identity
         return stored
 
     def _write(self, body: bytes) -> None:
-        import tempfile
-
-        target = self._target
-        if target is None:
-            return
-        with contextlib.suppress(OSError):
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".ids-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(hashlib.blake2b(body, digest_size=_CHECKSUM).digest())
-                    stream.write(body)
-                Path(temporary).replace(target)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            _remove_old(target.parent)
+        if self._target is not None:
+            checksum = hashlib.blake2b(body, digest_size=_CHECKSUM).digest()
+            write_private(self._target, checksum, body, old="*.ids")
 
     def _refresh(self) -> None:
         """A file in use is not old."""
@@ -158,43 +141,6 @@ class BlobCache:
             with contextlib.suppress(OSError):
                 if self._target.stat().st_mtime < time.time() - _REFRESH_SECONDS:
                     os.utime(self._target)
-
-
-def _make_private(directory: Path) -> bool:
-    """The directory, made for its owner; False when it is somebody else's."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        info = directory.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(info.st_mode) and _is_private(info)
-
-
-def _owned(path: Path) -> tuple[bytes, tuple[int, int, int]] | None:
-    """The content of a file that only its owner can have written, in a directory alike.
-
-    And what tells this file from the one that replaces it.
-    """
-    try:
-        if not _is_private(path.parent.lstat()):
-            return None
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    except OSError:
-        return None
-    with os.fdopen(handle, "rb") as stream:
-        info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode) or not _is_private(info) or info.st_size > _LARGEST:
-            return None
-        try:
-            return stream.read(), (info.st_ino, info.st_size, info.st_mtime_ns)
-        except OSError:
-            return None
-
-
-def _is_private(info: os.stat_result) -> bool:
-    if not hasattr(os, "getuid"):
-        return True
-    return info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _split(ids: bytes, width: int) -> list[bytes]:
@@ -209,12 +155,3 @@ def _joined(old: bytes, new: bytes, size: int, *, disjoint: bool) -> bytes:
     there = {old[i : i + size] for i in range(0, len(old), size)}
     added = (new[i : i + size] for i in range(0, len(new), size))
     return old + b"".join(id_ for id_ in added if id_ not in there)
-
-
-def _remove_old(directory: Path) -> None:
-    limit = time.time() - KEEP_SECONDS
-    for path in directory.iterdir():
-        ours = path.name.endswith(".ids") or path.name.startswith(".ids-")
-        with contextlib.suppress(OSError):
-            if ours and path.lstat().st_mtime < limit:
-                path.unlink()

@@ -1,7 +1,7 @@
 """Where compiled pattern databases are kept: compiling takes seconds, loading a millisecond.
 
 A serialised Hyperscan database is as good as code, so it lies in a folder of its own that only
-its user can enter, keyed by the expressions, the engine's version and the CPU. A database that
+its user can write to, keyed by the expressions, the engine's version and the CPU. A database that
 does not fit is compiled again.
 """
 
@@ -16,9 +16,10 @@ from pathlib import Path
 from haechi.engines.patterns import Matcher, Source, keyword_matcher
 from haechi.engines.patterns.matcher import digest_of
 from haechi.errors import InputError
-from haechi.rules.compiled import cache_directory, read_private, write_private
+from haechi.rules.private_files import cache_directory, read_private, write_private
 
 _SUFFIX = ".hsdb"
+_LARGEST = 512 * 1024 * 1024
 NO_HYPERSCAN = "HAECHI_NO_HYPERSCAN"
 """Environment variable that asks for the slower engine, to compare or to avoid a fault."""
 
@@ -37,15 +38,15 @@ def stored_matcher(sources: Sequence[Source], *, cache: Path | None = None) -> M
     base = cache or cache_directory()
     directory = base / "patterns" if base else None
     target = directory / f"{_key(sources, hyperscan.VERSION)}{_SUFFIX}" if directory else None
-    kept = read_private(target) if target and _is_private(target.parent) else None
+    kept = read_private(target, limit=_LARGEST) if target else None
     if kept is not None:
         try:
-            return hyperscan.load_matcher(kept)
+            return hyperscan.load_matcher(kept.data)
         except InputError:
             pass  # another CPU or a broken file: made anew below
     matcher = hyperscan.compile_matcher(sources)
     if target:
-        write_private(target, matcher.serialised(), "patterns")
+        write_private(target, matcher.serialised(), old=f"*{_SUFFIX}")
     return matcher
 
 
@@ -63,14 +64,3 @@ def _cpu() -> str:
         return platform.processor()
     lines = head.decode("ascii", "replace").splitlines()
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
-
-
-def _is_private(directory: Path) -> bool:
-    """True for a directory that belongs to this user and that nobody else may enter."""
-    try:
-        info = directory.stat(follow_symlinks=False)
-    except OSError:
-        return False
-    if not hasattr(os, "getuid"):
-        return True
-    return info.st_uid == os.getuid() and not info.st_mode & 0o077

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from haechi.model.coverage import Gap
-from haechi.rules.compiled import cache_directory
+from haechi.rules.private_files import cache_directory
 from haechi.scan.secrets.history_detect import Found, Progress, detect
 from haechi.scan.secrets.history_gaps import cut_gaps, listing_gaps, reading_gaps, walking_gaps
 from haechi.scan.secrets.history_hits import Detects, HistoryHit, Teller
