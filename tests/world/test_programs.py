@@ -9,8 +9,9 @@ import pytest
 
 from haechi.errors import InputError
 from haechi.world import render
-from haechi.world.files import Tree, git_environment
+from haechi.world.files import Tree
 from haechi.world.links import refuse_links_out
+from haechi.world.objects.command import environment
 from haechi.world.programs import program, search_path
 
 
@@ -39,7 +40,7 @@ def test_programs_of_the_tree_are_not_run(
     monkeypatch.setenv("PATH", os.pathsep.join((named, str(outside))))
     assert program("tool", tree) == str(wanted)
     assert search_path(tree) == str(outside)
-    assert git_environment(tree)["PATH"] == str(outside)
+    assert environment(tree)["PATH"] == str(outside)
 
 
 def test_a_link_from_outside_to_a_program_of_the_tree_counts_as_its_own(
@@ -64,7 +65,7 @@ def test_the_git_of_the_tree_is_not_asked_what_it_ignores(
 
 
 def test_git_may_fetch_nothing(tmp_path: Path) -> None:
-    assert git_environment(tmp_path)["GIT_ALLOW_PROTOCOL"] == "none"
+    assert environment(tmp_path)["GIT_ALLOW_PROTOCOL"] == "none"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Walk and read a working tree: symbolic links, unreadable and huge files included.
 
-The tree is hostile input. Links are never followed out of the tree nor into directories, git is
-run with its hooks and monitors switched off, and whatever cannot be read is named, not skipped.
+The tree is hostile input. Links are never followed out of the tree nor into directories, and
+whatever cannot be read is named, not skipped.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from haechi.errors import InputError
-from haechi.world.programs import program, search_path
+from haechi.world.objects.command import Git
 
 SKIPPED_DIRECTORIES = frozenset(
     {
@@ -39,18 +38,6 @@ SKIPPED_DIRECTORIES = frozenset(
 )
 """What tools put there, not people. Named in the documentation of coverage."""
 
-_GIT_PLACES = frozenset(
-    {
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_PREFIX",
-        "GIT_COMMON_DIR",
-        "GIT_NAMESPACE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    }
-)
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 MAX_FILES = 1_000_000
 MAX_DEPTH = 100
@@ -299,48 +286,6 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def git(root: Path, *arguments: str, timeout: float = 120) -> bytes | None:
-    """Output of a git command in ``root`` with its code-running settings off; None on failure."""
-    command = [
-        program("git", root) or "git-not-found",
-        "-C",
-        str(root),
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-        *arguments,
-    ]
-    try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-            env=git_environment(root),
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
-
-
-def git_environment(root: Path) -> dict[str, str]:
-    """The environment for git. What a hook of git sets (GIT_DIR, GIT_INDEX_FILE …) would point
-    it to another repository than the one that is scanned. A repository that lacks objects would
-    have them fetched, by a command of its own (``ext::``, core.sshCommand): no protocol is
-    allowed."""
-    return {
-        **{key: value for key, value in os.environ.items() if key not in _GIT_PLACES},
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_ALLOW_PROTOCOL": "none",
-        "PATH": search_path(root),
-    }
-
-
 def _ignored_by_git(root: Path, within: str) -> tuple[frozenset[str], frozenset[str]]:
     """Files and directories that git ignores under root/within, relative to root.
 
@@ -350,12 +295,12 @@ def _ignored_by_git(root: Path, within: str) -> tuple[frozenset[str], frozenset[
     absolute = root.resolve()
     if not any((parent / ".git").exists() for parent in (absolute, *absolute.parents)):
         return nothing
-    if (within or not (absolute / ".git").exists()) and git(
-        absolute, "check-ignore", "-q", within or "."
-    ) is not None:
+    git = Git(absolute)
+    if (within or not (absolute / ".git").exists()) and git.run(
+        "check-ignore", "-q", within or "."
+    ).code == 0:
         return nothing
-    listed = git(
-        absolute,
+    listed = git.run(
         "ls-files",
         "--others",
         "--ignored",
@@ -365,8 +310,8 @@ def _ignored_by_git(root: Path, within: str) -> tuple[frozenset[str], frozenset[
         "--",
         within or ".",
     )
-    if not listed:
+    if listed.code != 0:
         return nothing
-    names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
+    names = [os.fsdecode(name) for name in listed.out.split(b"\0") if name]
     files = frozenset(name for name in names if not name.endswith("/"))
     return files, frozenset(name.rstrip("/") for name in names if name.endswith("/"))

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from haechi.errors import UsageError
-from haechi.world.files import MAX_FILES, SKIPPED_DIRECTORIES, git, git_environment
-from haechi.world.objects.command import Git
-from haechi.world.programs import program
+from haechi.world.files import MAX_FILES, SKIPPED_DIRECTORIES
+from haechi.world.objects.command import CONTENT_MEMORY, Git, Stream
 
 MAX_BLOB = 16 * 1024 * 1024
 """Bytes of a file; larger ones are not judged anyway."""
@@ -26,32 +25,31 @@ def extract(root: Path, ref: str, target: Path, *, within: str = "") -> str:
     the repository has a say. Links and submodules are left out. Raises UsageError when the ref
     does not name a commit here.
     """
-    commit = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    if not commit:
+    git = Git(root)
+    found = git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    if found.code != 0 or not found.text:
         raise UsageError(
             f"git knows no commit {ref!r} in {root}",
             why="a shallow clone in CI often lacks the base branch",
             do="fetch it first, e.g. git fetch origin main",
         )
-    identity = commit.decode().strip()
+    identity = found.text
     scope = ["--", within] if within else []
-    files = list(_files(_listed(root, identity, scope, ref), ref))
+    files = list(_files(_listed(git, identity, scope, ref), ref))
     if len(files) > MAX_FILES:
         raise UsageError(f"the tree of {ref!r} has more than {MAX_FILES:,} files")
     if sum(size for _, _, size in files) > MAX_TOTAL:
         raise UsageError(f"the tree of {ref!r} is larger than {MAX_TOTAL:,} bytes")
-    _write(root, files, target)
+    _write(git, files, target)
     return identity
 
 
-def _listed(root: Path, identity: str, scope: list[str], ref: str) -> bytes:
+def _listed(git: Git, identity: str, scope: list[str], ref: str) -> bytes:
     """What ls-tree says, up to a bound: few objects make a tree of any size."""
     parts: list[bytes] = []
     size = 0
     try:
-        with Git(root).stream(
-            "ls-tree", "-r", "-l", "-z", "--full-tree", identity, *scope
-        ) as stream:
+        with git.stream("ls-tree", "-r", "-l", "-z", "--full-tree", identity, *scope) as stream:
             while part := stream.out.read(1 << 20):
                 parts.append(part)
                 size += len(part)
@@ -89,42 +87,39 @@ def _files(listed: bytes, ref: str) -> Iterator[tuple[str, str, int]]:
             yield fields[2], path, int(fields[3])
 
 
-def _write(root: Path, files: list[tuple[str, str, int]], target: Path) -> None:
+def _write(git: Git, files: list[tuple[str, str, int]], target: Path) -> None:
     """Copy blobs by one ``git cat-file --batch``, written one by one as they arrive."""
-    import subprocess
     import tempfile
 
     with tempfile.TemporaryFile() as asked:
         asked.writelines(f"{blob}\n".encode() for blob, _, _ in files)
         asked.seek(0)
-        with subprocess.Popen(
-            [
-                program("git", root) or "git-not-found",
-                "-C",
-                str(root),
-                "cat-file",
-                "--batch",
-                "--buffer",
-            ],
-            stdin=asked,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=git_environment(root),
-        ) as process:
-            assert process.stdout is not None  # noqa: S101 - narrows for the type checker
-            for blob, path, size in files:
-                head = process.stdout.readline().split()
-                if len(head) != 3 or head[2] != str(size).encode():
-                    process.kill()
-                    raise UsageError(f"git lacks the content of {path} ({blob[:12]})")
-                data = process.stdout.read(size)
-                process.stdout.read(1)
-                destination = target / path
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                destination.write_bytes(data)
+        try:
+            with git.stream(
+                "cat-file", "--batch", "--buffer", stdin=asked, memory=CONTENT_MEMORY
+            ) as stream:
+                for blob, path, size in files:
+                    _write_file(target / path, _content(stream, blob, path, size))
+        except TimeoutError as error:
+            raise UsageError("git stopped answering", do="see `git fsck`") from error
+
+
+def _content(stream: Stream, blob: str, path: str, size: int) -> bytes:
+    """The next content, which has to be that of the blob."""
+    head = stream.out.readline(200).split()
+    if len(head) == 3 and head[2] == str(size).encode():
+        data = stream.out.read(size)
+        if len(data) == size and stream.out.read(1) == b"\n":
+            return data
+    raise UsageError(f"git lacks the content of {path} ({blob[:12]})")
+
+
+def _write_file(destination: Path, data: bytes) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    destination.write_bytes(data)
 
 
 def top_level(root: Path) -> Path | None:
     """The top of the git work tree that holds ``root``, or None."""
-    shown = git(root, "rev-parse", "--show-toplevel", timeout=10)
-    return Path(os.fsdecode(shown).rstrip("\n")) if shown else None
+    shown = Git(root, silence=10).run("rev-parse", "--show-toplevel")
+    return Path(shown.text) if shown.code == 0 and shown.text else None

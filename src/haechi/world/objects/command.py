@@ -20,8 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from haechi.world.files import git_environment
-from haechi.world.programs import program
+from haechi.world.programs import program, search_path
 
 SILENCE = 120.0
 """Seconds in which git must say something; it needs far less for the largest object read."""
@@ -61,7 +60,19 @@ _SETTINGS = (
     "fetch.recurseSubmodules=false",
     "submodule.recurse=false",
 )
+_PLACES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+)
+"""What a hook of git sets; it would point git to another repository than the scanned one."""
 _REFUSED = (
+    *_PLACES,
     "GIT_EXTERNAL_DIFF",
     "GIT_DIFF_OPTS",
     "GIT_LITERAL_PATHSPECS",
@@ -80,13 +91,22 @@ _REFUSED = (
 
 
 def environment(root: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """git_environment with everything off that hides history or runs a program."""
+    """The environment for git, with everything off that hides history or runs a program.
+
+    A repository that lacks objects would have them fetched, by a command of its own (``ext::``,
+    core.sshCommand): no protocol is allowed.
+    """
     return {
-        **{key: value for key, value in git_environment(root).items() if key not in _REFUSED},
+        **{key: value for key, value in os.environ.items() if key not in _REFUSED},
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_GRAFT_FILE": "/dev/null",
         "GIT_ATTR_NOSYSTEM": "1",
         "LC_ALL": "C",
+        "PATH": search_path(root),
         **(extra or {}),
     }
 
