@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from haechi.checks.secrets.forms import Forge
 from haechi.checks.secrets.validators import github, jwt, pem
@@ -53,3 +56,25 @@ def test_the_rules_own_value_stands_where_it_is_named() -> None:
 def test_a_part_that_is_none_is_a_fault_of_the_rule(form: str) -> None:
     with pytest.raises(RuleError, match="no part of a form"):
         Forge("x").make(form)
+
+
+@pytest.mark.parametrize(
+    "form", ["<<hex 999999999>>", "<<hex 9-3>>", "<<base62 60000>>" * 2], ids=lambda form: form[:20]
+)
+def test_a_form_of_any_size_is_a_fault_of_the_rule(form: str) -> None:
+    with pytest.raises(RuleError, match="characters"):
+        Forge("x").make(form)
+
+
+@pytest.mark.parametrize(
+    "form", ["<<" + "escaped " * 5000 + "hex 3>>", "<<hex " + "9" * 5000 + ">>"]
+)
+def test_a_form_of_any_depth_is_a_fault_of_the_rule(form: str) -> None:
+    with pytest.raises(RuleError):
+        Forge("x").make(form)
+
+
+@given(st.text("<>[]-|0123456789 abhexofscpmjwtudr\ud800\n", max_size=60))
+def test_no_form_makes_it_fail_otherwise(form: str) -> None:
+    with contextlib.suppress(RuleError):
+        assert isinstance(Forge("x").make(f"<<{form}>>"), str)

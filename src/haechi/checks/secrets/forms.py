@@ -48,9 +48,11 @@ ALPHABETS = {
     "lower": string.ascii_lowercase,
     "upper": string.ascii_uppercase,
 }
+LONGEST = 100_000
+"""Characters that the parts of a text are drawn to; a form may be a user's."""
 _PART = re.compile(r"<<(.+?)>>", re.DOTALL)
 _INNER = re.compile(r"\[(\w+ [\d-]+)\]")
-_COUNTED = re.compile(r"(\w+|\[.+\]) (\d+)(?:-(\d+))?\Z", re.DOTALL)
+_COUNTED = re.compile(r"(\w+|\[.+\]) ([0-9]{1,9})(?:-([0-9]{1,9}))?\Z", re.DOTALL)
 _RANGE = re.compile(r"(.)-(.)", re.DOTALL)
 
 
@@ -59,10 +61,12 @@ class Forge:
 
     def __init__(self, seed: str) -> None:
         self._draw = random.Random(seed)  # noqa: S311 - must be repeatable; it guards nothing
+        self._left = LONGEST
 
     def make(self, form: str, secret: str = "") -> str:
         """The text with every part drawn. Raises RuleError for a part that is none."""
         drawn: list[str] = []
+        self._left = LONGEST
         return _PART.sub(lambda part: self._part(part[1], drawn, secret), form)
 
     def _part(self, text: str, drawn: list[str], secret: str) -> str:
@@ -81,7 +85,7 @@ class Forge:
                 return zlib.crc32(text.encode()).to_bytes(4, "little").hex()
             case "jwt":
                 return self._jwt()
-            case "escaped":
+            case "escaped" if not rest.startswith("escaped"):
                 return self._part(rest, drawn, secret).replace("\n", "\\n")
             case "pem":
                 return self._pem(rest)
@@ -98,8 +102,14 @@ class Forge:
         alphabet = _alphabet(match[1]) if match else ""
         if match is None or not alphabet:
             raise RuleError(f"<<{text}>> is no part of a form", do="see checks/secrets/forms.py")
-        least = int(match[2])
-        count = self._draw.randint(least, int(match[3])) if match[3] else least
+        least, most = int(match[2]), int(match[3] or match[2])
+        self._left -= most
+        if least > most or self._left < 0:
+            raise RuleError(
+                f"<<{text}>>: the parts of a text have up to {LONGEST:,} characters",
+                do="write the smaller number first",
+            )
+        count = self._draw.randint(least, most) if match[3] else least
         return "".join(self._draw.choices(alphabet, k=count))
 
     def _jwt(self) -> str:
@@ -139,6 +149,7 @@ def _alphabet(name: str) -> str:
     spans = _RANGE.sub(
         lambda m: "".join(map(chr, range(ord(m[1]), ord(m[2]) + 1))) if m[1] <= m[2] else "", inner
     )
+    spans = spans.encode("utf-8", "ignore").decode()
     return "".join(dict.fromkeys(spans))
 
 

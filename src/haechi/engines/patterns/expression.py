@@ -40,8 +40,10 @@ class Expression:
         try:
             self._compiled = re2.compile(text.encode(), options)
         except re2.error as error:
+            told = error.args[0] if error.args else b""
+            reason = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
             raise RuleError(
-                f"the expression is not RE2's: {error}",
+                f"the expression is not RE2's: {reason[:200]}",
                 do="RE2 has no look-around and no back-references",
             ) from None
         self._group = self._compiled.groupindex.get(GROUP.encode(), 0)

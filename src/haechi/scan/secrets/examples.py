@@ -24,9 +24,12 @@ def detector_faults(rule: Rule, find: Callable[[Rule], Detector]) -> Iterator[st
     """
     try:
         detector = find(rule)
-        for number in range(DRAWS):
-            forge = Forge(f"{rule.id}/{number}")
-            yield from _drawn(rule, detector, forge)
+        faults = [
+            fault
+            for number in range(DRAWS)
+            for fault in _drawn(rule, detector, Forge(f"{rule.id}/{number}"))
+        ]
+        yield from dict.fromkeys(faults)
     except RuleError as error:
         yield f"{rule.id}: {error.what}"
 
