@@ -154,7 +154,7 @@ def _plan(outcome: Outcome, wanted: Sequence[Finding], means: Means) -> list[Fil
     from haechi.rules.catalogue import load_catalogue
     from haechi.scan.fix.plan import MAX_SIZE, Planner
     from haechi.scan.iac.audits import Auditing
-    from haechi.scan.look import pod_templates
+    from haechi.scan.setup import pod_templates
 
     config = outcome.project.config
     catalogue = load_catalogue()

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from haechi import __version__
 from haechi.cli.project import Project, load_lock, open_project, project_key, read_text
-from haechi.engines.cel import CelEngine
 from haechi.engines.globs import compile_glob
 from haechi.errors import ConfigError, InputError, UsageError
 from haechi.gate.decide import decide
@@ -30,12 +29,12 @@ from haechi.model.waiver import Waiver
 from haechi.report.material import Material
 from haechi.rules.catalogue import Catalogue, load_catalogue
 from haechi.rules.user import load_user_rules
-from haechi.scan.iac.collect import Progress
-from haechi.scan.look import DOMAINS, Looked, Setup, look, pod_templates
-from haechi.scan.secrets.look import Ask, Asked
+from haechi.scan.look import DOMAINS, Looked, look
+from haechi.scan.setup import Ask, Asked, Progress, Setup, pod_templates
 from haechi.world.files import Tree
 
 if TYPE_CHECKING:
+    from haechi.engines.cel import CelEngine
     from haechi.gate.baseline import Baseline
 
 WAIVERS = "haechi.waivers.yaml"
@@ -136,7 +135,7 @@ def _setup(project: Project, catalogue: Catalogue, options: Options) -> Setup:
     return Setup(
         config=config,
         rules=catalogue.rules,
-        expressions=CelEngine(catalogue.cel),
+        expressions=lambda: _expressions(catalogue),
         user_rules=user_rules,
         rule_faults=faults,
         rule_places=places,
@@ -144,6 +143,12 @@ def _setup(project: Project, catalogue: Catalogue, options: Options) -> Setup:
         only=options.only,
         secrets=_asked(project, options),
     )
+
+
+def _expressions(catalogue: Catalogue) -> CelEngine:
+    from haechi.engines.cel import CelEngine
+
+    return CelEngine(catalogue.cel)
 
 
 def _asked(project: Project, options: Options) -> Asked:

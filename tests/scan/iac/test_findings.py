@@ -217,7 +217,7 @@ def test_severities_order_and_the_limit() -> None:
 
 
 def test_findings_past_the_limit_are_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from haechi.scan import look
+    from haechi.scan.iac import look
 
     monkeypatch.setattr(look, "Findings", lambda severities: Findings(severities, limit=1))
     outcome = scan(tmp_path, {"a.yaml": pod()})

@@ -6,62 +6,29 @@ run saw and found empty not at all), where from only for the few that hold somet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
 from haechi.checks.secrets.detect import Candidate, Detector, sources_of
 from haechi.engines.patterns import Expression, JoinedMatcher, Source, keyword_matcher
 from haechi.errors import InputError, RuleError, UsageError
 from haechi.model.coverage import Gap
-from haechi.model.finding import Finding
 from haechi.model.severity import Severity
 from haechi.model.waiver import Waiver
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.secrets.allow import GITLEAKS_FILE, from_gitleaks, from_remarks
-from haechi.scan.secrets.findings import UNREACHED, Leak, Leaks, Past
+from haechi.scan.secrets.findings import UNREACHED, Leaks, Past
 from haechi.scan.secrets.history import HistoryHit, open_history
 from haechi.scan.secrets.tree import TreeScan
+from haechi.scan.setup import Asked, Part, Progress
 from haechi.world.files import Tree
 from haechi.world.objects.scope import Selection
 from haechi.world.pattern_store import stored_matcher
 
-Progress = Callable[[int, int, str], None]
-Ask = Callable[[Sequence[Leak]], Sequence[Leak]]
-"""Asks providers whether credentials live; gives the leaks back with what was learnt."""
-
-
 UNNAMED = "(unknown path)"
 """Stands for the path in a commit whose trees cannot be read to their end."""
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is to look at and how.
-
-    ``repository`` is where git's history lies (None: no history); ``since`` (``A..B``),
-    ``branch`` and ``staged`` choose a part of it, ``staged`` instead of the tree. ``key`` is the
-    project key for ``secret_id``; ``ask`` verifies.
-    """
-
-    repository: Path | None = None
-    since: str = ""
-    branch: str = ""
-    staged: bool = False
-    key: bytes | None = None
-    ask: Ask | None = None
-
-
-class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look found. ``files`` are the paths that were looked at."""
-
-    findings: tuple[Finding, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
-    looked: Mapping[str, int] = msgspec.field(default_factory=dict)
-    evaluated: frozenset[str] = frozenset()
-    files: frozenset[str] = frozenset()
 
 
 def detector_of(
@@ -108,7 +75,7 @@ def look_for_secrets(
     *,
     severities: Mapping[str, Severity],
     progress: Progress | None = None,
-) -> Secrets:
+) -> Part:
     """Findings of the tree and of history, without a value in any of them."""
     scan = TreeScan(tree, detector, progress)
     in_tree = [] if asked.staged else [(one.path, one.candidate) for one in scan.run()]
@@ -124,7 +91,7 @@ def look_for_secrets(
     waivers = [*from_remarks(leaks), *from_gitleaks(_peer_list(tree), leaks, rules)]
     if asked.ask is not None:
         leaks = list(asked.ask(leaks))
-    return Secrets(
+    return Part(
         findings=tuple(leak.finding for leak in leaks),
         gaps=tuple(gaps),
         waivers=tuple(waivers),
@@ -199,7 +166,7 @@ def _peer_list(tree: Tree) -> str:
         return ""
 
 
-def without_doubles(found: Secrets, others: Sequence[Waiver]) -> Secrets:
+def without_doubles(found: Part, others: Sequence[Waiver]) -> Part:
     """Waivers less those that the reader of YAML and Dockerfile comments saw, too."""
     seen: dict[tuple[str, str | None], list[Waiver]] = {}
     for waiver in others:

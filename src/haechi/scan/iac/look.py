@@ -1,0 +1,162 @@
+"""The look at configuration: collect, judge, turn verdicts into findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from haechi.checks.audits import SHARED as AUDITS
+from haechi.checks.judge import Judge, applies
+from haechi.model.coverage import Gap
+from haechi.model.resource import Resource
+from haechi.model.review import Review, State, Verdict
+from haechi.rules.schema import JudgeKind, Rule
+from haechi.scan.findings import Findings
+from haechi.scan.iac.audits import audited
+from haechi.scan.iac.collect import Collector
+from haechi.scan.iac.collected import Collected
+from haechi.scan.iac.kubernetes import Inventory
+from haechi.scan.setup import Part, Setup, pod_templates
+from haechi.scan.suppressions import build_index
+from haechi.world.files import Tree
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in configuration, and the resources that it was found in."""
+
+    part: Part
+    inventory: Inventory
+    dockerfiles: Sequence[Resource]
+    workflows: Sequence[Resource]
+
+
+def look_at_configuration(tree: Tree, setup: Setup) -> Configuration:
+    """Judge the manifests, Dockerfiles and workflows of a tree."""
+    config = setup.config
+    rules = setup.enabled(setup.rules)
+    index = build_index([*setup.rules, *setup.user_rules])
+    collector = Collector(tree, index, setup.progress, kubernetes_version=config.kubernetes_version)
+    collected = collector.collect()
+    templates = pod_templates(config)
+    inventory = Inventory(collected.resources, templates)
+    run = _Run(Judge(rules, setup.expressions(), templates=templates), setup, collected, inventory)
+    run.shared[AUDITS] = audited(collected, rules, index, tree.project)
+    run.judge_all()
+    own = setup.enabled(setup.user_rules)
+    run.judge_user_rules([rule for rule in own if rule.judge is JudgeKind.CEL])
+    return Configuration(
+        part=Part(
+            findings=run.findings.found,
+            gaps=(*collected.gaps, *run.gaps()),
+            waivers=collected.waivers,
+            looked={
+                "files": collected.seen,
+                "kubernetes objects": len(collected.resources),
+                "dockerfiles": len(collected.dockerfiles),
+                "workflows": len(collected.workflows),
+            },
+            evaluated=frozenset(run.evaluated),
+            files=frozenset(collected.files),
+        ),
+        inventory=inventory,
+        dockerfiles=collected.dockerfiles,
+        workflows=collected.workflows,
+    )
+
+
+class _Run:
+    def __init__(
+        self, judge: Judge, setup: Setup, collected: Collected, inventory: Inventory
+    ) -> None:
+        self.judge = judge
+        self.setup = setup
+        self.collected = collected
+        self.inventory = inventory
+        self.findings = Findings(setup.config.severity)
+        self.evaluated: set[str] = set()
+        self.shared: dict[str, object] = {}
+        self._troubles: dict[tuple[str, str], list[Verdict]] = {}
+        self._trouble_at: dict[tuple[str, str], str] = {}
+        self._rules: dict[str, Rule] = {rule.id: rule for rule in judge.rules}
+        self._user_faults: Sequence[Gap] = ()
+
+    def judge_all(self) -> None:
+        """Our own rules over every resource, in this process."""
+        held = self.collected
+        for resource in (*held.resources, *held.dockerfiles, *held.workflows):
+            self._take(resource, self.judge.review(self.review(resource)))
+
+    def judge_user_rules(self, rules: Sequence[Rule]) -> None:
+        """Users' rules in a child process that can be killed at its deadline."""
+        if not rules:
+            return
+        from haechi.world.isolated import IsolatedRules
+
+        self._rules.update({rule.id: rule for rule in rules})
+        reviews = [self.review(r) for r in self.collected.resources]
+        by_type: dict[str, list[str]] = {}
+
+        def rules_of(review: Review) -> list[str]:
+            resource = review.resource
+            if resource.type not in by_type:
+                by_type[resource.type] = [
+                    rule.id for rule in rules if applies(rule, resource, self.judge.templates)
+                ]
+            return by_type[resource.type]
+
+        with IsolatedRules(rules) as isolated:
+            verdicts = isolated.judge(reviews, rules_of)
+            for review, found in zip(reviews, verdicts, strict=True):
+                self._take(review.resource, found)
+            self._user_faults = [
+                replace(gap, path=self.setup.rule_places.get(gap.path, gap.path))
+                for gap in isolated.faults
+            ]
+            told = {gap.path for gap in isolated.faults}
+            for key in [key for key in self._troubles if key[1] in told]:
+                del self._troubles[key]
+
+    def review(self, resource: Resource) -> Review:
+        """The review of a resource found in a file."""
+        memo: dict[str, object] = {"kubernetes_version": self.setup.config.kubernetes_version}
+        return Review(resource=resource, scope=self.inventory, memo=memo, shared=self.shared)
+
+    def _take(self, resource: Resource, verdicts: Sequence[Verdict]) -> None:
+        for verdict in verdicts:
+            if verdict.state is State.PASS:
+                self.evaluated.add(verdict.rule)
+            elif verdict.state is State.FAIL:
+                self.evaluated.add(verdict.rule)
+                origin = self.collected.origins.get(id(resource))
+                self.findings.add(self._rules[verdict.rule], verdict, resource, origin=origin)
+            elif verdict.state is State.NOT_EVALUATED and self._is_told(verdict):
+                continue
+            elif verdict.state in (State.ERROR, State.NOT_EVALUATED):
+                kind = "rule-error" if verdict.state is State.ERROR else "not-evaluated"
+                key = (kind, verdict.rule)
+                if key not in self._troubles:
+                    self._trouble_at[key] = str(resource.locate(verdict.path))
+                self._troubles.setdefault(key, []).append(verdict)
+
+    def _is_told(self, verdict: Verdict) -> bool:
+        """What zizmor did not judge is one gap, not one for each rule that it serves."""
+        return self._rules[verdict.rule].judge is JudgeKind.ZIZMOR
+
+    def gaps(self) -> list[Gap]:
+        """One gap per rule that could not judge, with its first case and how many there are."""
+        out = list(self._user_faults)
+        for (kind, rule), cases in self._troubles.items():
+            more = f" (and {len(cases) - 1:,} more)" if len(cases) > 1 else ""
+            reason = f"rule {rule} could not judge: {cases[0].message[:500]}{more}"
+            out.append(Gap(kind=kind, path=self._trouble_at[kind, rule], reason=reason))
+        if self.findings.left_out:
+            out.append(
+                Gap(
+                    kind="too-many-findings",
+                    path=".",
+                    reason=f"{self.findings.left_out:,} further findings are not listed",
+                )
+            )
+        return out
