@@ -37,13 +37,17 @@ def hyperscan() -> HyperscanMatcher:
     return compile_matcher(SOURCES)
 
 
+def occurs(source: Source, data: bytes) -> bool:
+    return next(Expression(source.expression).spans(data), None) is not None
+
+
 def confirmed(matcher: Matcher, data: bytes) -> list[int]:
-    return [n for n in matcher.matching(data) if Expression(SOURCES[n].expression).occurs(data)]
+    return [n for n in matcher.matching(data) if occurs(SOURCES[n], data)]
 
 
 @given(TEXTS)
 def test_both_matchers_let_through_whatever_re2_finds(data: bytes) -> None:
-    wanted = [n for n, s in enumerate(SOURCES) if Expression(s.expression).occurs(data)]
+    wanted = [n for n, s in enumerate(SOURCES) if occurs(s, data)]
     assert confirmed(keyword_matcher(SOURCES), data) == wanted
     assert confirmed(compile_matcher(SOURCES), data) == wanted
 

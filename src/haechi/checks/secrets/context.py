@@ -3,10 +3,9 @@
 A name such as ``password`` alone says little: most values beside it are variables, labels, paths,
 placeholders. So each candidate is described by traits (what the name means, how the value is
 written, what stands around them), and each trait has a weight. The sum is the log-odds that
-people who read such lines called the value a credential; the traits that weigh most are the
-reasons. Weights and letter statistics are data (``rules/data/tables/secret_words.yaml``), made by
-``bench/fit_secrets.py``. Nothing here fails on hostile bytes, and all work per candidate is
-bounded by the few hundred bytes that are looked at.
+people who read such lines called the value a credential. Weights and letter statistics are data
+(``rules/data/tables/secret_words.yaml``), made by ``bench/fit_secrets.py``. Nothing here fails on
+hostile bytes, and all work per candidate is bounded by the few hundred bytes that are looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import binascii
 import re
 from functools import cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,7 +42,6 @@ _LITERALS = frozenset(
 _ENCODED = re.compile(rb"(?:[0-9A-Za-z+/]{4}){1,16}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\Z")
 _MODULE = re.compile(rb"[a-z_]+(?:\.[a-z_]+){2,}\Z|[a-z0-9_]{2,8}\${1,2}\Z")
 """Names of modules and attributes, and prefixes of hashes: none either."""
-_MOST_ANSWERS = 100_000
 _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
 _NEVER = re.compile(
     rb"(?s)\$\{|\$\(|\{\{|\}\}|<%|%>|#\{|\{%|%\(|\A<.*>\Z|\A\[.*\]\Z|\A\{.*\}\Z|\A\$[A-Za-z_]\w*\Z"
@@ -79,13 +76,6 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trigrams: str
 
 
-class Judgement(msgspec.Struct, frozen=True):
-    """Log-odds over the threshold (positive: a credential) with the traits that count most."""
-
-    score: float
-    reasons: tuple[str, ...]
-
-
 @cache
 def model() -> tuple[Model, bytes, float]:
     """The fitted table, its trigrams as bytes, and what the neighbours can add at most."""
@@ -104,27 +94,16 @@ class GenericContext:
     A password made of words in test data (``password="letmein1"``) opens nothing; there are
     hundreds in a project with logins. They are left out unless ``tests`` asks for them; random
     values are reported from there, too.
-
-    A history holds the same line in many versions of its file, so answers are remembered, by a
-    digest of all that is looked at: no value is kept.
     """
 
     def __init__(self, *, tests: bool = False) -> None:
         self._tests = tests
-        self._answers: dict[bytes, bool] = {}
 
-    def is_credible(self, name: bytes, value: bytes, data: bytes, start: int, end: int) -> bool:
-        """By content alone. ``name`` is not needed: the text before the value tells more."""
+    def is_credible(self, value: bytes, data: bytes, start: int, end: int) -> bool:
+        """By content alone: the value and what stands around it."""
         if b"\0" in value or value.rstrip(b".,;:)").lower() in _LITERALS or _MODULE.match(value):
             return False
-        window = (data[max(start - SEEN, 0) : start], value, data[end : end + SEEN])
-        digest = blake2b(b"\0".join(window), digest_size=16, salt=b"%d" % len(value)).digest()
-        answer = self._answers.get(digest)
-        if answer is None:
-            if len(self._answers) >= _MOST_ANSWERS:
-                self._answers.clear()
-            answer = self._answers[digest] = _weighed(value, data, start, end)[0] > 0
-        return answer
+        return log_odds(value, data, start, end) > 0
 
     def keeps(self, candidate: Candidate, path: str) -> bool:
         """By the path: not in files whose values are somebody else's, nor bare words in code."""
@@ -143,29 +122,20 @@ def is_spelt(value: bytes) -> bool:
     return len(value) < _SPELT and (common is None or common >= _COMMON)
 
 
-def judge_generic(value: bytes, data: bytes, start: int, end: int) -> Judgement:
-    """Judge the value at these offsets of a text by itself, its name and its neighbours."""
-    score, found = _weighed(value, data, start, end)
-    weights = model()[0].weights
-    found.sort(key=lambda trait: -abs(weights.get(trait, 0.0)))
-    return Judgement(score, tuple(found[:5]) or ("never",))
-
-
-def _weighed(value: bytes, data: bytes, start: int, end: int) -> tuple[float, list[str]]:
+def log_odds(value: bytes, data: bytes, start: int, end: int) -> float:
+    """Log-odds over the threshold (positive: a credential) of the value at these offsets."""
     fitted, trigrams, ceiling = model()
     line = _line_before(data, start, end)
     found = _own_traits(value, data, line, end, trigrams) if line is not None else []
     if line is None or not found:
-        return _NO, []
+        return _NO
     weight = fitted.weights.get
     score = fitted.bias - fitted.threshold
     for trait in found:
         score += weight(trait, 0.0)
     if score + ceiling > 0:  # else nothing around can make up for it
-        more = _neighbours(data, line, start, end)
-        score += sum([weight(trait, 0.0) for trait in more])
-        found += more
-    return score, found
+        score += sum([weight(trait, 0.0) for trait in _neighbours(data, line, start, end)])
+    return score
 
 
 def describe(value: bytes, data: bytes, start: int, end: int, trigrams: bytes) -> list[str]:

@@ -45,8 +45,8 @@ ENCODED = "encoded texts"
 class Context(Protocol):
     """Decides about the generic family, which goes by names alone."""
 
-    def is_credible(self, name: bytes, value: bytes, data: bytes, start: int, end: int) -> bool:
-        """Whether the value, given its name and what stands around it, is a credential."""
+    def is_credible(self, value: bytes, data: bytes, start: int, end: int) -> bool:
+        """Whether the value, by what stands around it, is a credential."""
 
     def keeps(self, candidate: Candidate, path: str) -> bool:
         """Whether it still is one in this file."""
@@ -227,9 +227,7 @@ class Detector:
             return None
         if not _holds(self._checks[number], secret):
             return None
-        if pattern.generic and not self._context.is_credible(
-            b"", secret, data, span.first, span.last
-        ):
+        if pattern.generic and not self._context.is_credible(secret, data, span.first, span.last):
             return None
         name = _name_before(data, span.first)
         text = name.decode("ascii", "replace")

@@ -43,7 +43,7 @@ _STAND_IN = re.compile(
     rb"(?i)\b(?:your?|my|the|some|any|enter|insert|put|add|use|set|todo|fixme|tbd|none|null|nil"
     rb"|undefined|true|false|yes|no|test\w*|fake\w*|mock\w*|foo\w*|bar|baz|qux|changeit"
     rb"|default|dummy\w*|invalid|unset|optional|required|unused|hidden|here|value|generate\w*"
-    rb"|string|text|username|user|admin|guest|root|hello|world)(?:[\b_-]|\b)"
+    rb"|string|text|username|user|admin|guest|root|hello|world)(?:_|\b)"
 )
 _LENGTHS = ((4, "4"), (6, "6"), (8, "8"), (12, "12"), (20, "20"), (32, "32"), (64, "64"))
 _LETTERS = re.compile(rb"[A-Za-z]{3,}")

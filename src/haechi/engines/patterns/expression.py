@@ -31,7 +31,6 @@ class Expression:
     """A compiled expression. Raises RuleError for what RE2 does not take."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
         options = re2.Options()
         options.encoding = re2.Options.Encoding.LATIN1
         options.log_errors = False
@@ -59,10 +58,6 @@ class Expression:
             first, last = match.span(group) if group else (start, end)
             if first >= 0:
                 yield Span(start, end, first, last)
-
-    def occurs(self, data: bytes) -> bool:
-        """True when it matches anywhere."""
-        return self._compiled.search(data) is not None
 
 
 def lines_at(data: bytes, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
