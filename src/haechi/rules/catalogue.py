@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from haechi.engines.cel import CelEngine
 from haechi.errors import RuleError
 from haechi.rules.compiled import DATA, compiled
 from haechi.rules.load import load_rules
@@ -69,6 +68,8 @@ def _compile(files: Iterable[Path]) -> list[Rule]:
 
 
 def _compile_expressions(rules: Iterable[Rule]) -> dict[str, bytes]:
+    from haechi.engines.cel import CelEngine
+
     engine = CelEngine()
     for rule in rules:
         if rule.judge is JudgeKind.CEL:
