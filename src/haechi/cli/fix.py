@@ -22,7 +22,7 @@ from haechi.errors import HaechiError, InputError, UsageError
 from haechi.model.counting import counted
 
 if TYPE_CHECKING:
-    from haechi.cli.pipeline import Outcome
+    from haechi.cli.pipeline import Options, Outcome
     from haechi.model.finding import Finding
     from haechi.scan.fix.pins import Pins
     from haechi.scan.fix.pipelines import Means
@@ -55,11 +55,11 @@ _LISTED = 10
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...], yes: bool, online: bool) -> None:
     """Correct what a machine can correct; show it as a diff first."""
-    from haechi.cli.pipeline import Options, run
+    from haechi.cli.pipeline import run
     from haechi.scan.fix.pipelines import Means
 
     named, path = _split(words)
-    outcome = run(Options(path=path, progress=progress()))
+    outcome = run(_options(path))
     clear_progress()
     pins = _pins(outcome, online=online)
     candidates, unpinned = _pinnable(_fixable(outcome), pins)
@@ -74,7 +74,14 @@ def command(ctx: click.Context, words: tuple[str, ...], yes: bool, online: bool)
     if not yes and not _agreed(changed):
         ctx.exit(1)
     _write(outcome, changed)
-    _prove(outcome, run(Options(path=path, progress=progress())), changed)
+    _prove(outcome, run(_options(path)), changed)
+
+
+def _options(path: Path) -> Options:
+    """Only configuration has fixes; nobody revokes a secret by changing a line."""
+    from haechi.cli.pipeline import Options
+
+    return Options(path=path, only=("iac",), progress=progress())
 
 
 def _split(words: Sequence[str]) -> tuple[frozenset[str], Path]:
