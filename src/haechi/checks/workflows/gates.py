@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from haechi.checks.workflows.plain import listed, scalars, shown, text
 from haechi.checks.workflows.scanners import job_checks
+from haechi.checks.workflows.scripts import Script
 from haechi.checks.workflows.view import Job, Workflow, view_of
 from haechi.engines.dockerfile.shell import walk
 from haechi.errors import NotEvaluated
 from haechi.model.review import Hit, Review
 from haechi.rules.ci_tables import action_table
 
-_LIVE = re.compile(r"\b(?:prod(?:uction)?|live|staging|stage|prd|stg)\b", re.IGNORECASE)
+LIVE = re.compile(r"\b(?:prod(?:uction)?|live|staging|stage|prd|stg)\b", re.IGNORECASE)
+"""Names of environments that people rely on."""
 _TRIAL = re.compile(
     r"(?:\b|_)(?:e2e|tests?|testing|integration|conformance|smoke|lint|bench(?:mark)?|scan|kind"
     r"|clean(?:up)?|teardown|tear down|destroy|canary)(?:\b|_)",
@@ -25,7 +27,7 @@ _TRIAL = re.compile(
 )
 _DRY = ("--dry-run", "--dry-run=client", "--dry-run=server", "--help")
 _EVENT = re.compile(r"github\.event_name\s*==\s*'(pull_request|schedule|workflow_dispatch)'")
-_MOST_DEPLOYING = 50
+MOST_DEPLOYING = 50
 
 
 def deploys(workflow: Workflow, job: Job) -> str:
@@ -33,20 +35,28 @@ def deploys(workflow: Workflow, job: Job) -> str:
     called = f"{job.id} {job.name}".replace("-", " ")
     if _TRIAL.search(called[:500]):
         return ""
-    if _LIVE.search(job.environment):
+    if LIVE.search(job.environment):
         return f"environment {job.environment}"
     if _has_own_cluster(job) or _TRIAL.search(text(workflow.data.get("name"))[:500]):
         return ""
     for step in job.steps:
         if step.uses is not None and step.uses.key in action_table().deploys:
             return step.uses.name
-        for command in walk(workflow.script(step).commands):
-            line = " ".join(command.argv)
-            if any(option in command.args for option in _DRY):
-                continue
-            for known in action_table().deploy_commands:
-                if line == known or line.startswith(known + " "):
-                    return known
+        known = deploy_command(workflow.script(step))
+        if known:
+            return known
+    return ""
+
+
+def deploy_command(script: Script) -> str:
+    """The first command of a script that changes a running system, as the table knows it."""
+    for command in walk(script.commands):
+        line = " ".join(command.argv)
+        if any(option in command.args for option in _DRY):
+            continue
+        for known in action_table().deploy_commands:
+            if line == known or line.startswith(known + " "):
+                return known
     return ""
 
 
@@ -73,8 +83,8 @@ def gate_not_needed(review: Review) -> Iterator[Hit]:
     """A deployment that does not wait for the checks of its own workflow."""
     workflow = view_of(review)
     deploying = [(job, what) for job in workflow.jobs if (what := deploys(workflow, job))]
-    if len(deploying) > _MOST_DEPLOYING:
-        raise NotEvaluated(f"more than {_MOST_DEPLOYING} jobs deploy")
+    if len(deploying) > MOST_DEPLOYING:
+        raise NotEvaluated(f"more than {MOST_DEPLOYING} jobs deploy")
     if not deploying:
         return
     needs = {job.id: job.needs for job in workflow.jobs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haechi.checks.workflows.expressions import is_dynamic
+from haechi.checks.workflows.images import RunImage, floating, tagged
 from haechi.checks.workflows.plain import mapping, text
 from haechi.checks.workflows.uses import Kind, Pin, Uses
 from haechi.checks.workflows.view import view_of
@@ -62,19 +63,15 @@ def _kind(uses: Uses) -> str:
 
 def floating_image(review: Review) -> Iterator[Hit]:
     """An image that follows latest."""
-    for label, image, path in _images(review):
-        if image.floating:
-            yield Hit(f"{label} runs the image {image.short_name} at latest", path)
+    return floating(_images(review))
 
 
 def tagged_image(review: Review) -> Iterator[Hit]:
     """An image at a tag, without a digest."""
-    for label, image, path in _images(review):
-        if image.mutable and not image.floating:
-            yield Hit(f"{label} runs the image {image} without a digest", path)
+    return tagged(_images(review))
 
 
-def _images(review: Review) -> Iterator[tuple[str, ImageRef, AttrPath]]:
+def _images(review: Review) -> Iterator[RunImage]:
     """Images of containers, services and ``docker://``; those known only at run time left out."""
     workflow = view_of(review)
     for label, uses, path in references(review):

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
-from haechi.engines.documents import Document
+from haechi.engines.documents import Document, parse_documents
 from haechi.engines.values import plain_scalar
+from haechi.errors import InputError
 from haechi.model.location import AttrPath, format_path
 from haechi.scan.fix.changes import Change, Delete, Refused, Rename, Set, nested
 from haechi.scan.fix.yaml_nodes import (
@@ -423,3 +424,16 @@ class _Editor:
     def _under_block(self, spot: _Spot) -> bool:
         """True when the value hangs below a key in block style, so that it may span lines."""
         return spot.key is not None and spot.parent is not None and not spot.parent.flow
+
+
+def reread(text: str, before: Document) -> Document:
+    """An edited document parsed again, with the places that it had before. Raises Refused."""
+    try:
+        found = list(parse_documents(text.encode("utf-8", "surrogatepass")))
+    except InputError as error:
+        raise Refused(f"the edited text is not readable: {error.what}") from error
+    if len(found) != 1 or not isinstance(found[0], Document):
+        raise Refused("the edited text is no longer one valid document")
+    document = found[0]
+    document.first_line, document.offset = before.first_line, before.offset
+    return document

@@ -13,7 +13,7 @@ from haechi.errors import InputError
 from haechi.model.location import AttrPath, format_path, value_at
 from haechi.model.resource import Resource
 from haechi.scan.fix.changes import Refused, Set, changed, same
-from haechi.scan.fix.edits import edit_document
+from haechi.scan.fix.edits import edit_document, reread
 from haechi.scan.fix.fixer import Fixer, changes_of
 from haechi.scan.fix.pins import Pins
 from haechi.scan.fix.workflow_fixers import (
@@ -88,7 +88,7 @@ class Pipeline(msgspec.Struct, frozen=True, eq=False):
             case _:
                 expected = changed(self.document.data, change)
                 text = edit_document(self.document, change)
-        document = _reread(text, self.document)
+        document = reread(text, self.document)
         if not same(document.data, expected):
             raise Refused("the edited text does not read back as intended")
         return pipeline_of(document, self.kind, self.file, self.means)
@@ -111,22 +111,10 @@ def read_pipeline(text: str, kind: str, file: str, means: Means) -> tuple[Pipeli
     return pipeline_of(single[0], kind, file, means), single[0].offset
 
 
-def _reread(text: str, before: Document) -> Document:
-    try:
-        found = list(parse_documents(text.encode("utf-8", "surrogatepass")))
-    except InputError as error:
-        raise Refused(f"the edited text is not readable: {error.what}") from error
-    if len(found) != 1 or not isinstance(found[0], Document):
-        raise Refused("the edited text is no longer one valid document")
-    document = found[0]
-    document.first_line, document.offset = before.first_line, before.offset
-    return document
-
-
 def _pinned(document: Document, path: AttrPath, value: str, comment: str) -> str:
     """The reference replaced; the tag goes to the end of the line, before what is said there."""
     text = edit_document(document, Set(path, value))
-    again = _reread(text, document)
+    again = reread(text, document)
     row = again.locate(path)[2] - again.first_line
     lines = text.split("\n")
     line = lines[row].removesuffix("\r")

@@ -12,15 +12,14 @@ from typing import Any, Protocol
 import msgspec
 
 from haechi.engines.dockerfile import Dockerfile, Fault, resource_of
-from haechi.engines.documents import Document, parse_documents
-from haechi.errors import InputError
+from haechi.engines.documents import Document
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.scan.findings import context_of
 from haechi.scan.fix.changes import Change, Delete, Refused, Rename, Set, changed, same
 from haechi.scan.fix.docker_fixers import DOCKER
 from haechi.scan.fix.docker_text import changed_raws, edit_dockerfile
-from haechi.scan.fix.edits import edit_document
+from haechi.scan.fix.edits import edit_document, reread
 from haechi.scan.fix.fixer import Case, Fixer, changes_of
 from haechi.scan.fix.kubernetes_fixers import KUBERNETES
 from haechi.scan.iac.kubernetes import resources_of
@@ -84,7 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, eq=False):
     def _changed(self, change: Change) -> Manifest:
         expected = changed(self.document.data, change)
         text = edit_document(self.document, change)
-        document = _reread(text, self.document)
+        document = reread(text, self.document)
         if not same(document.data, expected):
             raise Refused("the edited text does not read back as intended")
         return manifest_of(document, self.file, self.templates)
@@ -115,18 +114,6 @@ def _moved(change: Change, at: AttrPath) -> Change:
             return Delete((*at, *path), prune, moving)
         case Rename(path, name):
             return Rename((*at, *path), name)
-
-
-def _reread(text: str, before: Document) -> Document:
-    try:
-        found = list(parse_documents(text.encode("utf-8", "surrogatepass")))
-    except InputError as error:
-        raise Refused(f"the edited text is not readable: {error.what}") from error
-    if len(found) != 1 or not isinstance(found[0], Document):
-        raise Refused("the edited text is no longer one valid document")
-    document = found[0]
-    document.first_line, document.offset = before.first_line, before.offset
-    return document
 
 
 class DockerText(msgspec.Struct, frozen=True, eq=False):

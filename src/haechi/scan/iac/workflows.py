@@ -22,7 +22,6 @@ from haechi.scan.iac.sources import Source
 WORKFLOW = "workflow"
 ACTION = "action"
 GITLAB = "gitlab-ci"
-KINDS = (WORKFLOW, ACTION, GITLAB)
 EXAMPLES = {
     WORKFLOW: ".github/workflows/example.yml",
     ACTION: "action.yml",

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from haechi.checks.workflows.gates import LIVE, MOST_DEPLOYING, deploy_command
 from haechi.checks.workflows.gitlab.view import GitlabJob, Line, Pipeline, pipeline_of
 from haechi.checks.workflows.outcomes import judged_later, swallowed
 from haechi.checks.workflows.plain import is_true, listed, mapping, sequence, shown, text
 from haechi.checks.workflows.results import files_of
 from haechi.checks.workflows.scanners import Check, program_passes
-from haechi.engines.dockerfile.shell import walk
 from haechi.errors import NotEvaluated
 from haechi.model.review import Hit, Review
-from haechi.rules.ci_tables import action_table
 
 _TEMPLATES = frozenset(
     {"sast", "secret_detection", "dependency_scanning", "container_scanning", "dast", "iac-sast",
@@ -23,9 +22,6 @@ _SWITCH = re.compile(
     r"(?:SAST|SECRET_DETECTION|DEPENDENCY_SCANNING|CONTAINER_SCANNING|DAST|COVFUZZ|API_FUZZING)"
     r"_DISABLED\Z"
 )
-_LIVE = re.compile(r"\b(?:prod(?:uction)?|live|staging|stage|prd|stg)\b", re.IGNORECASE)
-_MOST_DEPLOYING = 50
-_DRY = ("--dry-run", "--dry-run=client", "--dry-run=server", "--help")
 
 
 def checks_of(job: GitlabJob) -> list[tuple[Check, Line]]:
@@ -135,18 +131,14 @@ def deploys(job: GitlabJob) -> str:
     action = text(mapping(environment).get("action")) or "start"
     if action != "start":
         return ""
-    if _LIVE.search(name):
+    if LIVE.search(name):
         return f"environment {name}"
     if name or "deploy" not in job.name.lower():
         return ""
     for line in job.lines:
-        for command in walk(line.script.commands):
-            called = " ".join(command.argv)
-            if any(option in command.args for option in _DRY):
-                continue
-            for known in action_table().deploy_commands:
-                if called == known or called.startswith(known + " "):
-                    return known
+        known = deploy_command(line.script)
+        if known:
+            return known
     return ""
 
 
@@ -154,8 +146,8 @@ def gate_not_needed(review: Review) -> Iterator[Hit]:
     """A deployment that starts before the checks of its pipeline have passed."""
     pipeline = pipeline_of(review)
     deploying = [(job, what) for job in pipeline.jobs if (what := deploys(job))]
-    if len(deploying) > _MOST_DEPLOYING:
-        raise NotEvaluated(f"more than {_MOST_DEPLOYING} jobs deploy")
+    if len(deploying) > MOST_DEPLOYING:
+        raise NotEvaluated(f"more than {MOST_DEPLOYING} jobs deploy")
     checking = [job for job in pipeline.jobs if checks_of(job) and not _never(job.own("rules"))]
     for job, what in deploying:
         before = _before(pipeline, job)

@@ -8,9 +8,9 @@ from typing import Any
 
 from haechi.checks.workflows.downloads import download_run
 from haechi.checks.workflows.gitlab.view import image_of, pipeline_of
+from haechi.checks.workflows.images import RunImage, floating, tagged
 from haechi.checks.workflows.plain import mapping, sequence, shown, text
 from haechi.checks.workflows.uses import Pin, pin_of
-from haechi.engines.image_ref import ImageRef
 from haechi.model.location import AttrPath
 from haechi.model.review import Hit, Review
 
@@ -19,19 +19,15 @@ _FULL_VERSION = re.compile(r"v?\d+\.\d+\.\d+")
 
 def floating_image(review: Review) -> Iterator[Hit]:
     """An image that follows latest."""
-    for label, image, path in _images(review):
-        if image.floating:
-            yield Hit(f"{label} runs the image {image.short_name} at latest", path)
+    return floating(_images(review))
 
 
 def tagged_image(review: Review) -> Iterator[Hit]:
     """An image at a tag, without a digest."""
-    for label, image, path in _images(review):
-        if image.mutable and not image.floating:
-            yield Hit(f"{label} runs the image {image} without a digest", path)
+    return tagged(_images(review))
 
 
-def _images(review: Review) -> Iterator[tuple[str, ImageRef, AttrPath]]:
+def _images(review: Review) -> Iterator[RunImage]:
     """Images and services, each place once, with the first job that runs them."""
     seen: set[AttrPath] = set()
     for job in pipeline_of(review).jobs:
