@@ -80,3 +80,15 @@ def test_a_file_with_the_name_of_a_tools_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / ".venv" / "a").write_text(TOKEN)
     found = secrets(tmp_path).material.scan.findings
     assert [finding.location.path for finding in found] == ["node_modules"]
+
+
+def test_refs_that_are_folders_by_links_are_not_followed(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "r")
+    repo.commit({"a": TOKEN.encode()})
+    heads = repo.folder / ".git/refs/heads"
+    (heads / "one").symlink_to("main")
+    assert gaps(secrets(repo.folder)) == []
+    for name in ("loop", "other"):
+        (heads / name).symlink_to(".")
+    (gap,) = gaps(secrets(repo.folder))
+    assert (gap.kind, "links among its refs" in gap.reason) == ("git", True)

@@ -18,6 +18,7 @@ from haechi.world.objects.command import Git
 OLDEST = (2, 31)
 """git that knows ``rev-parse --path-format``; the other commands used are older."""
 _ALTERNATES_LIMIT = 64 * 1024
+_REFS_LIMIT = 50_000
 _SHALLOW_LIMIT = 64 * 1024 * 1024
 
 
@@ -84,6 +85,8 @@ def open_repository(root: Path, git: Git | None = None) -> Repository | Gap | No
     if found.code != 0 or len(lines) != 7:
         return _why_not(git, found.told) if there or "dubious ownership" in found.told else None
     directory, objects, common, form, shallow, prefix = lines[:6]
+    if _has_linked_refs(Path(common) / "refs"):
+        return _refused("links among its refs lead to folders", "take them out of .git/refs")
     head = git.run("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
     return Repository(
         root=root,
@@ -134,6 +137,27 @@ def _is_partial(git: Git, objects: Path) -> bool:
     """True for clones made with ``--filter``: they fetch what they lack when it is asked for."""
     told = git.run("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
     return told.code == 0 or any(_list(objects / "pack", ".promisor"))
+
+
+def _has_linked_refs(refs: Path) -> bool:
+    """True for folders of refs that are links: git follows them, in circles, too, and three such
+    circles are more paths than it can ever list. git itself never makes one."""
+    pending = [str(refs)]
+    left = _REFS_LIMIT
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    left -= 1
+                    if left < 0:
+                        return False
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_symlink() and entry.is_dir():
+                        return True
+        except OSError:
+            continue
+    return False
 
 
 def _list(folder: Path, ending: str) -> list[str]:
