@@ -6,7 +6,7 @@ import datetime as dt
 
 import msgspec
 import pytest
-from tests.checks.secrets.credentials import ACME, URL, detector, value
+from tests.checks.secrets.credentials import ACME, URL, detector, rule, value
 
 from haechi.checks.secrets.detect import Candidate
 from haechi.model.finding import Finding
@@ -112,3 +112,28 @@ def test_what_no_commit_reaches_says_so() -> None:
     assert "no branch or tag reaches" in found.message
     assert found.commit == ""
     assert not found.in_tree
+
+
+@pytest.mark.parametrize(
+    ("path", "tags", "severity"),
+    [
+        ("deploy/key.pem", ["self-made"], Severity.CRITICAL),
+        ("tests/data/key.pem", ["self-made"], Severity.MEDIUM),
+        ("pkg/tls/testdata/key.pem", ["self-made"], Severity.MEDIUM),
+        ("tests/data/token", [], Severity.CRITICAL),
+    ],
+)
+def test_what_anybody_can_make_is_milder_in_test_data(
+    path: str, tags: list[str], severity: Severity
+) -> None:
+    made = rule("made", ACME.pattern, tags=tags)  # type: ignore[arg-type]
+    found = detector(made).find(value(ACME).encode())
+    (leak,) = Leaks({}, None).of([(path, one) for one in found], [])
+    assert leak.finding.severity is severity
+
+
+def test_a_mild_rule_is_not_raised_in_test_data() -> None:
+    made = rule("made", ACME.pattern, tags=["self-made"], severity=Severity.LOW)  # type: ignore[arg-type]
+    found = detector(made).find(value(ACME).encode())
+    (leak,) = Leaks({}, None).of([("tests/x", one) for one in found], [])
+    assert leak.finding.severity is Severity.LOW

@@ -18,12 +18,14 @@ from typing import Any
 import msgspec
 
 from haechi.checks.secrets.detect import Candidate
+from haechi.checks.secrets.places import is_test_data
 from haechi.model.finding import Finding, fingerprint
 from haechi.model.keys import file_key
 from haechi.model.location import Location
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
 
+SELF_MADE = "self-made"
 _PURPOSE = b"haechi.secret/1\0"
 _CHARACTERS = 120
 UNREACHED = "(unreachable object)"
@@ -102,7 +104,7 @@ class Leaks:
         commit = past.commit if past and not in_tree else None
         finding = Finding(
             rule=rule.id,
-            severity=self._severities.get(rule.id, rule.severity),
+            severity=self._severities.get(rule.id, _severity(rule, path)),
             title=rule.title,
             message=_message(one, past, in_tree=in_tree),
             location=Location(
@@ -124,6 +126,14 @@ class Leaks:
             commit=commit,
         )
         return Leak(finding, one)
+
+
+def _severity(rule: Rule, path: str) -> Severity:
+    """Keys and passwords that anybody can make are made for tests, too, and blocking a pipeline
+    for those teaches people to look away. What a vendor issued is serious wherever it lies."""
+    if SELF_MADE in rule.tags and is_test_data(path):
+        return min(rule.severity, Severity.MEDIUM, key=lambda severity: -severity.rank)
+    return rule.severity
 
 
 def _age(entry: tuple[Past, Candidate]) -> tuple[Any, ...]:
