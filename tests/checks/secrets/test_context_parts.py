@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from haechi.checks.secrets.context import model
+from haechi.checks.secrets.context import GenericContext, model
 from haechi.checks.secrets.naming import naming, words_of
 from haechi.checks.secrets.places import is_out_of_place, is_test_data
 from haechi.checks.secrets.shape import class_of, commonness, length_of
@@ -129,3 +129,13 @@ def test_plain_values_have_no_place_in_programs() -> None:
     assert is_out_of_place("a/b.go", plain=True)
     assert not is_out_of_place("a/b.go", plain=False)
     assert not is_out_of_place("a/b.env", plain=True)
+
+
+@pytest.mark.parametrize("rest", ["${B}", "<<hex 20>>", "{{ b }}", "$(cat b)", "<%= b %>"])
+def test_the_beginning_of_a_template_is_no_value(rest: str) -> None:
+    data = f"api_token=aB3dE5gH7jK9mN1p{rest}".encode()
+    start, end = data.index(b"aB3d"), data.index(b"1p") + 2
+    context = GenericContext()
+    assert not context.is_credible(data[start:end], data, start, end)
+    plain = data[:end] + b"\n"
+    assert context.is_credible(plain[start:end], plain, start, end)

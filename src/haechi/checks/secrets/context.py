@@ -42,6 +42,8 @@ _LITERALS = frozenset(
 _ENCODED = re.compile(rb"(?:[0-9A-Za-z+/]{4}){1,16}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\Z")
 _MODULE = re.compile(rb"[a-z_]+(?:\.[a-z_]+){2,}\Z|[a-z0-9_]{2,8}\${1,2}\Z")
 """Names of modules and attributes, and prefixes of hashes: none either."""
+_GOES_ON = frozenset({b"<<", b"${", b"$(", b"{{", b"<%"})
+"""Behind a value: it is the beginning of a template."""
 _CLOSING = re.compile(rb"\\{0,3}[\"'`]{0,3}")
 _NEVER = re.compile(
     rb"(?s)\$\{|\$\(|\{\{|\}\}|<%|%>|#\{|\{%|%\(|\A<.*>\Z|\A\[.*\]\Z|\A\{.*\}\Z|\A\$[A-Za-z_]\w*\Z"
@@ -101,6 +103,8 @@ class GenericContext:
 
     def is_credible(self, value: bytes, data: bytes, start: int, end: int) -> bool:
         """By content alone: the value and what stands around it."""
+        if data[end : end + 2] in _GOES_ON:
+            return False
         if b"\0" in value or value.rstrip(b".,;:)").lower() in _LITERALS or _MODULE.match(value):
             return False
         return log_odds(value, data, start, end) > 0
