@@ -92,3 +92,12 @@ def test_refs_that_are_folders_by_links_are_not_followed(tmp_path: Path) -> None
         (heads / name).symlink_to(".")
     (gap,) = gaps(secrets(repo.folder))
     assert (gap.kind, "links among its refs" in gap.reason) == ("git", True)
+
+
+def test_a_file_with_an_odd_name_is_one_finding(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "r")
+    repo.commit({"a\nb": TOKEN.encode()})
+    (repo.folder / "a\nb").write_text(TOKEN)
+    (finding,) = secrets(repo.folder).material.scan.findings
+    assert finding.location.path == "a\nb"
+    assert finding.evidence["first_commit"]

@@ -6,7 +6,7 @@ run saw and found empty not at all), where from only for the few that hold somet
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.secrets.allow import GITLEAKS_FILE, from_gitleaks, from_remarks
 from haechi.scan.secrets.findings import UNREACHED, Leaks, Past
 from haechi.scan.secrets.history import HistoryHit, open_history
+from haechi.scan.secrets.history_hits import shown_path
 from haechi.scan.secrets.tree import TreeScan
 from haechi.scan.setup import Asked, Part, Progress
 from haechi.world.files import Tree
@@ -86,7 +87,7 @@ def look_for_secrets(
     past: list[tuple[Past, Candidate]] = []
     if asked.repository is not None:
         past = _history(asked.repository, detector, asked, tree, progress, gaps, looked)
-    leaks = Leaks(severities, asked.key).of(in_tree, past)
+    leaks = Leaks(severities, asked.key).of(in_tree, _as_in_tree(past, scan.files))
     rules = {rule.id: rule for rule in detector.rules}
     waivers = [*from_remarks(leaks), *from_gitleaks(_peer_list(tree), leaks, rules)]
     if asked.ask is not None:
@@ -128,6 +129,17 @@ def _history(
     gaps += history.gaps
     looked |= {f"git {name}": count for name, count in history.looked.items() if name != "bytes"}
     return past
+
+
+def _as_in_tree(
+    past: Sequence[tuple[Past, Candidate]], files: Collection[str]
+) -> list[tuple[Past, Candidate]]:
+    """History writes odd names escaped; where the tree has such a file it is the same one."""
+    odd = {shown_path(path.encode("utf-8", "surrogateescape")): path
+           for path in files if not path.isprintable()}  # fmt: skip
+    if not odd:
+        return list(past)
+    return [(replace(first, path=odd.get(first.path, first.path)), one) for first, one in past]
 
 
 def _past(hit: HistoryHit) -> Past:
