@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from haechi.checks.secrets.detect import Candidate, Candidates
+from haechi.scan.secrets.windows import own
 from haechi.world.objects.reader import ObjectReader, Part
 
 if TYPE_CHECKING:
@@ -118,22 +119,7 @@ def _judge(find: Find, batch: list[Part]) -> Judged:
 
 
 def _without_data(part: Part) -> Part:
-    return Part(part.id, b"", windowed=part.windowed)
-
-
-def own(part: Part, candidates: list[Candidate]) -> list[Candidate]:
-    """Those that begin in the part's own range, placed in the whole object."""
-    kept = [c for c in candidates if part.first <= c.start < part.last]
-    for candidate in kept:
-        if candidate.line == 1:
-            candidate.column += part.column
-        if candidate.end_line == 1:
-            candidate.end_column += part.column
-        candidate.line += part.lines
-        candidate.end_line += part.lines
-        candidate.start += part.offset
-        candidate.end += part.offset
-    return kept
+    return Part(b"", id=part.id, windowed=part.windowed)
 
 
 def _batches(parts: Iterator[Part]) -> Iterator[list[Part]]:

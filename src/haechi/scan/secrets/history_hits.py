@@ -17,8 +17,9 @@ import msgspec
 
 from haechi.checks.secrets.detect import Candidate, Candidates
 from haechi.model.coverage import Gap
-from haechi.scan.secrets.history_detect import Found, own
+from haechi.scan.secrets.history_detect import Found
 from haechi.scan.secrets.history_gaps import reading_gaps, too_many
+from haechi.scan.secrets.windows import own
 from haechi.world.blob_cache import Places
 from haechi.world.objects.attribution import Place
 from haechi.world.objects.reader import ObjectReader

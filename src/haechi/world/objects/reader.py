@@ -1,18 +1,18 @@
 """Contents of many objects by one ``git cat-file --batch``: every one once, in bounded memory.
 
-Small objects come whole, large ones in windows that overlap on both sides, so that what lies
-across a border is seen whole by the window it begins in. git dies at a corrupt object; the
-reader then names the object and starts git anew behind it, a bounded number of times.
+Small objects come whole, large ones in windows (``engines/windows``). git dies at a corrupt
+object; the reader then names it and starts git anew behind it, a bounded number of times.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import asdict
 
+from haechi.engines.windows import Window, as_text, windows
 from haechi.world.objects.command import CONTENT_MEMORY, Git, Stream
 from haechi.world.objects.spool import Spool
 
@@ -24,21 +24,10 @@ MAX_SILENCES = 3
 MAX_NAMED = 20
 
 
-class Part(msgspec.Struct, gc=False):
-    """Bytes of an object. Of a window ``first`` to ``last`` (offsets in ``data``) is its own.
+class Part(Window):
+    """An object (all of ``data`` is its own), or with ``windowed`` a window of a large one."""
 
-    What begins outside of them belongs to a neighbour. ``lines`` and ``column`` count what
-    stands before ``data`` (newlines, and characters after the last); ``windowed`` when other
-    parts exist; ``offset`` is where ``data`` begins.
-    """
-
-    id: bytes
-    data: bytes
-    first: int = 0
-    last: int = -1
-    offset: int = 0
-    lines: int = 0
-    column: int = 0
+    id: bytes = b""
     windowed: bool = False
 
 
@@ -132,7 +121,7 @@ class ObjectReader:
                 data = read(size)
                 if len(data) != size or read(1) != b"\n":
                     raise EOFError
-                yield Part(head[0], data, 0, size)
+                yield Part(data, 0, size, id=head[0])
             else:
                 yield from self._windows(stream, head[0], size)
             self._next += 1
@@ -141,22 +130,9 @@ class ObjectReader:
 
     def _windows(self, stream: Stream, id_: bytes, size: int) -> Iterator[Part]:
         """A large object, never more than a window of it at once."""
-        texts = _Texts(stream, size, self.window)
-        before, data, more = b"", texts.next(), True
-        offset = lines = column = 0
-        while more:
-            ahead = texts.next()
-            more = bool(ahead)
-            whole = b"".join((before, data, ahead[: self.overlap]))
-            first = len(before)
-            yield Part(id_, whole, first, first + len(data), offset, lines, column, True)
-            cut = len(before) + len(data) - self.overlap
-            gone = whole[: max(cut, 0)]
-            before, data = whole[len(gone) : first + len(data)], ahead
-            offset += len(gone)
-            newlines = gone.count(b"\n")
-            lines += newlines
-            column = len(gone) - gone.rfind(b"\n") - 1 + (0 if newlines else column)
+        pieces = as_text(_pieces(stream, size, self.window))
+        for window in windows(pieces, self.overlap):
+            yield Part(**asdict(window), id=id_, windowed=True)
         if stream.out.read(1) != b"\n":
             raise EOFError
 
@@ -188,33 +164,11 @@ class _TooLarge(Exception):
     """The next object is over the limit."""
 
 
-class _Texts:
-    """The pieces of a large object; UTF-16 becomes UTF-8, as small ones do where they are judged.
-
-    An empty piece is the end.
-    """
-
-    def __init__(self, stream: Stream, size: int, window: int) -> None:
-        self._stream = stream
-        self._left = size
-        self._window = window
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._started = False
-
-    def next(self) -> bytes:
-        while self._left:
-            wanted = min(self._window, self._left)
-            data = self._stream.out.read(wanted)
-            if len(data) != wanted:
-                raise EOFError
-            self._left -= wanted
-            if not self._started:
-                self._started = True
-                if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                    self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
-            if self._decoder is None:
-                return data
-            text = self._decoder.decode(data, final=not self._left)
-            if text:
-                return text.encode("utf-8", "replace")
-        return b""
+def _pieces(stream: Stream, size: int, window: int) -> Iterator[bytes]:
+    """The next so many bytes of git's output. Raises EOFError when they do not come."""
+    while size:
+        data = stream.out.read(min(window, size))
+        if len(data) != min(window, size):
+            raise EOFError
+        size -= len(data)
+        yield data
