@@ -1,78 +1,102 @@
-"""Compiled pattern databases: kept for their owner, made anew when anything is off."""
+"""Kept pattern databases: where, for whom, and what happens to those that do not fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from haechi.engines.patterns import Source
-from haechi.engines.patterns.matcher import KeywordMatcher
+from haechi.engines.patterns import Matcher, Source
+from haechi.world import pattern_store
 from haechi.world.pattern_store import NO_HYPERSCAN, stored_matcher
 
-hyperscan = pytest.importorskip("haechi.engines.patterns.hyperscan", exc_type=ImportError)
-SOURCES = [Source("tok_[a-z]{4}", ("tok_",)), Source("key=[0-9]{4}", ("key=",))]
-TEXT = b"a tok_abcd b"
+SOURCES = [Source(r"tok_[0-9]{4}", ("tok_",)), Source(r"key-[a-z]{4}", ("key-",))]
 
 
-@pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one each time expressions are compiled."""
-    real, times = hyperscan.compile_matcher, [0]
-
-    def counting(sources: object) -> object:
-        times[0] += 1
-        return real(sources)
-
-    monkeypatch.setattr(hyperscan, "compile_matcher", counting)
-    return times
+def databases(cache: Path) -> list[Path]:
+    return sorted((cache / "patterns").glob("*.hsdb"))
 
 
-def kept(cache: Path) -> Path:
-    (found,) = (cache / "patterns").iterdir()
-    return found
+def finds(matcher: Matcher) -> list[list[int]]:
+    return [list(matcher.matching(text)) for text in (b"tok_1234", b"key-abcd", b"nothing")]
 
 
-def test_a_kept_database_is_loaded_not_compiled(tmp_path: Path, compiled: list[int]) -> None:
-    for _ in range(2):
-        assert list(stored_matcher(SOURCES, cache=tmp_path / "cache").matching(TEXT)) == [0]
-    assert compiled == [1]
-    assert kept(tmp_path / "cache").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+EXPECTED = [[0], [1], []]
 
 
-def test_other_expressions_have_a_database_of_their_own(
-    tmp_path: Path, compiled: list[int]
+def test_a_database_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    assert finds(stored_matcher(SOURCES, cache=tmp_path)) == EXPECTED
+    (kept,) = databases(tmp_path)
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_the_kept_one_is_loaded_and_not_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored_matcher(SOURCES, cache=tmp_path)
-    assert list(stored_matcher(SOURCES[::-1], cache=tmp_path).matching(TEXT)) == [1]
-    assert compiled == [2]
+
+    def compiles(_: object) -> None:
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr("haechi.engines.patterns.hyperscan.compile_matcher", compiles)
+    assert finds(stored_matcher(SOURCES, cache=tmp_path)) == EXPECTED
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda p: p.write_bytes(b""),
-        lambda p: p.write_bytes(b"no database" * 99),
-        lambda p: p.write_bytes(p.read_bytes()[:-9]),
-        lambda p: p.chmod(0o666),
-        lambda p: p.parent.chmod(0o770),
-        lambda p: (p.rename(p.parents[2] / "moved"), p.symlink_to(p.parents[2] / "moved")),
-    ],
-    ids=["empty", "broken", "truncated", "writable", "folder", "link"],
-)
-def test_what_is_off_is_compiled_anew(
-    tmp_path: Path, compiled: list[int], change: Callable[[Path], object]
+@pytest.mark.parametrize("data", [b"", b"garbage", b"\0" * 5000])
+def test_a_broken_database_is_made_anew(tmp_path: Path, data: bytes) -> None:
+    stored_matcher(SOURCES, cache=tmp_path)
+    (kept,) = databases(tmp_path)
+    kept.write_bytes(data)
+    assert finds(stored_matcher(SOURCES, cache=tmp_path)) == EXPECTED
+    assert len(kept.read_bytes()) > 5000
+
+
+@pytest.mark.parametrize("part", ["folder", "file"])
+def test_what_others_may_write_is_not_loaded(tmp_path: Path, part: str) -> None:
+    other = [Source("zzzz", ("zzzz",)), Source("yyyy", ("yyyy",))]
+    stored_matcher(other, cache=tmp_path / "other")
+    stored_matcher(SOURCES, cache=tmp_path)
+    (kept,) = databases(tmp_path)
+    (planted,) = databases(tmp_path / "other")
+    kept.write_bytes(planted.read_bytes())
+    (kept.parent if part == "folder" else kept).chmod(0o777)
+    assert finds(stored_matcher(SOURCES, cache=tmp_path)) == EXPECTED
+
+
+def test_other_expressions_have_another_database(tmp_path: Path) -> None:
+    stored_matcher(SOURCES, cache=tmp_path)
+    stored_matcher(SOURCES[:1], cache=tmp_path)
+    assert len(databases(tmp_path)) == 2
+
+
+def test_another_cpu_has_another_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored_matcher(SOURCES, cache=tmp_path)
+    monkeypatch.setattr(pattern_store, "_cpu", lambda: "flags: none")
+    stored_matcher(SOURCES, cache=tmp_path)
+    assert len(databases(tmp_path)) == 2
+
+
+def test_where_nothing_can_be_kept_the_scan_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "patterns").write_text("a file where the folder should be")
+    assert finds(stored_matcher(SOURCES, cache=tmp_path)) == EXPECTED
+
+
+def test_without_the_wheel_keywords_find_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = tmp_path / "cache"
-    stored_matcher(SOURCES, cache=cache)
-    change(kept(cache))
-    assert list(stored_matcher(SOURCES, cache=cache).matching(TEXT)) == [0]
-    assert compiled == [2]
+    monkeypatch.delattr("haechi.engines.patterns.hyperscan", raising=False)
+    monkeypatch.setitem(sys.modules, "haechi.engines.patterns.hyperscan", None)
+    matcher = stored_matcher(SOURCES, cache=tmp_path)
+    assert matcher.key == "keywords"
+    assert finds(matcher) == EXPECTED
+    assert databases(tmp_path) == []
 
 
-def test_the_engine_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slower_engine_may_be_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(NO_HYPERSCAN, "1")
-    assert isinstance(stored_matcher(SOURCES, cache=tmp_path), KeywordMatcher)
-    assert list(tmp_path.iterdir()) == []
+    assert stored_matcher(SOURCES, cache=tmp_path).key == "keywords"

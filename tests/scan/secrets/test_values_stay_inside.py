@@ -8,12 +8,14 @@ report, and then everything that it wrote anywhere is searched for every value.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import ahocorasick_rs
 import pytest
@@ -102,7 +104,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     return made
 
 
-def run(planted: Planted, scratch: Path, *arguments: str, code: str = "") -> str:
+def run(
+    planted: Planted,
+    scratch: Path,
+    *arguments: str,
+    code: str = "",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """All that one run printed; what it wrote lies under ``scratch``."""
     for name in ("cache", "tmp", "out"):
         (scratch / name).mkdir(parents=True, exist_ok=True)
@@ -114,6 +122,7 @@ def run(planted: Planted, scratch: Path, *arguments: str, code: str = "") -> str
         "PYTHONFAULTHANDLER": "1",
         "HAECHI_PROJECT_KEY": "p" * 40,
         "PYTHONPATH": os.pathsep.join(sys.path),
+        **more,
     }
     start = ["-c", code] if code else ["-m", "haechi"]
     done = subprocess.run(
@@ -195,3 +204,14 @@ main()
     assert "fault of haechi itself" in said
     assert not leaked(planted, iter([("output", said.encode())]))
     assert not leaked(planted, written(tmp_path))
+
+
+def test_both_engines_find_the_same(planted: Planted, tmp_path: Path) -> None:
+    reports = []
+    for number, engine in enumerate(({}, {"HAECHI_NO_HYPERSCAN": "1"})):
+        scratch = tmp_path / str(number)
+        run(planted, scratch, "--only", "secrets", "--format", "json", "-o", "r.json", more=engine)
+        report = json.loads((scratch / "out" / "r.json").read_text())
+        reports.append([(f["fingerprint"], f["secret_id"]) for f in report["findings"]])
+    assert len(reports[0]) > 300
+    assert reports[0] == reports[1]
