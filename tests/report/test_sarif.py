@@ -169,7 +169,10 @@ def run_of(material: Material, **limits: int) -> Any:
     assert len({rule["id"] for rule in rules}) == len(rules)
     for result in run["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-        region = result["locations"][0]["physicalLocation"]["region"]
+        region = result["locations"][0]["physicalLocation"].get("region")
+        assert (region is None) == ("haechi/commit" in result["properties"])
+        if region is None:
+            continue
         start = (region["startLine"], region["startColumn"])
         assert (region["endLine"], region.get("endColumn", 10**9)) > start
     states = {"baselineState" in result for result in run["results"]}
@@ -411,3 +414,12 @@ def test_hostile_path_is_percent_encoded() -> None:
     assert "<script>alert('x')" not in uris.replace("&", "")
     states = {result["properties"]["haechi/state"] for result in run_of(shop())["results"]}
     assert states == {state.value for state in FindingState}
+
+
+def test_what_only_history_holds_marks_no_line_of_todays_file() -> None:
+    where = Location(path="a.env", line=7)
+    old = replace(finding("secret-old", "x", where), commit="c" * 40, domain="secrets")
+    (result,) = run_of(alone(old))["results"]
+    (place,) = result["locations"]
+    assert list(place["physicalLocation"]) == ["artifactLocation"]
+    assert result["properties"]["haechi/commit"] == "c" * 40

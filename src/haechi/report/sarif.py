@@ -234,7 +234,11 @@ def _suppression(finding: Finding, waivers: WaiverLookup) -> dict[str, Any]:
 
 
 def _location(finding: Finding) -> dict[str, Any]:
-    place: dict[str, Any] = {"physicalLocation": _physical(finding.location)}
+    where: dict[str, Any] = _physical(finding.location)
+    if not finding.in_tree:
+        # A line of an old commit: viewers would mark that line of today's file.
+        del where["region"]
+    place: dict[str, Any] = {"physicalLocation": where}
     if finding.resource or finding.path:
         attribute = format_path(finding.path)
         logical = {"fullyQualifiedName": one_line(f"{finding.resource}#{attribute}".rstrip("#"))}
