@@ -107,7 +107,7 @@ class Tree:
                     entry.name in SKIPPED_DIRECTORIES and not _is_plain_file(entry)
                 ):
                     continue
-                if any(pattern.fullmatch(path) for pattern in self.exclude):
+                if self.exclude and any(pattern.fullmatch(path) for pattern in self.exclude):
                     continue
                 kind = self._kind(entry, path)
                 if kind == "directory":
@@ -217,7 +217,7 @@ class Tree:
 
     def _list(self, directory: str) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(self.root / directory) as entries:
+            with os.scandir(f"{self.root}/{directory}") as entries:
                 return sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             self._unread("unreadable", directory.rstrip("/") or ".", _reason(error))

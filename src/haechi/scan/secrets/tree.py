@@ -121,6 +121,8 @@ class TreeScan:
             found = find_in_blocks(self._detector, self._blocks(entry.path))
             looked.size += entry.size
         looked.files.append(entry.path)
+        if not found and not found.cut:
+            return
         kept = [one for one in found if self._detector.keeps(one, entry.path)]
         looked.found += [InFile(entry.path, one) for one in kept]
         cut = found.cut - ({one.rule.id for one in found} - {one.rule.id for one in kept})
