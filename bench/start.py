@@ -11,7 +11,16 @@ from pathlib import Path
 
 from bench.measure import HAECHI, median
 
-RUN_PACKAGES = ("cel_expr_python", "click", "msgspec", "yaml", "_yaml")
+RUN_PACKAGES = (
+    "ahocorasick_rs",
+    "cel_expr_python",
+    "click",
+    "hyperscan",
+    "msgspec",
+    "re2",
+    "yaml",
+    "_yaml",
+)
 _COUNT = "import sys; n = len(sys.modules); {body}; print(len(sys.modules) - n)"
 
 
@@ -49,11 +58,22 @@ def installed_size() -> int:
     own = Path(__file__).parents[1] / "src/haechi"
     folders = [own, *(site / name for name in RUN_PACKAGES)]
     folders += [p for p in site.glob("*.dist-info") if p.name.lower().startswith(_DIST)]
-    return sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file())
+    program = Path(sysconfig.get_path("scripts")) / "zizmor"
+    files = [f for folder in folders for f in folder.rglob("*") if f.is_file()]
+    return sum(f.stat().st_size for f in (*files, *([program] if program.is_file() else [])))
 
 
-_DIST = ("cel_expr_python", "click", "msgspec", "pyyaml")
+_DIST = (
+    "ahocorasick_rs",
+    "cel_expr_python",
+    "click",
+    "google_re2",
+    "hyperscan",
+    "msgspec",
+    "pyyaml",
+    "zizmor",
+)
 
 
 def _names() -> str:
-    return ", ".join(RUN_PACKAGES[:-1])
+    return ", ".join((*RUN_PACKAGES[:-1], "zizmor"))
