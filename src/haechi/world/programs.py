@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+
+MEMORY_KIB = 4 * 1024 * 1024
+"""What another program may take."""
 
 
 def program(name: str, tree: Path) -> str | None:
@@ -28,6 +32,19 @@ def search_path(tree: Path) -> str:
     entries = os.environ.get("PATH", "").split(os.pathsep)
     kept = [e for e in entries if Path(e).is_absolute() and not _within(Path(e), tree)]
     return os.pathsep.join(kept)
+
+
+def limited(command: Sequence[str], *, output: int) -> list[str]:
+    """The command behind a shell that limits memory and files written, then becomes it.
+
+    One line of a hostile input can ask for gigabytes. ``preexec_fn`` is not safe where other
+    threads run. ``output`` is in bytes.
+    """
+    shell = "/bin/sh"
+    if os.name != "posix" or not Path(shell).exists():
+        return list(command)
+    script = f'ulimit -v {MEMORY_KIB}; ulimit -f {output // 512}; exec "$@"'
+    return [shell, "-c", script, "sh", *command]
 
 
 def _within(path: Path, tree: Path) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 
 from haechi.errors import InputError
 from haechi.world.links import refuse_links_out
-from haechi.world.programs import program, search_path
+from haechi.world.programs import MEMORY_KIB, limited, program, search_path
 
 DEADLINE = 30.0
 """Seconds for one overlay or chart."""
@@ -27,7 +27,6 @@ _KLOG = re.compile(r'"command failed" err="(.*)"')
 _NOISE = ("accumulating resources", "accumulation err=", "recursed accumulation", "invalid Kus")
 _MAX_REASON = 200
 _MAX_SAID = 64 * 1024
-_MEMORY_KIB = 4 * 1024 * 1024
 MAX_OUTPUT = 20 * 1024 * 1024
 
 
@@ -108,7 +107,7 @@ def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
             done = subprocess.run(
-                [*_limits(), *command],
+                limited(command, output=2 * MAX_OUTPUT),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -131,19 +130,6 @@ def _run(command: list[str], environment: Mapping[str, str]) -> bytes:
     return data
 
 
-def _limits() -> list[str]:
-    """A shell that limits memory and files written, then becomes the program.
-
-    One line of a chart's template can ask for gigabytes. ``preexec_fn`` is not safe here, where
-    other threads run.
-    """
-    shell = "/bin/sh"
-    if os.name != "posix" or not Path(shell).exists():
-        return []
-    blocks = 2 * MAX_OUTPUT // 512
-    return [shell, "-c", f'ulimit -v {_MEMORY_KIB}; ulimit -f {blocks}; exec "$@"', "sh"]
-
-
 def _last_cause(text: str) -> str:
     """The innermost reasons of a nested Go error, as many as fit into a line or two."""
     line = ""
@@ -155,7 +141,7 @@ def _last_cause(text: str) -> str:
         if said.startswith(("Error:", "error:")):
             break
     if "out of memory" in text:
-        return f"needs more than {_MEMORY_KIB >> 20} GiB of memory"
+        return f"needs more than {MEMORY_KIB >> 20} GiB of memory"
     logged = _KLOG.search(line)
     if logged:
         line = logged[1].replace('\\"', '"')

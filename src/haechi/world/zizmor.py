@@ -23,14 +23,13 @@ import msgspec
 from haechi.engines.documents import decode
 from haechi.engines.zizmor import AuditResult, read_report
 from haechi.errors import InputError
-from haechi.world.programs import program
+from haechi.world.programs import limited, program
 
 IN_ALL = 120.0
 """Seconds for all files of a scan."""
 _BASE, _EACH = 15.0, 0.1
 _BATCH = 300
 _BATCH_BYTES = 16 * 1024 * 1024
-_MEMORY_KIB = 4 * 1024 * 1024
 _OUTPUT = 128 * 1024 * 1024
 _SAID = 4 * 1024 * 1024
 _DONE = re.compile(r"completed (\d+/[a-z]+\.yml)\s*$", re.MULTILINE)
@@ -150,7 +149,7 @@ class _Run:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             try:
                 done = subprocess.run(
-                    [*_limits(), self._binary, *_COMMAND, "--", *names],
+                    limited([self._binary, *_COMMAND, "--", *names], output=_OUTPUT),
                     cwd=folder,
                     env=environment,
                     stdin=subprocess.DEVNULL,
@@ -208,12 +207,3 @@ def _text(data: bytes) -> bytes:
     with suppress(InputError):
         return decode(data).encode("utf-8", "surrogatepass")
     return data
-
-
-def _limits() -> list[str]:
-    """A shell that limits memory and what is written, then becomes the program."""
-    shell = "/bin/sh"
-    if os.name != "posix" or not Path(shell).exists():
-        return []
-    script = f'ulimit -v {_MEMORY_KIB}; ulimit -f {_OUTPUT // 512}; exec "$@"'
-    return [shell, "-c", script, "sh"]
