@@ -15,12 +15,23 @@ from haechi.engines.patterns.matcher import Matching
 from haechi.rules.compiled import DATA
 from haechi.rules.load import load_rules
 from haechi.rules.schema import JudgeKind, Rule
-from haechi.scan.secrets.examples import detector_faults, sham_of
+from haechi.scan.secrets.examples import detector_faults
 
 FILES = sorted((DATA / "secrets").glob("*.yaml"))
 LOADED = {path.name: load_rules(path.read_bytes(), path.name) for path in FILES}
 RULES = [rule for rules, _ in LOADED.values() for rule in rules]
 IDS = [rule.id for rule in RULES]
+
+
+_RANDOM = re.compile(r"<<(?!one |secret|base64 of |pem|jwt)[^<>]+>>")
+
+
+def sham_of(rule: Rule) -> str:
+    """The first bad example with ``x`` for every random character of its value."""
+    assert rule.pattern is not None
+    blank = _RANDOM.sub(lambda part: "x" * len(Forge("sham").make(part[0])), rule.pattern.form)
+    forge = Forge(rule.id)
+    return forge.make(rule.bad[0], forge.make(blank))
 
 
 def by_keywords(rule: Rule) -> Detector:

@@ -29,6 +29,7 @@ def test_a_place_is_counted_in_lines_and_characters() -> None:
         ('"apiKey": "{}"', "apiKey"),
         ("api_key := '{}'", "api_key"),
         ("key => '{}'", "key"),
+        ("SECRET_KEY = b'{}'", "SECRET_KEY"),
         ('login(token="{}")', "token"),
         ("<li>{}", ""),
         ("a1b2c3d4e5f6a7b8c9d0e1 = {}", ""),

@@ -29,7 +29,8 @@ from haechi.rules.schema import Pattern, Rule
 BINARY_HEAD = 8 * 1024
 """Bytes in which a NUL makes a content binary, as git decides it."""
 _NAME = re.compile(
-    rb"([A-Za-z_][\w.-]{0,59})[\"'`\])]{0,2}\s{0,8}(?:=>|:=|==?|:|,|\()?\s{0,8}[\"'`(]{0,3}\Z"
+    rb"([A-Za-z_][\w.-]{0,59})[\"'`\])]{0,2}\s{0,8}(?:=>|:=|==?|:|,|\()?\s{0,8}"
+    rb"(?:[bBrRuUfF]{1,2}(?=[\"']))?[\"'`(]{0,3}\Z"
 )
 _DIGITS = re.compile(rb"[0-9].*[0-9]")
 _BEFORE = 120

@@ -5,7 +5,6 @@ Used by the test over all built-in rules and by ``haechi rules check`` over a us
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from haechi.checks.secrets.detect import Detector
@@ -14,7 +13,6 @@ from haechi.errors import RuleError
 from haechi.rules.schema import Rule
 
 DRAWS = 3
-_RANDOM = re.compile(r"<<(?!one |secret|base64 of |pem|jwt)[^<>]+>>")
 
 
 def detector_faults(rule: Rule, find: Callable[[Rule], Detector]) -> Iterator[str]:
@@ -49,11 +47,3 @@ def _drawn(rule: Rule, detector: Detector, forge: Forge) -> Iterator[str]:
         found = detector.find(forge.make(text, forge.make(rule.pattern.form)).encode())
         if any(c.rule.id == rule.id for c in found):
             yield f"{rule.id}: good example {number}: a credential was found"
-
-
-def sham_of(rule: Rule) -> str:
-    """The first bad example with ``x`` for every random character of its value."""
-    assert rule.pattern is not None  # noqa: S101
-    blank = _RANDOM.sub(lambda part: "x" * len(Forge("sham").make(part[0])), rule.pattern.form)
-    forge = Forge(rule.id)
-    return forge.make(rule.bad[0], forge.make(blank))
