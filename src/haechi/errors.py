@@ -7,6 +7,12 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 ├── InputError               an input cannot be read or parsed: becomes a coverage gap
 │   └── LimitExceeded        an input is over a limit of size, depth, count or time
 ├── NotEvaluated             a judge cannot tell (missing tool, unknown value): never a pass
+├── StoreError               the server's store: locked, damaged, of a newer version
+│   └── StoreFull            the disk is full or read-only: nothing of the request was kept
+├── NotFound                 no such thing, or out of the asker's reach
+├── Conflict                 it changed since it was read, or exists already
+├── Forbidden                the asker may not do this
+├── AuditError               the audit log, a proof or a signature does not hold
 └── Refused                  a fix that needs a person; defined in scan/fix/changes.py
 
 Adapters translate a library's exceptions into these at the edge. ``explain`` gives a person
@@ -65,3 +71,27 @@ class NotEvaluated(HaechiError):
     """A judge cannot reach a verdict. The verdict's state is ``not_evaluated``."""
 
     exit_code = 3
+
+
+class StoreError(HaechiError):
+    """The store cannot do what was asked: locked, damaged, full, of a newer version."""
+
+
+class StoreFull(StoreError):
+    """The disk is full or read-only: nothing of this request was kept."""
+
+
+class NotFound(HaechiError):
+    """There is no such thing, or it is out of the asker's reach (not told apart)."""
+
+
+class Conflict(HaechiError):
+    """The thing changed since it was read, or exists already."""
+
+
+class Forbidden(HaechiError):
+    """The asker may not do this."""
+
+
+class AuditError(HaechiError):
+    """The audit log, a proof or a signature does not hold."""

@@ -1,0 +1,1 @@
+"""The server's API for programs, sync and async."""

@@ -1,0 +1,1 @@
+"""The HTTP API, the live stream, metrics and the page's files, over one store."""

@@ -1,0 +1,311 @@
+"""What goes over the wire beside the store's records: requests, and answers put together.
+
+OpenAPI and the page's types are generated from these.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from haechi.model.access import Grant, Reach
+from haechi.model.severity import Severity
+from haechi.store.records import (
+    Bucket,
+    Record,
+    ScanRun,
+    SourceStatus,
+    StoredEvent,
+    StoredFinding,
+    TokenRecord,
+)
+
+
+class Problem(Record, frozen=True, kw_only=True):
+    """RFC 9457. ``type`` is ``about:blank`` or a page of the guide; ``do`` says what to do;
+    ``request`` is the request's id, which stands in the log, too."""
+
+    title: str
+    status: int
+    detail: str = ""
+    type: str = "about:blank"
+    instance: str = ""
+    do: str = ""
+    request: str = ""
+    errors: list[dict[str, str]] = []  # {"where": "body.reason", "what": "…"}
+
+
+class Me(Record, frozen=True, kw_only=True):
+    """Who is signed in. ``csrf`` goes into ``X-CSRF-Token`` of every changing request of a
+    session; ``role`` is the highest; ``operations`` are the ids of what may be called."""
+
+    id: str
+    name: str
+    role: str
+    grants: list[Grant]
+    operations: list[str]
+    csrf: str = ""
+    expires: dt.datetime | None = None
+
+
+class SignIn(Record, frozen=True, kw_only=True):
+    """Exactly one of them: an API token, or the code of a sign-in link."""
+
+    token: str = ""
+    code: str = ""
+
+
+class SignInWays(Record, frozen=True, kw_only=True):
+    """What the sign-in page offers: names of OpenID providers."""
+
+    providers: list[str]
+    version: str
+
+
+class NowItem(Record, frozen=True, kw_only=True):
+    """One thing that needs a person. ``sentence`` and ``change`` in both languages; ``steps``
+    is the picture, from outside to the harm; ``findings`` are ids in the store."""
+
+    score: float
+    severity: Severity
+    sentence: str
+    sentence_ko: str
+    change: str
+    change_ko: str
+    source: str
+    path: str
+    line: int
+    cluster: str
+    namespace: str
+    resource: str
+    steps: list[NowStep]
+    findings: list[str]
+    owner: str | None
+    due: dt.date | None
+    overdue: bool
+    since: dt.datetime | None
+
+
+class NowStep(Record, frozen=True, kw_only=True):
+    """One hop of the picture."""
+
+    text: str
+    path: str = ""
+    line: int = 0
+
+
+class Dial(Record, frozen=True, kw_only=True):
+    """One figure. ``value`` None means that it cannot be told, and ``why`` says so. ``good`` is
+    the mark to keep (``better``: higher or lower). ``link`` is a view of the page."""
+
+    id: str  # open_critical, open_high, overdue, days_to_fix, covered, waived, gate
+    value: float | None
+    unit: str  # count, days, ratio
+    good: float | None = None
+    better: str = "lower"
+    before: float | None = None  # a day ago
+    why: str = ""
+    link: str = ""
+
+
+class Delta(Record, frozen=True, kw_only=True):
+    """What changed in the last 24 hours."""
+
+    since: dt.datetime
+    new: int
+    fixed: int
+    reopened: int
+    waived: int
+    waivers_ended: int
+    scans: int
+    events: int
+    latest: list[StoredFinding]  # newest, worst first, at most 8
+
+
+class CoverageLine(Record, frozen=True, kw_only=True):
+    """One line of the coverage strip. ``command`` is what connects or refreshes it, exactly as
+    to be typed; ``unseen`` names what is not looked at."""
+
+    source: SourceStatus
+    unseen: list[UnseenGap]
+    command: str
+
+
+class UnseenGap(Record, frozen=True, kw_only=True):
+    """Things of one kind in a scope that were not evaluated."""
+
+    kind: str
+    count: int
+    example: str
+    reason: str
+    do: str
+
+
+class Now(Record, frozen=True, kw_only=True):
+    """The first screen. ``items`` are at most 20, worst first."""
+
+    as_of: dt.datetime
+    items: list[NowItem]
+    dials: list[Dial]
+    delta: Delta
+    coverage: list[CoverageLine]
+
+
+class FindingFacets(Record, frozen=True, kw_only=True):
+    """Counts by facet (state, severity, domain, rule, owner, source, namespace, cluster); each
+    facet ignores its own part of the filter. ``total`` is of the whole filter."""
+
+    total: int
+    overdue: int
+    facets: dict[str, list[Bucket]]
+
+
+class FindingPatch(Record, frozen=True, kw_only=True):
+    """What a person tends. Absent keys stay; null takes away."""
+
+    owner: str | msgspec.UnsetType | None = msgspec.UNSET
+    due: dt.date | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class WaiverRequest(Record, frozen=True, kw_only=True):
+    """An acceptance. One of ``fingerprints``, ``path``, ``resource`` says where; a reason of at
+    least ten characters, an owner and an end within 365 days are required."""
+
+    reason: str
+    owner: str
+    expires: dt.date
+    rule: str = "*"
+    fingerprints: list[str] = []
+    path: str = ""
+    resource: str = ""
+    source: str = ""
+    reach: Reach = Reach()
+
+
+class RuleRow(Record, frozen=True, kw_only=True):
+    """A rule and how many open findings it has here. Texts of rules that the server does not
+    know come from the push."""
+
+    id: str
+    title: str
+    title_ko: str
+    severity: Severity
+    domain: str
+    tags: list[str]
+    open: int
+    waived: int
+    known: bool
+
+
+class RuleDetail(Record, frozen=True, kw_only=True):
+    """A rule with its words, references and examples."""
+
+    rule: RuleRow
+    why: str
+    why_ko: str
+    fix: str
+    fix_ko: str
+    snippet: str
+    refs: dict[str, list[str]]
+    cwe: list[str]
+    bad: list[str]
+    good: list[str]
+
+
+class PushAnswer(Record, frozen=True, kw_only=True):
+    """What became of a push; ``url`` shows it on the page."""
+
+    scan: ScanRun
+    url: str
+
+
+class Refused(Record, frozen=True, kw_only=True):
+    """An event of a batch that was not taken, by its place in the batch (from 0)."""
+
+    index: int
+    why: str
+
+
+class IngestAnswer(Record, frozen=True, kw_only=True):
+    """Given only after the accepted events are durable. ``duplicates`` were there already."""
+
+    accepted: int
+    duplicates: int
+    refused: list[Refused]
+
+
+class EventPage(Record, frozen=True, kw_only=True):
+    """Newest first. ``searched_from``/``searched_to`` is the range that was really searched;
+    ``complete`` is false when it ended early (limit of rows or time), ``next`` goes on."""
+
+    items: list[StoredEvent]
+    next: str | None
+    searched_from: dt.datetime
+    searched_to: dt.datetime
+    complete: bool
+
+
+class TokenRequest(Record, frozen=True, kw_only=True):
+    """A token to make. ``days`` until it expires (1 to 365)."""
+
+    name: str
+    grants: list[Grant]
+    days: int = 90
+    permissions: list[str] | None = None
+    repositories: list[str] | None = None
+
+
+class TokenMade(Record, frozen=True, kw_only=True):
+    """The only time that the secret is shown."""
+
+    token: TokenRecord
+    secret: str
+
+
+class UserPatch(Record, frozen=True, kw_only=True):
+    """Absent keys stay."""
+
+    grants: list[Grant] | msgspec.UnsetType = msgspec.UNSET
+    disabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Part(Record, frozen=True, kw_only=True):
+    """One part of the server and how it is. ``state``: ok, degraded, failed."""
+
+    name: str
+    state: str
+    what: str
+    do: str = ""
+    figures: dict[str, Any] = {}
+
+
+class Health(Record, frozen=True, kw_only=True):
+    """How the server is. ``ready`` is what /readyz says."""
+
+    ready: bool
+    version: str
+    started: dt.datetime
+    parts: list[Part]
+
+
+class Setting(Record, frozen=True, kw_only=True):
+    """One setting in force. Secrets are never shown (``value`` says that one is set)."""
+
+    key: str
+    value: str
+    origin: str  # default, file, environment, option
+    what: str
+
+
+class AuditHead(Record, frozen=True, kw_only=True):
+    """The newest signed head of the log: how many records, the root (hex), who signed."""
+
+    size: int
+    root: str
+    at: dt.datetime
+    previous: str
+    keys: list[str]
+    algorithms: list[str]
+    unsigned: int  # records after this head, not signed yet
