@@ -1,0 +1,90 @@
+"""What can be asked of the server, as values: the sync and the async client send the same.
+
+Every function returns an ``Ask``; nothing here does I/O. Documents are plain values in the
+shapes of ``GET /api/v1/openapi.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+BASE = "/api/v1"
+JSON, NDJSON = "application/json", "application/x-ndjson"
+Query = Mapping[str, Any]
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One request. ``body`` is ready to be sent; ``again`` tells that sending it twice does no
+    harm, so it may be repeated when the server was busy or the connection broke."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    type: str = JSON
+    again: bool = True
+
+
+def ask(
+    method: str, path: str, *, query: Query | None = None, body: Any = None, again: bool = True
+) -> Ask:
+    """Any request. A list in ``query`` repeats the key; None and unset values are left out."""
+    return Ask(
+        method=method.upper(),
+        path=path if path.startswith("/") else f"{BASE}/{path}",
+        query=tuple(_pairs(query or {})),
+        body=None if body is None else msgspec.json.encode(body),
+        again=again,
+    )
+
+
+def _pairs(query: Query) -> Iterable[tuple[str, str]]:
+    for key, value in query.items():
+        several = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+        for one in several:
+            if isinstance(one, bool):
+                yield key, "true" if one else "false"
+            elif one is not None:
+                yield key, one.isoformat() if hasattr(one, "isoformat") else str(one)
+
+
+def listing(what: str, query: Query) -> Ask:
+    """One page of ``findings``, ``waivers``, ``scans``, ``resources``, ``rules`` …"""
+    return ask("GET", what, query=query)
+
+
+def thing(what: str, identity: str) -> Ask:
+    """One thing by its id."""
+    return ask("GET", f"{what}/{quote(identity, safe='')}")
+
+
+def tend(finding: str, changes: Mapping[str, Any]) -> Ask:
+    """Owner and due date of a finding; None takes one away."""
+    return ask("PATCH", f"findings/{quote(finding, safe='')}", body=dict(changes))
+
+
+def waive(request: Mapping[str, Any]) -> Ask:
+    """Make a waiver (``WaiverRequest``)."""
+    return ask("POST", "waivers", body=dict(request), again=False)
+
+
+def revoke_waiver(identity: str) -> Ask:
+    """End a waiver now."""
+    return ask("DELETE", f"waivers/{quote(identity, safe='')}")
+
+
+def push(document: Any) -> Ask:
+    """Send what a scan found (``haechi.push/1``, plain values or a ``Push``). Sending it twice
+    gives a second scan with no changes."""
+    return ask("POST", "scans", body=document)
+
+
+def send_events(events: Sequence[Any]) -> Ask:
+    """Send events (``haechi.event/1``). One that comes twice counts once, by its id."""
+    encoder = msgspec.json.Encoder()
+    lines = b"\n".join(encoder.encode(event) for event in events)
+    return Ask(method="POST", path=f"{BASE}/events", body=lines, type=NDJSON)
