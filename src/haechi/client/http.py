@@ -100,7 +100,11 @@ class Client(_Common):
     ) -> None:
         super().__init__(connection(url, token, ca=ca))
         self._http = httpx.Client(
-            base_url=self._to.url, timeout=_TIMEOUT, verify=_context(self._to), trust_env=False
+            base_url=self._to.url,
+            timeout=_TIMEOUT,
+            verify=_context(self._to),
+            # Proxies of the environment count, but never for this machine itself.
+            trust_env=not self._to.local,
         )
 
     def __enter__(self) -> Self:
@@ -235,7 +239,11 @@ class AsyncClient(_Common):
     ) -> None:
         super().__init__(connection(url, token, ca=ca))
         self._http = httpx.AsyncClient(
-            base_url=self._to.url, timeout=_TIMEOUT, verify=_context(self._to), trust_env=False
+            base_url=self._to.url,
+            timeout=_TIMEOUT,
+            verify=_context(self._to),
+            # Proxies of the environment count, but never for this machine itself.
+            trust_env=not self._to.local,
         )
 
     async def __aenter__(self) -> Self:

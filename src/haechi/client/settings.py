@@ -16,9 +16,9 @@ import msgspec
 
 from haechi.errors import UsageError
 
-SERVER, TOKEN, TOKEN_FILE = "HAECHI_SERVER", "HAECHI_TOKEN", "HAECHI_TOKEN_FILE"  # noqa: S105
+SERVER, TOKEN, TOKEN_FILE = "HAECHI_SERVER", "HAECHI_TOKEN", "HAECHI_TOKEN_FILE"
 CA_FILE = "HAECHI_CA_FILE"
-GITHUB_URL, GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105
+GITHUB_URL, GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -29,6 +29,11 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     ca: str = ""
     github: tuple[str, str] | None = None
+
+    @property
+    def local(self) -> bool:
+        """True for a server on this machine."""
+        return urlsplit(self.url).hostname in _LOOPBACK
 
     def __repr__(self) -> str:
         return f"Connection(url={self.url!r})"
