@@ -11,7 +11,9 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 │   └── StoreFull            the disk is full or read-only: nothing of the request was kept
 ├── NotFound                 no such thing, or out of the asker's reach
 ├── Conflict                 it changed since it was read, or exists already
+├── Unauthenticated          no, wrong or expired credentials: HTTP 401
 ├── Forbidden                the asker may not do this
+├── TooManyRequests          over a rate limit, or locked out after failed sign-ins: HTTP 429
 ├── AuditError               the audit log, a proof or a signature does not hold
 └── Refused                  a fix that needs a person; defined in scan/fix/changes.py
 
@@ -89,8 +91,20 @@ class Conflict(HaechiError):
     """The thing changed since it was read, or exists already."""
 
 
+class Unauthenticated(HaechiError):
+    """Nobody that the server knows: no, wrong or expired credentials."""
+
+
 class Forbidden(HaechiError):
     """The asker may not do this."""
+
+
+class TooManyRequests(HaechiError):
+    """Over a rate limit or locked out. ``retry_after`` is whole seconds, at least 1."""
+
+    def __init__(self, what: str, *, retry_after: int, do: str = "") -> None:
+        super().__init__(what, do=do or f"try again in {max(1, retry_after)} s")
+        self.retry_after = max(1, retry_after)
 
 
 class AuditError(HaechiError):

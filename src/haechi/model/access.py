@@ -7,6 +7,7 @@ the tests of the whole matrix ask the same code.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -45,6 +46,20 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True, order=True):
         """True when a thing of this cluster and namespace (``-``: of none) is within reach."""
         return self.cluster in (ANY, cluster) and self.namespace in (ANY, namespace)
 
+    def overlap(self, other: Reach) -> Reach | None:
+        """Where both reach; None: nowhere."""
+        cluster = _common(self.cluster, other.cluster)
+        namespace = _common(self.namespace, other.namespace)
+        if cluster is None or namespace is None:
+            return None
+        return Reach(cluster=cluster, namespace=namespace)
+
+
+def _common(one: str, other: str) -> str | None:
+    if one == ANY:
+        return other
+    return one if other in (ANY, one) else None
+
 
 EVERYWHERE = Reach()
 
@@ -55,6 +70,11 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, order=True):
     role: Role
     reach: Reach = EVERYWHERE
 
+    def includes(self, other: Grant) -> bool:
+        """True when whoever has this grant has the other one, too."""
+        mine, its = self.reach, other.reach
+        return self.role.includes(other.role) and mine.covers(its.cluster, its.namespace)
+
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Whoever asks: a user, a token or a pipeline, with grants.
@@ -62,7 +82,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     ``id`` is stable and stands in the audit log (``user:ana``, ``token:ci-shop``,
     ``oidc:https://issuer#subject``). ``permissions``, where set, narrows what the grants would
     allow to these operation ids (a pipeline's token may only push scans). ``repositories``,
-    where set, are globs of the repositories that it may push for.
+    where set, are globs of the repositories that it may push for, and ``refs`` of the branches.
     """
 
     id: str
@@ -70,6 +90,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[Grant, ...] = ()
     permissions: frozenset[str] | None = None
     repositories: tuple[str, ...] | None = None
+    refs: tuple[str, ...] | None = None
     expires: dt.datetime | None = None
 
     def may(self, role: Role, operation: str) -> bool:
@@ -85,6 +106,69 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def reaches(self, role: Role, cluster: str, namespace: str) -> bool:
         """True when it has this role for a thing of this cluster and namespace."""
         return covered(self.within(role), cluster, namespace)
+
+    def may_push(self, repository: str, ref: str = "") -> bool:
+        """True when it may push what was found in this repository (a URL) and branch."""
+        return (
+            self.repositories is None or _matches(repository_name(repository), self.repositories)
+        ) and (self.refs is None or _matches(ref, self.refs))
+
+    def may_grant(
+        self,
+        grants: Iterable[Grant],
+        permissions: frozenset[str] | None = None,
+        repositories: tuple[str, ...] | None = None,
+    ) -> bool:
+        """True when nothing of it is more than what this principal has itself.
+
+        A glob of repositories is within its own only when it is one of them word by word.
+        """
+        return (
+            all(any(mine.includes(one) for mine in self.grants) for one in grants)
+            and _narrower(permissions, self.permissions)
+            and _narrower(
+                None if repositories is None else frozenset(repositories),
+                None if self.repositories is None else frozenset(self.repositories),
+            )
+        )
+
+
+def _narrower(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
+    return other is None or (one is not None and one <= other)
+
+
+def _matches(text: str, globs: Iterable[str]) -> bool:
+    """``*`` is any text, slashes included; everything else stands for itself."""
+    return any(
+        re.fullmatch(".*".join(map(re.escape, glob.split(ANY))), text, re.DOTALL) for glob in globs
+    )
+
+
+def repository_name(url: str) -> str:
+    """How a repository is compared: without ``.git``, a slash at the end, and capitals of the
+    scheme and host (paths keep theirs: some hosts tell them apart)."""
+    text = url.strip().removesuffix("/").removesuffix(".git")
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}://{host.lower()}{slash}{path}"
+
+
+def meet(grants: Iterable[Grant], others: Iterable[Grant]) -> tuple[Grant, ...]:
+    """What both allow: of each pair the lesser role where the two reaches overlap."""
+    both = list(others)
+    every = {
+        Grant(role=a.role if b.role.includes(a.role) else b.role, reach=reach)
+        for a in grants
+        for b in both
+        if (reach := a.reach.overlap(b.reach)) is not None
+    }
+    return tuple(
+        sorted(
+            one for one in every if not any(other != one and other.includes(one) for other in every)
+        )
+    )
 
 
 def covered(within: Iterable[Reach], cluster: str, namespace: str) -> bool:

@@ -23,7 +23,8 @@ KIB, MIB = 1 << 10, 1 << 20
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call, decoded and permitted. ``within`` is where the principal has the operation's
-    role: every query is narrowed to it. ``url`` is how the caller reached the server."""
+    role: every query is narrowed to it. ``url`` is how the caller reached the server (scheme and
+    host, no path). ``cookies`` are the request's, for signing in and out only."""
 
     principal: Principal
     within: tuple[Reach, ...]
@@ -34,14 +35,17 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     now: dt.datetime
     url: str
     address: str
+    cookies: Mapping[str, str] = {}
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer with a status or headers of its own; plain values mean 200."""
+    """An answer with a status or headers of its own; plain values mean 200. ``cookies`` are
+    whole values of Set-Cookie, one header each. A redirect has the value None."""
 
     value: Any
     status: int = 200
     headers: Mapping[str, str] = {}
+    cookies: tuple[str, ...] = ()
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Who asks: tokens, sessions, OpenID Connect, pipelines; limits, lockout, forged requests."""
