@@ -8,7 +8,8 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 │   └── LimitExceeded        an input is over a limit of size, depth, count or time
 ├── NotEvaluated             a judge cannot tell (missing tool, unknown value): never a pass
 ├── StoreError               the server's store: locked, damaged, of a newer version
-│   └── StoreFull            the disk is full or read-only: nothing of the request was kept
+│   ├── StoreFull            the disk is full or read-only: nothing of the request was kept
+│   └── StoreBusy            a queue of the store is full: nothing was kept, try again soon
 ├── NotFound                 no such thing, or out of the asker's reach
 ├── Conflict                 it changed since it was read, or exists already
 ├── Unauthenticated          no, wrong or expired credentials: HTTP 401
@@ -81,6 +82,10 @@ class StoreError(HaechiError):
 
 class StoreFull(StoreError):
     """The disk is full or read-only: nothing of this request was kept."""
+
+
+class StoreBusy(StoreError):
+    """A queue of the store is full: nothing of this request was kept; try again soon."""
 
 
 class NotFound(HaechiError):
