@@ -1,0 +1,1 @@
+"""Grafana dashboards and Prometheus rules for the server's metrics (docs/guide/metrics.md)."""

@@ -1,0 +1,223 @@
+"""What Prometheus scrapes: a table of families, counters of this process, figures of the store.
+
+Names follow Prometheus' rules under ``haechi_``. Beside them stand four names of the guide that
+our first readers come with; two of those break the rules (gauges that end in ``_total``) and
+are kept as they are, since dashboards out there ask for them. Labels are bounded: no workload,
+address or finding is ever a label; what would grow past a bound is counted under ``(other)``.
+A figure that cannot be told has no sample: no score is not a score of zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OTHER = "(other)"
+MOST_VALUES = 200
+"""Values of one label; the rest is OTHER."""
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+GAUGE, COUNTER, HISTOGRAM = "gauge", "counter", "histogram"
+
+
+class Family(msgspec.Struct, frozen=True):
+    """One metric: its name as scraped, kind, what it says, and its labels."""
+
+    name: str
+    kind: str
+    about: str
+    labels: tuple[str, ...] = ()
+
+
+FIGURES = (
+    Family("haechi_build_info", GAUGE, "Version of the server; always 1", ("version",)),
+    Family(
+        "haechi_findings",
+        GAUGE,
+        "Findings of the branches that count, by severity and state",
+        ("severity", "state"),
+    ),
+    Family("haechi_findings_overdue", GAUGE, "Open findings past their due date", ("severity",)),
+    Family("haechi_waivers", GAUGE, "Waivers of the store", ("state",)),
+    Family(
+        "haechi_source_last_seen_timestamp_seconds",
+        GAUGE,
+        "When a source was last looked at or heard of",
+        ("kind", "source"),
+    ),
+    Family(
+        "haechi_source_gaps",
+        GAUGE,
+        "Things in a source's scope that were not evaluated",
+        ("source",),
+    ),
+    Family("haechi_events_stored", GAUGE, "Events kept", ("tier",)),
+    Family("haechi_event_queue_ratio", GAUGE, "How full the queue to the disk is, 0 to 1"),
+    Family("haechi_store_bytes", GAUGE, "Bytes on disk", ("part",)),
+    Family("haechi_store_free_bytes", GAUGE, "Bytes free on the store's disk"),
+    Family("haechi_part_up", GAUGE, "1 well, 0.5 degraded, 0 failed", ("part",)),
+    Family("haechi_audit_records_total", COUNTER, "Records of the audit log"),
+    Family("haechi_audit_unsigned_records", GAUGE, "Audit records that no signed head covers yet"),
+    Family("haechi_stream_clients", GAUGE, "Clients of the live stream"),
+    Family("haechi_stream_skipped_total", COUNTER, "Notices that slow clients did not get"),
+    Family(
+        "vulnerability_scan_critical_total",
+        GAUGE,
+        "Open critical findings of all scans (a name of the guide; a gauge in spite of its end)",
+    ),
+    Family(
+        "vulnerability_scan_high_total",
+        GAUGE,
+        "Open high findings of all scans (a name of the guide; a gauge in spite of its end)",
+    ),
+    Family(
+        "compliance_score_percentage",
+        GAUGE,
+        "Overall compliance score, 0 to 100; absent until a framework was evaluated",
+    ),
+)
+"""Read from the store at each scrape."""
+
+COUNTED = (
+    Family(
+        "haechi_events_total", COUNTER, "Events accepted since the start", ("source", "priority")
+    ),
+    Family("haechi_events_refused_total", COUNTER, "Events refused since the start"),
+    Family("haechi_events_duplicate_total", COUNTER, "Events that came twice since the start"),
+    Family("haechi_scans_total", COUNTER, "Scans received since the start", ("answer",)),
+    Family(
+        "haechi_http_requests_total",
+        COUNTER,
+        "Requests by operation and class of status",
+        ("operation", "status"),
+    ),
+    Family(
+        "haechi_http_request_duration_seconds",
+        HISTOGRAM,
+        "Time to the end of the answer",
+        ("operation",),
+    ),
+    Family("haechi_sign_in_failures_total", COUNTER, "Failed sign-ins", ("reason",)),
+    Family(
+        "security_events_total",
+        COUNTER,
+        "Events accepted since the start (a name of the guide)",
+        ("severity", "event_type"),
+    ),
+)
+"""Counted while the process runs; they start at 0 with it, as counters may."""
+
+SEVERITY_OF_PRIORITY = {
+    "emergency": "critical",
+    "alert": "critical",
+    "critical": "critical",
+    "error": "high",
+    "warning": "medium",
+    "notice": "low",
+}
+"""Falco's priorities as the guide's severities; the others are ``info``."""
+
+Sample = tuple[str, tuple[str, ...], float]
+"""Name of the family, values of its labels, value."""
+
+
+class Metrics:
+    """The registry of one server. ``figures`` gives the samples of FIGURES at each scrape."""
+
+    def __init__(self, figures: Callable[[], Iterable[Sample]]) -> None:
+        self._registry = CollectorRegistry()
+        self._values: dict[tuple[str, int], set[str]] = {}
+        self._counters: dict[str, Counter] = {}
+        self._durations: Histogram | None = None
+        for family in COUNTED:
+            if family.kind == HISTOGRAM:
+                self._durations = Histogram(
+                    family.name,
+                    family.about,
+                    family.labels,
+                    registry=self._registry,
+                    buckets=BUCKETS,
+                )
+            else:
+                self._counters[family.name] = Counter(
+                    family.name, family.about, family.labels, registry=self._registry
+                )
+        self._registry.register(_Figures(figures))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """Add to a counter of COUNTED."""
+        counter = self._counters[name]
+        bounded = [self._bounded(name, place, value) for place, value in enumerate(labels)]
+        (counter.labels(*bounded) if bounded else counter).inc(by)
+
+    def request(self, operation: str, status: int, seconds: float) -> None:
+        """One answered request. ``operation`` is an operation's id, never a path."""
+        self.count("haechi_http_requests_total", operation, f"{status // 100}xx")
+        if self._durations is not None:
+            self._durations.labels(operation).observe(seconds)
+
+    def events(self, tally: Mapping[tuple[str, str, str], int]) -> None:
+        """Accepted events as counts by (source, priority, type)."""
+        for (source, priority, kind), number in tally.items():
+            self.count("haechi_events_total", source, priority or "none", by=number)
+            severity = SEVERITY_OF_PRIORITY.get(priority, "info")
+            self.count("security_events_total", severity, kind, by=number)
+
+    def text(self) -> bytes:
+        """What ``/metrics`` answers with (CONTENT_TYPE)."""
+        return generate_latest(self._registry)
+
+    def _bounded(self, name: str, place: int, value: str) -> str:
+        known = self._values.setdefault((name, place), set())
+        if value in known:
+            return value
+        if len(known) >= MOST_VALUES:
+            return OTHER
+        known.add(value)
+        return value
+
+
+class _Figures(Collector):
+    """FIGURES as prometheus-client wants them: every family, also one without a sample."""
+
+    def __init__(self, figures: Callable[[], Iterable[Sample]]) -> None:
+        self._figures = figures
+
+    def describe(self) -> Iterator[Metric]:
+        """The names alone, so that registering does not ask the store."""
+        return map(_empty, FIGURES)
+
+    def collect(self) -> Iterator[Metric]:
+        """All families with their samples."""
+        made = {family.name: _empty(family) for family in FIGURES}
+        for name, labels, value in self._figures():
+            made[name].add_metric(labels, value)  # type: ignore[attr-defined]
+        return iter(made.values())
+
+
+def _empty(family: Family) -> Metric:
+    if family.kind == COUNTER:
+        return CounterMetricFamily(
+            family.name.removesuffix("_total"), family.about, labels=family.labels
+        )
+    return GaugeMetricFamily(family.name, family.about, labels=family.labels)
+
+
+def bounded(pairs: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+    """At most MOST_VALUES of the pairs; the rest is added up under OTHER."""
+    rest, more = 0.0, False
+    for number, (value, count) in enumerate(pairs):
+        if number < MOST_VALUES:
+            yield value, count
+        else:
+            rest, more = rest + count, True
+    if more:
+        yield OTHER, rest
