@@ -52,6 +52,29 @@ def ways_in(scope: Scope, templates: Mapping[str, AttrPath] | None = None) -> li
     return list(_Map(scope, templates).ways())
 
 
+def services_to_workloads(
+    scope: Scope, templates: Mapping[str, AttrPath] | None = None
+) -> Iterator[tuple[Resource, Resource]]:
+    """(Service, workload) wherever a Service picks pods, open to the outside or not."""
+    joined = _Map(scope, templates)
+    for service in scope.of_type("core/Service"):
+        for workload in joined.selected(service):
+            yield service, workload
+
+
+def routes_to_services(scope: Scope) -> Iterator[tuple[Hop, str, str, Sequence[Resource]]]:
+    """(entry, name, namespace or empty, Services of that name) of every backend that an Ingress or
+    a route names; no Services where the scope has none."""
+    joined = _Map(scope, None)
+    for entry, name, namespace in joined.backends(internal=True):
+        yield entry, name, namespace, joined.services(entry.resource, name, namespace)
+
+
+def is_outward(service: Resource) -> bool:
+    """True when a Service is open to the outside by what the files say."""
+    return _outward(service) is not None
+
+
 class _Map:
     """Services by name and workloads by label, looked up once: a scope may hold thousands."""
 
@@ -73,7 +96,7 @@ class _Map:
     def ways(self) -> Iterator[Way]:
         for entry, service in self._entries():
             inner = () if service is entry.resource else (Hop(service, ("spec", "selector")),)
-            for workload in self._selected(service):
+            for workload in self.selected(service):
                 yield Way((entry, *inner, Hop(workload)))
 
     def _entries(self) -> Iterator[tuple[Hop, Resource]]:
@@ -81,19 +104,24 @@ class _Map:
             path = _outward(service)
             if path is not None:
                 yield Hop(service, path), service
+        for entry, name, namespace in self.backends():
+            for service in self.services(entry.resource, name, namespace):
+                yield entry, service
+
+    def backends(self, *, internal: bool = False) -> Iterator[tuple[Hop, str, str]]:
+        """(entry, Service's name, its namespace or empty) of Ingresses and routes."""
         for group in ("networking.k8s.io", "extensions"):
             for ingress in self._scope.of_type(f"{group}/Ingress"):
-                if not _says_internal(ingress):
+                if internal or not _says_internal(ingress):
                     for name, path in _ingress_backends(ingress):
-                        yield from self._through(ingress, name, "", path)
+                        yield Hop(ingress, path), name, ""
         for kind in _ROUTES:
             for route in self._scope.of_type(f"gateway.networking.k8s.io/{kind}"):
                 for name, namespace, path in _route_backends(route):
-                    yield from self._through(route, name, namespace, path)
+                    yield Hop(route, path), name, namespace
 
-    def _through(
-        self, entry: Resource, name: str, namespace: str, path: AttrPath
-    ) -> Iterator[tuple[Hop, Resource]]:
+    def services(self, entry: Resource, name: str, namespace: str) -> Sequence[Resource]:
+        """The Services that an entry means by a name."""
         named = [
             service
             for service in self._services.get(name, ())
@@ -103,13 +131,13 @@ class _Map:
                 else may_share_namespace(entry, service)
             )
         ]
-        for service in self._closest(entry, named):
-            yield Hop(entry, path), service
+        return self._closest(entry, named)
 
     def _closest(self, resource: Resource, candidates: Sequence[Resource]) -> Sequence[Resource]:
         return self._scope.near(resource, candidates) or candidates
 
-    def _selected(self, service: Resource) -> Sequence[Resource]:
+    def selected(self, service: Resource) -> Sequence[Resource]:
+        """The workloads whose pods a Service picks."""
         selector = mapping(spec_of(service.data).get("selector"))
         pair = next(((k, v) for k, v in selector.items() if isinstance(v, str)), None)
         matching = [

@@ -1,7 +1,8 @@
 """The one way to name a thing. Parts are percent-encoded, so a key splits without ambiguity.
 
-``k8s:{cluster|-}/{group|core}/{Kind}/{namespace|-}/{name}``, ``file:<repo>/<path>``. Other
-kinds of key (``image:``, ``tf:`` …) are added here by the rooms that need them.
+``k8s:{cluster|-}/{group|core}/{Kind}/{namespace|-}/{name}``, ``file:<repo>/<path>``,
+``repo:<url>``, ``image:<reference>``. Other kinds of key (``tf:`` …) are added here by the rooms
+that need them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 _SAFE = "-._~"
+_URL = _SAFE + "/:@?=&+,"
 
 
 def _part(text: str) -> str:
@@ -28,6 +30,30 @@ def k8s_key(
 def file_key(path: str, *, repo: str = "") -> str:
     """Key of a file in a repository; slashes of the path stay readable."""
     return f"file:{_part(repo)}/{quote(path, safe='/' + _SAFE)}"
+
+
+def repository_key(url: str) -> str:
+    """Key of a repository by its URL (or ``dir:<name>``), which stays readable."""
+    return f"repo:{quote(url, safe=_URL)}"
+
+
+def image_key(reference: str) -> str:
+    """Key of an image by its reference as written: two names of one image are two keys."""
+    return f"image:{quote(reference, safe=_URL)}"
+
+
+def in_repository(key: str, repo: str) -> str:
+    """A key as a whole estate uses it: ``file:-/path`` of one repository gets its name."""
+    rest = key.removeprefix("file:-/")
+    return key if rest == key else f"file:{_part(repo)}/{rest}"
+
+
+def without_repository(key: str) -> str:
+    """A file's key as a scan and a waiver of the repository itself write it."""
+    if not key.startswith("file:"):
+        return key
+    _, _, rest = key.partition("/")
+    return f"file:-/{rest}"
 
 
 def without_cluster(key: str) -> str:

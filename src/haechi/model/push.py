@@ -55,7 +55,8 @@ class PushedEdge(msgspec.Struct, frozen=True, kw_only=True):
     """``src`` and ``dst`` are keys. Kinds: ``declares`` (repository or file → resource),
     ``runs`` (workload → image), ``uses`` (workload → service account, secret, config map),
     ``selects`` (service → workload), ``routes`` (ingress, route → service), ``builds``
-    (Dockerfile → image), ``grants`` (service account → role)."""
+    (Dockerfile → image), ``from`` (Dockerfile → base image), ``grants`` (service account →
+    role)."""
 
     src: str
     kind: str
