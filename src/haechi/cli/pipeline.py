@@ -58,6 +58,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ignored: bool = False
     verify: str | None = None
     progress: Progress | None = None
+    waivers: tuple[Waiver, ...] = ()
+    """Those of the server that the run is pushed to."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     looked: Looked
     material: Material
     tree: Tree
+    owners: Owners
 
 
 def run(options: Options, *, today: dt.date | None = None) -> Outcome:
@@ -76,7 +79,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         options = replace(options, only=options.only or ("secrets",))
     day = today or dt.datetime.now(dt.UTC).date()
     project = open_project(options.path)
-    waivers = _waivers(project.root, day)
+    waivers = (*_waivers(project.root, day), *options.waivers)
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options)
     passing = setup.secrets.key is None and (options.baseline or "").startswith(COMMIT)
@@ -88,6 +91,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     looked = look(tree, setup)
     every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)}
     judged = (*looked.inventory.resources, *looked.dockerfiles, *looked.workflows)
+    owners = _owners(project, looked)
     scan, decision = decide(
         looked.scan,
         config=project.config,
@@ -97,7 +101,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         lock=load_lock(project.root),
         fail_on=options.fail_on,
         rules=every,
-        owners=_owners(project, looked),
+        owners=owners,
         extent=extent_of(looked.files, judged, whole=not project.within and not options.only),
     )
     if passing:
@@ -113,7 +117,13 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         read=_reader(tree),
         version=__version__,
     )
-    return Outcome(project=project, looked=replace(looked, scan=scan), material=material, tree=tree)
+    return Outcome(
+        project=project,
+        looked=replace(looked, scan=scan),
+        material=material,
+        tree=tree,
+        owners=owners,
+    )
 
 
 def _check_only(only: tuple[str, ...]) -> None:

@@ -16,6 +16,7 @@ from haechi.report import FORMATS, write
 from haechi.report.text import inert
 
 if TYPE_CHECKING:
+    from haechi.cli.push import Receiver
     from haechi.report.material import Material
 
 EPILOG = """\b
@@ -26,11 +27,13 @@ Examples:
   haechi scan --only secrets --since origin/main..HEAD
   haechi scan --staged
   haechi scan --format sarif -o haechi.sarif --format html -o report.html
+  haechi scan --push https://haechi.example.org
 
 \b
 Each --format takes the -o that follows in order; without -o it goes to standard output.
 When all go to files, the first screen is shown.
 --baseline: findings that were there already are `known` and do not block.
+--push: the token comes from HAECHI_TOKEN, HAECHI_TOKEN_FILE or the pipeline's OpenID token.
 """
 
 _MARKUP = {"hash_": "&#35;", "colon": "&#58;"}
@@ -63,6 +66,13 @@ _SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
     metavar="[NAMES]",
     help="secrets: ask their providers (all, or github,aws) whether they still work",
 )
+@click.option(
+    "--push",
+    is_flag=False,
+    flag_value="",
+    metavar="[URL]",
+    help="send the result to a server (HAECHI_SERVER), and honour its waivers",
+)
 @click.option("--no-ignore", is_flag=True, help="look at what .gitignore leaves out, too")
 @click.option("-v", "--verbose", is_flag=True, help="known and waived findings, reasons, repeats")
 @click.option("--summary", is_flag=True, help="the first screen instead of every finding")
@@ -80,6 +90,7 @@ def command(
     staged: bool,
     no_history: bool,
     verify: str | None,
+    push: str | None,
     no_ignore: bool,
     verbose: bool,
     summary: bool,
@@ -94,8 +105,10 @@ def command(
         {"--staged": staged, "--no-history": no_history},
         domains,
     )
+    receiver = None if push is None else _receiver(push, path)
     options = Options(
         path=path,
+        waivers=receiver.waivers() if receiver else (),
         history=not no_history,
         since=since or "",
         branch=branch or "",
@@ -122,7 +135,18 @@ def command(
         _show_summary(material)
     elif not rest:
         sys.stdout.write(inert(_text(material, "terminal", verbose, screen(sys.stdout))))
-    ctx.exit(material.decision.exit_code)
+    code = material.decision.exit_code
+    if receiver:
+        from haechi.gate.decide import worst_exit
+
+        code = worst_exit([code, receiver.take(outcome, options)])
+    ctx.exit(code)
+
+
+def _receiver(url: str, path: Path) -> Receiver:
+    from haechi.cli.push import receiver
+
+    return receiver(url, path)
 
 
 def bare() -> int:
