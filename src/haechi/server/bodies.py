@@ -1,0 +1,163 @@
+"""Reading a request's body with bounds on size, time, pace and what it unpacks to.
+
+A body is read whole, so each bound is one of memory or of a connection held: more bytes than the
+operation allows (said beforehand or not), a sender that keeps a connection by a byte a second,
+a small archive of a large nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from haechi.server.problems import Refusal
+
+Receive = Callable[[], Awaitable[Any]]
+ENCODINGS = "gzip, zstd"
+ZSTD_WINDOW = 8 << 20
+"""Bytes of memory that a zstd frame may ask for before it gives anything (RFC 9659)."""
+_SLICE = 256
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How slow a sender may be: ``seconds`` for the whole body, and after ``grace`` seconds never
+    less than ``rate`` bytes a second on the whole."""
+
+    seconds: float = 60.0
+    grace: float = 10.0
+    rate: int = 4096
+
+    def ends(self, received: int) -> float:
+        """Seconds from the start by which the next piece must have come."""
+        return min(self.seconds, self.grace + received / self.rate)
+
+
+class Gone(Exception):
+    """The client hung up before its request was whole: nobody is there to be told."""
+
+
+async def read_body(
+    receive: Receive,
+    headers: Mapping[str, str],
+    *,
+    limit: int,
+    pace: Pace,
+    clock: Callable[[], float] = time.monotonic,
+) -> bytes:
+    """The body as it was sent (still packed). Raises Refusal 400, 408, 413; Gone."""
+    _check_length(headers, limit)
+    started = clock()
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        remaining = pace.ends(size) - (clock() - started)
+        try:
+            message = await asyncio.wait_for(receive(), timeout=max(remaining, 0))
+        except TimeoutError:
+            raise Refusal(
+                408,
+                f"the body came too slowly: {size} bytes in {clock() - started:.0f} s",
+                do="send it faster, or in smaller parts",
+                headers={"Connection": "close"},
+            ) from None
+        if message["type"] != "http.request":
+            raise Gone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        if part:
+            parts.append(part)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _check_length(headers: Mapping[str, str], limit: int) -> None:
+    length = headers.get("content-length")
+    if length is None:
+        return
+    if not (length.isascii() and length.isdecimal()):
+        raise Refusal(400, "Content-Length is not a number", headers={"Connection": "close"})
+    if len(length) > 15 or int(length) > limit:
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> Refusal:
+    """The refusal of a body over ``limit`` bytes, packed or unpacked."""
+    return Refusal(
+        413,
+        f"the body is larger than the {limit} bytes that are taken here",
+        do="send it in parts",
+        headers={"Connection": "close"},
+    )
+
+
+def unpack(body: bytes, encoding: str, *, limit: int) -> bytes:
+    """The body without its Content-Encoding. Raises Refusal 400, 413, 415. Costs CPU time."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            return _gunzip(body, limit)
+        case "zstd":
+            return _unzstd(body, limit)
+    raise Refusal(
+        415,
+        "a Content-Encoding that is not read here",
+        do=f"one of: {ENCODINGS}",
+        headers={"Accept-Encoding": ENCODINGS},
+    )
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    """All members of a gzip file (RFC 1952 allows several)."""
+    parts: list[bytes] = []
+    left = limit
+    while body:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            part = member.decompress(body, left + 1)
+        except zlib.error as error:
+            raise Refusal(400, "the body is not gzip, as it says") from error
+        left -= len(part)
+        if left < 0:
+            raise too_large(limit)
+        parts.append(part)
+        if not member.eof:
+            raise Refusal(400, "the gzip body ends early")
+        body = member.unused_data
+    return b"".join(parts)
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    """All frames. Fed in small slices: the library bounds its input only, and 4 bytes can unpack
+    to a block of 128 KiB."""
+    import zstandard
+
+    unpacker = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
+    parts: list[bytes] = []
+    left = limit
+    view = memoryview(body)
+    while view:
+        frame = unpacker.decompressobj()
+        try:
+            for start in range(0, len(view), _SLICE):
+                part = frame.decompress(view[start : start + _SLICE])
+                left -= len(part)
+                if left < 0:
+                    raise too_large(limit)
+                parts.append(part)
+                if frame.eof:
+                    break
+        except zstandard.ZstdError as error:
+            raise Refusal(400, "the body is not zstd, as it says") from error
+        if not frame.eof:
+            raise Refusal(400, "the zstd body ends early")
+        view = view[min(start + _SLICE, len(view)) - len(frame.unused_data) :]
+    return b"".join(parts)

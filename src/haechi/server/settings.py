@@ -1,0 +1,373 @@
+"""How a server is set up: ``haechi.server.yaml``, the environment, options; each over the last.
+
+Strict, as a key that is passed over is a protection that is off without a word. What every key
+means stands beside its type, from where settings.list and the test of the guide take it. No
+secret stands in these settings: they name the file or variable that holds one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, inspect
+
+from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_single, shown
+from haechi.engines.values import Limits as DocumentLimits
+from haechi.errors import ConfigError
+from haechi.model.location import AttrPath
+from haechi.server.auth.config import AuthSettings
+from haechi.server.shapes import Setting
+
+FILE = "haechi.server.yaml"
+PREFIX = "HAECHI_SERVER_"
+PORT = 8420
+_DOCUMENT = DocumentLimits(size=1024 * 1024, documents=10, values=20_000, depth=20)
+_DAYS = Meta(ge=1, le=3650)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the sections."""
+
+
+class Listen(Section, frozen=True, kw_only=True):
+    """Where the server listens and under which names."""
+
+    address: Annotated[
+        str, Meta(description="IP address to listen on; this machine only unless set")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes a free one")] = PORT
+    public_url: Annotated[
+        str, Meta(description="how people reach it, as https://haechi.example.com")
+    ] = ""
+    hosts: Annotated[
+        list[str],
+        Meta(description="host names that it answers to, besides public_url and this machine's"),
+    ] = []
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(description="networks of proxies whose X-Forwarded-For and -Proto count"),
+    ] = []
+    allow_plain: Annotated[
+        bool, Meta(description="allow HTTP without TLS on other addresses than loopback")
+    ] = False
+    connections: Annotated[
+        int, Meta(ge=16, le=65536, description="connections at a time; more wait")
+    ] = 1024
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """Encryption of the connections."""
+
+    certificate: Annotated[str, Meta(description="PEM file of the certificate chain")] = ""
+    key: Annotated[str, Meta(description="PEM file of its private key")] = ""
+    self_made: Annotated[
+        bool, Meta(description="make a certificate authority and a certificate of one's own")
+    ] = False
+    names: Annotated[
+        list[str],
+        Meta(description="further names and addresses in the certificate that is made"),
+    ] = []
+
+
+class Keep(Section, frozen=True, kw_only=True):
+    """How long and how much is kept."""
+
+    retention_days: Annotated[int, _DAYS, Meta(description="days that events are kept")] = 30
+    max_bytes: Annotated[
+        int,
+        Meta(ge=64 << 20, description="bytes that events may take; the oldest go first"),
+    ] = 20 << 30
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """Bounds against use that takes the server from others."""
+
+    threads: Annotated[int, Meta(ge=1, le=128, description="requests worked on at a time")] = 8
+    waiting: Annotated[
+        int, Meta(ge=1, le=10_000, description="requests that may wait for a thread")
+    ] = 256
+    seconds: Annotated[float, Meta(ge=1, le=600, description="longest time of a request")] = 30.0
+    body_seconds: Annotated[
+        float, Meta(ge=1, le=3600, description="longest time that a body may take to come")
+    ] = 60.0
+    body_rate: Annotated[
+        int, Meta(ge=1, description="bytes a second that a body must reach after ten seconds")
+    ] = 4096
+    header_seconds: Annotated[
+        float, Meta(ge=1, le=120, description="longest time that a request's head may take")
+    ] = 10.0
+    downloads: Annotated[
+        int, Meta(ge=1, le=64, description="CSV and NDJSON answers and searches at a time")
+    ] = 8
+    streams: Annotated[int, Meta(ge=1, le=10_000, description="live streams at a time")] = 256
+    streams_each: Annotated[
+        int, Meta(ge=1, le=1000, description="live streams at a time of one user or token")
+    ] = 16
+
+
+class Witness(Section, frozen=True, kw_only=True):
+    """A second place for the audit log's signed heads."""
+
+    file: Annotated[
+        str,
+        Meta(description="file to which every signed head is added, best on another machine"),
+    ] = ""
+
+
+class Logging(Section, frozen=True, kw_only=True):
+    """The server's own log, on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least level that is told")
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "text"],
+        Meta(description="JSON lines or text; auto is text on a terminal"),
+    ] = "auto"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. ``origins`` tells where a key that is no default was set."""
+
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    store: Keep = Keep()
+    auth: AuthSettings = AuthSettings()
+    limits: Limits = Limits()
+    witness: Witness = Witness()
+    logging: Logging = Logging()
+    origins: dict[str, str] = {}
+
+    def rows(self) -> list[Setting]:
+        """Every setting in force, for settings.list."""
+        return [
+            Setting(
+                key=key,
+                value=_words(getattr(getattr(self, section), name)),
+                origin=self.origins.get(key, "default"),
+                what=what,
+            )
+            for key, section, name, what in keys()
+        ]
+
+
+def keys() -> Iterator[tuple[str, str, str, str]]:
+    """Each key: ``section.name``, both parts, and what it means."""
+    for section in _sections():
+        for field in _fields(section):
+            what = _meaning(field.type) or _AUTH.get(field.encode_name, "")
+            yield f"{section}.{field.encode_name}", section, field.name, what
+
+
+def _sections() -> tuple[str, ...]:
+    return tuple(name for name in Settings.__struct_fields__ if name != "origins")
+
+
+def _fields(section: str) -> tuple[inspect.Field, ...]:
+    info = inspect.type_info(_section_type(section))
+    assert isinstance(info, inspect.StructType)  # noqa: S101
+    return info.fields
+
+
+def _section_type(section: str) -> type[msgspec.Struct]:
+    return type(getattr(Settings(), section))
+
+
+_AUTH = {
+    "providers": "OpenID providers by which people sign in",
+    "pipelines": "issuers whose pipelines may push with the token of their run",
+    "limits": "requests in a second, and failures before a lockout",
+    "session-idle-hours": "hours without a request after which a session ends",
+    "session-hours": "hours after which a session ends in any case",
+}
+
+
+def _meaning(info: inspect.Type) -> str:
+    if isinstance(info, inspect.Metadata):
+        found = (info.extra_json_schema or {}).get("description", "")
+        return str(found) or _meaning(info.type)
+    return ""
+
+
+def _words(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list() | tuple():
+            return ", ".join(one.name if hasattr(one, "name") else str(one) for one in value)
+        case msgspec.Struct():
+            return ", ".join(
+                f"{name} {_words(getattr(value, name))}" for name in value.__struct_fields__
+            )
+        case _:
+            return str(value)
+
+
+def load_settings(
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    options: Mapping[str, object] | None = None,
+) -> Settings:
+    """The settings in force. ``path`` None: no file. ``options`` by key (``listen.port``), None
+    values are passed over. Raises ConfigError with the line of each fault."""
+    document = read_single(_bytes(path), path.name, limits=_DOCUMENT) if path else None
+    data: dict[str, Any] = {}
+    if document is not None and document.data is not None:
+        found = [_placed(one) for one in misfits(document.data, _FileSettings)]
+        if found:
+            raise config_error(path.name if path else FILE, document, found)
+        data = {section: dict(values) for section, values in document.data.items()}
+    origins = {f"{section}.{key}": "file" for section in data for key in data[section]}
+    _overlay(data, origins, "environment", _of_environment(environ))
+    given = {key: value for key, value in (options or {}).items() if value is not None}
+    _overlay(data, origins, "option", given)
+    try:
+        settings = msgspec.convert({**data, "origins": origins}, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_plain(str(error)), where="the server's settings") from error
+    _check(settings)
+    return settings
+
+
+class _FileSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file may hold."""
+
+    listen: Listen = Listen()
+    tls: Tls = Tls()
+    store: Keep = Keep()
+    auth: AuthSettings = AuthSettings()
+    limits: Limits = Limits()
+    witness: Witness = Witness()
+    logging: Logging = Logging()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_DOCUMENT.size + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
+
+
+def _plain(message: str) -> str:
+    """msgspec's words with the place first, as everywhere in haechi."""
+    place = _PLACE.search(message)
+    words = _PLACE.sub("", message).replace("Expected", "must be")
+    return f"`{place[1]}` {words}" if place and place[1] else words
+
+
+def _placed(misfit: Misfit) -> Misfit:
+    """A range's fault has its place in its words only: make the path of it."""
+    place = _PLACE.search(misfit.message)
+    if misfit.path or place is None:
+        return misfit
+    path: AttrPath = tuple(
+        int(word) if word.isdigit() else word
+        for word in re.split(r"[.\[\]]+", place[1])
+        if word and word != "..."
+    )
+    return Misfit(path=path, message=_plain(misfit.message), do=misfit.do)
+
+
+def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """``HAECHI_SERVER_LISTEN_PORT`` is ``listen.port``. Unknown names are errors."""
+    names = {f"{PREFIX}{re.sub('[.-]', '_', key).upper()}": key for key, *_ in keys()}
+    found: dict[str, str] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in names:
+            do = nearest(name, names) or f"the names are those of the keys in {FILE}"
+            raise ConfigError(f"{name} names no setting", do=do, where="the environment")
+        if names[name].startswith("auth."):
+            raise ConfigError(f"{name}: set it in {FILE}", where="the environment")
+        found[names[name]] = value
+    return found
+
+
+def _overlay(
+    data: dict[str, Any], origins: dict[str, str], origin: str, given: Mapping[str, object]
+) -> None:
+    known = {key: (section, name) for key, section, name, _ in keys()}
+    for key, value in given.items():
+        if key not in known:
+            raise ConfigError(f"{key} names no setting", do=nearest(key, known))
+        section, name = known[key]
+        types = dict(zip(*_types(section), strict=True))
+        try:
+            made = _read(value, types[name])
+        except msgspec.ValidationError as error:
+            what = f"`{key}` {_plain(str(error))}, not {shown(value)}"
+            raise ConfigError(what, where=f"the {origin}") from error
+        data.setdefault(section, {})[key.partition(".")[2]] = made
+        origins[key] = origin
+
+
+def _types(section: str) -> tuple[list[str], list[Any]]:
+    fields = msgspec.structs.fields(_section_type(section))
+    return [field.name for field in fields], [field.type for field in fields]
+
+
+def _read(value: object, type_: Any) -> Any:
+    """A value of the environment or of an option; texts of a list are parted by commas."""
+    if isinstance(value, str) and _is_list(type_):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    return msgspec.convert(value, type_, strict=False)
+
+
+def _is_list(type_: Any) -> bool:
+    info = inspect.type_info(type_)
+    return isinstance(info.type if isinstance(info, inspect.Metadata) else info, inspect.ListType)
+
+
+def is_loopback(address: str) -> bool:
+    """True for an address that only this machine reaches."""
+    return ipaddress.ip_address(address).is_loopback
+
+
+def _check(settings: Settings) -> None:
+    """What types cannot say."""
+    listen, tls = settings.listen, settings.tls
+    for where, fault, do in _faults(listen, tls):
+        raise ConfigError(fault, do=do, where=where)
+    settings.auth.check()
+
+
+def _faults(listen: Listen, tls: Tls) -> Iterator[tuple[str, str, str]]:
+    try:
+        loopback = is_loopback(listen.address)
+    except ValueError:
+        yield "listen.address", f"{shown(listen.address)} is no IP address", "127.0.0.1 or ::1"
+        return
+    if bool(tls.certificate) != bool(tls.key):
+        yield "tls", "certificate and key go together", "set both, or neither"
+    if tls.certificate and tls.self_made:
+        yield "tls", "either files or self_made", "take one of them away"
+    if not loopback and not (tls.certificate or tls.self_made or listen.allow_plain):
+        yield (
+            "listen.address",
+            f"{listen.address} can be reached by others, and without TLS everybody on the way "
+            "reads passwords and findings",
+            "set tls.certificate and tls.key, tls.self_made, or (behind a proxy that encrypts) "
+            "listen.allow_plain",
+        )
+    yield from _network_faults(listen.trusted_proxies)
+    if listen.public_url and not re.fullmatch(r"https?://[^/?#\s@]+/?", listen.public_url):
+        yield "listen.public_url", "must be scheme and host alone", "https://haechi.example.com"
+
+
+def _network_faults(networks: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            yield "listen.trusted_proxies", f"{shown(network)} is no network", "10.0.0.0/8"
