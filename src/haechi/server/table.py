@@ -20,7 +20,7 @@ LONGEST_PATH = 4096
 T = TypeVar("T")
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True, Generic[T]):
+class Found(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """What is at a path, by method, and the values of the path's parameters."""
 
     by_method: Mapping[str, T]
