@@ -21,6 +21,7 @@ from haechi.world.objects.command import Git
 SKIPPED_DIRECTORIES = frozenset(
     {
         ".git",
+        ".haechi",
         ".hg",
         ".svn",
         ".tox",
