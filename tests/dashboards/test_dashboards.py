@@ -165,3 +165,10 @@ def test_the_folder_of_rules_is_whole() -> None:
         "haechi.rules.yaml",
         "haechi.test.yaml",
     }
+
+
+def test_the_guide_page_names_every_family_with_its_labels() -> None:
+    page = (FOLDER.parents[1] / "docs/guide/metrics.md").read_text(encoding="utf-8")
+    for family in (*FIGURES, *COUNTED):
+        labels = "{" + ",".join(family.labels) + "}" if family.labels else ""
+        assert f"| `{family.name}{labels}` | {family.kind} |" in page, family.name
