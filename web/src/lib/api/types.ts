@@ -1,0 +1,462 @@
+// Made by `python -m web.dev.api_types`; do not edit.
+
+export type Severity = "critical" | "high" | "medium" | "low" | "info";
+
+export type Role = "viewer" | "operator" | "approver" | "admin";
+
+export interface Reach {
+  cluster?: string;
+  namespace?: string;
+}
+
+export interface Grant {
+  role: Role;
+  reach: Reach;
+}
+
+export interface Event {
+  id: string;
+  ts_ns: number;
+  source: string;
+  type: string;
+  cluster?: string;
+  node?: string;
+  container_id?: string;
+  resource?: string;
+  namespace?: string;
+  rule?: string;
+  priority?: string;
+  message?: string;
+  fields?: Record<string, unknown>;
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+  total: number | null;
+}
+
+export type Life = "open" | "reopened" | "waived" | "fixed";
+
+export interface StoredFinding {
+  id: string;
+  source: string;
+  ref: string;
+  default: boolean;
+  cluster: string;
+  namespace: string;
+  fingerprint: string;
+  rule: string;
+  domain: string;
+  severity: Severity;
+  title: string;
+  message: string;
+  path: string;
+  line: number;
+  resource: string;
+  label: string;
+  attribute: string;
+  state: Life;
+  owner: string | null;
+  due: string | null;
+  overdue: boolean;
+  waiver: string | null;
+  waived_until: string | null;
+  first_seen: string;
+  last_seen: string;
+  changed: string;
+  fixed_at: string | null;
+  commit: string | null;
+  fix: string | null;
+  cwe: string[];
+  tags: string[];
+}
+
+export interface FindingChange {
+  at: string;
+  what: string;
+  before: string;
+  after: string;
+  by: string;
+  note: string;
+}
+
+export interface FindingDetail {
+  finding: StoredFinding;
+  history: FindingChange[];
+  evidence: Record<string, unknown>;
+  scan: string;
+}
+
+export interface Bucket {
+  value: string;
+  count: number;
+  worst: Severity | null;
+  label: string;
+}
+
+export interface ScanRun {
+  id: string;
+  source: string;
+  ref: string;
+  default: boolean;
+  cluster: string;
+  commit: string;
+  started: string;
+  received: string;
+  duration_s: number;
+  by: string;
+  pipeline: string;
+  scope: Record<string, unknown>;
+  coverage: Record<string, unknown>;
+  counts: Record<string, number>;
+  changes: Record<string, number>;
+  risks: (Record<string, unknown>)[];
+  answer: string;
+  version: string;
+}
+
+export interface StoredWaiver {
+  id: string;
+  rule: string;
+  reason: string;
+  owner: string;
+  expires: string;
+  created: string;
+  created_by: string;
+  reach: Reach;
+  source: string;
+  fingerprints: string[];
+  path: string;
+  resource: string;
+  revoked: string | null;
+  revoked_by: string;
+  state: string;
+  count: number;
+}
+
+export interface StoredResource {
+  key: string;
+  kind: string;
+  name: string;
+  namespace: string;
+  cluster: string;
+  source: string;
+  file: string;
+  line: number;
+  owner: string;
+  first_seen: string;
+  last_seen: string;
+  gone: boolean;
+  counts: Record<string, number>;
+}
+
+export interface Edge {
+  src: string;
+  kind: string;
+  dst: string;
+  source: string;
+  seen_at: string;
+  label: string;
+}
+
+export interface Attribute {
+  key: string;
+  value: unknown;
+  source: string;
+  at: string;
+}
+
+export interface ResourceDetail {
+  resource: StoredResource;
+  attributes: Attribute[];
+  out: Edge[];
+  into: Edge[];
+  around: StoredResource[];
+  lineage: string[];
+}
+
+export interface SourceStatus {
+  id: string;
+  kind: string;
+  name: string;
+  state: string;
+  last_seen: string | null;
+  gaps: number;
+  detail: Record<string, unknown>;
+}
+
+export interface TokenRecord {
+  id: string;
+  name: string;
+  prefix: string;
+  user: string;
+  grants: Grant[];
+  permissions: string[] | null;
+  repositories: string[] | null;
+  created: string;
+  created_by: string;
+  expires: string | null;
+  last_used: string | null;
+  revoked: string | null;
+}
+
+export interface UserRecord {
+  id: string;
+  name: string;
+  email: string;
+  grants: Grant[];
+  issuer: string;
+  subject: string;
+  created: string;
+  last_seen: string | null;
+  disabled: boolean;
+}
+
+export interface StoredEvent {
+  seq: number;
+  event: Event;
+}
+
+export interface Series {
+  step_s: number;
+  start_s: number[];
+  lines: Record<string, number[]>;
+}
+
+export interface AuditRow {
+  seq: number;
+  at: string;
+  actor: string;
+  action: string;
+  object: string;
+  cluster: string;
+  namespace: string;
+  detail: Record<string, unknown>;
+  private: Record<string, string | null>;
+}
+
+export interface Problem {
+  title: string;
+  status: number;
+  detail: string;
+  type: string;
+  instance: string;
+  do: string;
+  request: string;
+  errors: (Record<string, string>)[];
+}
+
+export interface Me {
+  id: string;
+  name: string;
+  role: string;
+  grants: Grant[];
+  operations: string[];
+  csrf: string;
+  expires: string | null;
+}
+
+export interface SignIn {
+  token?: string;
+  code?: string;
+}
+
+export interface SignInWays {
+  providers: string[];
+  version: string;
+}
+
+export interface NowItem {
+  score: number;
+  severity: Severity;
+  sentence: string;
+  sentence_ko: string;
+  change: string;
+  change_ko: string;
+  source: string;
+  path: string;
+  line: number;
+  cluster: string;
+  namespace: string;
+  resource: string;
+  steps: NowStep[];
+  findings: string[];
+  owner: string | null;
+  due: string | null;
+  overdue: boolean;
+  since: string | null;
+}
+
+export interface NowStep {
+  text: string;
+  path: string;
+  line: number;
+}
+
+export interface Dial {
+  id: string;
+  value: number | null;
+  unit: string;
+  good: number | null;
+  better: string;
+  before: number | null;
+  why: string;
+  link: string;
+}
+
+export interface Delta {
+  since: string;
+  new: number;
+  fixed: number;
+  reopened: number;
+  waived: number;
+  waivers_ended: number;
+  scans: number;
+  events: number;
+  latest: StoredFinding[];
+}
+
+export interface CoverageLine {
+  source: SourceStatus;
+  unseen: UnseenGap[];
+  command: string;
+}
+
+export interface UnseenGap {
+  kind: string;
+  count: number;
+  example: string;
+  reason: string;
+  do: string;
+}
+
+export interface Now {
+  as_of: string;
+  items: NowItem[];
+  dials: Dial[];
+  delta: Delta;
+  coverage: CoverageLine[];
+}
+
+export interface FindingFacets {
+  total: number;
+  overdue: number;
+  facets: Record<string, Bucket[]>;
+}
+
+export interface FindingPatch {
+  owner?: string | null;
+  due?: string | null;
+}
+
+export interface WaiverRequest {
+  reason: string;
+  owner: string;
+  expires: string;
+  rule?: string;
+  fingerprints?: string[];
+  path?: string;
+  resource?: string;
+  source?: string;
+  reach?: Reach;
+}
+
+export interface RuleRow {
+  id: string;
+  title: string;
+  title_ko: string;
+  severity: Severity;
+  domain: string;
+  tags: string[];
+  open: number;
+  waived: number;
+  known: boolean;
+}
+
+export interface RuleDetail {
+  rule: RuleRow;
+  why: string;
+  why_ko: string;
+  fix: string;
+  fix_ko: string;
+  snippet: string;
+  refs: Record<string, string[]>;
+  cwe: string[];
+  bad: string[];
+  good: string[];
+}
+
+export interface PushAnswer {
+  scan: ScanRun;
+  url: string;
+}
+
+export interface Refused {
+  index: number;
+  why: string;
+}
+
+export interface IngestAnswer {
+  accepted: number;
+  duplicates: number;
+  refused: Refused[];
+}
+
+export interface EventPage {
+  items: StoredEvent[];
+  next: string | null;
+  searched_from: string;
+  searched_to: string;
+  complete: boolean;
+}
+
+export interface TokenRequest {
+  name: string;
+  grants: Grant[];
+  days?: number;
+  permissions?: string[] | null;
+  repositories?: string[] | null;
+}
+
+export interface TokenMade {
+  token: TokenRecord;
+  secret: string;
+}
+
+export interface UserPatch {
+  grants?: Grant[];
+  disabled?: boolean;
+}
+
+export interface Part {
+  name: string;
+  state: string;
+  what: string;
+  do: string;
+  figures: Record<string, unknown>;
+}
+
+export interface Health {
+  ready: boolean;
+  version: string;
+  started: string;
+  parts: Part[];
+}
+
+export interface Setting {
+  key: string;
+  value: string;
+  origin: string;
+  what: string;
+}
+
+export interface AuditHead {
+  size: number;
+  root: string;
+  at: string;
+  previous: string;
+  keys: string[];
+  algorithms: string[];
+  unsigned: number;
+}

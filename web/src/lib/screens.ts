@@ -1,0 +1,37 @@
+// The rooms of the page. A screen is `src/screens/<id>/Screen.svelte`, loaded when it is first
+// shown; what follows its name in the URL is handed to it as `rest`.
+import type { Component } from "svelte";
+
+import type { IconName } from "./components/Icon.svelte";
+
+export interface Room {
+  id: string;
+  path: string;
+  icon: IconName;
+  /** Operation that one must be allowed to call, or the screen is not offered. */
+  needs?: string;
+}
+
+export const ROOMS: readonly Room[] = [
+  { id: "now", path: "/", icon: "now" },
+  { id: "findings", path: "/findings", icon: "findings" },
+  { id: "resources", path: "/resources", icon: "resources" },
+  { id: "rules", path: "/rules", icon: "rules" },
+  { id: "events", path: "/events", icon: "events" },
+  { id: "audit", path: "/audit", icon: "audit", needs: "audit.list" },
+  { id: "settings", path: "/settings", icon: "settings" },
+];
+
+export type ScreenComponent = Component<{ rest: string[] }>;
+const LOADERS = import.meta.glob<{ default: ScreenComponent }>("../screens/*/Screen.svelte");
+
+export function roomOf(path: string): { id: string; rest: string[] } | null {
+  const [first = "", ...rest] = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const room = ROOMS.find((one) => one.path === `/${first}`);
+  return room ? { id: room.id, rest } : null;
+}
+
+export async function loadScreen(id: string): Promise<ScreenComponent | null> {
+  const loader = LOADERS[`../screens/${id}/Screen.svelte`];
+  return loader ? (await loader()).default : null;
+}
