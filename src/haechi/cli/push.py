@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from haechi.cli.pipeline import Options, Outcome
 from haechi.cli.project import open_project
 from haechi.client.answers import ServerRefused, ServerUnreachable
-from haechi.model.access import NONE
+from haechi.model.access import ANY, NONE
 from haechi.model.location import Location
 from haechi.model.push import Origin, Push
 from haechi.model.waiver import Waiver, WaiverOrigin
@@ -48,6 +48,10 @@ class Receiver:
         self._origin = origin
         self._failed = False
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
     def waivers(self) -> tuple[Waiver, ...]:
         """Those that hold for this repository. Raises ServerRefused (wrong token, no right)."""
         try:
@@ -61,7 +65,7 @@ class Receiver:
             waiver
             for row in rows
             if row.get("source") in ("", source, self._origin.repository)
-            for waiver in waivers_of(row)
+            for waiver in waivers_of(row, self._origin.cluster)
         )
 
     def take(self, outcome: Outcome, options: Options) -> int:
@@ -103,8 +107,12 @@ def document_of(outcome: Outcome, options: Options, origin: Origin) -> Push:
     return push_document(outcome.material, outcome.looked, origin, scope, facts)
 
 
-def waivers_of(row: Mapping[str, Any]) -> Iterator[Waiver]:
+def waivers_of(row: Mapping[str, Any], cluster: str) -> Iterator[Waiver]:
     """A waiver of the server as the gate takes it; one for each fingerprint that it names."""
+    reach = row.get("reach") or {}
+    if reach.get("cluster", ANY) not in (ANY, cluster):
+        return
+    namespace = str(reach.get("namespace", ANY))
     prints: list[str | None] = [str(value) for value in row.get("fingerprints") or ()]
     for fingerprint in prints or [None]:
         yield Waiver(
@@ -114,6 +122,7 @@ def waivers_of(row: Mapping[str, Any]) -> Iterator[Waiver]:
             fingerprint=fingerprint,
             path=str(row.get("path") or "") or None,
             resource=str(row.get("resource") or "") or None,
+            namespace=None if namespace == ANY else namespace,
             reason=str(row["reason"]),
             owner=str(row["owner"]),
             expires=dt.date.fromisoformat(str(row["expires"])),

@@ -106,6 +106,8 @@ def command(
         domains,
     )
     receiver = None if push is None else _receiver(push, path)
+    if receiver:
+        ctx.call_on_close(receiver.close)
     options = Options(
         path=path,
         waivers=receiver.waivers() if receiver else (),

@@ -16,7 +16,7 @@ import msgspec
 
 from haechi.engines.globs import compile_glob
 from haechi.model.finding import Finding
-from haechi.model.keys import without_cluster
+from haechi.model.keys import namespace_of, without_cluster
 from haechi.model.waiver import Waiver, WaiverOrigin
 
 _ORDER = {
@@ -53,6 +53,7 @@ class Matcher(msgspec.Struct, frozen=True):
             and waiver.fingerprint in (None, finding.fingerprint)
             and self.covers_path(finding.location.path)
             and self.covers_resource(finding.resource, finding.label)
+            and waiver.namespace in (None, namespace_of(finding.resource))
             and (waiver.first_line is None or _covers_line(waiver, finding))
         )
 

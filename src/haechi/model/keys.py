@@ -7,7 +7,7 @@ that need them.
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 _SAFE = "-._~"
 _URL = _SAFE + "/:@?=&+,"
@@ -62,3 +62,11 @@ def without_cluster(key: str) -> str:
         return key
     _, _, rest = key.partition("/")
     return f"k8s:-/{rest}"
+
+
+def namespace_of(key: str) -> str:
+    """The namespace in the key of a Kubernetes object; ``-`` for everything else."""
+    if not key.startswith("k8s:"):
+        return "-"
+    parts = key.split("/")
+    return (unquote(parts[3]) or "-") if len(parts) >= 5 else "-"

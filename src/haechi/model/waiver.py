@@ -33,6 +33,7 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     path: str | None = None
     resource: str | None = None
+    namespace: str | None = None  # of the store's waivers: the reach of whoever made it
     first_line: int | None = None
     last_line: int | None = None
     reason: str = ""
