@@ -110,8 +110,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def may_push(self, repository: str, ref: str = "") -> bool:
         """True when it may push what was found in this repository (a URL) and branch."""
         return (
-            self.repositories is None or _matches(repository_name(repository), self.repositories)
-        ) and (self.refs is None or _matches(ref, self.refs))
+            self.repositories is None or matches(repository_name(repository), self.repositories)
+        ) and (self.refs is None or matches(ref, self.refs))
 
     def may_grant(
         self,
@@ -137,7 +137,7 @@ def _narrower(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
     return other is None or (one is not None and one <= other)
 
 
-def _matches(text: str, globs: Iterable[str]) -> bool:
+def matches(text: str, globs: Iterable[str]) -> bool:
     """``*`` is any text, slashes included; everything else stands for itself."""
     return any(
         re.fullmatch(".*".join(map(re.escape, glob.split(ANY))), text, re.DOTALL) for glob in globs

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from haechi.server.auth.memory import AuthMemory
 
 if TYPE_CHECKING:
     from haechi.rules.catalogue import Catalogue
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One per server. ``clock`` gives aware datetimes in UTC."""
+    """One per server. ``clock`` gives aware datetimes in UTC. ``auth`` is what signing in keeps
+    in memory."""
 
     store: Store
     catalogue: Catalogue
@@ -24,3 +27,4 @@ class World:
     hub: Hub
     clock: Callable[[], dt.datetime]
     started: dt.datetime
+    auth: AuthMemory = field(default_factory=AuthMemory)

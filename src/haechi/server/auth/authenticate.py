@@ -1,0 +1,172 @@
+"""Who sends a request: by Bearer token, session cookie, or a pipeline's signed token.
+
+Called by the routing for every request of the API, in a thread (it asks the store, and for
+pipelines now and then their issuer). None is a request without credentials. What was shown and
+does not hold raises Unauthenticated; a cookie that does not hold is no credentials, because a
+browser sends an old one unasked.
+
+Strangers learn nothing: unknown, revoked and disabled are one answer. Only who shows the whole
+secret of an expired token is told that it expired.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING
+
+from haechi.errors import StoreError, TooManyRequests, Unauthenticated
+from haechi.model.access import Principal
+from haechi.server.auth.buckets import network
+from haechi.server.auth.cookies import session_cookie
+from haechi.server.auth.forgery import SAFE, refuse_foreign, refuse_forged
+from haechi.store.state.access_secrets import Kind, prefix, well_formed
+from haechi.store.state.access_tokens import FoundToken, Standing
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from haechi.server.world import World
+
+LONGEST_CREDENTIAL = 16 * 1024
+log = logging.getLogger("haechi.server.auth")
+
+
+def authenticate(
+    request: Request, world: World, *, public: bool = False, touch: bool = True
+) -> Principal | None:
+    """The principal, or None without credentials.
+
+    ``public``: the operation needs no sign-in, so a session's CSRF token is not asked for (the
+    origin is). ``touch`` False does not count as use: for streams that check from time to time
+    whether their principal is still welcome. Raises Unauthenticated, Forbidden (a forged
+    request), TooManyRequests.
+    """
+    now, address = world.clock(), request.client.host if request.client else ""
+    shown = request.headers.getlist("authorization")
+    try:
+        if shown:
+            principal: Principal | None = _bearer(shown, world, address, now, touch=touch)
+        else:
+            principal = _session(request, world, now, public=public, touch=touch)
+    except Unauthenticated:
+        _limit_anonymous(world, address, now)
+        raise
+    if principal is None:
+        _limit_anonymous(world, address, now)
+    elif touch:
+        limits = world.settings.auth.limits
+        _limit(
+            world.auth.known.take(
+                principal.id, per_second=limits.per_second, burst=limits.burst, now=now.timestamp()
+            )
+        )
+    return principal
+
+
+def _bearer(
+    shown: list[str], world: World, address: str, now: dt.datetime, *, touch: bool
+) -> Principal:
+    scheme, _, secret = shown[0].partition(" ")
+    secret = secret.strip()
+    if len(shown) > 1 or scheme.lower() != "bearer" or not secret.isascii():
+        raise Unauthenticated("no Bearer token", do="send Authorization: Bearer <token>, once")
+    if len(secret) > LONGEST_CREDENTIAL:
+        raise Unauthenticated("the token is too long to be one")
+    if secret.count(".") == 2 and not secret.startswith("haechi_"):
+        from haechi.server.auth.pipelines import pipeline_principal
+
+        return pipeline_principal(secret, world.settings.auth, world.auth, now)
+    found = token_in_force(secret, world, address, now)
+    if touch:
+        try:
+            world.store.state.access.tokens.used(found.record, now, address)
+        except StoreError as error:  # a full disk must not lock people out of a look at it
+            log.warning("the use of %s could not be noted: %s", found.record.id, error.what)
+    return found.principal
+
+
+def token_in_force(secret: str, world: World, address: str, now: dt.datetime) -> FoundToken:
+    """The API token with this secret; failures are counted. Raises Unauthenticated."""
+    if not well_formed(secret, Kind.TOKEN):
+        raise Unauthenticated(
+            "this is no token of haechi",
+            why="its form or its checksum is wrong: it is cut off or mistyped",
+            do="copy the whole token, from haechi_api_ on",
+        )
+    found = world.store.state.access.tokens.find(secret, now)
+    match found.standing if found else None:
+        case Standing.LIVE if found is not None:
+            return found
+        case Standing.EXPIRED if found is not None and found.record.expires is not None:
+            raise Unauthenticated(
+                f"the token expired on {found.record.expires:%Y-%m-%d}",
+                do="have an administrator make a new one",
+            )
+        case None:
+            failed((f"address:{network(address)}", f"token:{prefix(secret)}"), world, address, now)
+    raise Unauthenticated("the token is not valid", do="ask an administrator for another")
+
+
+def failed(whom: tuple[str, ...], world: World, address: str, now: dt.datetime) -> None:
+    """Counts a failed sign-in. Raises TooManyRequests for whoever is, or is now, locked out."""
+    attempts = world.store.state.access.attempts
+    locked(whom, world, now)
+    _limit_anonymous(world, address, now)
+    wait = attempts.failed(
+        whom, allowed=world.settings.auth.limits.failures_before_lockout, address=address
+    )
+    _locked(wait)
+
+
+def locked(whom: tuple[str, ...], world: World, now: dt.datetime) -> None:
+    """Raises TooManyRequests while one of them is locked out."""
+    _locked(world.store.state.access.attempts.wait(whom, now))
+
+
+def _session(
+    request: Request, world: World, now: dt.datetime, *, public: bool, touch: bool
+) -> Principal | None:
+    changes = request.method not in SAFE
+    url = f"{request.url.scheme}://{request.url.netloc}"
+    if changes:
+        refuse_foreign(request.headers, url)
+    secret = request.cookies.get(session_cookie(url), "")
+    if not well_formed(secret, Kind.SESSION):
+        return None
+    sessions, settings = world.store.state.access.sessions, world.settings.auth
+    found = sessions.find(secret, now, dt.timedelta(hours=settings.session_idle_hours))
+    if found is None:
+        return None
+    if changes and not public:
+        refuse_forged(secret, request.headers)
+    if touch:
+        try:
+            sessions.used(found, now)
+        except StoreError as error:
+            log.warning("the use of a session could not be noted: %s", error.what)
+    return found.principal
+
+
+def _limit_anonymous(world: World, address: str, now: dt.datetime) -> None:
+    limits = world.settings.auth.limits
+    _limit(
+        world.auth.anonymous.take(
+            network(address),
+            per_second=limits.anonymous_per_second,
+            burst=limits.anonymous_burst,
+            now=now.timestamp(),
+        )
+    )
+
+
+def _limit(wait: float) -> None:
+    if wait > 0:
+        raise TooManyRequests("too many requests", retry_after=int(wait) + 1)
+
+
+def _locked(wait: dt.timedelta) -> None:
+    if wait > dt.timedelta(0):
+        raise TooManyRequests(
+            "locked out after failed sign-ins", retry_after=int(wait.total_seconds()) + 1
+        )
