@@ -1,0 +1,239 @@
+"""Sealed events: Parquet files, written and read by DuckDB inside of this process.
+
+DuckDB is only an engine here, never a store of record: it gets one folder, nothing else of the
+disk or the network, no extensions, a limit of memory and one thread. It is opened when it is
+first needed and closed when it was idle for a while, since its memory counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from haechi.errors import StoreError, StoreFull
+from haechi.store.events.encoding import Kind
+from haechi.store.events.question import Found, Position, Question, Slice, event_of
+from haechi.store.events.shapes import Options
+
+if TYPE_CHECKING:
+    import duckdb
+
+log = logging.getLogger(__name__)
+COLUMNS = {
+    "seq": "BIGINT",
+    "ts_ns": "BIGINT",
+    "source": "VARCHAR",
+    "type": "VARCHAR",
+    "cluster": "VARCHAR",
+    "namespace": "VARCHAR",
+    "rule": "VARCHAR",
+    "priority": "VARCHAR",
+    "resource": "VARCHAR",
+    "id": "VARCHAR",
+    "payload": "VARCHAR",
+}
+"""Of a file. ``payload`` is the JSON array [node, container_id, message, fields]."""
+_SEARCHED = ("id", "source", "type", "cluster", "namespace", "rule", "priority", "resource")
+ROW_GROUP = 20_480
+
+
+class Gone(Exception):
+    """A file is not there (any more)."""
+
+
+class Cold:
+    """The folder of sealed files and the engine over it. Thread-safe."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self.folder, self._options = folder, options
+        self.temporary = folder / ".tmp"
+        self._lock = threading.Lock()
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._users = 0
+        self._used = 0.0
+
+    def files(self, connection: sqlite3.Connection, low_ns: int, high_ns: int) -> list[Path]:
+        """The files that may have events of a window, by the manifest."""
+        sql = """SELECT name FROM file WHERE hour BETWEEN ? AND ? AND from_ns <= ? AND to_ns > ?
+          AND state IN ('clearing', 'there')"""
+        hours = (low_ns // (3600 * 10**9), high_ns // (3600 * 10**9))
+        rows = connection.execute(sql, (*hours, high_ns, low_ns))
+        return [self.folder / name for (name,) in rows]
+
+    def take(
+        self,
+        files: Sequence[Path],
+        ask: Question,
+        low_ns: int,
+        before: Position,
+        want: int,
+        deadline: float,
+    ) -> Slice:
+        """As ``Hot.take``. Gone when a file has vanished. Time up means: nothing was searched."""
+        where, values = _where(ask, low_ns, before)
+        sql = (
+            f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?) WHERE {where}"  # noqa: S608
+            f" ORDER BY ts_ns DESC, seq DESC LIMIT {want:d}"
+        )
+        rows = self._rows(sql, [[str(one) for one in files], *values], deadline)
+        if rows is None:
+            return Slice([], before)
+        found = [one for one in map(_found, rows) if ask.mentions(one.event)]
+        if len(rows) < want:
+            return Slice(found, Position(low_ns, 0))
+        last = rows[-1]
+        return Slice(found, Position(last[1], last[0]))
+
+    def by(self, files: Sequence[Path], column: str, value: object) -> list[Found]:
+        """Events by number or id."""
+        sql = (
+            f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?) WHERE {column} = ?"  # noqa: S608
+            " ORDER BY ts_ns DESC, seq DESC LIMIT 100"
+        )
+        rows = self._rows(sql, [[str(one) for one in files], value], float("inf"))
+        return [_found(row) for row in rows or ()]
+
+    def count(self, file: Path) -> int:
+        """Rows of a file, by its footer. StoreError when it cannot be read."""
+        rows = self._rows("SELECT count(*) FROM read_parquet(?)", [[str(file)]], float("inf"))
+        return int(rows[0][0]) if rows else 0
+
+    def write(self, source: Path, target: Path) -> None:
+        """A Parquet file of lines that ``sealing`` wrote, in their order."""
+        columns = ", ".join(f"'{name}': '{kind}'" for name, kind in COLUMNS.items())
+        sql = (
+            f"COPY (SELECT * FROM read_csv('{_quoted(source)}', columns={{{columns}}},"  # noqa: S608
+            " delim='\x1f', quote='', escape='', header=false, auto_detect=false,"
+            " compression='zstd', nullstr='\x02', max_line_size=1048576, buffer_size=2097152,"
+            f" new_line='\\n', parallel=false)) TO '{_quoted(target)}' (FORMAT parquet,"
+            f" COMPRESSION zstd, COMPRESSION_LEVEL {self._options.file_level:d},"
+            f" ROW_GROUP_SIZE {ROW_GROUP:d})"
+        )
+        self._rows(sql, [], float("inf"))
+
+    def _rows(self, sql: str, values: list[Any], deadline: float) -> list[Any] | None:
+        """The rows; None when the deadline passed first."""
+        import duckdb
+
+        with self._session() as session:
+            left = deadline - time.monotonic()
+            timer = None
+            if left < threading.TIMEOUT_MAX:
+                timer = threading.Timer(max(0.0, left), session.interrupt)
+                timer.start()
+            try:
+                return session.execute(sql, values).fetchall()
+            except duckdb.InterruptException:
+                return None
+            except duckdb.Error as error:
+                raise _translate(error) from error
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    @contextmanager
+    def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._open()
+            self._users += 1
+            session = self._engine.cursor()
+        try:
+            yield session
+        finally:
+            session.close()
+            with self._lock:
+                self._users -= 1
+                self._used = time.monotonic()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.temporary.mkdir(mode=0o700, exist_ok=True)
+        engine = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": "1",
+                "memory_limit": f"{self._options.cold_memory_mb}MB",
+                "temp_directory": str(self.temporary / "spill"),
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "allow_unsigned_extensions": "false",
+            },
+        )
+        engine.execute("SET enable_progress_bar=false")
+        engine.execute("SET allocator_background_threads=false")
+        engine.execute(f"SET allowed_directories=['{_quoted(self.folder)}']")
+        engine.execute("SET enable_external_access=false")
+        engine.execute("SET lock_configuration=true")
+        return engine
+
+    def rest(self) -> None:
+        """Close the engine when it was idle for a while."""
+        with self._lock:
+            idle = time.monotonic() - self._used > self._options.cold_idle_s
+            if self._engine is not None and self._users == 0 and idle:
+                self._engine.close()
+                self._engine = None
+
+    def close(self) -> None:
+        """Close the engine."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+
+
+def _quoted(path: Path) -> str:
+    """For the few places where DuckDB takes no bound parameter; the folder is the owner's."""
+    return str(path.absolute()).replace("'", "''")
+
+
+def _where(ask: Question, low_ns: int, before: Position) -> tuple[str, list[object]]:
+    parts = ["ts_ns >= ?", "ts_ns <= ?", "(ts_ns < ? OR seq < ?)"]
+    values: list[object] = [low_ns, before.ts_ns, before.ts_ns, before.seq]
+    if ask.kinds is not None and not ask.anything:
+        parts.append(f"({ask.kinds[0]})")
+        values += ask.kinds[1]
+    if ask.ask.resource:
+        parts.append(f"resource IN ({', '.join('?' * len(ask.ask.resource))})")
+        values += ask.ask.resource
+    if ask.needle:
+        final_sigma = "\u03c3" in ask.needle
+        terms = []
+        for column in (*_SEARCHED, "payload"):
+            small = f"lower({column})"
+            small = f"replace({small}, '\u03c2', '\u03c3')" if final_sigma else small
+            terms.append(f"contains({small}, ?)")
+            values.append(ask.packed_needle if column == "payload" else ask.needle)
+        parts.append(f"({' OR '.join(terms)})")
+    return " AND ".join(parts), values
+
+
+def _found(row: tuple[Any, ...]) -> Found:
+    seq, ts_ns, source, type_, cluster, namespace, rule, priority, resource, id, payload = row
+    kind: Kind = (source, type_, cluster, namespace, rule, priority)
+    whole = b"[" + msgspec.json.encode(id) + b"," + payload.encode()[1:]
+    return Found(Position(ts_ns, seq), event_of(ts_ns, kind, resource, whole))
+
+
+def _translate(error: Exception) -> Exception:
+    text = str(error)
+    if "No files found" in text or "No such file" in text:
+        return Gone(text)
+    if "No space left" in text or "File too large" in text or "Read-only" in text:
+        return StoreFull(
+            "events could not be sealed: the disk is full or read-only",
+            why=text.splitlines()[0],
+            do="make room or shorten the retention; sealing goes on by itself",
+        )
+    return StoreError("sealed events could not be read or written", why=text.splitlines()[0])

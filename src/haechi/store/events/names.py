@@ -1,0 +1,109 @@
+"""Numbers for what recurs: kinds and resources. The writer gives them out, readers look them up.
+
+The caches are bounded; a sender of ever new names costs rows, not memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from haechi.model.access import ANY, Reach
+from haechi.store.events.encoding import Kind
+from haechi.store.events.shapes import OTHER, EventFilter
+
+_MOST = 50_000
+_COLUMNS = ("cluster", "namespace", "source", "type", "rule", "priority")
+
+
+class Names:
+    """The writer's side: a number for each kind and resource, made when there is none."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._kinds: dict[Kind, int] = {}
+        self._resources: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """After a transaction that was taken back: its numbers do not exist."""
+        self._kinds.clear()
+        self._resources.clear()
+
+    def kind(self, kind: Kind) -> int:
+        found = self._kinds.get(kind)
+        if found is None:
+            source, type_, cluster, namespace, rule, priority = kind
+            row = (cluster, namespace, source, type_, rule, priority)
+            found = self._number(
+                "SELECT id FROM kind WHERE cluster=? AND namespace=? AND source=? AND type=?"
+                " AND rule=? AND priority=?",
+                "INSERT INTO kind (cluster, namespace, source, type, rule, priority)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            if len(self._kinds) >= _MOST:
+                self._kinds.clear()
+            self._kinds[kind] = found
+        return found
+
+    def resource(self, key: str) -> int:
+        """0 is: none."""
+        if not key:
+            return 0
+        found = self._resources.get(key)
+        if found is None:
+            found = self._number(
+                "SELECT id FROM resource WHERE key=?",
+                "INSERT INTO resource (key) VALUES (?)",
+                (key,),
+            )
+            if len(self._resources) >= _MOST:
+                self._resources.clear()
+            self._resources[key] = found
+        return found
+
+    def _number(self, select: str, insert: str, row: tuple[str, ...]) -> int:
+        for (found,) in self._connection.execute(select, row):
+            return int(found)
+        return int(self._connection.execute(insert, row).lastrowid or 0)
+
+
+def narrowed(
+    ask: EventFilter, within: Sequence[Reach], *, other: bool = False
+) -> tuple[str, list[object]] | None:
+    """The condition over the columns of ``kind`` (or of a sealed file) and its values.
+
+    None: nothing can match, since nothing is within reach. ``other`` lets through what was
+    counted under "(other)" for a column that the question narrows.
+    """
+    parts: list[str] = []
+    values: list[object] = []
+    for column in _COLUMNS:
+        wanted = list(getattr(ask, column))
+        if wanted:
+            wanted += [OTHER] if other else []
+            parts.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+            values += wanted
+    reaches = _reach(within, values)
+    if reaches is None:
+        return None
+    parts += [reaches] if reaches else []
+    return " AND ".join(parts) or "1=1", values
+
+
+def _reach(within: Sequence[Reach], values: list[object]) -> str | None:
+    """The condition of reach; "" is everywhere, None nowhere."""
+    parts = []
+    for reach in within:
+        terms = []
+        for column, wanted in (("cluster", reach.cluster), ("namespace", reach.namespace)):
+            if wanted != ANY:
+                terms.append(f"{column} = ?")
+        if not terms:
+            return ""
+        parts.append("(" + " AND ".join(terms) + ")")
+    if not parts:
+        return None
+    for reach in within:
+        values += [one for one in (reach.cluster, reach.namespace) if one != ANY]
+    return "(" + " OR ".join(parts) + ")"

@@ -1,0 +1,160 @@
+"""Pages and searches over both tiers: windows of time, newest first, each read and merged.
+
+A window is an hour, or part of a full one when text is searched. Hours in which the counts know
+of no event of the asked kinds are not looked at. Each window is read in its own short
+transaction, so a long search never holds up the folding-in of changes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator, Sequence
+from heapq import merge
+
+from haechi.model.access import Reach
+from haechi.store.events.cold import Cold, Gone
+from haechi.store.events.hot import Hot
+from haechi.store.events.question import (
+    HOUR_NS,
+    LATEST_NS,
+    Found,
+    Position,
+    Question,
+    Slice,
+    cursor_of,
+    from_ns,
+    position_of,
+)
+from haechi.store.events.schema import Readers
+from haechi.store.events.shapes import EventFilter, EventsFound, SearchedRange
+from haechi.store.records import StoredEvent
+
+_SEARCHED_ROWS = 50_000
+"""How many rows a window of a text search has, about: what lies between two reports."""
+_CHUNK = 500
+_NEVER = float("inf")
+
+
+class Reading:
+    """Reads over both tiers."""
+
+    def __init__(self, readers: Readers, hot: Hot, cold: Cold) -> None:
+        self._readers, self._hot, self._cold = readers, hot, cold
+
+    def page(
+        self,
+        ask: EventFilter,
+        within: Sequence[Reach],
+        *,
+        limit: int,
+        cursor: str | None,
+        deadline_s: float,
+        now: dt.datetime,
+    ) -> EventsFound:
+        """The newest ``limit`` events before the cursor, as far as the deadline lets it look."""
+        question = Question(ask, within)
+        deadline = time.monotonic() + deadline_s
+        start = position_of(cursor) if cursor else Position(question.until_ns, 0)
+        start = min(start, Position(question.until_ns, 0))
+        found: list[Found] = []
+        reached = start
+        complete = True
+        for low_ns, high in self._windows(question, start):
+            part = self._take(question, low_ns, high, limit - len(found), deadline)
+            found += part.found
+            reached = part.reached
+            late = time.monotonic() > deadline
+            if len(found) >= limit or reached > Position(low_ns, 0) or late:
+                complete = False
+                break
+        newest = max([now, *(from_ns(one.at.ts_ns) for one in found[:1])])
+        return EventsFound(
+            items=[StoredEvent(seq=one.at.seq, event=one.event) for one in found],
+            next=None if complete else cursor_of(reached),
+            searched_from=from_ns(question.since_ns if complete else reached.ts_ns),
+            searched_to=newest if start.ts_ns >= LATEST_NS else from_ns(start.ts_ns),
+            complete=complete,
+        )
+
+    def search(
+        self, ask: EventFilter, within: Sequence[Reach], *, limit: int
+    ) -> Iterator[StoredEvent | SearchedRange]:
+        """Everything that matches, newest first, with a word after each window."""
+        question = Question(ask, within)
+        count = 0
+        reached = Position(question.until_ns, 0)
+        for low_ns, high in self._windows(question, reached):
+            at = high
+            while at > Position(low_ns, 0):
+                part = self._take(question, low_ns, at, min(_CHUNK, limit - count), _NEVER)
+                for one in part.found:
+                    yield StoredEvent(seq=one.at.seq, event=one.event)
+                count += len(part.found)
+                at = part.reached
+                if count >= limit:
+                    yield _range(at.ts_ns, high.ts_ns, count, complete=False)
+                    return
+            yield _range(low_ns, high.ts_ns, count, complete=False)
+            reached = at
+        yield _range(question.since_ns, reached.ts_ns, count, complete=True)
+
+    def _windows(self, ask: Question, start: Position) -> Iterator[tuple[int, Position]]:
+        """(from, before) of each window, newest first."""
+        if ask.nothing:
+            return
+        for hour, rows in self._hours(ask, start):
+            pieces = max(1, -(-rows // _SEARCHED_ROWS)) if ask.needle else 1
+            step = HOUR_NS // pieces
+            for piece in reversed(range(pieces)):
+                begin = hour * HOUR_NS + piece * step
+                end = (hour + 1) * HOUR_NS if piece == pieces - 1 else begin + step
+                low, before = max(ask.since_ns, begin), min(start, Position(end, 0))
+                if Position(low, 0) < before:
+                    yield low, before
+
+    def _hours(self, ask: Question, start: Position) -> list[tuple[int, int]]:
+        """(hour, its events of all kinds) where something may be, newest first."""
+        if ask.counted is None:
+            return []
+        condition, values = ask.counted
+        first, last = ask.since_ns // HOUR_NS, start.ts_ns // HOUR_NS
+        sql = f"""SELECT hour, sum(n) FROM per_hour WHERE hour BETWEEN ? AND ?
+            AND kind IN (SELECT id FROM kind WHERE {condition}) GROUP BY hour
+          UNION ALL SELECT hour, sum(rows) FROM file WHERE hour BETWEEN ? AND ?
+            AND hour < (SELECT coalesce(min(hour), ?) FROM per_hour) GROUP BY hour
+          ORDER BY 1 DESC"""  # noqa: S608
+        bounds = (first, last)
+        with self._readers.snapshot() as connection:
+            return connection.execute(sql, (*bounds, *values, *bounds, LATEST_NS)).fetchall()
+
+    def _take(
+        self, ask: Question, low_ns: int, before: Position, want: int, deadline: float
+    ) -> Slice:
+        """Both tiers of a window, merged. Where one tier did not get to the end, only what lies
+        after its place counts."""
+        for _ in range(3):
+            with self._readers.snapshot() as connection:
+                hot = self._hot.take(connection, ask, low_ns, before, want, deadline)
+                files = self._cold.files(connection, low_ns, before.ts_ns)
+            if not files:
+                return hot
+            try:
+                cold = self._cold.take(files, ask, low_ns, before, want, deadline)
+                break
+            except Gone:
+                continue  # retention took it meanwhile
+        else:
+            cold = Slice([], Position(low_ns, 0))
+        reached = max(hot.reached, cold.reached)
+        both = merge(hot.found, cold.found, key=lambda one: one.at, reverse=True)
+        found = [one for one in both if one.at >= reached][:want]
+        if len(found) == want:
+            reached = found[-1].at
+        return Slice(found, reached)
+
+
+def _range(low_ns: int, high_ns: int, found: int, *, complete: bool) -> SearchedRange:
+    return SearchedRange(
+        searched_from=from_ns(low_ns), searched_to=from_ns(high_ns), found=found, complete=complete
+    )
