@@ -19,7 +19,7 @@ from haechi.errors import StoreError, TooManyRequests, Unauthenticated
 from haechi.model.access import Principal
 from haechi.server.auth.buckets import network
 from haechi.server.auth.cookies import session_cookie
-from haechi.server.auth.forgery import SAFE, refuse_foreign, refuse_forged
+from haechi.server.auth.forgery import SAFE, reached_by, refuse_foreign, refuse_forged
 from haechi.store.state.access_secrets import Kind, prefix, well_formed
 from haechi.store.state.access_tokens import FoundToken, Standing
 
@@ -32,13 +32,10 @@ LONGEST_CREDENTIAL = 16 * 1024
 log = logging.getLogger("haechi.server.auth")
 
 
-def authenticate(
-    request: Request, world: World, *, public: bool = False, touch: bool = True
-) -> Principal | None:
+def authenticate(request: Request, world: World, *, touch: bool = True) -> Principal | None:
     """The principal, or None without credentials.
 
-    ``public``: the operation needs no sign-in, so a session's CSRF token is not asked for (the
-    origin is). ``touch`` False does not count as use: for streams that check from time to time
+    ``touch`` False does not count as use: for streams that check from time to time
     whether their principal is still welcome. Raises Unauthenticated, Forbidden (a forged
     request), TooManyRequests.
     """
@@ -48,7 +45,7 @@ def authenticate(
         if shown:
             principal: Principal | None = _bearer(shown, world, address, now, touch=touch)
         else:
-            principal = _session(request, world, now, public=public, touch=touch)
+            principal = _session(request, world, now, touch=touch)
     except Unauthenticated:
         _limit_anonymous(world, address, now)
         raise
@@ -124,11 +121,9 @@ def locked(whom: tuple[str, ...], world: World, now: dt.datetime) -> None:
     _locked(world.store.state.access.attempts.wait(whom, now))
 
 
-def _session(
-    request: Request, world: World, now: dt.datetime, *, public: bool, touch: bool
-) -> Principal | None:
+def _session(request: Request, world: World, now: dt.datetime, *, touch: bool) -> Principal | None:
     changes = request.method not in SAFE
-    url = f"{request.url.scheme}://{request.url.netloc}"
+    url = _url(request, world)
     if changes:
         refuse_foreign(request.headers, url)
     secret = request.cookies.get(session_cookie(url), "")
@@ -138,7 +133,7 @@ def _session(
     found = sessions.find(secret, now, dt.timedelta(hours=settings.session_idle_hours))
     if found is None:
         return None
-    if changes and not public:
+    if changes:
         refuse_forged(secret, request.headers)
     if touch:
         try:
@@ -146,6 +141,20 @@ def _session(
         except StoreError as error:
             log.warning("the use of a session could not be noted: %s", error.what)
     return found.principal
+
+
+def greet(request: Request, world: World) -> None:
+    """What is asked of a request that needs no sign-in: not another site's, not too many. Quick
+    (memory only). Raises Forbidden, TooManyRequests."""
+    if request.method not in SAFE:
+        refuse_foreign(request.headers, _url(request, world))
+    _limit_anonymous(world, request.client.host if request.client else "", world.clock())
+
+
+def _url(request: Request, world: World) -> str:
+    """As the handlers' ``Call.url``: cookies are named by it."""
+    host = request.headers.get("host", "")
+    return reached_by(request.url.scheme, host, world.settings.listen.public_url)
 
 
 def _limit_anonymous(world: World, address: str, now: dt.datetime) -> None:

@@ -47,6 +47,15 @@ def refuse_foreign(headers: Mapping[str, str], url: str) -> None:
         )
 
 
+def reached_by(scheme: str, host: str, public_url: str) -> str:
+    """The URL (scheme and host) by which a request came: the public one when its host was asked
+    for, whatever the proxy in front spoke to us; else what the request says."""
+    public = public_url.rstrip("/")
+    if public and urlsplit(public).netloc.lower() == host.lower():
+        return public
+    return f"{scheme}://{host}"
+
+
 def _same(origin: str, url: str) -> bool:
     """Equal origins; https before a proxy that speaks http to us counts, never the reverse."""
     try:
