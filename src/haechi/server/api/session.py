@@ -147,7 +147,7 @@ def callback(call: Call) -> Answer:
 
 def me(principal: Principal, *, csrf: str = "", expires: dt.datetime | None = None) -> Me:
     """What the principal may do here."""
-    from haechi.server.api import ALL
+    from haechi.server.api import all_operations
 
     roles = [role for role in Role if any(grant.role.includes(role) for grant in principal.grants)]
     return Me(
@@ -155,7 +155,7 @@ def me(principal: Principal, *, csrf: str = "", expires: dt.datetime | None = No
         name=principal.name,
         role=roles[-1] if roles else "",
         grants=list(principal.grants),
-        operations=sorted(one.id for one in ALL if may_call(principal, one)),
+        operations=sorted(one.id for one in all_operations() if may_call(principal, one)),
         csrf=csrf,
         expires=expires,
     )

@@ -117,9 +117,9 @@ def _check(wanted: TokenRequest) -> None:
 
 
 def _check_permissions(permissions: list[str] | None) -> None:
-    from haechi.server.api import ALL
+    from haechi.server.api import all_operations
 
-    known = {operation.id for operation in ALL}
+    known = {operation.id for operation in all_operations()}
     for index, name in enumerate(permissions or []):
         if name not in known:
             raise UsageError(
