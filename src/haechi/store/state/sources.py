@@ -1,0 +1,127 @@
+"""Sources: the repositories that are looked at and the streams of events that are heard.
+
+A stream is heard with every batch, so hearing is a note in memory that is written now and then.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert, select, update
+
+from haechi.model.access import NONE, Reach
+from haechi.store.records import Notice, SourceStatus
+from haechi.store.state.engine import Clock, Database, Transaction
+from haechi.store.state.plain import bounded_json, clean, from_json
+from haechi.store.state.reach import reached
+from haechi.store.state.schema import source
+from haechi.store.state.times import from_us, maybe_us, to_us
+
+STALE = dt.timedelta(days=7)
+"""A repository that was not looked at for longer is stale."""
+SILENT = dt.timedelta(minutes=15)
+"""A stream of events that is not heard for longer is silent."""
+_WRITTEN_EVERY = dt.timedelta(seconds=30)
+_MOST_HEARD = 10_000
+_DETAIL = 8_000
+
+
+class _Heard(msgspec.Struct):
+    kind: str
+    name: str
+    at: dt.datetime
+    detail: dict[str, Any]
+    written: dt.datetime | None = None
+
+
+class Sources:
+    """A stream's cluster is ``detail["cluster"]``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._heard: dict[tuple[str, str], _Heard] = {}
+
+    def all(self, *, within: tuple[Reach, ...]) -> list[SourceStatus]:
+        """Repositories first, by name."""
+        self.flush()
+        ask = select(source).where(reached(within, source.c.cluster))
+        ask = ask.order_by(source.c.kind.desc(), source.c.name, source.c.cluster)
+        now = self._clock()
+        with self._database.read() as connection:
+            return [_status(row, now) for row in connection.execute(ask)]
+
+    def heard(
+        self,
+        id: str,
+        *,
+        kind: str,
+        name: str,
+        at: dt.datetime,
+        detail: dict[str, Any],
+    ) -> None:
+        """Note that a source was heard; written at most every half minute."""
+        key = (clean(str(detail.get("cluster") or NONE), 400), clean(id, 1_000))
+        with self._lock:
+            known = self._heard.get(key)
+            if known is None and len(self._heard) >= _MOST_HEARD:
+                return
+            written = known.written if known else None
+            at = max(at, known.at) if known else at
+            self._heard[key] = _Heard(kind, name, at, detail, written)
+            due = written is None or at - written >= _WRITTEN_EVERY
+        if due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was heard since the last time."""
+        with self._lock:
+            news = {k: one for k, one in self._heard.items() if one.written != one.at}
+            if not news:
+                return
+            for one in news.values():
+                one.written = one.at
+        rows = {key: (one.kind, one.name, one.at, one.detail) for key, one in news.items()}
+        self._database.write(lambda transaction: _write(transaction, rows))
+
+
+def _write(transaction: Transaction, rows: dict[tuple[str, str], Any]) -> None:
+    connection = transaction.connection
+    for (cluster, id_), (kind, name, at, detail) in rows.items():
+        named = (source.c.cluster == cluster) & (source.c.id == id_)
+        values = {
+            "kind": clean(kind, 40),
+            "name": clean(name, 1_000),
+            "last_seen": to_us(at),
+            "detail": bounded_json(detail, _DETAIL),
+        }
+        if connection.execute(update(source).where(named).values(**values)).rowcount:
+            continue
+        row = {"cluster": cluster, "id": id_, "gaps": 0, **values}
+        connection.execute(insert(source), row)
+        transaction.tell(Notice(topic="source", cluster=cluster, data={"id": id_}))
+
+
+def _status(row: Any, now: dt.datetime) -> SourceStatus:
+    return SourceStatus(
+        id=row.id,
+        kind=row.kind,
+        name=row.name,
+        state=_state(row, now),
+        last_seen=maybe_us(row.last_seen),
+        gaps=row.gaps,
+        detail={"cluster": row.cluster, **from_json(row.detail)},
+    )
+
+
+def _state(row: Any, now: dt.datetime) -> str:
+    if not row.last_seen:
+        return "never"
+    age = now - from_us(row.last_seen)
+    if row.kind == "repository":
+        return "stale" if age > STALE else "gaps" if row.gaps else "fresh"
+    return "silent" if age > SILENT else "fresh"
