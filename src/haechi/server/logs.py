@@ -25,6 +25,8 @@ _SECRETS = re.compile(
 )
 _TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _HANDLER = "haechi"
+_IN_MESSAGE = frozenset({"method", "route", "status"})
+"""Fields of a request's line that its words say already."""
 _LONGEST = 8192
 
 
@@ -92,7 +94,8 @@ class PlainLines(logging.Formatter):
         fields = told_fields(record)
         error = fields.pop("error", "")
         head = f"{fields.pop('time')[11:23]} {fields.pop('level'):<7} {fields.pop('message')}"
-        fields.pop("logger")
+        for said in ("logger", *_IN_MESSAGE.intersection(fields)):
+            fields.pop(said)
         rest = " ".join(
             f"{key}={value}" for key, value in fields.items() if value not in ("", None)
         )

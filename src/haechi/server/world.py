@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from haechi.server.auth.memory import AuthMemory
+from haechi.server.jobs import Jobs
+from haechi.server.work.memo import Memo
 
 if TYPE_CHECKING:
     from haechi.rules.catalogue import Catalogue
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class World:
     """One per server. ``clock`` gives aware datetimes in UTC. ``auth`` is what signing in keeps
-    in memory."""
+    in memory; ``jobs`` tells how the work by the clock went,
+    ``memo`` keeps answers until what they were made of changes."""
 
     store: Store
     catalogue: Catalogue
@@ -28,3 +31,5 @@ class World:
     clock: Callable[[], dt.datetime]
     started: dt.datetime
     auth: AuthMemory = field(default_factory=AuthMemory)
+    jobs: Jobs = field(default_factory=Jobs)
+    memo: Memo = field(default_factory=Memo)

@@ -1,0 +1,256 @@
+"""The server's process: opens the store, listens, works by the clock, and stops without loss.
+
+What was acknowledged is durable before the answer goes out, so a stop has nothing to save: it
+takes no more connections, ends the live streams, gives running requests a moment, and closes
+the store. A second signal ends the process at once, which loses nothing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from haechi.server import tls
+from haechi.server.app import App, Observe, build_app
+from haechi.server.endpoint import Operation
+from haechi.server.jobs import Job
+from haechi.server.listener import Listener, bound
+from haechi.server.live import Hub
+from haechi.server.routing import Authenticate
+from haechi.server.settings import Settings, is_loopback
+from haechi.server.world import World
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from haechi.store.store import Store
+
+log = logging.getLogger("haechi.server")
+GRACE_SECONDS = 0.8
+"""For running requests at a stop; then they are cut, so that the whole takes under 2 seconds."""
+Background = Callable[[World], Awaitable[None]]
+
+
+def utc_now() -> dt.datetime:
+    """The time, aware, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+async def serve(
+    folder: Path,
+    settings: Settings,
+    *,
+    ready: Callable[[str], None],
+    stop: asyncio.Event | None = None,
+    background: Sequence[Background] = (),
+    opened: Callable[[World], None] | None = None,
+) -> None:
+    """Run the server on the store in ``folder`` until ``stop`` is set or a signal comes.
+
+    ``opened`` is called (in a thread) once the store is open, before anything listens: for what
+    a first start prints. ``ready`` is told the URL once requests are answered. ``background``
+    are tasks beside the server; one that fails is logged. Raises StoreError, ConfigError.
+    """
+    stop = stop or asyncio.Event()
+    from haechi.store.store import Store
+
+    store = await asyncio.to_thread(Store.open, folder)
+    try:
+        world = made_world(store, settings)
+        if opened is not None:
+            await asyncio.to_thread(opened, world)
+        with _signals(stop):
+            await serve_world(world, ready=ready, stop=stop, background=background)
+    finally:
+        await asyncio.to_thread(store.close)
+        log.info("stopped")
+
+
+def made_world(store: Store, settings: Settings) -> World:
+    """The world of a server on this store."""
+    from haechi.rules.catalogue import load_catalogue
+
+    return World(
+        store=store,
+        catalogue=load_catalogue(),
+        settings=settings,
+        hub=Hub(most=settings.limits.streams, most_each=settings.limits.streams_each),
+        clock=utc_now,
+        started=utc_now(),
+    )
+
+
+async def serve_world(
+    world: World,
+    *,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+    background: Sequence[Background] = (),
+    operations: Iterable[Operation] | None = None,
+    authenticate: Authenticate | None = None,
+    mounts: dict[str, ASGIApp] | None = None,
+    observe: Observe | None = None,
+    jobs: Iterable[Job] | None = None,
+) -> None:
+    """Serve a world whose store is open. The last four are as in ``build_app``; absent ones are
+    the server's own."""
+    app = _app(world, operations, authenticate, mounts, observe)
+    pair = await asyncio.to_thread(certificate, world)
+    socket = bound(world.settings.listen.address, world.settings.listen.port)
+    unsubscribe = world.store.subscribe(world.hub.publish)
+    listener = Listener(app, socket, world.settings, pair)
+    tasks = [
+        asyncio.create_task(world.jobs.run(own_jobs(world) if jobs is None else jobs, world.clock)),
+        *(asyncio.create_task(_guarded(one, world)) for one in background),
+    ]
+    try:
+        listener.start()
+        url = f"{'http' if pair is None else 'https'}://{_shown(world.settings, listener.port)}"
+        _say(world, url, pair)
+        ready(url)
+        await _first(stop.wait(), listener.ended())
+    finally:
+        world.hub.close()
+        for task in tasks:
+            task.cancel()
+        await _stopped(listener, app)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        unsubscribe()
+        app.close(wait=False)
+
+
+def _app(
+    world: World,
+    operations: Iterable[Operation] | None,
+    authenticate: Authenticate | None,
+    mounts: dict[str, ASGIApp] | None,
+    observe: Observe | None,
+) -> App:
+    if operations is None:
+        from haechi.server.api import all_operations
+
+        operations = all_operations()
+    if authenticate is None:
+        from haechi.server.auth import authenticate as own
+
+        authenticate = own
+    return build_app(
+        world, operations=operations, authenticate=authenticate, mounts=mounts, observe=observe
+    )
+
+
+def certificate(world: World) -> tls.Pair | None:
+    """The certificate that the settings ask for."""
+    settings = world.settings
+    if settings.tls.certificate:
+        return tls.given(Path(settings.tls.certificate), Path(settings.tls.key))
+    if not settings.tls.self_made:
+        return None
+    names = {"localhost", "127.0.0.1", "::1", *settings.tls.names, *settings.listen.hosts}
+    public = settings.listen.public_url.partition("://")[2].rstrip("/").partition(":")[0]
+    address = settings.listen.address
+    names |= {public, *(() if address in ("0.0.0.0", "::") else (address,))}  # noqa: S104
+    return tls.self_made(world.store.folder.keys, names, world.clock())
+
+
+def _shown(settings: Settings, port: int) -> str:
+    address = settings.listen.address
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _say(world: World, url: str, pair: tls.Pair | None) -> None:
+    address = world.settings.listen.address
+    if is_loopback(address):
+        log.info("listens on %s: this machine only", url)
+    elif pair is None:
+        log.warning("listens on %s without TLS: others can reach it and read along", url)
+    else:
+        log.info("listens on %s: other machines can reach it", url)
+    if pair is not None:
+        log.info(
+            "certificate until %s, SHA-256 of %s: %s",
+            f"{pair.ends:%Y-%m-%d}",
+            f"its authority {pair.ca}" if pair.ca else "it",
+            pair.fingerprint,
+        )
+
+
+async def _first(*waits: Any) -> None:
+    """Until one of them ends."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _stopped(listener: Listener, app: App) -> None:
+    if await listener.stop(GRACE_SECONDS):
+        return
+    log.warning("%s requests were still running and are cut", app.cut())
+    if not await listener.stop(GRACE_SECONDS / 2):
+        await listener.abandon()
+
+
+async def _guarded(one: Background, world: World) -> None:
+    try:
+        await one(world)
+    except Exception:  # the boundary of a background task
+        log.exception("a background task failed")
+
+
+def own_jobs(world: World) -> list[Job]:
+    """What the server does by the clock."""
+    store, keep = world.store, world.settings.store
+    hour = 3600 * 10**9
+
+    def sealed() -> None:
+        now_ns = int(world.clock().timestamp()) * 10**9
+        store.events.seal(now_ns - now_ns % hour)
+
+    def retained() -> None:
+        store.events.retain(world.clock(), days=keep.retention_days, max_bytes=keep.max_bytes)
+
+    return [
+        Job(
+            name="waivers",
+            every=60,
+            work=lambda: store.state.waivers.expire(today=world.clock().date()),
+        ),
+        Job(name="seal", every=300, work=sealed, first=60),
+        Job(name="retention", every=3600, work=retained, first=120),
+    ]
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Any:
+    """The first SIGINT or SIGTERM sets ``stop``, the second ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def told(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, partial(told, number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
