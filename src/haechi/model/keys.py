@@ -33,8 +33,8 @@ def file_key(path: str, *, repo: str = "") -> str:
 
 
 def repository_key(url: str) -> str:
-    """Key of a repository by its URL (or ``dir:<name>``), which stays readable."""
-    return f"repo:{quote(url, safe=_URL)}"
+    """Key of a repository by its URL (or ``dir:<name>``) as it is: sources are named by it."""
+    return f"repo:{url}"
 
 
 def image_key(reference: str) -> str:

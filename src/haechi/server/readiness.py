@@ -34,10 +34,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[Part]
 
 
-def parts(world: World) -> list[Part]:
-    """Every part that must work, tried now. It waits for the disk: call it in a thread."""
+def parts(world: World, *, write: bool = True) -> list[Part]:
+    """Every part that must work, tried now. It waits for the disk: call it in a thread. With
+    ``write`` False the state is only read, which leaves what is remembered of it in force."""
+    state = _state if write else _state_read
     return [
-        _tried("state", "findings, waivers and people", lambda: _state(world)),
+        _tried("state", "findings, waivers and people", lambda: state(world)),
         _tried("events", "events", lambda: _events(world)),
         _tried("audit", "the signed log", lambda: _audit(world)),
         _tried("disk", "room on the disk", lambda: _disk(world)),
@@ -56,6 +58,11 @@ def _tried(name: str, what: str, look: Callable[[], Part | None]) -> Part:
 
 def _state(world: World) -> None:
     world.store.state.write(lambda _: None)
+
+
+def _state_read(world: World) -> None:
+    with world.store.state.read() as connection:
+        connection.exec_driver_sql("SELECT 1")
 
 
 def _events(world: World) -> Part | None:

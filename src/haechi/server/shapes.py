@@ -184,6 +184,19 @@ class WaiverRequest(Record, frozen=True, kw_only=True):
     reach: Reach = Reach()
 
 
+class WaiverPreview(Record, frozen=True, kw_only=True):
+    """What a waiver would cover now: how many open findings, how many of them by severity, how
+    many are waived already, and the first of them, worst first. ``reach`` is what it would be
+    narrowed to; ``complete`` is false when there are more than were counted."""
+
+    reach: Reach
+    count: int
+    severities: dict[str, int]
+    waived: int
+    findings: list[StoredFinding]
+    complete: bool
+
+
 class RuleRow(Record, frozen=True, kw_only=True):
     """A rule and how many open findings it has here. Texts of rules that the server does not
     know come from the push."""

@@ -1,0 +1,177 @@
+"""The few figures of the first screen, each with the mark to keep and where it stood a day ago.
+
+A figure that cannot be told is None and says why: no scan is not "nothing open", and nothing
+looked at has no share.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from haechi.model.access import covered
+from haechi.model.severity import Severity
+from haechi.server.shapes import Dial
+from haechi.server.work.desk import DAY, LIVE, Desk
+from haechi.server.work.past import Shift, shift_since
+from haechi.store.records import FindingFilter, Life, ScanRun
+
+_GOOD_DAYS = 7.0
+_GOOD_SHARE = 0.95
+_WINDOW = 30 * DAY
+_NO_SCAN = "no scan was pushed yet"
+_JUDGED = ("kubernetes objects", "dockerfiles", "workflows", "files for secrets")
+"""Counts of a scan that are things judged; others (commits, files walked over) would count the
+same thing twice."""
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of findings that count, as they are now."""
+
+    open: dict[Severity, int]
+    waived: int
+    overdue: int
+
+
+def dials(desk: Desk, runs: Sequence[ScanRun], *, known: bool) -> list[Dial]:
+    """All of them, in the order in which they are shown. ``known`` says that anything was
+    scanned at all; ``runs`` are those that the caller may see."""
+    if not known:
+        return [_unknown(*one) for one in _NAMES]
+    figures = _figures(desk)
+    shift = shift_since(desk.store.state, desk.now - DAY, within=desk.within)
+    return [
+        _open("open_critical", Severity.CRITICAL, figures, shift),
+        _open("open_high", Severity.HIGH, figures, shift),
+        _overdue(desk, figures, shift),
+        _days_to_fix(desk),
+        _covered(desk, runs),
+        _waived(figures, shift),
+        _gate(desk, runs),
+    ]
+
+
+_NAMES = (
+    ("open_critical", "count"),
+    ("open_high", "count"),
+    ("overdue", "count"),
+    ("days_to_fix", "days"),
+    ("covered", "ratio"),
+    ("waived", "count"),
+    ("gate", "ratio"),
+)
+
+
+def _unknown(id_: str, unit: str) -> Dial:
+    higher = unit == "ratio"
+    return Dial(id=id_, value=None, unit=unit, better="higher" if higher else "lower", why=_NO_SCAN)
+
+
+def _figures(desk: Desk) -> Figures:
+    """One walk by facets tells of severity; waived ones are the state's own facet."""
+    _, overdue, facets = desk.store.state.findings.facets(
+        FindingFilter(state=LIVE), within=desk.within, today=desk.today
+    )
+    states = {bucket.value: bucket.count for bucket in facets["state"]}
+    return Figures(
+        open={Severity(bucket.value): bucket.count for bucket in facets["severity"]},
+        waived=states.get(Life.WAIVED.value, 0),
+        overdue=overdue,
+    )
+
+
+def _open(id_: str, severity: Severity, figures: Figures, shift: Shift | None) -> Dial:
+    now = figures.open.get(severity, 0)
+    return Dial(
+        id=id_,
+        value=float(now),
+        unit="count",
+        good=0.0,
+        before=None if shift is None else float(now + shift.open.get(severity, 0)),
+        link=f"/findings?severity={severity.value}&state=open&state=reopened",
+    )
+
+
+def _overdue(desk: Desk, figures: Figures, shift: Shift | None) -> Dial:
+    before: float | None = None
+    if shift is not None:
+        ask = FindingFilter(state=LIVE, overdue=True)
+        yesterday = desk.store.state.findings.page(
+            ask, within=desk.within, limit=1, cursor=None, today=(desk.now - DAY).date()
+        )
+        before = float((yesterday.total or 0) + shift.overdue)
+    return Dial(
+        id="overdue",
+        value=float(figures.overdue),
+        unit="count",
+        good=0.0,
+        before=before,
+        link="/findings?overdue=true",
+    )
+
+
+def _days_to_fix(desk: Desk) -> Dial:
+    spans = desk.store.state.findings.spans_to_fix(desk.now - _WINDOW, within=desk.within)
+    return Dial(
+        id="days_to_fix",
+        value=round(statistics.median(spans), 1) if spans else None,
+        unit="days",
+        good=_GOOD_DAYS,
+        why="" if spans else "nothing was fixed in the last 30 days",
+        link="/findings?state=fixed&sort=-changed",
+    )
+
+
+def _covered(desk: Desk, runs: Sequence[ScanRun]) -> Dial:
+    judged, unseen = 0, 0
+    for run in _within(desk, runs):
+        looked = run.coverage.get("looked")
+        judged += sum(_count(looked, name) for name in _JUDGED)
+        gaps = run.coverage.get("gaps")
+        unseen += len(gaps) if isinstance(gaps, list) else 0
+        unseen += _count(run.coverage, "gaps_left_out")
+    known = judged + unseen > 0
+    return Dial(
+        id="covered",
+        value=judged / (judged + unseen) if known else None,
+        unit="ratio",
+        good=_GOOD_SHARE,
+        better="higher",
+        why="" if known else "nothing was looked at within this scope",
+    )
+
+
+def _waived(figures: Figures, shift: Shift | None) -> Dial:
+    return Dial(
+        id="waived",
+        value=float(figures.waived),
+        unit="count",
+        before=None if shift is None else float(figures.waived + shift.waived),
+        link="/findings?state=waived",
+    )
+
+
+def _gate(desk: Desk, runs: Sequence[ScanRun]) -> Dial:
+    own = _within(desk, runs)
+    passed = sum(run.answer == "pass" for run in own)
+    return Dial(
+        id="gate",
+        value=passed / len(own) if own else None,
+        unit="ratio",
+        good=1.0,
+        better="higher",
+        why="" if own else "no repository lies within this scope",
+    )
+
+
+def _within(desk: Desk, runs: Sequence[ScanRun]) -> list[ScanRun]:
+    """Runs of what was asked for; a repository belongs to no namespace."""
+    return [run for run in runs if covered(desk.within, run.cluster, "-")]
+
+
+def _count(values: Any, name: str) -> int:
+    value = values.get(name) if isinstance(values, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
