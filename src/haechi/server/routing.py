@@ -24,6 +24,8 @@ from haechi.errors import Forbidden, LimitExceeded, Unauthenticated
 from haechi.model.access import EVERYWHERE, Principal, Reach
 from haechi.model.location import format_path
 from haechi.server import bodies, queries, twins
+from haechi.server.auth.authenticate import greet
+from haechi.server.auth.forgery import reached_by
 from haechi.server.endpoint import Answer, Call, Operation
 from haechi.server.live import Follow
 from haechi.server.logs import Story
@@ -101,6 +103,7 @@ class Api:
     ) -> tuple[Principal, tuple[Reach, ...]]:
         """Who asks and where they may. Raises Unauthenticated, Forbidden."""
         if operation.role is None:
+            greet(request, self.world)
             return ANONYMOUS, ()
         principal = await self.authenticated(request)
         if principal is None:
@@ -396,8 +399,8 @@ def raw_path(scope: Scope) -> bytes:
 
 def url_of(scope: Scope, world: World) -> str:
     """How the caller reached the server: scheme and host."""
-    public = world.settings.listen.public_url.rstrip("/")
-    return public or f"{scope['scheme']}://{Headers(scope=scope).get('host', '')}"
+    host = Headers(scope=scope).get("host", "")
+    return reached_by(scope["scheme"], host, world.settings.listen.public_url)
 
 
 class _Wire(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 def mint(kind: Kind) -> str:
     """A new one. It is shown or set once and never stored."""
     body = _base62(secrets.randbits(256), BODY)
-    return f"haechi_{kind}_{body}{_checksum(body)}"
+    return f"haechi_{kind}_{body}{checksum(body)}"
 
 
 def well_formed(text: str, kind: Kind) -> bool:
@@ -39,7 +39,7 @@ def well_formed(text: str, kind: Kind) -> bool:
         text.startswith(start)
         and len(rest) == BODY + CHECK
         and all(digit in DIGITS for digit in rest)
-        and _checksum(rest[:BODY]) == rest[BODY:]
+        and checksum(rest[:BODY]) == rest[BODY:]
     )
 
 
@@ -53,7 +53,8 @@ def prefix(text: str) -> str:
     return text[: text.rfind("_") + 1 + SHOWN]
 
 
-def _checksum(body: str) -> str:
+def checksum(body: str) -> str:
+    """The last six digits, of the 43 before them."""
     return _base62(zlib.crc32(body.encode()), CHECK)
 
 
