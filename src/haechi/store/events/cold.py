@@ -59,6 +59,8 @@ class Cold:
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._users = 0
         self._used = 0.0
+        self.lost: set[str] = set()
+        """Listed files that are missing or cannot be read; reported, and left out of answers."""
 
     def files(self, connection: sqlite3.Connection, low_ns: int, high_ns: int) -> list[Path]:
         """The files that may have events of a window, by the manifest."""
@@ -66,7 +68,21 @@ class Cold:
           AND state IN ('clearing', 'there')"""
         hours = (low_ns // (3600 * 10**9), high_ns // (3600 * 10**9))
         rows = connection.execute(sql, (*hours, high_ns, low_ns))
-        return [self.folder / name for (name,) in rows]
+        return [self.folder / name for (name,) in rows if name not in self.lost]
+
+    def find_lost(self, files: Sequence[Path]) -> bool:
+        """After a failure: which of the files cannot be read. True when there are any."""
+        before = len(self.lost)
+        for file in files:
+            try:
+                self.count(file)
+            except (Gone, StoreError) as error:
+                name = str(file.relative_to(self.folder))
+                log.exception(
+                    "sealed events cannot be read", extra={"file": name, "why": str(error)}
+                )
+                self.lost.add(name)
+        return len(self.lost) > before
 
     def take(
         self,
@@ -103,7 +119,9 @@ class Cold:
 
     def count(self, file: Path) -> int:
         """Rows of a file, by its footer. StoreError when it cannot be read."""
-        rows = self._rows("SELECT count(*) FROM read_parquet(?)", [[str(file)]], float("inf"))
+        rows = self._rows(
+            "SELECT count(*), max(ts_ns) FROM read_parquet(?)", [[str(file)]], float("inf")
+        )
         return int(rows[0][0]) if rows else 0
 
     def write(self, source: Path, target: Path) -> None:

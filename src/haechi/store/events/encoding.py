@@ -65,7 +65,7 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True):
     rule: str = ""
     priority: str = ""
     message: str = ""
-    fields: msgspec.Raw = msgspec.Raw(b"{}")  # noqa: RUF009
+    fields: msgspec.Raw = msgspec.Raw(b"{}")
     schema: str = SCHEMA
 
 

@@ -36,6 +36,7 @@ class Inserter:
         self.press = Press(dictionaries, options)
         self.press.load(connection)
         self.next_seq = next_seq(connection)
+        self.hot_rows = int(connection.execute("SELECT count(*) FROM at").fetchone()[0])
         self.sealed_to = 0
         self.refresh()
 
@@ -60,6 +61,7 @@ class Inserter:
         self.tallies.add(Counter((a[0] // MINUTE_NS, a[3]) for a in at), kinds)
         if at:
             self.next_seq = at[-1][2] + 1
+            self.hot_rows += len(at)
         return Appended(
             accepted=len(at),
             duplicates=len(batch.rows) - len(at),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
+from typing import cast
 
 import zstandard
 
@@ -19,6 +20,7 @@ from haechi.store.events.shapes import Options
 
 LARGEST = 1 << 20
 """No payload decompresses to more; events are far smaller."""
+_Bytes = bytes | bytearray | memoryview
 _WORSE = 1.35
 _SAMPLE = 4_000
 
@@ -90,7 +92,7 @@ class Press:
         """Compress, outside of Python's lock."""
         if not payloads:
             return ()
-        packed = self._tool.multi_compress_to_buffer(list(payloads))
+        packed = self._tool.multi_compress_to_buffer(cast(list[_Bytes], list(payloads)))
         raw, size = sum(map(len, payloads)), packed.size()
         self._raw += raw
         self._packed += size
@@ -99,7 +101,7 @@ class Press:
             self._raw //= 2
             self._packed //= 2
         self._keep(payloads)
-        return packed  # type: ignore[no-any-return]
+        return cast(Sequence[zstandard.BufferSegment], packed)
 
     def _keep(self, payloads: Sequence[bytes]) -> None:
         """A sample of what came in lately, small ones only: large ones need no dictionary."""
@@ -120,12 +122,14 @@ class Press:
         sample = self._sample[-_SAMPLE:]
         self._sample = []
         try:
-            trained = zstandard.train_dictionary(self._options.dictionary_bytes, sample)
+            trained = zstandard.train_dictionary(
+                self._options.dictionary_bytes, cast(list[_Bytes], sample)
+            )
         except zstandard.ZstdError:
             return  # too alike or too little for one; tried again with other events
         version = self.version + 1
         tool = self._make(trained)
-        packed = tool.multi_compress_to_buffer(sample)
+        packed = tool.multi_compress_to_buffer(cast(list[_Bytes], sample))
         ratio = sum(map(len, sample)) / max(1, packed.size())
         connection.execute(
             "INSERT INTO dictionary VALUES (?, ?, ?, ?, ?)",

@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator, Sequence
 from heapq import merge
 
+from haechi.errors import StoreError
 from haechi.model.access import Reach
 from haechi.store.events.cold import Cold, Gone
+from haechi.store.events.encoding import identity
 from haechi.store.events.hot import Hot
 from haechi.store.events.question import (
     HOUR_NS,
@@ -32,7 +34,9 @@ from haechi.store.records import StoredEvent
 
 _SEARCHED_ROWS = 50_000
 """How many rows a window of a text search has, about: what lies between two reports."""
-_CHUNK = 500
+_CHUNK = 2_000
+_IDENTITIES = 500
+_FILES = 64
 _NEVER = float("inf")
 
 
@@ -99,6 +103,53 @@ class Reading:
             reached = at
         yield _range(question.since_ns, reached.ts_ns, count, complete=True)
 
+    def by_seq(self, seq: int) -> list[StoredEvent]:
+        """The event of a number, if there is one."""
+        with self._readers.snapshot() as connection:
+            event = self._hot.one(connection, seq)
+            sql = "SELECT name FROM file WHERE seq_min <= ? AND seq_max >= ? AND state != 'going'"
+            names = connection.execute(sql, (seq, seq)).fetchall()
+        if event is not None:
+            return [StoredEvent(seq=seq, event=event)]
+        return self._sealed("seq", seq, [name for (name,) in names])
+
+    def by_id(self, id: str) -> list[StoredEvent]:
+        """Events of an id, newest first; hot ones if there are any."""
+        with self._readers.snapshot() as connection:
+            places = connection.execute("SELECT DISTINCT cluster, source FROM kind").fetchall()
+            numbers: list[int] = []
+            for place in range(0, len(places), _IDENTITIES):
+                some = places[place : place + _IDENTITIES]
+                numbers += self._hot.numbers(connection, [identity(c, s, id) for c, s in some])
+            found = [(seq, self._hot.one(connection, seq)) for seq in sorted(numbers, reverse=True)]
+            rows = connection.execute(
+                "SELECT name FROM file WHERE state != 'going' ORDER BY hour DESC"
+            ).fetchall()
+        hot = [StoredEvent(seq=seq, event=event) for seq, event in found if event is not None]
+        names = [name for (name,) in rows]
+        for place in range(0, 0 if hot else len(names), _FILES):
+            if cold := self._sealed("id", id, names[place : place + _FILES]):
+                return cold
+        return [one for one in hot if one.event.id == id]
+
+    def _sealed(self, column: str, value: object, names: list[str]) -> list[StoredEvent]:
+        files = [self._cold.folder / name for name in names if name not in self._cold.lost]
+        if not files:
+            return []
+        try:
+            found = self._cold.by(files, column, value)
+        except (Gone, StoreError):
+            if not self._cold.find_lost(files):
+                raise
+            return self._sealed(column, value, names)
+        return [StoredEvent(seq=one.at.seq, event=one.event) for one in found]
+
+    def oldest_hot_ns(self) -> int | None:
+        """The time of the oldest hot event."""
+        with self._readers.snapshot() as connection:
+            found: int | None = connection.execute("SELECT min(ts_ns) FROM at").fetchone()[0]
+            return found
+
     def _windows(self, ask: Question, start: Position) -> Iterator[tuple[int, Position]]:
         """(from, before) of each window, newest first."""
         if ask.nothing:
@@ -133,7 +184,7 @@ class Reading:
     ) -> Slice:
         """Both tiers of a window, merged. Where one tier did not get to the end, only what lies
         after its place counts."""
-        for _ in range(3):
+        for attempt in range(4):
             with self._readers.snapshot() as connection:
                 hot = self._hot.take(connection, ask, low_ns, before, want, deadline)
                 files = self._cold.files(connection, low_ns, before.ts_ns)
@@ -143,7 +194,11 @@ class Reading:
                 cold = self._cold.take(files, ask, low_ns, before, want, deadline)
                 break
             except Gone:
-                continue  # retention took it meanwhile
+                if attempt:  # not retention, which would have taken it off the list
+                    self._cold.find_lost(files)
+            except StoreError:
+                if not self._cold.find_lost(files):
+                    raise
         else:
             cold = Slice([], Position(low_ns, 0))
         reached = max(hot.reached, cold.reached)

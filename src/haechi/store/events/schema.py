@@ -11,6 +11,7 @@ counts carry its number.
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 from collections.abc import Iterator
@@ -22,10 +23,10 @@ from haechi.errors import StoreError, StoreFull
 VERSION = 1
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE kind (id INTEGER PRIMARY KEY, source TEXT NOT NULL, type TEXT NOT NULL,
+CREATE TABLE kind (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, type TEXT NOT NULL,
   cluster TEXT NOT NULL, namespace TEXT NOT NULL, rule TEXT NOT NULL, priority TEXT NOT NULL,
   UNIQUE (cluster, namespace, source, type, rule, priority));
-CREATE TABLE resource (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+CREATE TABLE resource (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE);
 CREATE TABLE dictionary (version INTEGER PRIMARY KEY, made_ns INTEGER NOT NULL,
   events INTEGER NOT NULL, ratio REAL NOT NULL, data BLOB NOT NULL);
 CREATE TABLE at (ts_ns INTEGER NOT NULL, ident INTEGER NOT NULL, seq INTEGER NOT NULL,
@@ -54,6 +55,9 @@ _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_P
 
 def connect(path: Path, *, cache_kib: int, readonly: bool = False) -> sqlite3.Connection:
     """A connection without implicit transactions. Durable: a commit returns after fsync."""
+    if not readonly:
+        # SQLite gives its log and index the rights of the file
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     uri = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0

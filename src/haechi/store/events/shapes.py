@@ -18,7 +18,7 @@ class StoreBusy(StoreError):
     """The queue of events to be written is full: nothing of this batch was taken, try again."""
 
 
-class EventFilter(Record, frozen=True, kw_only=True):
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which events. Lists are "any of"; ``since`` counts in, ``until`` does not.
 
     ``text`` is looked for in every text, name and value of an event. Upper and lower case are
@@ -76,7 +76,7 @@ class SearchedRange(Record, frozen=True, kw_only=True):
     complete: bool
 
 
-class Limits(Record, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What an event may be at most, and how many of them a batch has."""
 
     event_bytes: int = 64 * KIB
@@ -88,7 +88,7 @@ class Limits(Record, frozen=True, kw_only=True):
     message_chars: int = 16 * KIB
 
 
-class Options(Record, frozen=True, kw_only=True):
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How the store works; the defaults suit one machine.
 
     ``queue_*`` bound what waits for the writer; ``group_events`` what one commit takes.

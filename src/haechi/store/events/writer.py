@@ -113,6 +113,13 @@ class Writer:
         except sqlite3.Error as error:
             self._drop()
             raise translate(error, self._path) from error
+        except OSError as error:
+            raise StoreFull(
+                "hot.db cannot be written",
+                why=str(error),
+                do="make room, or make the folder writable",
+                where=str(self._path),
+            ) from error
         except StoreError:
             self._drop()
             raise
