@@ -3,8 +3,11 @@
  *
  * The server gives steps as labels ("Deployment shop/cart") with places. A way in starts with
  * what takes traffic from outside, so the internet is drawn before it; a weakness that stands
- * for itself is drawn by where it lies: repository, file, resource.
+ * for itself is drawn by where it lies: repository, file, resource. Steps that do not lead from
+ * one to the next (several overdue findings) are no way, and are listed.
  */
+import { named, sourceName } from "../../lib/places";
+import { href } from "../../lib/router.svelte";
 
 export type Sign =
   | "internet"
@@ -67,15 +70,20 @@ const SIGNS: Readonly<Record<string, Sign>> = {
   image: "image",
 };
 
-/** The stops of an item's picture, in order; the last one is where the harm is done. */
-export function picture(item: Pictured): Stop[] {
+export interface Picture {
+  shape: "way" | "list";
+  stops: Stop[];
+}
+
+/** The stops of an item's picture, in order; the last stop of a way is where the harm is done. */
+export function picture(item: Pictured): Picture {
   const stops = item.steps.map(stop);
-  if (stops.length < 2) return whereItLies(item);
+  if (stops.length < 2) return { shape: "way", stops: item.path ? whereItLies(item) : [] };
   const first = stops[0]?.sign;
   if (first === "entry" || first === "service") {
-    return [{ ...NOWHERE, sign: "internet", kind: "now.chain.internet", key: true }, ...stops];
+    return { shape: "way", stops: [{ ...NOWHERE, sign: "internet", kind: "now.chain.internet", key: true }, ...stops] };
   }
-  return stops;
+  return { shape: stops.every((one) => one.sign === "fault") ? "list" : "way", stops };
 }
 
 const NOWHERE = { kind: "", key: false, name: "", path: "", line: 0 } as const;
@@ -89,37 +97,21 @@ function stop(step: Step): Stop {
 }
 
 function whereItLies(item: Pictured): Stop[] {
-  const file: Stop = {
-    ...NOWHERE,
-    sign: "file",
-    kind: "now.chain.file",
-    key: true,
-    name: item.path.slice(item.path.lastIndexOf("/") + 1),
-    path: item.path,
-    line: item.line,
-  };
-  const repository: Stop = {
-    ...NOWHERE,
-    sign: "repository",
-    kind: "now.chain.repository",
-    key: true,
-    name: sourceName(item.source),
-  };
-  const resource = ofKey(item.resource);
-  return [...(item.source ? [repository] : []), file, ...(resource ? [resource] : [])];
+  const stops: Stop[] = [];
+  if (item.source) {
+    const name = sourceName(item.source).replace(/\.git$/, "").split("/").slice(-2).join("/");
+    stops.push({ ...NOWHERE, sign: "repository", kind: "now.chain.repository", key: true, name });
+  }
+  const file = item.path.slice(item.path.lastIndexOf("/") + 1);
+  stops.push({ sign: "file", kind: "now.chain.file", key: true, name: file, path: item.path, line: item.line });
+  if (item.resource.startsWith("k8s:")) {
+    const { kind, name } = named(item.resource);
+    stops.push({ ...NOWHERE, sign: SIGNS[kind] ?? "fault", kind, name });
+  }
+  return stops;
 }
 
-/** The last part of a repository's address: what people call it. */
-export function sourceName(source: string): string {
-  const bare = source.replace(/^repo:/, "").replace(/^dir:/, "").replace(/\.git$/, "");
-  return bare.replace(/\/+$/, "").split("/").slice(-2).join("/").replace(/^\S*:\/\//, "") || source;
-}
-
-/** A Kubernetes object's stop from its key (`k8s:cluster/group/Kind/namespace/name`). */
-function ofKey(key: string): Stop | null {
-  const parts = /^k8s:[^/]*\/[^/]*\/([^/]+)\/([^/]+)\/(.+)$/.exec(key);
-  if (!parts) return null;
-  const [kind = "", namespace = "", name = ""] = parts.slice(1).map(decodeURIComponent);
-  const sign = SIGNS[kind] ?? "fault";
-  return { ...NOWHERE, sign, kind, name: namespace === "-" ? name : `${namespace}/${name}` };
+/** The list of what was found in a file. */
+export function findingsIn(source: string, path: string): string {
+  return href(`/findings?${new URLSearchParams({ ...(source ? { source } : {}), path }).toString()}`);
 }
