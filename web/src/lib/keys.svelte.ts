@@ -1,6 +1,8 @@
 // Keys of the whole page. A screen registers what it does while it is shown; `?` lists them all.
 // Keys without Ctrl do nothing while someone types in a field.
 
+import { untrack } from "svelte";
+
 interface Key {
   /** As shown: "j", "/", "Ctrl+K". */
   keys: string;
@@ -14,7 +16,7 @@ export const keysNow = (): readonly Key[] => known;
 
 /** Registers keys until the returned function is called; the latest registration wins. */
 export function keys(list: readonly Key[]): () => void {
-  known = [...list, ...known];
+  known = [...list, ...untrack(() => known)];
   return () => {
     known = known.filter((one) => !list.includes(one));
   };

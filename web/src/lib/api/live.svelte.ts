@@ -33,7 +33,7 @@ export function connect(): void {
     const back = state_ === "reconnecting";
     state_ = "live";
     wait = 1000;
-    if (back) for (const one of listeners) hear(one, { topic: one.topics[0] ?? "finding", data: {} });
+    if (back) for (const one of listeners) hear(one, gap(one));
   };
   stream.onerror = () => {
     state_ = "reconnecting";
@@ -55,14 +55,17 @@ export function disconnect(): void {
 
 function received(topic: Topic, frame: MessageEvent<string>): void {
   last_ = Date.now();
-  const told: Told = { topic, data: parsed(frame.data) };
+  const { count, items } = parsed(frame.data);
+  const told: Told = { topic, count: Number(count ?? 1), items: Array.isArray(items) ? items : [] };
   for (const one of listeners) if (one.topics.includes(topic)) hear(one, told);
 }
 
 function dropped(frame: MessageEvent<string>): void {
   skipped_ += Number(parsed(frame.data)["skipped"] ?? 1);
-  for (const one of listeners) hear(one, { topic: one.topics[0] ?? "finding", data: {} });
+  for (const one of listeners) hear(one, gap(one));
 }
+
+const gap = (one: Listener): Told => ({ topic: one.topics[0] ?? "finding", count: 0, items: [] });
 
 function hear(one: Listener, told: Told): void {
   if (one.kept.length < 1000) one.kept.push(told);

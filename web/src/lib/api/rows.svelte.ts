@@ -49,7 +49,7 @@ export class Rows<T> {
   /** Called by the table with the rows in sight. */
   see(from: number, to: number): void {
     this.#sight = [from, to];
-    void this.#walk();
+    untrack(() => void this.#walk()); // called from an effect of the table
   }
 
   /** Asks again for what is in sight. Rows in sight stay until the new ones are there. */

@@ -1,6 +1,8 @@
-/** What the stream tells of (`Notice.topic`), and one thing told. */
+/** What the stream tells of (`Notice.topic`), and what was told of one: how many notices, and the
+ * newest of them (at most 20). Both are empty after a gap: ask again for everything. */
 export type Topic = "finding" | "scan" | "waiver" | "event" | "audit" | "source" | "token";
 export interface Told {
   topic: Topic;
-  data: Record<string, unknown>;
+  count: number;
+  items: Record<string, unknown>[];
 }
