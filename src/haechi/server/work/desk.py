@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,7 +13,9 @@ from haechi.rules.catalogue import Catalogue
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.server.endpoint import Call
 from haechi.store.records import Life
-from haechi.store.store import Store
+
+if TYPE_CHECKING:
+    from haechi.store.store import Store
 
 LIVE = [Life.OPEN, Life.REOPENED]
 """What counts as open: a waived finding does not."""

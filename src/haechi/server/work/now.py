@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from haechi.model.access import EVERYWHERE, NONE, covered
-from haechi.server.shapes import Delta, Now, Part
+from haechi.server.shapes import Delta, Now, NowItem, Part
 from haechi.server.work.attention import attention_items
 from haechi.server.work.desk import DAY, LIVE, Desk
 from haechi.server.work.dials import dials
@@ -13,7 +13,7 @@ from haechi.server.work.risks import risk_items
 from haechi.server.work.strip import coverage_lines
 from haechi.store.records import FindingFilter, ScanRun, StoredFinding
 
-MOST = 20
+MOST, _KEPT = 20, 6
 _LATEST, _LOOKED_AT = 8, 200
 _RUNS = 500
 
@@ -27,14 +27,25 @@ def compose(desk: Desk, parts: Sequence[Part]) -> Now:
     risks = risk_items(desk, every, MOST)
     told = {id_ for item in risks for id_ in item.findings}
     others = attention_items(desk, sources, parts if desk.sees_all else (), told)
-    ranked = sorted((*risks, *others), key=lambda item: (-item.score, item.sentence))
     return Now(
         as_of=desk.now,
-        items=ranked[:MOST],
+        items=_ranked(risks, others),
         dials=dials(desk, runs, known=bool(every)),
         delta=_delta(desk),
         coverage=coverage_lines(sources, runs, desk.url),
     )
+
+
+def _ranked(risks: Sequence[NowItem], others: Sequence[NowItem]) -> list[NowItem]:
+    """Worst first. A broken repository must not push everything else off the screen, so a few
+    places are kept for what is no risk of a repository."""
+    best = sorted(others, key=_order)
+    kept = best[: max(_KEPT, MOST - len(risks))]
+    return sorted((*risks[: MOST - len(kept)], *kept), key=_order)[:MOST]
+
+
+def _order(item: NowItem) -> tuple[float, str]:
+    return (-item.score, item.sentence)
 
 
 def _delta(desk: Desk) -> Delta:

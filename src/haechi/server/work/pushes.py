@@ -60,7 +60,7 @@ def _is_echo(finding: Any, echoes: set[str]) -> bool:
     return (
         isinstance(finding, dict)
         and finding.get("state") == "waived"
-        and finding.get("waiver") in echoes
+        and str(finding.get("waiver")) in echoes
     )
 
 
