@@ -238,14 +238,16 @@ class _Sent:
         """Send."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [
-                *message.get("headers", ()),
+            headers = list(message.get("headers", ()))
+            said = {name for name, _ in headers}
+            every = (
                 *_HEADERS,
                 (b"content-security-policy", self._policy),
                 (b"x-request-id", self._request),
-            ]
-            if self._secure:
-                headers.append(_HSTS)
+                *((_HSTS,) if self._secure else ()),
+            )
+            # An answer may be stricter than the rest (a redirect's Referrer-Policy).
+            headers += [one for one in every if one[0] not in said]
             message = {**message, "headers": headers}
         elif message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from haechi.errors import StoreBusy
 from haechi.server.problems import Refusal
 
 Receive = Callable[[], Awaitable[Any]]
@@ -37,6 +39,33 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.seconds, self.grace + received / self.rate)
 
 
+class Room:
+    """Bytes of bodies that may be held at a time, over all requests: what waits for a thread
+    waits in memory."""
+
+    def __init__(self, most: int = 256 << 20) -> None:
+        self._most = most
+        self.held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Gives a function that takes so many bytes more; at the end all are given back. It
+        raises StoreBusy when there is no room (a body alone always has some)."""
+        mine = 0
+
+        def take(size: int) -> None:
+            nonlocal mine
+            if self.held > mine and self.held + size > self._most:
+                raise StoreBusy("the server holds as many bodies as it can", do="try again soon")
+            mine += size
+            self.held += size
+
+        try:
+            yield take
+        finally:
+            self.held -= mine
+
+
 class Gone(Exception):
     """The client hung up before its request was whole: nobody is there to be told."""
 
@@ -47,9 +76,11 @@ async def read_body(
     *,
     limit: int,
     pace: Pace,
+    take: Callable[[int], None] = lambda size: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> bytes:
-    """The body as it was sent (still packed). Raises Refusal 400, 408, 413; Gone."""
+    """The body as it was sent (still packed). ``take`` is told of every part (see ``Room``).
+    Raises Refusal 400, 408, 413; StoreBusy; Gone."""
     _check_length(headers, limit)
     started = clock()
     parts: list[bytes] = []
@@ -72,6 +103,7 @@ async def read_body(
         size += len(part)
         if size > limit:
             raise too_large(limit)
+        take(len(part))
         if part:
             parts.append(part)
         more = message.get("more_body", False)

@@ -1,13 +1,15 @@
-"""Can the server do its work? Asked by /readyz and by the health of the API.
+"""Can the server do its work? What /readyz answers; the API's health tells more of it.
 
 The parts are tried, not assumed: the state is written to, the log's head is read, the disk is
-looked at. A stranger may ask /readyz, so the words there name no paths, and the answer is kept
+looked at. A stranger may ask /readyz, so it names the parts and no more, and the answer is kept
 for a second.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ import msgspec
 
 from haechi.errors import HaechiError
 from haechi.server.shapes import Part
+from haechi.store.folder import storage_errors
 
 if TYPE_CHECKING:
     from haechi.server.world import World
@@ -24,22 +27,31 @@ if TYPE_CHECKING:
 KEPT_SECONDS, LONGEST_SECONDS = 1.0, 5.0
 LEAST_ROOM = 64 << 20
 LOW_ROOM = 512 << 20
+UNSIGNED = 100_000
+log = logging.getLogger("haechi.server")
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """A part and how it is; why and what to do is told by the API's health, after a sign-in."""
+
+    name: str
+    state: str
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of /readyz."""
 
     ready: bool
-    parts: list[Part]
+    parts: list[State]
 
 
 def parts(world: World, *, write: bool = True) -> list[Part]:
     """Every part that must work, tried now. It waits for the disk: call it in a thread. With
-    ``write`` False the state is only read, which leaves what is remembered of it in force."""
-    state = _state if write else _state_read
+    ``write`` False nothing is written."""
     return [
-        _tried("state", "findings, waivers and people", lambda: state(world)),
+        _tried("state", "findings, waivers and people", lambda: _state(world)),
+        *([_tried("writing", "the disk takes writes", lambda: _written(world))] if write else ()),
         _tried("events", "events", lambda: _events(world)),
         _tried("audit", "the signed log", lambda: _audit(world)),
         _tried("disk", "room on the disk", lambda: _disk(world)),
@@ -52,35 +64,49 @@ def _tried(name: str, what: str, look: Callable[[], Part | None]) -> Part:
         return look() or Part(name=name, state=OK, what=what)
     except HaechiError as error:
         return Part(name=name, state=FAILED, what=f"{what}: {error.what}", do=error.do)
-    except Exception as error:  # noqa: BLE001  (a look must not end the looking)
+    except Exception as error:  # a look must not end the looking
+        log.exception("the part %s cannot be looked at", name)
         return Part(name=name, state=FAILED, what=f"{what}: {type(error).__name__}")
 
 
 def _state(world: World) -> None:
-    world.store.state.write(lambda _: None)
-
-
-def _state_read(world: World) -> None:
     with world.store.state.read() as connection:
         connection.exec_driver_sql("SELECT 1")
 
 
-def _events(world: World) -> Part | None:
+def _written(world: World) -> None:
+    """A file of our own beside the databases: it says of the disk what a write of theirs would,
+    and changes nothing that is remembered of them."""
+    path = world.store.folder.path / ".probe"
+    with storage_errors(path):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(path, flags, 0o600)
+        try:
+            os.write(handle, b"written to see whether the disk takes it\n")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _events(world: World) -> Part:
     figures = world.store.events.figures()
-    waiting, most = figures.get("queue_events", 0), figures.get("queue_events_most", 0)
-    if most and waiting >= most:
-        return Part(
-            name="events",
-            state=FAILED,
-            what="events: the queue is full",
-            do="send fewer, or give the server a faster disk",
-            figures={"queue_events": waiting},
-        )
-    return None
+    state, why = figures.get("state", OK), figures.get("why", "")
+    if state == OK:
+        return Part(name="events", state=OK, what="events are taken and found", figures=figures)
+    do = "see the server's log; `haechi store check`"
+    return Part(name="events", state=state, what=f"events: {why}", do=do, figures=figures)
 
 
-def _audit(world: World) -> None:
-    world.store.audit.head()
+def _audit(world: World) -> Part:
+    head = world.store.audit.head()
+    late = head.unsigned > UNSIGNED
+    return Part(
+        name="audit",
+        state=DEGRADED if late else OK,
+        what=f"{head.unsigned:,} records wait for a signature" if late else "the signed log",
+        do="see the server's log for why heads are not signed" if late else "",
+        figures={"records": head.size + head.unsigned, "unsigned": head.unsigned},
+    )
 
 
 def _disk(world: World) -> Part:
@@ -128,10 +154,8 @@ class Readiness:
             self._asking = loop.run_in_executor(self._pool, self._look, self._world)
         done, _ = await asyncio.wait({self._asking}, timeout=LONGEST_SECONDS)
         if not done:
-            late = Part(name="store", state=FAILED, what=f"no answer within {LONGEST_SECONDS:g} s")
-            return Ready(ready=False, parts=[late])
-        # A stranger may ask: figures are for the health of the API, which needs a sign-in.
-        told = [msgspec.structs.replace(part, figures={}) for part in self._asking.result()]
+            return Ready(ready=False, parts=[State(name="answer in time", state=FAILED)])
+        told = [State(name=part.name, state=part.state) for part in self._asking.result()]
         ready = Ready(ready=all(part.state != FAILED for part in told), parts=told)
         self._known = (loop.time(), ready)
         return ready

@@ -60,6 +60,7 @@ class Api:
         self.world = world
         self.operations = tuple(operations)
         self.workers = Workers(limits.threads, limits.waiting)
+        self.room = bodies.Room()
         self.downloads = Places(limits.downloads, "downloads and searches")
         self.readers = ThreadPoolExecutor(limits.downloads, thread_name_prefix="haechi-download")
         self._authenticate = authenticate
@@ -84,19 +85,30 @@ class Api:
             )
         story.operation, story.route = endpoint.operation.id, full_path(endpoint.operation.path)
         principal, within = await self.admitted(endpoint.operation, Request(scope), story)
-        asked = await endpoint.asked(Request(scope), receive, self._pace)
-        call = partial(
+        with self.room.share() as take:
+            asked = await endpoint.asked(Request(scope), receive, self._pace, take)
+            call = self._call(scope, principal, within, found.params)
+            await self._answered(endpoint, asked, call, _Wire(scope, receive, send))
+
+    def _call(
+        self,
+        scope: Scope,
+        principal: Principal,
+        within: tuple[Reach, ...],
+        params: Mapping[str, str],
+    ) -> Callable[..., Call]:
+        """The call but for its query and body, which the thread decodes."""
+        return partial(
             Call,
             principal=principal,
             within=within,
-            params=found.params,
+            params=params,
             world=self.world,
             now=self.world.clock(),
             url=url_of(scope, self.world),
             address=scope["client"][0] if scope.get("client") else "",
             cookies=Request(scope).cookies,
         )
-        await self._answered(endpoint, asked, call, _Wire(scope, receive, send))
 
     async def admitted(
         self, operation: Operation, request: Request, story: Story
@@ -239,7 +251,13 @@ class Endpoint:
         self._types = (_JSON, _NDJSON) if self._raw else (_JSON,)
         self._row_type = twins.row_type(operation.answer) if operation.rows else None
 
-    async def asked(self, request: Request, receive: Receive, pace: bodies.Pace) -> Asked:
+    async def asked(
+        self,
+        request: Request,
+        receive: Receive,
+        pace: bodies.Pace,
+        take: Callable[[int], None],
+    ) -> Asked:
         """Read query and body. Raises Refusal."""
         pairs = queries.parse(request.scope.get("query_string", b""))
         formats: list[str] = []
@@ -253,7 +271,7 @@ class Endpoint:
         if self.operation.body is not None:
             self._check_type(request.headers)
             body = await bodies.read_body(
-                receive, request.headers, limit=self.operation.limit, pace=pace
+                receive, request.headers, limit=self.operation.limit, pace=pace, take=take
             )
         return Asked(
             pairs=pairs,
