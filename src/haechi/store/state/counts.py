@@ -1,8 +1,9 @@
 """Counts over findings: totals, facets, groups.
 
-Each facet ignores its own part of the filter, which by SQL alone means a walk for each. Instead
-one walk over an index groups by all facets at once, and the facets are sums over that cube. It
-is kept until the next commit, so turning filters on and off costs no database at all.
+Each facet ignores its own part of the filter. Facets that are not narrowed see the same rows, so
+those with few values are counted in one walk; every other one is a walk of its own over an index
+that has all facets (measured: a group over all eight columns at once costs six times as much).
+Answers are kept until the next commit.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import Counter, OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from haechi.errors import UsageError
 from haechi.model.access import Reach
@@ -34,15 +35,11 @@ GROUPS = {
 }
 """What findings are grouped by, and where the group's label is taken from."""
 
-_KEPT_CUBES = 6
-_LARGEST_KEPT = 20_000
+_KEPT = 64
+_FEW = ("domain", "source", "cluster")
 _MOST_BUCKETS = 500
 
-
-class _Cell(NamedTuple):
-    values: tuple[Any, ...]  # in the order of FACETS
-    number: int
-    late: int
+Facets = tuple[int, int, dict[str, list[Bucket]]]
 
 
 class Counts:
@@ -51,7 +48,7 @@ class Counts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._cubes: OrderedDict[str, tuple[int, list[_Cell]]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[int, Facets]] = OrderedDict()
 
     def total(self, ask: FindingFilter, within: tuple[Reach, ...], today: dt.date) -> int:
         """How many match."""
@@ -59,27 +56,22 @@ class Counts:
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def facets(
-        self, ask: FindingFilter, within: tuple[Reach, ...], today: dt.date
-    ) -> tuple[int, int, dict[str, list[Bucket]]]:
+    def facets(self, ask: FindingFilter, within: tuple[Reach, ...], today: dt.date) -> Facets:
         """Total, overdue, buckets by facet."""
-        narrowed = [facet_values(ask, name) for name in FACETS]
-        sums: list[Counter[Any]] = [Counter() for _ in FACETS]
-        total = late = 0
-        for values, count, overdue_ in self._cube(ask, within, today):
-            missed = [
-                place
-                for place, allowed in enumerate(narrowed)
-                if allowed is not None and values[place] not in allowed
-            ]
-            if not missed:
-                total += count
-                late += overdue_
-                for place, value in enumerate(values):
-                    sums[place][value] += count
-            elif len(missed) == 1:
-                sums[missed[0]][values[missed[0]]] += count
-        return total, late, {name: _buckets(name, sums[i]) for i, name in enumerate(FACETS)}
+        key, generation = to_json([ask, within, today]), self._database.generation
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == generation:
+                self._kept.move_to_end(key)
+                return kept[1]
+        with self._database.read() as connection:
+            found = _count(connection, ask, within, today)
+        with self._lock:
+            self._kept[key] = (generation, found)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return found
 
     def groups(
         self,
@@ -123,41 +115,48 @@ class Counts:
         following = write_cursor(question, rows[limit - 1][:3]) if len(rows) > limit else None
         return Page(items=items, next=following)
 
-    def _cube(self, ask: FindingFilter, within: tuple[Reach, ...], today: dt.date) -> list[_Cell]:
-        """Counts by all facets together, of what the rest of the filter lets through."""
-        rest = FindingFilter(
-            resource=ask.resource,
-            tag=ask.tag,
-            fingerprint=ask.fingerprint,
-            path=ask.path,
-            text=ask.text,
-            overdue=ask.overdue,
-            other_refs=ask.other_refs,
-        )
-        key = to_json([rest, within, today])
-        generation = self._database.generation
-        with self._lock:
-            kept = self._cubes.get(key)
-            if kept is not None and kept[0] == generation:
-                self._cubes.move_to_end(key)
-                return kept[1]
-        columns = [f.c[name] for name in FACETS]
-        query = (
-            select(*columns, func.count(), func.sum(case((overdue(today), 1), else_=0)))
-            .where(condition(rest, within, today, without=FACETS))
-            .group_by(*columns)
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        cells = [_Cell(tuple(row[:-2]), row[-2], row[-1]) for row in rows]
-        if len(cells) > _LARGEST_KEPT:
-            return cells
-        with self._lock:
-            self._cubes[key] = (generation, cells)
-            self._cubes.move_to_end(key)
-            while len(self._cubes) > _KEPT_CUBES:
-                self._cubes.popitem(last=False)
-        return cells
+
+def _count(
+    connection: Connection, ask: FindingFilter, within: tuple[Reach, ...], today: dt.date
+) -> Facets:
+    narrowed = [name for name in FACETS if facet_values(ask, name) is not None]
+    every = condition(ask, within, today)
+    sums: dict[str, Counter[Any]] = {
+        name: _by(connection, name, condition(ask, within, today, without=(name,)))
+        for name in narrowed
+    }
+    few = [name for name in _FEW if name not in narrowed]
+    total, late = _together(connection, few, every, today, sums)
+    for name in FACETS:
+        if name not in sums:
+            sums[name] = _by(connection, name, every)
+    return total, late, {name: _buckets(name, sums[name]) for name in FACETS}
+
+
+def _by(connection: Connection, name: str, where: ColumnElement[bool]) -> Counter[Any]:
+    query = select(f.c[name], func.count()).where(where).group_by(f.c[name])
+    return Counter(dict(connection.execute(query).tuples().all()))
+
+
+def _together(
+    connection: Connection,
+    names: list[str],
+    where: ColumnElement[bool],
+    today: dt.date,
+    sums: dict[str, Counter[Any]],
+) -> tuple[int, int]:
+    """Count these facets in one walk, and all rows, and the overdue ones."""
+    columns = [f.c[name] for name in names]
+    late = func.sum(case((overdue(today), 1), else_=0))
+    query = select(*columns, func.count(), func.coalesce(late, 0)).where(where).group_by(*columns)
+    sums |= {name: Counter() for name in names}
+    total = overdue_ = 0
+    for *values, number, late_number in connection.execute(query):
+        total += number
+        overdue_ += late_number
+        for name, value in zip(names, values, strict=True):
+            sums[name][value] += number
+    return total, overdue_
 
 
 def _buckets(name: str, sums: Counter[Any]) -> list[Bucket]:

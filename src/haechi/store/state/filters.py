@@ -16,7 +16,7 @@ from haechi.store.state.plain import clean, to_json
 from haechi.store.state.reach import reached
 from haechi.store.state.rows import OVERDUE_STATES
 from haechi.store.state.schema import finding as f
-from haechi.store.state.schema import finding_text
+from haechi.store.state.schema import finding_search
 
 LIVE = (Life.OPEN, Life.REOPENED, Life.WAIVED)
 FACETS = ("state", "severity", "domain", "rule", "owner", "source", "namespace", "cluster")
@@ -91,8 +91,8 @@ def _facet(ask: FindingFilter, name: str) -> ColumnElement[bool]:
 def _holding(words: str) -> ColumnElement[bool]:
     folded = clean(words.strip(), _LONGEST).casefold()
     # The folded column's own case is settled, so LIKE's view of capitals does not matter.
-    found = select(finding_text.c.n).where(
-        finding_text.c.n == f.c.n, finding_text.c.folded.contains(folded, autoescape=True)
+    found = select(finding_search.c.n).where(
+        finding_search.c.n == f.c.n, finding_search.c.folded.contains(folded, autoescape=True)
     )
     return found.exists()
 

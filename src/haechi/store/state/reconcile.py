@@ -26,7 +26,7 @@ from haechi.store.state.metadata import NEVER
 from haechi.store.state.pushed import Pushed, Seen
 from haechi.store.state.rows import LISTED, PLACE, SEVERITIES, to_finding
 from haechi.store.state.schema import finding as f
-from haechi.store.state.schema import finding_text
+from haechi.store.state.schema import finding_search, finding_text
 
 Covered = Callable[[StoredFinding], bool]
 
@@ -60,6 +60,7 @@ class _Batch:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     texts: list[dict[str, Any]] = field(default_factory=list)
+    searched: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
     retold: list[dict[str, Any]] = field(default_factory=list)
     unchanged: list[int] = field(default_factory=list)
@@ -149,7 +150,8 @@ class Reconciler:
                 "changed": self._at,
             }
         )
-        batch.texts.append({"n": n, "evidence": seen.evidence, "folded": folded(seen)})
+        batch.texts.append({"n": n, "evidence": seen.evidence})
+        batch.searched.append({"n": n, "folded": folded(seen)})
         self._count("new", seen.namespace)
 
     def _again(self, seen: Seen, row: Any, batch: _Batch) -> None:
@@ -238,8 +240,10 @@ class Reconciler:
         connection = self._connection
         insert_all(connection, f, batch.rows)
         insert_all(connection, finding_text, batch.texts)
+        insert_all(connection, finding_search, batch.searched)
         update_all(connection, f, (*_SAID, *_LIVED), batch.updates)
-        update_all(connection, finding_text, ("evidence", "folded"), batch.retold)
+        update_all(connection, finding_text, ("evidence",), batch.retold)
+        update_all(connection, finding_search, ("folded",), batch.retold)
         touch_all(connection, f, batch.unchanged, last_seen=self._at, scan=self._scan)
         record(connection, batch.steps)
 

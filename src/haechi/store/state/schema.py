@@ -1,8 +1,8 @@
 """Tables of ``state.db``. The cluster is in every key: two clusters never share a row.
 
-What lists and counts need stands in ``finding``; evidence and the text that is searched stand
-beside it in ``finding_text``, so that walks over all findings read a third of the pages. The
-migrations tell the same in steps (a test compares both).
+What lists and counts need stands in ``finding``; evidence (``finding_text``) and the text that
+is searched (``finding_search``) stand beside it, so that walks over all findings read a third of
+the pages. The migrations tell the same in steps (a test compares both).
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ finding = Table(
     Index(
         "ix_finding_facets",
         "is_default",
+        "live",
         "state",
         "severity",
         "domain",
@@ -96,7 +97,19 @@ finding_text = Table(
         autoincrement=False,
     ),
     text("evidence"),
-    text("folded", server_default=""),  # title, message, path, label, rule; case folded
+)
+
+finding_search = Table(
+    "finding_search",
+    metadata,
+    Column(
+        "n",
+        Whole,
+        ForeignKey("finding.n", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    text("folded"),  # title, message, path, label, rule; case folded
 )
 
 finding_change = Table(
@@ -299,6 +312,16 @@ rule_text = Table(
 )
 
 TABLES = (
-    *(meta, finding, finding_text, finding_change, scan_run, resource, attribute, edge),
+    *(
+        meta,
+        finding,
+        finding_text,
+        finding_search,
+        finding_change,
+        scan_run,
+        resource,
+        attribute,
+        edge,
+    ),
     *(waiver, incident, action, audit, source, rule_text),
 )

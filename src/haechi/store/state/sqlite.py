@@ -66,7 +66,10 @@ def _connect(file: Path, *, reading: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA temp_store=MEMORY")
+        if reading:
+            # The writer's temporary data are the pages that a savepoint may have to give back:
+            # those of a large push do not belong into memory.
+            connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB if not reading else _CACHE_KIB // 2}")
         connection.execute("PRAGMA journal_size_limit=67108864")
         if reading:

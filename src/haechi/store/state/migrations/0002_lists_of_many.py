@@ -1,7 +1,7 @@
 """0002: lists, counts and search over 50,000 findings.
 
 A flag for what is not fixed, indexes that give the usual orders without sorting and the facets
-without the rows, and the searched text folded once when it is written.
+without the rows, and the searched text, folded once when it is written, in a table of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _INDEXES = {
     "on_resource": ("resource", "live", "is_default", "cluster", "source"),
     "facets": (
         "is_default",
+        "live",
         "state",
         "severity",
         "domain",
@@ -34,7 +35,15 @@ def upgrade() -> None:
     """Add the columns, fill them, then the indexes."""
     whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.add_column("finding", sa.Column("live", whole, nullable=False, server_default="1"))
-    op.add_column("finding_text", sa.Column("folded", sa.Text, nullable=False, server_default=""))
+    op.create_table(
+        "finding_search",
+        sa.Column("n", whole, nullable=False, autoincrement=False),
+        sa.Column("folded", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("n", name="pk_finding_search"),
+        sa.ForeignKeyConstraint(
+            ["n"], ["finding.n"], name="fk_finding_search_n", ondelete="CASCADE"
+        ),
+    )
     op.execute("UPDATE finding SET live = 0 WHERE state = 'fixed'")
     _fold(op.get_bind())
     for name, columns in _INDEXES.items():
@@ -47,7 +56,7 @@ def _fold(connection: sa.Connection) -> None:
         "SELECT n, title, message, path, label, rule FROM finding"
         " WHERE n > :last ORDER BY n LIMIT :part"
     )
-    write = sa.text("UPDATE finding_text SET folded = :folded WHERE n = :n")
+    write = sa.text("INSERT INTO finding_search (n, folded) VALUES (:n, :folded)")
     last = -1
     while rows := connection.execute(ask, {"last": last, "part": _PART}).all():
         values = [{"n": row.n, "folded": "\n".join(row[1:]).casefold()} for row in rows]
