@@ -36,7 +36,7 @@ class SigningKey:
     def public(self) -> dict[str, Any]:
         """The public half as a JWK."""
         maker = jwt.get_algorithm_by_name(self.algorithm)
-        jwk: dict[str, Any] = json.loads(maker.to_jwk(self.private.public_key()))  # type: ignore[attr-defined]
+        jwk: dict[str, Any] = json.loads(maker.to_jwk(self.private.public_key()))
         jwk.pop("key_ops", None)
         return {**jwk, "kid": self.kid, "use": "sig", "alg": self.algorithm}
 

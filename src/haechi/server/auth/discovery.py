@@ -9,8 +9,10 @@ can make this server ask on and on.
 from __future__ import annotations
 
 import datetime as dt
+import ssl
 import threading
 import time
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +47,14 @@ class KeySet(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 7517, section 5."""
 
     keys: tuple[dict[str, Any], ...]
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The certificate authorities. Reading them is most of what a request would cost."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 class Issuer:
@@ -86,7 +96,10 @@ class Issuer:
         try:
             with (
                 httpx.Client(
-                    timeout=SECONDS, follow_redirects=False, trust_env=not self._allow_http
+                    timeout=SECONDS,
+                    follow_redirects=False,
+                    trust_env=not self._allow_http,
+                    verify=_trust(),
                 ) as client,
                 client.stream(method, url, **options) as response,
             ):
@@ -118,7 +131,7 @@ class Issuer:
         if self._described is not None and at is not None and now - at <= KEPT:
             return self._described
         url = self.url.rstrip("/") + "/.well-known/openid-configuration"
-        found = self._get(url, Described)
+        found: Described = self._get(url, Described)
         if found.issuer != self.url:
             raise self._fault(f"it calls itself {found.issuer[:200]!r}")
         for address in (found.jwks_uri, found.authorization_endpoint, found.token_endpoint):

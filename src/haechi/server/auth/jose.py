@@ -86,12 +86,14 @@ def _header(token: str) -> tuple[str, str | None]:
 
 def _fits(key: dict[str, Any], algorithm: str) -> bool:
     """The key is of the algorithm's kind and meant for signatures."""
+    uses = key.get("key_ops", ["verify"])
     kind = key.get("crv") if key.get("kty") in ("EC", "OKP") else key.get("kty")
     return (
         kind == _KINDS[algorithm]
         and key.get("use", "sig") == "sig"
         and key.get("alg", algorithm) == algorithm
-        and "verify" in key.get("key_ops", ("verify",))
+        and isinstance(uses, list)
+        and "verify" in uses
     )
 
 
