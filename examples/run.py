@@ -1,8 +1,8 @@
-"""What ``./dev run`` does: make the sample shop as a repository, scan it, say what came out.
+"""What ``./dev run`` does: make the sample shop as a repository, and ``haechi up`` on it.
 
-The scan runs as the installed command would, in a process of its own, so what is printed here
-is what a pipeline sees. The shop has planted faults, so the gate is expected to block; this
-program succeeds when the job ran, whatever the gate said.
+The shop has planted faults, so the gate is expected to block. With ``--once`` the program ends
+when the page is filled, and succeeds when the job ran, whatever the gate said; without it the
+server stays until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,59 +10,53 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from examples.history import HistoryError, materialise
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
-REPORTS = {"html": "report.html", "json": "report.json", "sarif": "report.sarif"}
-_RAN = frozenset({0, 1, 3})  # clean, blocked by the gate, or with gaps; 2 is wrong use
+STORE = ROOT / ".haechi"
 _VERDICTS = {
     0: "the gate passes",
     1: "the gate blocks, as it should: the shop's faults were planted",
     3: "nothing blocks, but part of the shop was not evaluated",
 }
+"""Exit codes of a job that ran; 2 is wrong use."""
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
     """Exit code 0 when the job ran, 2 when it could not."""
-    started = time.perf_counter()
     shop = BUILD / "shop"
     try:
         materialise(shop)
     except HistoryError as error:
         print(f"run: {error}", file=sys.stderr)
         return 2
-    made = time.perf_counter()
-    code = scan(shop)
-    ended = time.perf_counter()
-    # An interpreter that dies of an exception ends with 1, too; only a report proves a run.
-    if code not in _RAN or not all((BUILD / name).is_file() for name in REPORTS.values()):
+    command, environment = up(shop, words)
+    print("$ haechi " + " ".join(command[3:]), flush=True)
+    if "--once" not in words:
+        # In this process's place: signals reach the server itself.
+        os.chdir(ROOT)
+        os.execve(command[0], command, environment)  # noqa: S606 -- no shell is what is wanted
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    # An interpreter that dies of an exception ends with 1, too; only a store proves a run.
+    if code not in _VERDICTS or not (STORE / "state.db").is_file():
         print(f"run: haechi failed with exit code {code}", file=sys.stderr)
         return 2
-    print(f"\nhaechi's exit code is {code}: {_VERDICTS[code]}.")
-    for name in REPORTS.values():
-        print(f"  {(BUILD / name).relative_to(ROOT)}")
-    print(f"Scanned in {ended - made:.2f} s, everything in {ended - started:.2f} s.")
+    print(f"haechi's exit code is {code}: {_VERDICTS[code]}.")
     return 0
 
 
-def scan(shop: Path) -> int:
-    """``haechi scan`` on the shop with a report in each format; returns its exit code."""
-    command = [sys.executable, "-m", "haechi", "scan", str(shop.relative_to(ROOT)), "--summary"]
-    for form, name in REPORTS.items():
-        report = BUILD / name
-        # A report of an earlier run must not pass for one of this run.
-        report.unlink(missing_ok=True)
-        command += ["--format", form, "-o", str(report.relative_to(ROOT))]
-    print("$ haechi " + " ".join(command[3:]), flush=True)
+def up(shop: Path, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """``haechi up`` on the shop: its words and its environment."""
+    folder = str(shop.relative_to(ROOT))
+    store = str(STORE.relative_to(ROOT))
+    command = [sys.executable, "-m", "haechi", "up", folder, "--store", store, *words]
     path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, check=False
-    ).returncode
+    return command, os.environ | {"PYTHONPATH": path}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -116,7 +116,7 @@ def test_every_expression_is_promql_over_what_is_exported() -> None:
 
 
 def test_every_exported_family_is_scraped() -> None:
-    scraped = Metrics(lambda: [("haechi_findings", ("high", "open"), 2.0)]).text().decode()
+    scraped = Metrics().text([("haechi_findings", ("high", "open"), 2.0)]).decode()
     for family in (*FIGURES, *COUNTED):
         assert f"# HELP {family.name}" in scraped, family.name
     assert 'haechi_findings{severity="high",state="open"} 2.0' in scraped
@@ -142,18 +142,18 @@ def test_promtool_agrees() -> None:
 
 
 def test_labels_are_bounded() -> None:
-    metrics = Metrics(list)
+    metrics = Metrics()
     for number in range(1000):
         metrics.count("haechi_scans_total", f"answer-{number}")
-    lines = [line for line in metrics.text().decode().splitlines() if "haechi_scans_total{" in line]
+    lines = [line for line in metrics.text(()).decode().splitlines() if "haechi_scans_total{" in line]
     assert len(lines) == 201
     assert 'haechi_scans_total{answer="(other)"} 800.0' in lines
 
 
 def test_events_count_under_both_names() -> None:
-    metrics = Metrics(list)
+    metrics = Metrics()
     metrics.events({("falco", "critical", "execve"): 3, ("falco", "", "open"): 2})
-    scraped = metrics.text().decode()
+    scraped = metrics.text(()).decode()
     assert 'security_events_total{event_type="execve",severity="critical"} 3.0' in scraped
     assert 'security_events_total{event_type="open",severity="info"} 2.0' in scraped
     assert 'haechi_events_total{priority="none",source="falco"} 2.0' in scraped

@@ -9,7 +9,7 @@ A figure that cannot be told has no sample: no score is not a score of zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -86,7 +86,10 @@ FIGURES = (
 
 COUNTED = (
     Family(
-        "haechi_events_total", COUNTER, "Events accepted since the start", ("source", "priority")
+        "haechi_events_total",
+        COUNTER,
+        "Events taken since the start, repeats included",
+        ("source", "priority"),
     ),
     Family("haechi_events_refused_total", COUNTER, "Events refused since the start"),
     Family("haechi_events_duplicate_total", COUNTER, "Events that came twice since the start"),
@@ -107,7 +110,7 @@ COUNTED = (
     Family(
         "security_events_total",
         COUNTER,
-        "Events accepted since the start (a name of the guide)",
+        "Events taken since the start, repeats included (a name of the guide)",
         ("severity", "event_type"),
     ),
 )
@@ -128,9 +131,9 @@ Sample = tuple[str, tuple[str, ...], float]
 
 
 class Metrics:
-    """The registry of one server. ``figures`` gives the samples of FIGURES at each scrape."""
+    """What one server counts."""
 
-    def __init__(self, figures: Callable[[], Iterable[Sample]]) -> None:
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._values: dict[tuple[str, int], set[str]] = {}
         self._counters: dict[str, Counter] = {}
@@ -148,7 +151,6 @@ class Metrics:
                 self._counters[family.name] = Counter(
                     family.name, family.about, family.labels, registry=self._registry
                 )
-        self._registry.register(_Figures(figures))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -171,9 +173,11 @@ class Metrics:
             severity = SEVERITY_OF_PRIORITY.get(priority, "info")
             self.count("security_events_total", severity, kind, by=number)
 
-    def text(self) -> bytes:
-        """What ``/metrics`` answers with (CONTENT_TYPE)."""
-        return generate_latest(self._registry)
+    def text(self, figures: Iterable[Sample]) -> bytes:
+        """What ``/metrics`` answers with (CONTENT_TYPE); ``figures`` are samples of FIGURES."""
+        read = CollectorRegistry()
+        read.register(_Figures(list(figures)))
+        return generate_latest(read) + generate_latest(self._registry)
 
     def _bounded(self, name: str, place: int, value: str) -> str:
         known = self._values.setdefault((name, place), set())
@@ -188,17 +192,13 @@ class Metrics:
 class _Figures(Collector):
     """FIGURES as prometheus-client wants them: every family, also one without a sample."""
 
-    def __init__(self, figures: Callable[[], Iterable[Sample]]) -> None:
+    def __init__(self, figures: Iterable[Sample]) -> None:
         self._figures = figures
-
-    def describe(self) -> Iterator[Metric]:
-        """The names alone, so that registering does not ask the store."""
-        return map(_empty, FIGURES)
 
     def collect(self) -> Iterator[Metric]:
         """All families with their samples."""
         made = {family.name: _empty(family) for family in FIGURES}
-        for name, labels, value in self._figures():
+        for name, labels, value in self._figures:
             made[name].add_metric(labels, value)  # type: ignore[attr-defined]
         return iter(made.values())
 

@@ -143,8 +143,16 @@ def _app(
         from haechi.server.auth import authenticate as own
 
         authenticate = own
+    if mounts is None:
+        from haechi.server.scrape import Scrape
+
+        mounts = {"/metrics": Scrape(world, authenticate)}
     return build_app(
-        world, operations=operations, authenticate=authenticate, mounts=mounts, observe=observe
+        world,
+        operations=operations,
+        authenticate=authenticate,
+        mounts=mounts,
+        observe=observe or world.metrics.request,
     )
 
 

@@ -58,6 +58,9 @@ class Listen(Section, frozen=True, kw_only=True):
     connections: Annotated[
         int, Meta(ge=16, le=65536, description="connections at a time; more wait")
     ] = 1024
+    open_metrics: Annotated[
+        bool, Meta(description="let everybody who reaches the server read /metrics")
+    ] = False
 
 
 class Tls(Section, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from haechi.server.auth.memory import AuthMemory
+from haechi.server.metrics import Metrics
 from haechi.server.jobs import Jobs
 from haechi.server.work.memo import Memo
 
@@ -31,5 +32,6 @@ class World:
     clock: Callable[[], dt.datetime]
     started: dt.datetime
     auth: AuthMemory = field(default_factory=AuthMemory)
+    metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)
     memo: Memo = field(default_factory=Memo)

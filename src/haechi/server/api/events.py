@@ -37,9 +37,12 @@ def ingest(call: Call) -> IngestAnswer | Future[IngestAnswer]:
     events = call.world.store.events
     batch = events.encode(call.body, within=call.within)
     refused = [Refused(index=one.index, why=one.why) for one in batch.refused]
+    metrics = call.world.metrics
+    metrics.count("haechi_events_refused_total", by=len(refused))
     if not batch.rows:
         return IngestAnswer(accepted=0, duplicates=0, refused=refused)
     notices = list(_notices(batch))
+    tally = batch.tally()
     try:
         stored = events.append(batch)
     except EventsBusy as error:
@@ -55,6 +58,8 @@ def ingest(call: Call) -> IngestAnswer | Future[IngestAnswer]:
             answer.set_exception(error)
             return
         appended = done.result()
+        metrics.count("haechi_events_duplicate_total", by=appended.duplicates)
+        metrics.events(tally)
         answer.set_result(
             IngestAnswer(
                 accepted=appended.accepted, duplicates=appended.duplicates, refused=refused

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, cast
 
@@ -41,9 +42,21 @@ class EncodedBatch(Record, frozen=True, kw_only=True):
     refused: list[Refusal]
     size: int
 
+    def kinds(self) -> Counter[Kind]:
+        """How many events of each kind, for metrics."""
+        return Counter(row[2] for row in self.rows)
+
     def places(self) -> set[tuple[str, str]]:
         """The (cluster, namespace) pairs of the events, for notices."""
         return {(kind[2], kind[3]) for kind in {row[2] for row in self.rows}}
+
+    def tally(self) -> dict[tuple[str, str, str], int]:
+        """How many events there are by (source, priority, type), for metrics."""
+        counts: dict[tuple[str, str, str], int] = {}
+        for kind, number in Counter(row[2] for row in self.rows).items():
+            place = (kind[0], kind[5], kind[1])
+            counts[place] = counts.get(place, 0) + number
+        return counts
 
     def sources(self) -> set[tuple[str, str]]:
         """The (source, cluster) pairs of the events, for what was heard from."""

@@ -1,0 +1,165 @@
+"""``GET /metrics``: who may scrape, and the figures that are read from the store for it.
+
+Scraping waits for the disk, so it runs in a thread, one at a time; scrapers that ask more often
+than every second get the last answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from haechi import __version__
+from haechi.errors import Forbidden, StoreError, Unauthenticated
+from haechi.model.access import EVERYWHERE, Role
+from haechi.server.metrics import CONTENT_TYPE, Sample, bounded
+from haechi.store.records import Life
+
+if TYPE_CHECKING:
+    from haechi.server.routing import Authenticate
+    from haechi.server.world import World
+
+KEPT_SECONDS = 1.0
+_UP = {"ok": 1.0, "degraded": 0.5}
+_COUNTED = {Life.REOPENED.value: Life.OPEN.value}
+"""The state under which another one counts."""
+
+
+class Scrape:
+    """The ASGI application behind ``/metrics``."""
+
+    def __init__(self, world: World, authenticate: Authenticate) -> None:
+        self._world = world
+        self._authenticate = authenticate
+        self._lock = asyncio.Lock()
+        self._last = (0.0, b"")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a scrape. Raises Unauthenticated, Forbidden."""
+        request = Request(scope)
+        if not self._world.settings.listen.open_metrics:
+            principal = await asyncio.to_thread(self._authenticate, request, self._world)
+            if principal is None:
+                raise Unauthenticated(
+                    "metrics need a token", do="give the scraper a token with the role viewer"
+                )
+            if not principal.may(Role.VIEWER, "metrics.show") or EVERYWHERE not in (
+                principal.within()
+            ):
+                raise Forbidden("metrics are about everything: a viewer of a part may not see them")
+        async with self._lock:
+            at, text = self._last
+            if not text or time.monotonic() - at > KEPT_SECONDS:
+                text = await asyncio.to_thread(self._text)
+                self._last = (time.monotonic(), text)
+        response = Response(text, headers={"Content-Type": CONTENT_TYPE})
+        response.headers["Cache-Control"] = "no-store"
+        await response(scope, receive, send)
+
+    def _text(self) -> bytes:
+        return self._world.metrics.text(figures(self._world))
+
+
+def figures(world: World) -> Iterator[Sample]:
+    """Samples of metrics.FIGURES. What cannot be read now has no sample."""
+    yield "haechi_build_info", (__version__,), 1.0
+    streams = world.hub.figures()
+    yield "haechi_stream_clients", (), float(streams["clients"])
+    yield "haechi_stream_skipped_total", (), float(streams["skipped"])
+    for read in (_findings, _waivers, _sources, _events, _audit, _disk, _parts):
+        try:
+            yield from list(read(world))
+        except (StoreError, OSError):
+            continue  # haechi_part_up tells that it is so
+
+
+def _findings(world: World) -> Iterator[Sample]:
+    from haechi.store.state.totals import totals
+
+    with world.store.state.read() as connection:
+        rows = totals(connection, world.clock().date())
+    counts: dict[tuple[str, str], int] = {}
+    late: dict[str, int] = {}
+    for row in rows:
+        place = (row.severity.value, _COUNTED.get(row.state, row.state))
+        counts[place] = counts.get(place, 0) + row.count
+        late[row.severity.value] = late.get(row.severity.value, 0) + row.overdue
+    for place, count in counts.items():
+        yield "haechi_findings", place, float(count)
+    for severity, count in late.items():
+        yield "haechi_findings_overdue", (severity,), float(count)
+    for severity in ("critical", "high"):
+        yield (
+            f"vulnerability_scan_{severity}_total",
+            (),
+            float(counts.get((severity, Life.OPEN.value), 0)),
+        )
+
+
+def _waivers(world: World) -> Iterator[Sample]:
+    today = world.clock().date()
+    for state in ("active", "expired", "revoked"):
+        page = world.store.state.waivers.page(
+            within=(EVERYWHERE,), state=state, limit=1, cursor=None, today=today
+        )
+        yield "haechi_waivers", (state,), float(page.total or 0)
+
+
+def _sources(world: World) -> Iterator[Sample]:
+    found = world.store.state.sources.all(within=(EVERYWHERE,))
+    seen = [
+        (one.kind, one.name, one.last_seen.timestamp())
+        for one in found
+        if one.last_seen is not None
+    ]
+    for kind in sorted({kind for kind, _, _ in seen}):
+        newest = sorted(((n, at) for k, n, at in seen if k == kind), key=lambda pair: -pair[1])
+        for name, at in list(newest)[:200]:
+            yield "haechi_source_last_seen_timestamp_seconds", (kind, name), at
+    gaps = [(one.name, float(one.gaps)) for one in found if one.kind == "repository"]
+    for name, count in bounded(sorted(gaps, key=lambda pair: -pair[1])):
+        yield "haechi_source_gaps", (name,), count
+
+
+def _events(world: World) -> Iterator[Sample]:
+    told = world.store.events.figures()
+    options = world.store.events.options
+    for tier in ("hot", "cold"):
+        if told.get(f"{tier}_events") is not None:
+            yield "haechi_events_stored", (tier,), float(told[f"{tier}_events"])
+    full = max(
+        told["queued_events"] / options.queue_events, told["queued_bytes"] / options.queue_bytes
+    )
+    yield "haechi_event_queue_ratio", (), full
+    yield "haechi_store_bytes", ("hot",), float(told.get("hot_file_bytes", 0))
+    yield "haechi_store_bytes", ("cold",), float(told.get("cold_bytes", 0))
+
+
+def _audit(world: World) -> Iterator[Sample]:
+    head = world.store.audit.head()
+    yield "haechi_audit_records_total", (), float(world.store.audit.size)
+    yield "haechi_audit_unsigned_records", (), float(head.unsigned)
+
+
+def _disk(world: World) -> Iterator[Sample]:
+    folder = world.store.folder
+    names = (folder.state_db, folder.state_db.with_name(f"{folder.state_db.name}-wal"))
+    state = sum(file.stat().st_size for file in names if file.exists())
+    log = sum(file.stat().st_size for file in folder.audit.rglob("*") if file.is_file())
+    yield "haechi_store_bytes", ("state",), float(state)
+    yield "haechi_store_bytes", ("audit",), float(log)
+    yield "haechi_store_free_bytes", (), float(shutil.disk_usage(folder.path).free)
+
+
+def _parts(world: World) -> Iterator[Sample]:
+    from haechi.server.readiness import parts
+
+    for part in parts(world):
+        yield "haechi_part_up", (part.name,), _UP.get(part.state, 0.0)
