@@ -132,13 +132,19 @@ def fields_of(raw: bytes | msgspec.Raw) -> dict[str, Any]:
     try:
         found = _decode_any(raw)
     except msgspec.ValidationError:
-        found = json.loads(bytes(raw), parse_int=_number)
-    return cast(dict[str, Any], found)
+        found = json.loads(bytes(raw), parse_int=float)
+    return cast(dict[str, Any], _tamed(found))
 
 
-def _number(text: str) -> int | float:
-    value = float(text)
-    return int(text) if abs(value) < 2**63 else value
+def _tamed(value: Any) -> Any:
+    """The value, its whole numbers past 64 bits as floats (in place)."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in list(pairs):
+        if isinstance(inner, dict | list):
+            _tamed(inner)
+        elif type(inner) is int and not -(2**63) <= inner < 2**64:
+            value[key] = float(str(inner))
+    return value
 
 
 def _elements(data: bytes, limits: Limits) -> Sequence[bytes | memoryview]:

@@ -6,16 +6,12 @@ import datetime as dt
 
 import msgspec
 
-from haechi.errors import StoreError
+from haechi.errors import StoreBusy as StoreBusy
 from haechi.store.records import Record, StoredEvent
 
 KIB, MIB = 1 << 10, 1 << 20
 OTHER = "(other)"
 """The name under which counts go on once a minute has too many distinct combinations."""
-
-
-class StoreBusy(StoreError):
-    """The queue of events to be written is full: nothing of this batch was taken, try again."""
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):

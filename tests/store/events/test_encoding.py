@@ -1,0 +1,256 @@
+"""From bytes to rows: what is taken, what is refused, and that nothing else can happen."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from haechi.errors import InputError, LimitExceeded
+from haechi.model.access import Reach
+from haechi.model.event import PRIORITIES, Event
+from haechi.store.events.encoding import EncodedBatch, encode, encode_events, fields_of
+from haechi.store.events.question import event_of
+from haechi.store.events.sealing import split_id
+from haechi.store.events.shapes import Limits
+from tests.store.events.made import NOW_NS, event, lines
+
+LIMITS = Limits()
+DAY = 86_400 * 10**9
+PLAIN: dict[str, Any] = {"id": "a", "ts_ns": NOW_NS, "source": "s", "type": "t"}
+
+
+def encoded(data: bytes, limits: Limits = LIMITS) -> EncodedBatch:
+    return encode(data, limits, now_ns=NOW_NS)
+
+
+def events_of(batch: EncodedBatch) -> list[Event]:
+    return [event_of(row[0], row[2], row[3], row[4]) for row in batch.rows]
+
+
+def nested(depth: int) -> Any:
+    return {"a": nested(depth - 1)} if depth > 1 else {}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"id": ""}, "length >= 1"),
+        ({"id": 5}, "Expected `str`"),
+        ({"id": "a\u0000b"}, "control"),
+        ({"id": "x" * 513}, "longer than 512"),
+        ({"source": "a\nb"}, "control"),
+        ({"rule": "a\x1fb"}, "control"),
+        ({"node": "a\u2028b"}, "control"),
+        ({"container_id": "x" * 513}, "`container_id` is longer"),
+        ({"resource": "r" * 1025}, "`resource` is longer"),
+        ({"message": "m" * 16_385}, "`message` is longer"),
+        ({"ts_ns": NOW_NS + DAY + 1}, "a day ahead"),
+        ({"ts_ns": 946_684_799 * 10**9}, "2000"),
+        ({"ts_ns": -1}, "2000"),
+        ({"ts_ns": 1.5}, "Expected `int`"),
+        ({"ts_ns": 10**30}, "2000"),
+        ({"priority": "loud"}, "`priority` is none of"),
+        ({"fields": [1]}, "`fields` is no object"),
+        ({"fields": None}, "`fields` is no object"),
+        ({"fields": nested(17)}, "deeper than 16"),
+        ({"fields": {"a": "x" * 70_000}}, "65536 at most"),
+        ({"namespce": "x"}, "unknown field `namespce`"),
+        ({"schema": "haechi.event/2"}, "`schema` is not"),
+        ({"cluster": "*"}, "not `*`"),
+        ({"namespace": "*"}, "not `*`"),
+    ],
+)
+def test_refuses_one_event_with_the_reason_and_takes_the_others(
+    change: dict[str, Any], why: str
+) -> None:
+    told = [PLAIN, PLAIN | change, PLAIN | {"id": "b"}]
+    for body in (b"\n".join(json.dumps(one).encode() for one in told), json.dumps(told).encode()):
+        batch = encoded(body)
+        assert [one.index for one in batch.refused] == [1]
+        assert why in batch.refused[0].why
+        assert len(batch.rows) == 2
+
+
+@pytest.mark.parametrize("missing", ["id", "ts_ns", "source", "type"])
+def test_refuses_an_event_without_a_required_name(missing: str) -> None:
+    batch = encoded(json.dumps({k: v for k, v in PLAIN.items() if k != missing}).encode())
+    assert f"`{missing}`" in batch.refused[0].why
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"nothing",
+        b"5",
+        b'"x"',
+        b"\xff\xfe",
+        b"{}",
+        b'{"id":"\xff"}',
+        b'{"id":"\\ud800"}',
+        b'{"a":' * 5000,
+        b"[" * 3000,
+    ],
+)
+def test_refuses_what_is_no_event(line: bytes) -> None:
+    batch = encoded(b"\n".join((json.dumps(PLAIN).encode(), line)))
+    assert [one.index for one in batch.refused] == [1]
+    assert len(batch.rows) == 1
+
+
+@pytest.mark.parametrize("body", [b"[", b"[{}", b"[\xff]", b"[1,]", gzip.compress(b"[]")])
+def test_a_body_that_is_no_list_at_all(body: bytes) -> None:
+    if body.startswith(b"["):
+        with pytest.raises(InputError):
+            encoded(body)
+    else:
+        assert encoded(body).refused
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n", b"  \r\n", b"[]"])
+def test_an_empty_body_is_an_empty_batch(body: bytes) -> None:
+    assert encoded(body).rows == []
+
+
+def test_too_many_events_are_one_refusal_of_all() -> None:
+    with pytest.raises(LimitExceeded):
+        encoded(b"{}\n" * 11, Limits(batch_events=10))
+
+
+@pytest.mark.parametrize(
+    ("values", "namespace"),
+    [
+        ({"namespace": "own"}, "own"),
+        ({"resource": "k8s:prod/apps/Deployment/pay/api"}, "pay"),
+        ({"resource": "k8s:prod/core/Node/-/n1"}, "-"),
+        ({"fields": {"k8s.ns.name": "field"}}, "field"),
+        ({"resource": "file:a/b/c/d/e", "fields": {"k8s.ns.name": "field"}}, "field"),
+        ({"fields": {"k8s.ns.name": None}}, "-"),
+        ({"fields": {"k8s.ns.name": ""}}, "-"),
+        ({"fields": {"deep": {"k8s.ns.name": "no"}}}, "-"),
+        ({"resource": "k8s:broken"}, "-"),
+    ],
+)
+def test_the_namespace_comes_from_the_event_the_key_or_the_field(
+    values: dict[str, Any], namespace: str
+) -> None:
+    (found,) = events_of(encoded(json.dumps(PLAIN | values).encode()))
+    assert found.namespace == namespace
+
+
+def test_events_out_of_the_senders_reach_are_refused() -> None:
+    told = [event(1), event(2, namespace="pay", resource=""), event(3, cluster="stage")]
+    within = (Reach(cluster="prod", namespace="shop"),)
+    batch = encode(lines(told), LIMITS, now_ns=NOW_NS, within=within)
+    assert [one.index for one in batch.refused] == [1, 2]
+    assert encode(lines(told), LIMITS, now_ns=NOW_NS, within=()).rows == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("18446744073709551616", 18446744073709551616.0),
+        ("9" * 400, float("inf")),
+        ("1e999", float("inf")),
+        ("-1e999", float("-inf")),
+        ("123456789012345678", 123456789012345678),
+        ("9" * 5000, float("inf")),
+    ],
+)
+def test_numbers_past_the_machines_are_kept_as_floats(text: str, value: float) -> None:
+    line = b'{"id":"a","ts_ns":%d,"source":"s","type":"t","fields":{"n":%s}}'
+    for number in (text, f'[{{"a":{text}}}],"k8s.ns.name":"x"'):
+        (found,) = events_of(encoded(line % (NOW_NS, number.encode())))
+        inner = found.fields["n"] if number == text else found.fields["n"][0]["a"]
+        assert (type(inner), inner) == (type(value), value)
+        msgspec.json.encode(found)
+
+
+@pytest.mark.parametrize("id", ["a", 'q"', "\\", '\\"', 'a\\\\"b', "한", '"', '\\\\"\\'])
+def test_the_id_is_split_from_a_payload(id: str) -> None:
+    (row,) = encode_events([event(1, id=id)], LIMITS, now_ns=NOW_NS).rows
+    found, rest = split_id(row[4])
+    assert found == id
+    assert msgspec.json.decode(rest) == msgspec.json.decode(row[4])[1:]
+
+
+_TEXT = st.text(max_size=20)
+_NAME = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
+_VALUE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+_EVENT = st.builds(
+    Event,
+    id=_NAME,
+    ts_ns=st.integers(946_684_800 * 10**9, NOW_NS + DAY),
+    source=_NAME,
+    type=_NAME,
+    cluster=_NAME.filter(lambda name: name != "*"),
+    node=_NAME,
+    container_id=_NAME,
+    resource=_NAME,
+    namespace=_NAME.filter(lambda name: name not in "*-"),
+    rule=_NAME,
+    priority=st.sampled_from(("", *PRIORITIES)),
+    message=_TEXT,
+    fields=st.dictionaries(_TEXT, _VALUE, max_size=4),
+)
+
+
+@settings(max_examples=150)
+@given(st.lists(_EVENT, max_size=4), st.sampled_from(["lines", "array", "spaced", "escaped"]))
+def test_every_event_comes_back_as_it_was(told: list[Event], way: str) -> None:
+    values = [msgspec.to_builtins(one) for one in told]
+    body = {
+        "lines": lambda: lines(told),
+        "array": lambda: msgspec.json.encode(told),
+        "spaced": lambda: json.dumps(values, indent="\t", ensure_ascii=False).encode(),
+        "escaped": lambda: b"\n".join(json.dumps(one).encode() for one in values),
+    }[way]()
+    batch = encoded(body)
+    assert batch.refused == []
+    assert events_of(batch) == told
+    for row in batch.rows:  # what sealing writes a line of may hold no mark of its own
+        assert not any(mark in row[4] for mark in (b"\n", b"\r", b"\t", b"\x1f", b"\x02"))
+
+
+_HOSTILE = st.one_of(
+    st.binary(max_size=60),
+    st.text(alphabet='{}[]",:\\/u0123dDeE+-. \t\r\nntf\u00e9\ud55c', max_size=60).map(str.encode),
+    _EVENT.map(msgspec.json.encode).flatmap(
+        lambda line: st.tuples(
+            st.integers(0, len(line)), st.integers(0, 3), st.binary(max_size=3)
+        ).map(lambda cut: line[: cut[0]] + cut[2] + line[cut[0] + cut[1] :])
+    ),
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(_HOSTILE, max_size=4), st.sampled_from([b"\n", b",", b"[", b""]))
+def test_hostile_bytes_are_refused_or_can_be_read_again(parts: list[bytes], glue: bytes) -> None:
+    body = glue + (b"," if glue != b"\n" else b"\n").join(parts) + (b"]" if glue == b"[" else b"")
+    try:
+        batch = encoded(body)
+    except InputError:
+        return
+    found = events_of(batch)
+    places = {one.index for one in batch.refused}
+    assert len(places) == len(batch.refused)
+    assert all(one.why for one in batch.refused)
+    for row, one in zip(batch.rows, found, strict=True):
+        assert one.id
+        assert not any(mark in row[4] for mark in (b"\n", b"\r", b"\t", b"\x1f", b"\x02"))
+        msgspec.json.encode(one)
+        assert fields_of(msgspec.json.encode(one.fields)) is not None
