@@ -19,6 +19,7 @@ DEPTH = 32
 _SORTED = msgspec.json.Encoder(order="sorted")
 _LARGEST = 2**64 - 1
 _SMALLEST = -(2**63)
+_SIMPLEST = frozenset({str, bool, type(None)})
 
 
 def canonical(value: Any) -> bytes:
@@ -40,7 +41,7 @@ def _plain(value: Any, depth: int) -> bool:
     if depth < 0:
         raise ValueError(f"the value is nested more than {DEPTH} levels deep")
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind in _SIMPLEST:
         return True
     if kind is int:
         if not _SMALLEST <= value <= _LARGEST:
@@ -51,7 +52,10 @@ def _plain(value: Any, depth: int) -> bool:
         for key, inner in value.items():
             if type(key) is not str:
                 raise ValueError(f"a key is of type {type(key).__name__}, not text")
-            simple = _plain(inner, depth - 1) and key.isascii() and simple
+            if not key.isascii():
+                simple = False
+            if type(inner) not in _SIMPLEST:  # spares most values a call
+                simple = _plain(inner, depth - 1) and simple
         return simple
     if kind is list or kind is tuple:
         simple = True

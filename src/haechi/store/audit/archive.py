@@ -7,7 +7,7 @@ that does not hold is damage, and damage is an AuditError, never mended in silen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -58,8 +58,11 @@ class Archive:
         """Where a block begins."""
         return self.index.line(block).place if block < len(self.index) else self.tip.place
 
-    def records(self, first: int, stop: int) -> Iterator[tuple[int, bytes]]:
-        """Number and bytes of records, in order. Raises AuditError where one does not hold."""
+    def records(
+        self, first: int, stop: int, needles: Sequence[bytes] = ()
+    ) -> Iterator[tuple[int, bytes]]:
+        """Number and bytes of records, in order, that contain all the needles. Raises AuditError
+        where one that it looks at does not hold; frames without a needle are passed over."""
         stop = min(stop, self.tip.size)
         if first >= stop:
             return
@@ -69,12 +72,11 @@ class Archive:
         for frame, data, _ in frames(self.folder, place.segment, place.offset):
             if frame.first != seq:
                 raise AuditError(f"record {seq} of the audit log is not where it was")
-            for record in records(data, frame):
-                if seq >= stop:
-                    return
-                if seq >= first:
-                    yield seq, record
-                seq += 1
+            if all(data.find(needle, frame.offset, frame.end) >= 0 for needle in needles):
+                for number, record in enumerate(records(data, frame), seq):
+                    if first <= number < stop and all(needle in record for needle in needles):
+                        yield number, record
+            seq += frame.count
             if seq >= stop:
                 return
         raise AuditError(f"record {seq} of the audit log is missing")

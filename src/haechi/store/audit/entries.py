@@ -106,8 +106,9 @@ def moment(at: dt.datetime) -> str:
     """RFC 3339 in UTC with six digits after the point."""
     if at.tzinfo is None:
         raise AuditError("a time without a zone cannot be logged", do="give it in UTC")
-    text = at.astimezone(dt.UTC).isoformat(timespec="microseconds")
-    return f"{text[:-6]}Z"
+    if at.tzinfo is not dt.UTC:
+        at = at.astimezone(dt.UTC)
+    return at.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _secret(name: str, value: str) -> Secret:

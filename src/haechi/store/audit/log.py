@@ -23,13 +23,14 @@ from haechi.engines.signing import SigningKey
 from haechi.errors import AuditError, HaechiError, NotFound, StoreError
 from haechi.store.audit import keys, links, private, proofs
 from haechi.store.audit.archive import Archive
-from haechi.store.audit.entries import Draft, draft, stored
+from haechi.store.audit.entries import Draft, draft, moment, stored
 from haechi.store.audit.frames import BLOCK, frame_header, record_header
 from haechi.store.audit.heads import Heads, Witness
 from haechi.store.audit.links import Kind, Link, Signed
 from haechi.store.audit.opening import opened
 from haechi.store.audit.rows import SCAN, Ask, Found, find
 from haechi.store.audit.segments import Segments
+from haechi.store.audit.signer import Signer
 from haechi.store.audit.tip import Line, Place, Tip
 from haechi.store.folder import storage_errors
 from haechi.store.records import AuditEntry, AuditRow
@@ -86,7 +87,6 @@ class AuditLog:
         within_s: float = WITHIN_S,
     ) -> None:
         self._clock = clock
-        self._every, self._within_s = every, within_s
         self._keys = folder / "keys"
         self.folder = folder / "audit"
         self._passphrase = keys.passphrase_from()
@@ -97,14 +97,12 @@ class AuditLog:
         self._key: SigningKey = parts.key
         self.torn: int = parts.torn
         self._witness: Witness | None = None
-        self._problem = ""
         self._queue: list[_Ticket] = []
         self._turn = threading.Condition()
-        self._writing = self._closed = False
+        self._writing = self._closed = self._unsure = False
         self._chain = threading.RLock()
-        self._due = threading.Condition()
-        self._counting = False  # the signer waits for more records or for its time
-        self._signer: threading.Thread | None = None
+        self._erasing = threading.Lock()
+        self._signer = Signer(self._unsigned, self.sign, every=every, within_s=within_s)
         try:
             self._finish_redaction()
             if witness:
@@ -155,18 +153,30 @@ class AuditLog:
                 self._writing = False
                 self._turn.notify_all()
         if error is None:
-            self._call_signer()
+            self._signer.call()
 
     def _commit(self, drafts: list[Draft]) -> None:
         if not drafts:
             return
+        if self._unsure:
+            raise StoreError(
+                "the audit log takes no more records",
+                why="a write was interrupted and nobody knows how far it came",
+                do="start again",
+            )
         tip = self._archive.tip.copy()
         self._segments.make_room(tip.size)
         data, hidden, lines = _framed(tip, self._segments, drafts)
-        self._segments.append(data, hidden)
+        self._unsure = True
+        try:
+            self._segments.append(data, hidden)
+        except StoreError:
+            self._unsure = False
+            raise
         # the index before the tip: a reader looks for a block in the index first
         self._archive.index.add(lines)
         self._archive.tip = tip
+        self._unsure = False
 
     # --- heads
 
@@ -189,10 +199,10 @@ class AuditLog:
             previous=link.previous,
             keys=[link.key, *([link.new.id] if link.new and link.old else [])],
             algorithms=list(link.algorithms),
-            unsigned=max(0, self._archive.tip.size - link.size),
+            unsigned=self._unsigned(),
             counter=link.counter,
             log=link.log,
-            problem=self._problem,
+            problem=self._signer.problem,
             witness_problem=self._witness.problem if self._witness else "",
         )
 
@@ -291,11 +301,11 @@ class AuditLog:
         record = next(self._archive.records(seq, seq + 1))[1]
         if name not in stored(record).private:
             raise NotFound(f"record {seq} has no private value {name!r}")
-        path, kept = self._kept(seq, name)
-        if kept.secret is None:
-            return
         intent = self.folder / "private" / "redacting.json"
-        with storage_errors(intent):
+        with self._erasing, storage_errors(intent):
+            path, kept = self._kept(seq, name)
+            if kept.secret is None:
+                return
             private.note(intent, seq, name, by)
             self._append_own("audit.redact", str(seq), {"name": name}, by)
             private.erase(path, kept)
@@ -321,15 +331,12 @@ class AuditLog:
     def close(self) -> None:
         """Sign what is not signed and give the files up; idempotent."""
         with self._turn:
-            while self._writing:
+            while self._writing or self._queue:
                 self._turn.wait()
             if self._closed:
                 return
             self._closed = True
-        with self._due:
-            self._due.notify_all()
-        if self._signer:
-            self._signer.join()
+        self._signer.stop()
         try:
             self.sign()
         except HaechiError as error:
@@ -342,6 +349,9 @@ class AuditLog:
         self._segments.close()
         self._archive.index.close()
 
+    def _unsigned(self) -> int:
+        return max(0, self._archive.tip.size - self._last.link.size)
+
     @property
     def _last(self) -> Signed:
         return self._heads.newest
@@ -349,7 +359,7 @@ class AuditLog:
     def _link(self, tip: Tip) -> Link:
         """A statement about the log as it is now, after the newest one."""
         return Link(
-            at=_moment(self._clock()),
+            at=moment(self._clock()),
             counter=self._last.link.counter + 1,
             key=self._key.public.id,
             log=self._last.link.log,
@@ -375,7 +385,7 @@ class AuditLog:
         key = SigningKey.generate()
         keys.save_key(self._keys, key, self._passphrase)
         link = Link(
-            at=_moment(self._clock()),
+            at=moment(self._clock()),
             counter=0,
             key=key.public.id,
             log=secrets.token_hex(8),
@@ -388,43 +398,6 @@ class AuditLog:
 
     def _load(self, key: str) -> SigningKey:
         return keys.load_key(self._keys, key, self._passphrase)
-
-    # --- the thread that signs
-
-    def _call_signer(self) -> None:
-        unsigned = self._unsigned()
-        with self._due:
-            if self._signer is None and not self._closed:
-                self._signer = threading.Thread(
-                    target=self._keep_signing, name="audit-heads", daemon=True
-                )
-                self._signer.start()
-            elif unsigned >= self._every or not self._counting:
-                self._due.notify_all()
-
-    def _unsigned(self) -> int:
-        return self._archive.tip.size - self._last.link.size
-
-    def _keep_signing(self) -> None:
-        while True:
-            with self._due:
-                self._counting = False
-                self._due.wait_for(lambda: self._closed or self._unsigned() > 0)
-                self._counting = True
-                self._due.wait_for(
-                    lambda: self._closed or self._unsigned() >= self._every, self._within_s
-                )
-                if self._closed:
-                    return
-            try:
-                self.sign()
-                self._problem = ""
-            except HaechiError as error:
-                # records go on being logged; the next head covers them all
-                self._problem = str(error)
-                _log.warning("no head could be signed: %s", error)
-                with self._due:
-                    self._due.wait_for(lambda: self._closed, self._within_s)
 
 
 def _framed(tip: Tip, to: Segments, drafts: list[Draft]) -> tuple[bytes, bytes, list[Line]]:
@@ -453,9 +426,3 @@ def _framed(tip: Tip, to: Segments, drafts: list[Draft]) -> tuple[bytes, bytes, 
         end += len(parts[-2]) + len(whole)
         position += len(part)
     return b"".join(parts), b"".join(hidden), lines
-
-
-def _moment(at: dt.datetime) -> str:
-    from haechi.store.audit.entries import moment
-
-    return moment(at)

@@ -134,12 +134,7 @@ def _block(archive: Archive, ask: Ask, first: int, stop: int) -> list[AuditRow]:
             return []
         if ask.until and line.low > ask.until.timestamp():
             return []
-    needles = ask.needles()
-    entries = [
-        stored(record)
-        for _, record in archive.records(first, stop)
-        if all(needle in record for needle in needles)
-    ]
+    entries = [stored(record) for _, record in archive.records(first, stop, ask.needles())]
     if ask.filtered:
         entries = [entry for entry in entries if ask.matches(entry)]
     return _rows(archive, entries)
