@@ -16,13 +16,16 @@ from typing import Any, Protocol
 import msgspec
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from haechi.errors import AuditError
 from haechi.store.records import AuditEntry, AuditRow
-from haechi.store.state.plain import from_json, to_json
+from haechi.store.state.plain import bounded_json, clean, from_json, to_json
 from haechi.store.state.schema import audit
 from haechi.store.state.times import from_us, to_us
 
 TOKEN = "outbox"  # noqa: S105  a name of a key
 _PART = 1_000
+_NAME = 2_000
+_DETAIL = 60_000
 
 
 class AuditSink(Protocol):
@@ -54,13 +57,15 @@ class Outbox:
             "after_seq": self._size,
             "seq": None,
             "at": to_us(entry.at),
-            "actor": entry.actor,
-            "action": entry.action,
-            "object": entry.object,
-            "cluster": entry.cluster,
-            "namespace": entry.namespace,
-            "detail": to_json(entry.detail),
-            "private": to_json(entry.private),
+            "actor": clean(entry.actor, _NAME),
+            "action": clean(entry.action, _NAME),
+            "object": clean(entry.object, _NAME),
+            "cluster": clean(entry.cluster, _NAME),
+            "namespace": clean(entry.namespace, _NAME),
+            "detail": bounded_json(entry.detail, _DETAIL),
+            "private": to_json(
+                {clean(name, 64): clean(word, _NAME) for name, word in entry.private.items()}
+            ),
         }
         connection.execute(insert(audit), row)
 
@@ -83,11 +88,10 @@ class Outbox:
             return
         self._mark(connection, self._unmarked.items())
         while rows := self._pending(connection):
-            numbers = self._sink.append([_entry(row) for row in rows])
-            taken = dict(zip((row.token for row in rows), numbers, strict=True))
+            taken = _append(self._sink, rows)
             self._unmarked |= taken
             self._mark(connection, taken.items())
-            self._size = max(self._size, numbers.stop)
+            self._size = max(self._size, *(seq + 1 for seq in taken.values()))
 
     def settled(self) -> None:
         """The marks are durable."""
@@ -104,6 +108,20 @@ class Outbox:
         if values:
             mark = update(audit).where(audit.c.token == bindparam("the_token"))
             connection.execute(mark, values)
+
+
+def _append(sink: AuditSink, rows: Sequence[Any]) -> dict[str, int]:
+    """Numbers by token. An entry that the log cannot hold is logged without its detail: it must
+    not keep the others waiting for ever, nor go missing."""
+    try:
+        numbers = sink.append([_entry(row) for row in rows])
+    except AuditError as error:
+        if len(rows) > 1:
+            return {token: seq for row in rows for token, seq in _append(sink, [row]).items()}
+        left_out = {TOKEN: rows[0].token, "left_out": clean(str(error), 500)}
+        bare = msgspec.structs.replace(_entry(rows[0]), detail=left_out, private={})
+        numbers = sink.append([bare])
+    return dict(zip((row.token for row in rows), numbers, strict=True))
 
 
 def _entry(row: Any) -> AuditEntry:
