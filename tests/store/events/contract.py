@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,7 @@ class EventsContract:
         ranges = [one for one in found if isinstance(one, SearchedRange)]
         assert len(found) - len(ranges) == 6
         assert [one.complete for one in ranges] == [False] * (len(ranges) - 1) + [True]
-        assert all(
-            b.searched_to <= a.searched_from for a, b in zip(ranges, ranges[1:], strict=False)
-        )
+        assert all(b.searched_to <= a.searched_from for a, b in pairwise(ranges))
         assert ranges[-1].found == 6
 
     def test_late_events_of_a_sealed_hour_are_read_and_sealed(self, store: Events) -> None:

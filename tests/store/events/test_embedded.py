@@ -177,8 +177,10 @@ def test_batches_of_many_threads_all_land(tmp_path: Path) -> None:
     answers: list[Appended] = []
 
     def send(start: int) -> None:
-        for n in range(start, start + 100, 10):
-            answers.append(store.append([event(k, ago_ns=k) for k in range(n, n + 10)]).result())
+        batches = [range(n, n + 10) for n in range(start, start + 100, 10)]
+        answers.extend(
+            store.append([event(k, ago_ns=k) for k in batch]).result() for batch in batches
+        )
 
     threads = [threading.Thread(target=send, args=(n * 90,)) for n in range(4)]
     for one in threads:

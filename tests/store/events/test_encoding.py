@@ -156,14 +156,14 @@ def test_events_out_of_the_senders_reach_are_refused() -> None:
     ("text", "value"),
     [
         ("18446744073709551616", 18446744073709551616.0),
-        ("9" * 400, float("inf")),
-        ("1e999", float("inf")),
-        ("-1e999", float("-inf")),
+        ("9" * 400, None),
+        ("1e999", None),
+        ("-1e999", None),
         ("123456789012345678", 123456789012345678),
-        ("9" * 5000, float("inf")),
+        ("9" * 5000, None),
     ],
 )
-def test_numbers_past_the_machines_are_kept_as_floats(text: str, value: float) -> None:
+def test_numbers_past_the_machines_become_floats_or_null(text: str, value: float | None) -> None:
     line = b'{"id":"a","ts_ns":%d,"source":"s","type":"t","fields":{"n":%s}}'
     for number in (text, f'[{{"a":{text}}}],"k8s.ns.name":"x"'):
         (found,) = events_of(encoded(line % (NOW_NS, number.encode())))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -128,7 +129,7 @@ def identity(cluster: str, source: str, id: str) -> int:
 
 
 def fields_of(raw: bytes | msgspec.Raw) -> dict[str, Any]:
-    """Decode fields. A number that no machine type holds becomes a float, infinite if need be."""
+    """Decode fields. A whole number past 64 bits becomes a float, one past those null."""
     try:
         found = _decode_any(raw)
     except msgspec.ValidationError:
@@ -137,13 +138,15 @@ def fields_of(raw: bytes | msgspec.Raw) -> dict[str, Any]:
 
 
 def _tamed(value: Any) -> Any:
-    """The value, its whole numbers past 64 bits as floats (in place)."""
+    """The value with numbers that every reader has (changed in place)."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in list(pairs):
         if isinstance(inner, dict | list):
             _tamed(inner)
         elif type(inner) is int and not -(2**63) <= inner < 2**64:
-            value[key] = float(str(inner))
+            value[key] = float(inner) if inner.bit_length() < 1023 else None
+        elif type(inner) is float and not math.isfinite(inner):
+            value[key] = None
     return value
 
 
