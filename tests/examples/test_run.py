@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from examples import run
 
 
 @pytest.mark.parametrize(
-    ("code", "writes", "expected"),
+    ("code", "keeps", "expected"),
     [
         (0, True, 0),
         (1, True, 0),
@@ -22,38 +24,33 @@ from examples import run
     ],
 )
 def test_exit_code(
-    code: int, writes: bool, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: int, keeps: bool, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = tmp_path / "build"
-
-    def scan(shop: Path) -> int:
-        assert (shop / "haechi.yaml").is_file()
-        if writes:
-            for name in run.REPORTS.values():
-                (build / name).write_text("report")
-        return code
+    def ran(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        assert command[2:4] == ["haechi", "up"]
+        assert (tmp_path / command[4] / "haechi.yaml").is_file()
+        if keeps:
+            (tmp_path / ".haechi").mkdir()
+            (tmp_path / ".haechi/state.db").touch()
+        return subprocess.CompletedProcess(command, code)
 
     monkeypatch.setattr(run, "ROOT", tmp_path)
-    monkeypatch.setattr(run, "BUILD", build)
-    monkeypatch.setattr(run, "scan", scan)
-    assert run.main() == expected
+    monkeypatch.setattr(run, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(run, "STORE", tmp_path / ".haechi")
+    command, environment = run.up(tmp_path / "build/shop", ["--once"])
+    assert command[-1] == "--once"
+    assert str(tmp_path / "src") in environment["PYTHONPATH"]
+    # Making the shop takes git; only the last step is replaced.
+    real = subprocess.run
+    monkeypatch.setattr(
+        "examples.run.subprocess.run",
+        lambda words, **more: ran(words, **more) if "up" in words[:4] else real(words, **more),
+    )
+    assert run.main(["--once"]) == expected
 
 
 def test_folder_in_use_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "build" / "shop").mkdir(parents=True)
     (tmp_path / "build" / "shop" / "mine.txt").write_text("mine")
     monkeypatch.setattr(run, "BUILD", tmp_path / "build")
-    assert run.main() == 2
-
-
-def test_report_of_an_earlier_run_does_not_survive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    build = tmp_path / "build"
-    build.mkdir()
-    (build / "report.html").write_text("old")
-    monkeypatch.setattr(run, "ROOT", tmp_path)
-    monkeypatch.setattr(run, "BUILD", build)
-    # There is nothing to import below this root but what is installed, and no shop to scan.
-    assert run.scan(build / "shop") != 0
-    assert not (build / "report.html").exists()
+    assert run.main(["--once"]) == 2
