@@ -3,7 +3,7 @@ import { defineConfig } from "vite";
 
 // Nothing is inlined (the server's policy allows no data: URLs and no inline script), and the
 // server's address in development is that of `haechi up`.
-const server = process.env.HAECHI_URL ?? "http://127.0.0.1:8765";
+const server = process.env.HAECHI_URL ?? "http://127.0.0.1:8420";
 
 export default defineConfig({
   plugins: [svelte()],

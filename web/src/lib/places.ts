@@ -27,12 +27,12 @@ export function named(key: string): Named {
     const [, , kind = "", namespace = "-", name = ""] = rest.split("/").map(plain);
     return { kind, name: namespace === "-" ? name : `${namespace}/${name}`, icon };
   }
-  const name = plain(rest).replace(/^https?:\/\//, "");
+  const name = plain(rest).replace(/^dir:|^https?:\/\/|^-\//, "");
   if (scheme === "image") return { kind: "image", name: name.replace(/(sha256:[0-9a-f]{12})[0-9a-f]+/, "$1…"), icon };
   return { kind: scheme, name, icon };
 }
 
-export const sourceName = (source: string): string => source.replace(/^(repo|dir):/, "").replace(/^https?:\/\//, "");
+export const sourceName = (source: string): string => source.replace(/^(repo:)?(dir:)?/, "").replace(/^https?:\/\//, "");
 
 /** Where the line stands on its forge; "" for forges whose addresses we do not know. */
 export function codeUrl(source: string, ref: string, path: string, line: number): string {

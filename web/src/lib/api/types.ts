@@ -362,6 +362,15 @@ export interface WaiverRequest {
   reach?: Reach;
 }
 
+export interface WaiverPreview {
+  reach: Reach;
+  count: number;
+  severities: Record<string, number>;
+  waived: number;
+  findings: StoredFinding[];
+  complete: boolean;
+}
+
 export interface RuleRow {
   id: string;
   title: string;
