@@ -104,6 +104,8 @@ class AuditLog:
         self._erasing = threading.Lock()
         self._signer = Signer(self._unsigned, self.sign, every=every, within_s=within_s)
         try:
+            if self._last.link.old:
+                keys.drop_key(self._keys, self._last.link.old.id)  # a crash may have kept it
             self._finish_redaction()
             if witness:
                 self.use_witness(witness)
