@@ -26,6 +26,7 @@ COMMANDS = {
     "up": "the server with its page: scan a folder into it, keep, show, stream",
     "api": "call a server's API",
     "store": "check, back up, restore and export what a server keeps",
+    "audit": "read, prove and verify the signed audit log",
 }
 """Name → one line of help. The module ``haechi.cli.<name>`` holds ``command``."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from haechi.errors import AuditError, StoreError
 from haechi.store.audit import links
 from haechi.store.audit.links import MOST_LINE, Kind, Signed
@@ -26,13 +28,12 @@ class Heads:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.torn = 0
-        self.last: Signed | None = None
-        end = self._read_end()
+        end = end_of(path)
+        self.last, self.torn = end.last, end.torn
         with storage_errors(path):
-            self._tail = Tail(path, end)
-            if self.torn:
-                self._tail.cut(end)
+            self._tail = Tail(path, end.offset)
+            if end.torn:
+                self._tail.cut(end.offset)
             sync_folder(path.parent)
 
     @property
@@ -62,34 +63,45 @@ class Heads:
             _replace(self.path.with_name(KEYS), b"".join(map(links.line, known)))
         return known
 
-    def _read_end(self) -> int:
-        """Read the last statements; the end of what is whole."""
-        if not self.path.exists():
-            return 0
-        size = self.path.stat().st_size
-        start = max(0, size - _END)
-        end, first = start, start > 0
-        for raw, offset in lines(self.path, start):
-            if not raw.endswith(b"\n"):
-                self.torn = len(raw)
-                break
-            if not first:
-                self._take(links.read(raw), offset)
-            first, end = False, offset + len(raw)
-        return end
 
-    def _take(self, signed: Signed, offset: int) -> None:
-        before, self.last = self.last, signed
-        if before and (
-            signed.link.previous != before.hash
-            or signed.link.counter != before.link.counter + 1
-            or signed.link.size < before.link.size
-        ):
-            raise AuditError(
-                f"the chain of heads breaks at counter {signed.link.counter}",
-                where=f"{self.path}, byte {offset}",
-                do="`haechi audit verify` tells what holds; restore from a backup",
-            )
+class End(msgspec.Struct, frozen=True):
+    """The end of a chain: its newest statement, the byte after it, bytes of a torn line."""
+
+    last: Signed | None
+    offset: int
+    torn: int
+
+
+def end_of(path: Path) -> End:
+    """Read the last statements of a chain. Raises AuditError when they do not follow each
+    other; signatures are the verifier's business."""
+    if not path.exists():
+        return End(None, 0, 0)
+    start = max(0, path.stat().st_size - _END)
+    last: Signed | None = None
+    partial, end = start > 0, start
+    for raw, offset in lines(path, start):
+        if not raw.endswith(b"\n"):
+            return End(last, end, len(raw))
+        if not partial:
+            signed = links.read(raw)
+            _follows(signed, last, path, offset)
+            last = signed
+        partial, end = False, offset + len(raw)
+    return End(last, end, 0)
+
+
+def _follows(signed: Signed, before: Signed | None, path: Path, offset: int) -> None:
+    if before and (
+        signed.link.previous != before.hash
+        or signed.link.counter != before.link.counter + 1
+        or signed.link.size < before.link.size
+    ):
+        raise AuditError(
+            f"the chain of heads breaks at counter {signed.link.counter}",
+            where=f"{path}, byte {offset}",
+            do="`haechi audit verify` tells what holds; restore from a backup",
+        )
 
 
 def key_statements(path: Path) -> list[Signed]:
