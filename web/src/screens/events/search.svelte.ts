@@ -15,6 +15,8 @@ export class Search {
   items = $state.raw<readonly StoredEvent[]>([]);
   from = $state<string | null>(null);
   to = $state<string | null>(null);
+  /** Nothing that was asked for is left to search. */
+  complete = $state(false);
   state = $state<"idle" | "running" | "stopped" | "done" | "full">("idle");
   problem = $state.raw<Problem | null>(null);
   #abort: AbortController | null = null;
@@ -41,6 +43,7 @@ export class Search {
     this.items = [];
     this.from = this.to = null;
     this.problem = null;
+    this.complete = false;
     this.state = "idle";
   }
 
@@ -77,6 +80,7 @@ export class Search {
   }
 
   #searched(range: NonNullable<Line["range"]>): void {
+    this.complete = range.complete;
     if (this.from === null || range.searched_from < this.from) this.from = range.searched_from;
     if (this.to === null || range.searched_to > this.to) this.to = range.searched_to;
   }

@@ -34,7 +34,7 @@ const trust = (kind: "github" | "gitlab", issuer: string, origin: string, projec
   pipelines:
     - name: ${kind}
       issuer: ${issuer}
-      audience: ${origin}
+      audience: ${origin}${kind === "gitlab" ? "\n      repository: https://gitlab.com/{project_path}" : ""}
       rules:
         - claims:
             ${kind === "github" ? "repository" : "project_path"}: ["${project}"]`;
