@@ -1,4 +1,4 @@
-"""The event store alone: durable append, bytes an event, sealing, pages and panels, memory, kill -9."""
+"""The event store alone: durable append, bytes an event, sealing, questions, memory, kill -9."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from bench.store import Events as Falco
 from haechi.model.access import Reach
@@ -32,6 +35,8 @@ EVERYWHERE = (Reach(),)
 HOUR_NS = 3600 * 10**9
 _IN_FLIGHT = 4
 _CHILD_BATCH = 50
+_BEFORE_KILL = 6_000
+"""Events before a kill, so that sealing is under way, too."""
 
 
 def main(argv: list[str]) -> None:
@@ -49,8 +54,9 @@ def main(argv: list[str]) -> None:
         kills(options.kills)
     else:
         with tempfile.TemporaryDirectory(prefix="haechi-events-") as name:
-            append_rates(Path(name))
+            # memory is the process's: the part that counts it comes first
             whole(Path(name), options.hot, options.cold, options.days)
+            append_rates(Path(name))
 
 
 class Cost(NamedTuple):
@@ -77,8 +83,8 @@ def append_rates(folder: Path, events: int = 30_000) -> None:
         place = folder / f"rate-{size}"
         place.mkdir()
         store = Events(place)
-        batches, encoding = measured(lambda: [store.encode(body) for body in bodies])  # noqa: B023
-        _, cost = measured(lambda: pushed(store, batches))  # noqa: B023
+        batches, encoding = measured(partial(list, map(store.encode, bodies)))
+        _, cost = measured(partial(pushed, store, batches))
         store.close()
         shutil.rmtree(place)
         print(
@@ -147,20 +153,17 @@ def sealed_days(store: Events, count: int, start_ns: int, days: int) -> None:
 
 def questions(store: Events, what: str, low_ns: int, high_ns: int) -> None:
     """Pages and searches within a span."""
-    span = {"since": at(low_ns), "until": at(high_ns)}
     asks = {
-        "newest 100": EventFilter(**span),
-        "100 of a rule": EventFilter(
-            rule=["Rule 07: a process does what its image never did"], **span
-        ),
-        "of a namespace": EventFilter(namespace=["shop-3"], **span),
-        "text, found": EventFilter(text="10.0.7.249:", **span),
-        "text, not found": EventFilter(text="nowhere to be found", **span),
+        "newest 100": EventFilter(),
+        "100 of a rule": EventFilter(rule=["Rule 07: a process does what its image never did"]),
+        "of a namespace": EventFilter(namespace=["shop-3"]),
+        "text, found": EventFilter(text="10.0.7.249:"),
+        "text, not found": EventFilter(text="nowhere to be found"),
     }
-    for name, ask in asks.items():
-        page, cost = measured(
-            lambda ask=ask: store.page(ask, within=EVERYWHERE, limit=100, deadline_s=60)
-        )
+    for name, one in asks.items():
+        ask = msgspec.structs.replace(one, since=at(low_ns), until=at(high_ns))
+        look = partial(store.page, ask, within=EVERYWHERE, limit=100, deadline_s=60)
+        page, cost = measured(look)
         print(
             f"page, {what + ', ' + name:<26}{cost.wall * 1000:8.1f} ms"
             f" ({cost.cpu * 1000:.1f} CPU), {len(page.items)} events"
@@ -175,11 +178,8 @@ def panels(store: Events, now_s: int, days: int) -> None:
         ("24 hours by 5 min", now_s - 86_400, 300),
     ):
         for by in ("priority", "rule"):
-            found, cost = measured(
-                lambda since=since, step=step, by=by: store.series(
-                    since_s=since, until_s=now_s, step_s=step, by=by, within=EVERYWHERE
-                )
-            )
+            look = partial(store.series, since_s=since, until_s=now_s, step_s=step, by=by)
+            found, cost = measured(partial(look, within=EVERYWHERE))
             total = sum(map(sum, found.lines.values()))
             print(f"panel, {name + ', ' + by:<25}{cost.wall * 1000:8.1f} ms, {total:,} counted")
 
@@ -255,7 +255,9 @@ def trial(folder: Path, first: int, after_s: float) -> Trial:
     out = process.stdout
     if out is None:
         raise AssertionError
-    told = out.readline()
+    told = b""
+    while int(told or first) < first + _BEFORE_KILL:
+        told = out.readline()
     threading.Timer(after_s, process.send_signal, (signal.SIGKILL,)).start()
     for line in out:
         told = line if line.endswith(b"\n") else told

@@ -9,7 +9,7 @@ from bench.events_store import trial
 
 
 def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path) -> None:
-    randomly = random.Random(11)
+    randomly = random.Random(11)  # noqa: S311
     first = sealed = 0
     for _ in range(5):
         found = trial(tmp_path, first, randomly.uniform(0.05, 0.5))

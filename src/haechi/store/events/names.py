@@ -6,13 +6,14 @@ The caches are bounded; a sender of ever new names costs rows, not memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from haechi.model.access import ANY, Reach
 from haechi.store.events.encoding import Kind
-from haechi.store.events.shapes import OTHER, EventFilter
+from haechi.store.events.shapes import EventFilter
 
 _MOST = 50_000
+Condition = tuple[str, list[object]]
 _COLUMNS = ("cluster", "namespace", "source", "type", "rule", "priority")
 
 
@@ -23,11 +24,27 @@ class Names:
         self._connection = connection
         self._kinds: dict[Kind, int] = {}
         self._resources: dict[str, int] = {}
+        self._slices: dict[tuple[int, str, str, str], int] = {}
 
     def forget(self) -> None:
         """After a transaction that was taken back: its numbers do not exist."""
         self._kinds.clear()
         self._resources.clear()
+        self._slices.clear()
+
+    def slice(self, slice_: tuple[int, str, str, str]) -> int:
+        """Of (dimension, name, cluster, namespace), for the tallies."""
+        found = self._slices.get(slice_)
+        if found is None:
+            found = self._number(
+                "SELECT id FROM slice WHERE dim=? AND value=? AND cluster=? AND namespace=?",
+                "INSERT INTO slice (dim, value, cluster, namespace) VALUES (?, ?, ?, ?)",
+                slice_,
+            )
+            if len(self._slices) >= _MOST:
+                self._slices.clear()
+            self._slices[slice_] = found
+        return found
 
     def kind(self, kind: Kind) -> int:
         found = self._kinds.get(kind)
@@ -62,28 +79,28 @@ class Names:
             self._resources[key] = found
         return found
 
-    def _number(self, select: str, insert: str, row: tuple[str, ...]) -> int:
+    def _number(self, select: str, insert: str, row: tuple[str | int, ...]) -> int:
         for (found,) in self._connection.execute(select, row):
             return int(found)
         return int(self._connection.execute(insert, row).lastrowid or 0)
 
 
-def narrowed(
-    ask: EventFilter, within: Sequence[Reach], *, other: bool = False
-) -> tuple[str, list[object]] | None:
+def narrowed(ask: EventFilter, within: Sequence[Reach]) -> Condition | None:
     """The condition over the columns of ``kind`` (or of a sealed file) and its values.
 
-    None: nothing can match, since nothing is within reach. ``other`` lets through what was
-    counted under "(other)" for a column that the question narrows.
+    None: nothing can match, since nothing is within reach.
     """
+    return condition({column: getattr(ask, column) for column in _COLUMNS}, within)
+
+
+def condition(wanted: Mapping[str, Sequence[str]], within: Sequence[Reach]) -> Condition | None:
+    """As ``narrowed``: any of the values where there are some, and the reach."""
     parts: list[str] = []
     values: list[object] = []
-    for column in _COLUMNS:
-        wanted = list(getattr(ask, column))
-        if wanted:
-            wanted += [OTHER] if other else []
-            parts.append(f"{column} IN ({', '.join('?' * len(wanted))})")
-            values += wanted
+    for column, some in wanted.items():
+        if some:
+            parts.append(f"{column} IN ({', '.join('?' * len(some))})")
+            values += some
     reaches = _reach(within, values)
     if reaches is None:
         return None

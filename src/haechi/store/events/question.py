@@ -61,7 +61,6 @@ class Question:
         self.since_ns = max(EARLIEST_NS, to_ns(ask.since) if ask.since else EARLIEST_NS)
         self.until_ns = min(LATEST_NS, to_ns(ask.until) if ask.until else LATEST_NS)
         self.kinds = narrowed(ask, within)
-        self.counted = narrowed(ask, within, other=True)
         self.anything = self.kinds is not None and self.kinds[0] == "1=1"
         self.needle = fold(ask.text)
         self.packed_needle = fold(msgspec.json.encode(ask.text).decode()[1:-1])

@@ -17,6 +17,7 @@ from haechi.model.access import Reach
 from haechi.store.events.cold import Cold, Gone
 from haechi.store.events.encoding import identity
 from haechi.store.events.hot import Hot
+from haechi.store.events.panels import hours
 from haechi.store.events.question import (
     HOUR_NS,
     LATEST_NS,
@@ -30,11 +31,13 @@ from haechi.store.events.question import (
 )
 from haechi.store.events.schema import Readers
 from haechi.store.events.shapes import EventFilter, EventsFound, SearchedRange
+from haechi.store.events.tallies import PLACE
 from haechi.store.records import StoredEvent
 
 _SEARCHED_ROWS = 50_000
 """How many rows a window of a text search has, about: what lies between two reports."""
 _CHUNK = 2_000
+_STRETCH = 72
 _IDENTITIES = 500
 _FILES = 64
 _NEVER = float("inf")
@@ -164,20 +167,28 @@ class Reading:
                 if Position(low, 0) < before:
                     yield low, before
 
-    def _hours(self, ask: Question, start: Position) -> list[tuple[int, int]]:
-        """(hour, its events of all kinds) where something may be, newest first."""
-        if ask.counted is None:
-            return []
-        condition, values = ask.counted
+    def _hours(self, ask: Question, start: Position) -> Iterator[tuple[int, int]]:
+        """(hour, at most how many match) where something may be, newest first; looked up in
+        growing stretches, since most who ask want the newest."""
         first, last = ask.since_ns // HOUR_NS, start.ts_ns // HOUR_NS
-        sql = f"""SELECT hour, sum(n) FROM per_hour WHERE hour BETWEEN ? AND ?
-            AND kind IN (SELECT id FROM kind WHERE {condition}) GROUP BY hour
-          UNION ALL SELECT hour, sum(rows) FROM file WHERE hour BETWEEN ? AND ?
-            AND hour < (SELECT coalesce(min(hour), ?) FROM per_hour) GROUP BY hour
-          ORDER BY 1 DESC"""  # noqa: S608
-        bounds = (first, last)
         with self._readers.snapshot() as connection:
-            return connection.execute(sql, (*bounds, *values, *bounds, LATEST_NS)).fetchall()
+            sql = """SELECT min((SELECT coalesce(min(hour), ?) FROM hour_by WHERE dim = ?),
+                (SELECT coalesce(min(hour), ?) FROM file)),
+              max((SELECT coalesce(max(hour), 0) FROM hour_by WHERE dim = ?),
+                (SELECT coalesce(max(hour), 0) FROM file))"""
+            bounds = connection.execute(sql, (last, PLACE, last, PLACE)).fetchone()
+        first, last = max(first, bounds[0]), min(last, bounds[1])
+        stretch = _STRETCH
+        while first <= last:
+            low = max(first, last - stretch + 1)
+            with self._readers.snapshot() as connection:
+                found = hours(connection, low, last, ask.ask, ask.within)
+                sql = """SELECT hour, sum(rows) FROM file WHERE hour BETWEEN ? AND ?
+                  AND hour < (SELECT coalesce(min(hour), ?) FROM hour_by WHERE dim = ?)
+                  GROUP BY hour"""
+                found |= connection.execute(sql, (low, last, last + 1, PLACE)).fetchall()
+            yield from sorted(found.items(), reverse=True)
+            last, stretch = low - 1, stretch * 4
 
     def _take(
         self, ask: Question, low_ns: int, before: Position, want: int, deadline: float

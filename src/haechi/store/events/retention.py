@@ -19,6 +19,7 @@ from haechi.store.events.question import HOUR_NS, to_ns
 from haechi.store.events.schema import Readers
 from haechi.store.events.sealing import Sealing
 from haechi.store.events.shapes import Options
+from haechi.store.events.tallies import ALONE, IN_PLACE, PLACE
 from haechi.store.events.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,9 @@ class Retention:
         hour = second // 3600 - self._options.count_days * 24
         self._sliced("per_minute", "minute", minute)
         self._sliced("per_hour", "hour", hour)
+        for dimension in (*ALONE.values(), *(IN_PLACE + one for one in ALONE.values()), PLACE):
+            self._sliced("minute_by", "minute", minute, dimension)
+            self._sliced("hour_by", "hour", hour, dimension)
 
     def _seen(self, now: dt.datetime) -> None:
         """Forget ids by age, and by number: the newest files' worth is kept."""
@@ -110,14 +114,15 @@ class Retention:
                     break
         self._sliced("seen", "ts_ns", before)
 
-    def _sliced(self, table: str, column: str, before: int) -> None:
-        """Delete the oldest rows of a table that is ordered by time."""
+    def _sliced(self, table: str, column: str, before: int, dimension: int = 0) -> None:
+        """Delete the oldest rows of a table that is ordered by time (in each dimension)."""
+        where = f"{column} < ?" + (f" AND dim = {dimension:d}" if dimension else "")
 
         def work(connection: sqlite3.Connection) -> bool:
-            first = f"SELECT {column} FROM {table} WHERE {column} < ? ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608
+            first = f"SELECT {column} FROM {table} WHERE {where} ORDER BY {column} LIMIT 1 OFFSET ?"  # noqa: S608
             row = connection.execute(first, (before, _SLICE)).fetchone()
             bound = row[0] + 1 if row else before
-            deleted = connection.execute(f"DELETE FROM {table} WHERE {column} < ?", (bound,))  # noqa: S608
+            deleted = connection.execute(f"DELETE FROM {table} WHERE {where}", (bound,))  # noqa: S608
             return row is not None and deleted.rowcount > 0
 
         while self._writer.run(work):
@@ -127,6 +132,7 @@ class Retention:
         """Names that no event and no count uses, once there are very many."""
         with self._readers.snapshot() as connection:
             kinds = connection.execute("SELECT count(*) FROM kind").fetchone()[0]
+            kinds += connection.execute("SELECT count(*) FROM slice").fetchone()[0]
             resources = connection.execute("SELECT count(*) FROM resource").fetchone()[0]
         if kinds > _NAMES or resources > _NAMES:
             self._writer.run(self._sweep)
@@ -136,6 +142,10 @@ class Retention:
         connection.execute(
             "DELETE FROM kind WHERE id NOT IN (SELECT kind FROM at UNION SELECT kind FROM per_hour"
             " UNION SELECT kind FROM per_minute)"
+        )
+        connection.execute(
+            "DELETE FROM slice WHERE id NOT IN"
+            " (SELECT slice FROM hour_by UNION SELECT slice FROM minute_by)"
         )
         connection.execute("DELETE FROM resource WHERE id NOT IN (SELECT resource FROM at)")
         self._writer.inserter.names.forget()

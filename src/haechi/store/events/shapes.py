@@ -89,8 +89,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     ``queue_*`` bound what waits for the writer; ``group_events`` what one commit takes.
     ``remember_hours`` and ``remember_rows`` say for how long a sealed event that comes again is
-    known as a duplicate. ``kinds_a_minute`` bounds the distinct combinations that are counted
-    apart, ``minute_hours`` is how long counts stay by the minute, ``count_days`` by the hour.
+    known as a duplicate. ``kinds_a_minute`` and ``kinds_an_hour`` bound what is counted apart,
+    ``minute_hours`` is how long counts stay by the minute, ``count_days`` by the hour.
     """
 
     limits: Limits = Limits()
@@ -103,7 +103,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     file_rows: int = 250_000
     remember_hours: int = 24
     remember_rows: int = 5_000_000
-    kinds_a_minute: int = 2_000
+    kinds_a_minute: int = 1_000
+    kinds_an_hour: int = 2_000
     minute_hours: int = 72
     count_days: int = 400
     dictionary_after: int = 3_000
