@@ -6,19 +6,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, or_, true
 
-from haechi.model.access import ANY, NONE, Reach
+from haechi.model.access import ANY, Reach
 
 
 def reached(within: tuple[Reach, ...], cluster: Any, namespace: Any = None) -> ColumnElement[bool]:
     """True for rows that some reach covers; nothing for an empty ``within``.
 
-    Tables without a namespace (a scan, a source) belong to none: only a reach over all
-    namespaces, or over what has none, covers them.
+    A scan and a source have no namespace because they tell of all of them (gaps, sentences,
+    counts): only a reach over all namespaces covers them, one over what has none does not.
     """
     parts: list[ColumnElement[bool]] = []
     for reach in within:
         both: list[ColumnElement[bool]] = []
-        if namespace is None and reach.namespace not in (ANY, NONE):
+        if namespace is None and reach.namespace != ANY:
             continue
         if reach.cluster != ANY:
             both.append(cluster == reach.cluster)
