@@ -41,6 +41,7 @@ Observe = Callable[[str, int, float], None]
 """Told of every answered request: the operation's id (or ``page``, ``probe``, ``other``), the
 status, and seconds."""
 
+_MOST_HEADERS, _HEADER_BYTES = 100, 32 << 10
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -143,7 +144,7 @@ class App:
             story.problem = "ended by the server"
             raise
         except Exception as error:  # the boundary of a request
-            told = problems.told(error, story.request, scrubbed(scope["path"])[:200])
+            told = problems.told(error, story.request, _place(scope))
             story.problem = scrubbed(told.problem.detail)
             if told.fault:
                 log.exception("a request failed: %s", type(error).__name__)
@@ -154,6 +155,9 @@ class App:
             await response(scope, receive, bodiless(sent, scope))
 
     async def _dispatched(self, scope: Scope, receive: Receive, sent: _Sent, story: Story) -> None:
+        headers = scope["headers"]
+        if len(headers) > _MOST_HEADERS or sum(map(_length, headers)) > _HEADER_BYTES:
+            raise Refusal(431, "the headers are too many", headers={"Connection": "close"})
         self._hosts.check(Headers(scope=scope))
         path = raw_path(scope).decode("latin-1")
         if path.startswith("/api/") or path == "/api":
@@ -188,7 +192,7 @@ class App:
         level = logging.DEBUG if story.operation == "probe" else logging.INFO
         if not log.isEnabledFor(level):
             return
-        route = story.route or scrubbed(scope["path"])[:200]
+        route = story.route or _place(scope)
         fields = {
             "method": scope["method"][:20],
             "route": route,
@@ -336,6 +340,15 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _place(scope: Scope) -> str:
+    """The path as it was sent, for people: bounded, ASCII, without what looks like a secret."""
+    return scrubbed(raw_path(scope)[:200].decode("ascii", "replace"))
+
+
+def _length(header: tuple[bytes, bytes]) -> int:
+    return len(header[0]) + len(header[1])
 
 
 def _request_id(shown: str) -> str:

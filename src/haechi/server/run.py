@@ -236,6 +236,7 @@ def own_jobs(world: World) -> list[Job]:
             every=60,
             work=lambda: store.state.waivers.expire(today=world.clock().date()),
         ),
+        Job(name="tidy", every=86_400, work=store.state.tidy, first=600),
         Job(name="seal", every=300, work=sealed, first=60),
         Job(name="retention", every=3600, work=retained, first=120),
     ]

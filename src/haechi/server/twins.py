@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from enum import Enum
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -71,8 +72,11 @@ def table(rows: Iterable[Any], row_type: Any, *, bom: bool = True) -> Iterator[b
     """CSV (RFC 4180) with a head. A struct in a column is spread over columns ``a.b``; what else
     is no plain value stands as JSON."""
     columns = tuple(_columns(row_type))
+    several = iter(rows)
+    # Before the head: until something was sent, a failure can still be told.
+    first = list(islice(several, 1))
     yield (_BOM if bom else b"") + _line([name for name, _ in columns])
-    for row in rows:
+    for row in chain(first, several):
         yield _line([_cell(_value(row, path)) for _, path in columns])
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from haechi.server.auth.memory import AuthMemory
-from haechi.server.metrics import Metrics
 from haechi.server.jobs import Jobs
+from haechi.server.metrics import Metrics
 from haechi.server.work.memo import Memo
 
 if TYPE_CHECKING:
