@@ -135,7 +135,7 @@ def _count(
 
 def _by(connection: Connection, name: str, where: ColumnElement[bool]) -> Counter[Any]:
     query = select(f.c[name], func.count()).where(where).group_by(f.c[name])
-    return Counter(dict(connection.execute(query).tuples().all()))
+    return Counter(dict(connection.execute(query).all()))
 
 
 def _together(

@@ -244,27 +244,29 @@ class Database:
 
     def _work(self, connection: Connection, job: _Job[Any], done: _Done) -> None:
         transaction = Transaction(connection, self.clock(), self.outbox)
+        savepoint = connection.begin_nested()
         try:
-            with connection.begin_nested():
-                answer = job.work(transaction)
-        except DBAPIError as error:
-            if translate(error, self.file) is not None:
-                raise _Broken from error
-            job.future.set_exception(error)
+            answer = job.work(transaction)
+            savepoint.commit()
         except Exception as error:  # noqa: BLE001  the asker gets it; the group goes on
+            if translate(error, self.file) is not None:
+                # SQLite may have rolled back everything by itself: there is no savepoint left.
+                raise _Broken from error
+            savepoint.rollback()
             job.future.set_exception(error)
         else:
             done.add(job, answer, transaction)
 
     def _answer(self, done: _Done) -> None:
-        for future, answer in done.answers:
-            future.set_result(answer)
+        """Listeners first: whoever has an answer knows that its notice went out."""
         for notice in done.notices:
             for listener in self._listeners:
                 try:
                     listener(notice)
                 except Exception as error:  # noqa: BLE001  a listener's fault is its own
                     _log.warning("a listener failed on %s: %r", notice.topic, error)
+        for future, answer in done.answers:
+            future.set_result(answer)
 
     def _deliver(self) -> None:
         """Append to the log what waits. A log that fails is tried again: nothing is lost."""

@@ -171,7 +171,7 @@ class Findings:
             .group_by(finding_change.c.what)
         )
         with self._database.read() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return dict(connection.execute(query).all())
 
     def spans_to_fix(self, since: dt.datetime, *, within: tuple[Reach, ...]) -> list[float]:
         """Days from first sight (or the last return) to the fix, of what was fixed since."""

@@ -42,7 +42,8 @@ def _engine(file: Path, *, begin: str, reading: bool) -> Engine:
     pool: dict[str, Any] = {"poolclass": StaticPool}
     if reading:
         pool = {"poolclass": QueuePool, "pool_size": _READERS, "max_overflow": 24}
-    engine = create_engine("sqlite://", creator=connect, **pool)
+    # Parameters are findings, digests of tokens, people's names: not for logs and messages.
+    engine = create_engine("sqlite://", creator=connect, hide_parameters=True, **pool)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

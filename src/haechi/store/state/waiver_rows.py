@@ -80,4 +80,4 @@ def counts_of(connection: Connection, ids: list[str]) -> dict[str, int]:
         .where(f.c.waiver.in_(ids), f.c.waiver_from == STORE, f.c.state == Life.WAIVED.value)
         .group_by(f.c.waiver)
     )
-    return dict(connection.execute(ask).tuples().all())
+    return dict(connection.execute(ask).all())
