@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from haechi.errors import ConfigError
 from haechi.server import tls
 from haechi.server.app import App, Observe, build_app
 from haechi.server.endpoint import Operation
@@ -63,7 +64,8 @@ async def serve(
     stop = stop or asyncio.Event()
     from haechi.store.store import Store
 
-    store = await asyncio.to_thread(Store.open, folder)
+    witness = Path(settings.witness.file) if settings.witness.file else None
+    store = await asyncio.to_thread(partial(Store.open, folder, witness=witness))
     try:
         world = made_world(store, settings)
         if opened is not None:
@@ -108,8 +110,9 @@ async def serve_world(
     socket = bound(world.settings.listen.address, world.settings.listen.port)
     unsubscribe = world.store.subscribe(world.hub.publish)
     listener = Listener(app, socket, world.settings, pair)
+    jobs = [*own_jobs(world), *_watch_over(pair, world)] if jobs is None else jobs
     tasks = [
-        asyncio.create_task(world.jobs.run(own_jobs(world) if jobs is None else jobs, world.clock)),
+        asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),
     ]
     try:
@@ -240,6 +243,21 @@ def own_jobs(world: World) -> list[Job]:
         Job(name="seal", every=300, work=sealed, first=60),
         Job(name="retention", every=3600, work=retained, first=120),
     ]
+
+
+def _watch_over(pair: tls.Pair | None, world: World) -> list[Job]:
+    """The certificate is read at the start, so its end is told in time in the health."""
+    if pair is None:
+        return []
+
+    def looked() -> None:
+        left = pair.ends - world.clock()
+        if left < dt.timedelta(days=14):
+            raise ConfigError(
+                f"the server's certificate ends on {pair.ends:%Y-%m-%d}: renew it and restart"
+            )
+
+    return [Job(name="certificate", every=3600, work=looked)]
 
 
 @contextlib.contextmanager

@@ -32,12 +32,19 @@ class Store:
         self._closing = closing
 
     @classmethod
-    def open(cls, folder: Path, *, clock: Callable[[], dt.datetime] = utc_now) -> Store:
-        """Open or make the store in ``folder``; StoreError says what is in the way."""
+    def open(
+        cls,
+        folder: Path,
+        *,
+        clock: Callable[[], dt.datetime] = utc_now,
+        witness: Path | None = None,
+    ) -> Store:
+        """Open or make the store in ``folder``; StoreError says what is in the way. ``witness``
+        is a file elsewhere to which the log's signed heads are added."""
         with ExitStack() as opened:
             owned = Folder(folder)
             opened.callback(owned.close)
-            audit = AuditLog(owned.path, clock=clock)
+            audit = AuditLog(owned.path, clock=clock, witness=witness)
             opened.callback(audit.close)
             state = State(owned.state_db, backups=owned.backup, clock=clock)
             opened.callback(state.close)
