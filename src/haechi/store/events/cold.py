@@ -42,7 +42,8 @@ COLUMNS = {
 }
 """Of a file. ``payload`` is the JSON array [node, container_id, message, fields]."""
 _SEARCHED = ("id", "source", "type", "cluster", "namespace", "rule", "priority", "resource")
-ROW_GROUP = 20_480
+ROW_GROUP = 8_192
+"""Small, since DuckDB holds whole groups in memory while it writes."""
 
 
 class Gone(Exception):

@@ -22,7 +22,7 @@ LARGEST = 1 << 20
 """No payload decompresses to more; events are far smaller."""
 _Bytes = bytes | bytearray | memoryview
 _WORSE = 1.35
-_SAMPLE = 4_000
+_SAMPLE = 3_000
 
 
 class Dictionaries:

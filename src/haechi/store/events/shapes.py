@@ -110,6 +110,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     dictionary_after: int = 3_000
     dictionary_bytes: int = 64 * KIB
     level: int = 3
-    file_level: int = 6
-    cold_memory_mb: int = 96
+    file_level: int = 3
+    cold_memory_mb: int = 64
     cold_idle_s: float = 60.0

@@ -13,7 +13,7 @@ who may see everything see).
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from haechi.store.events.encoding import Kind
@@ -25,8 +25,9 @@ ALONE = {"rule": 1, "priority": 2, "source": 3, "type": 4}
 """Dimensions of a name alone; in a place they are ten more."""
 IN_PLACE = 10
 PLACE = 20
-_PART = {"rule": 4, "priority": 5, "source": 0, "type": 1}
-"""Where a name stands in a kind."""
+_DIMENSIONS = (PLACE, *ALONE.values())
+_Places = dict[tuple[str, str], list[defaultdict[str, int]]]
+"""Counts of each (cluster, namespace): as a whole under "", then by the names of ALONE."""
 _PERIODS_KEPT = 2_048
 _ALL_OTHER: Kind = (OTHER, OTHER, OTHER, OTHER, OTHER, "")
 _Slice = tuple[int, str, str, str]
@@ -50,12 +51,27 @@ class Tallies:
     def add(self, counts: Mapping[tuple[int, int], int], kinds: Mapping[int, Kind]) -> None:
         """Add counts by (minute, kind's number); ``kinds`` has the kinds of those numbers."""
         hours: Counter[tuple[int, int]] = Counter()
-        for (minute, kind), n in counts.items():
-            hours[minute // 60, kind] += n
+        by_minute: dict[int, _Places] = {}
+        for (minute, number), n in counts.items():
+            hours[minute // 60, number] += n
+            places = by_minute.get(minute)
+            if places is None:
+                places = by_minute[minute] = {}
+            source, type_, cluster, namespace, rule, priority = kinds[number]
+            place = places.get((cluster, namespace))
+            if place is None:
+                place = places[cluster, namespace] = [defaultdict(int) for _ in _DIMENSIONS]
+            place[0][""] += n
+            place[1][rule] += n
+            place[2][priority] += n
+            place[3][source] += n
+            place[4][type_] += n
         self._add_kinds("minute", counts, kinds)
         self._add_kinds("hour", hours, kinds)
-        self._add_slices("minute", counts, kinds, in_place=False)
-        self._add_slices("hour", hours, kinds, in_place=True)
+        for minute, places in by_minute.items():
+            self._add_slices("minute", minute, places)
+        for hour, some in _by_hour(by_minute).items():
+            self._add_slices("hour", hour, some)
 
     def _add_kinds(
         self, period: str, counts: Mapping[tuple[int, int], int], kinds: Mapping[int, Kind]
@@ -82,27 +98,23 @@ class Tallies:
         known.add(kind)
         return kind
 
-    def _add_slices(
-        self,
-        period: str,
-        counts: Mapping[tuple[int, int], int],
-        kinds: Mapping[int, Kind],
-        *,
-        in_place: bool,
-    ) -> None:
-        parts: Counter[tuple[int, _Slice]] = Counter()
-        for (when, number), n in counts.items():
-            kind = kinds[number]
-            cluster, namespace = kind[2], kind[3]
-            parts[when, (PLACE, "", cluster, namespace)] += n
-            for name, dimension in ALONE.items():
-                value = kind[_PART[name]]
-                parts[when, (dimension, value, "", "")] += n
-                if in_place:
-                    parts[when, (dimension + IN_PLACE, value, cluster, namespace)] += n
+    def _add_slices(self, period: str, when: int, places: _Places) -> None:
         found: Counter[tuple[int, int, int]] = Counter()
-        for (when, slice_), n in parts.items():
-            found[slice_[0], when, self._bounded_slice(period, when, slice_)] += n
+        alone: list[defaultdict[str, int]] = [defaultdict(int) for _ in _DIMENSIONS]
+        for (cluster, namespace), parts in places.items():
+            slice_ = (PLACE, "", cluster, namespace)
+            found[PLACE, when, self._bounded_slice(period, when, slice_)] += parts[0][""]
+            for dimension in (1, 2, 3, 4):
+                for value, n in parts[dimension].items():
+                    alone[dimension][value] += n
+                    if period == "hour":
+                        slice_ = (dimension + IN_PLACE, value, cluster, namespace)
+                        number = self._bounded_slice(period, when, slice_)
+                        found[slice_[0], when, number] += n
+        for dimension in (1, 2, 3, 4):
+            for value, n in alone[dimension].items():
+                number = self._bounded_slice(period, when, (dimension, value, "", ""))
+                found[dimension, when, number] += n
         self._connection.executemany(
             f"INSERT INTO {period}_by (dim, {period}, slice, n) VALUES (?, ?, ?, ?)"  # noqa: S608
             f" ON CONFLICT (dim, {period}, slice) DO UPDATE SET n = n + excluded.n",
@@ -134,3 +146,18 @@ class Tallies:
                 self._known.clear()
             self._known[period, dimension, when] = known
         return known
+
+
+def _by_hour(minutes: dict[int, _Places]) -> dict[int, _Places]:
+    """The same counts by hours."""
+    found: dict[int, _Places] = {}
+    for minute, places in minutes.items():
+        if len(minutes) == 1:
+            return {minute // 60: places}
+        hour = found.setdefault(minute // 60, {})
+        for place, parts in places.items():
+            sums = hour.setdefault(place, [defaultdict(int) for _ in _DIMENSIONS])
+            for sum_, part in zip(sums, parts, strict=True):
+                for value, n in part.items():
+                    sum_[value] += n
+    return found
