@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -25,7 +26,10 @@ from haechi.server.api import all_operations
 from haechi.server.app import build_app
 from haechi.server.endpoint import Operation
 from haechi.server.table import full_path
+from tests.server.api.rig import rig
 from tests.server.places import (
+    ADMIN,
+    CLUSTERS,
     EVERYWHERE,
     HOME,
     RULE,
@@ -38,7 +42,7 @@ from tests.server.places import (
     push,
     waiver_of,
 )
-from tests.server.serving import bare_world, by_word
+from tests.server.serving import bare_world, by_word, serving
 
 V, O, A, M = Role.VIEWER, Role.OPERATOR, Role.APPROVER, Role.ADMIN  # noqa: E741
 OPEN, ALL = None, True
@@ -160,8 +164,8 @@ def test_the_isolation_of_every_operation_is_tested() -> None:
 
 # Rights ----------------------------------------------------------------------------------------
 
-CLUSTERS, NAMESPACES = ("a", "b", "-"), ("x", "y", "-")
-THINGS = [(cluster, namespace) for cluster in CLUSTERS for namespace in NAMESPACES]
+SIDES, NAMESPACES = ("a", "b", "-"), ("x", "y", "-")
+THINGS = [(cluster, namespace) for cluster in SIDES for namespace in NAMESPACES]
 
 
 class Gate:
@@ -253,7 +257,7 @@ held = st.lists(
         role=st.sampled_from(list(Role)),
         reach=st.builds(
             Reach,
-            cluster=st.sampled_from(("*", *CLUSTERS)),
+            cluster=st.sampled_from(("*", *SIDES)),
             namespace=st.sampled_from(("*", *NAMESPACES)),
         ),
     ),
@@ -477,3 +481,44 @@ def test_nobody_writes_where_they_have_no_right(worlds: Worlds, who: str) -> Non
         assert taken == inside, (place, answer.text)
         before += taken
     assert full.ask("GET", "/events", who="admin").text.count('"seq"') == before
+
+
+# The stream ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["shop", "files", "shops"])
+def test_a_stream_tells_of_nothing_foreign(tmp_path: Path, who: str) -> None:
+    """Everything happens everywhere, last of all a word for whoever listens."""
+    principal = BY_NAME[who]
+    mine = places_of(principal)
+    heard = ""
+    known = {one.name: one for one in (*SCOPED, ADMIN)}
+    with (
+        rig(tmp_path / "store") as made,
+        serving(made.world, authenticate=by_word(known)) as running,
+        running.client("admin") as admin,
+        running.client(who) as listener,
+        listener.stream("GET", "/api/v1/stream") as stream,
+    ):
+        lines = stream.iter_text()
+        heard += next(lines)
+        for cluster in CLUSTERS:
+            there = [place for place in EVERYWHERE if place.cluster == cluster]
+            admin.post("/api/v1/scans", json=push(cluster, there)).raise_for_status()
+        for place in EVERYWHERE:
+            admin.post("/api/v1/waivers", json=waiver_of(place)).raise_for_status()
+        theirs = [one for one in EVERYWHERE if one not in mine]
+        for place in (*theirs, mine[0]):
+            send_events(admin, place)
+        while "event: event" not in heard:
+            heard += next(lines)
+    assert "event: finding" in heard
+    assert not foreign_marks(heard, principal)
+    seen = re.findall(r'"cluster":"([^"]*)","namespace":"([^"]*)"', heard)
+    assert set(seen) <= {tuple(place) for place in mine}
+
+
+def send_events(client: httpx.Client, place: Place) -> None:
+    content = b"\n".join(msgspec.json.encode(one) for one in events_of(place))
+    headers = {"content-type": "application/x-ndjson"}
+    client.post("/api/v1/events", content=content, headers=headers).raise_for_status()

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from haechi.errors import TooManyRequests
-from haechi.model.access import EVERYWHERE, Principal, Role, covered
+from haechi.model.access import ANY, EVERYWHERE, Principal, Role, covered
 from haechi.store.records import Notice
 
 TOPICS = ("finding", "scan", "waiver", "event", "audit", "source", "token")
@@ -291,6 +291,11 @@ def may_hear(principal: Principal, notice: Notice) -> bool:
             return EVERYWHERE in principal.within(Role.ADMIN)
         case "audit":
             return EVERYWHERE in principal.within(Role.VIEWER)
+        case "scan" | "source":  # they tell of all namespaces
+            return any(
+                reach.namespace == ANY and reach.covers(notice.cluster, notice.namespace)
+                for reach in principal.within(Role.VIEWER)
+            )
         case _:
             return covered(principal.within(Role.VIEWER), notice.cluster, notice.namespace)
 
