@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from haechi.cli.pipeline import Outcome
 from haechi.model.access import EVERYWHERE, Grant, Principal, Reach, Role
 from haechi.model.push import Origin, Push, PushScope
 from haechi.report.push import push_document, push_scope
@@ -21,7 +22,6 @@ from haechi.server.world import World
 from haechi.store.records import FindingFilter, Life, StoredFinding
 from haechi.store.store import Store
 from tests.server.serving import local_settings
-from tests.trees import Outcome
 
 START = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)

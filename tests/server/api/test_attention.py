@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from haechi.model.access import Role
-from haechi.model.push import Push
+from haechi.model.push import Push, PushedRule
 from haechi.server.shapes import FindingPatch, Now, NowItem, Part, WaiverRequest
 from haechi.server.work.desk import Desk
 from haechi.server.work.now import compose
@@ -188,7 +189,9 @@ def test_stream_of_events_that_fell_silent_is_told(api: Rig) -> None:
 
 def test_dead_controls_that_no_risk_tells_are_told(api: Rig) -> None:
     dead = {"rule": "own-dead", "title": "The gate never runs", "tags": ["dead-control"]}
-    api.push(push(finding("a", **dead), finding("b", **dead)))
+    words = PushedRule(id="own-dead", title="The gate never runs", severity="high")
+    sent = push(finding("a", **dead), finding("b", **dead))
+    api.push(msgspec.structs.replace(sent, rules=(words,)))
     told = item(api, "A protection that cannot work, in 2 places: The gate never runs")
     assert len(told.findings) == 2
     api.push(push(finding("a", **dead), finding("b", **dead), risks=(risk("a"),)))

@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 
 from haechi.model.severity import Severity
 from haechi.server.shapes import NowItem, NowStep, Part
-from haechi.server.work.desk import DAY, LIVE, Desk, first_sentence
+from haechi.server.work.desk import DAY, Desk, first_sentence
+from haechi.server.work.lookup import Dead, Late, overdue_of, tagged
 from haechi.server.work.strip import connect_command, scan_command
-from haechi.store.records import Bucket, FindingFilter, SourceStatus, StoredFinding, StoredWaiver
+from haechi.store.records import SourceStatus, StoredFinding, StoredWaiver
 
 SOON = 7
 """Days before its end in which a waiver is shown."""
 _GROUPS = 3
 _SHOWN = 50
 _WAIVERS = 5
+_DEAD, _DEAD_RULES = "dead-control", 3
 _BASE = {
     Severity.CRITICAL: 70.0,
     Severity.HIGH: 50.0,
@@ -39,11 +41,15 @@ PARTS_KO = {
 
 
 def attention_items(
-    desk: Desk, sources: Sequence[SourceStatus], parts: Sequence[Part], told: set[str]
+    desk: Desk,
+    sources: Sequence[SourceStatus],
+    parts: Sequence[Part],
+    lates: Sequence[Late],
+    told: set[str],
 ) -> list[NowItem]:
     """All of them, in no order. ``told`` are ids of findings that an item shows already."""
     return [
-        *_overdue(desk, told),
+        *_overdue(desk, lates, told),
         *_waivers(desk),
         *_sources(desk, sources),
         *_dead_controls(desk, told),
@@ -51,28 +57,22 @@ def attention_items(
     ]
 
 
-def _overdue(desk: Desk, told: set[str]) -> Iterator[NowItem]:
-    ask = FindingFilter(state=LIVE, overdue=True)
-    findings = desk.store.state.findings
-    groups = findings.groups(
-        "owner", ask, within=desk.within, limit=_GROUPS, cursor=None, today=desk.today
-    )
-    for group in groups.items:
-        own = FindingFilter(state=LIVE, overdue=True, owner=[group.value])
-        late = findings.page(
-            own, within=desk.within, sort="due", limit=_SHOWN, cursor=None, today=desk.today
-        ).items
+def _overdue(desk: Desk, lates: Sequence[Late], told: set[str]) -> Iterator[NowItem]:
+    for group in lates[:_GROUPS]:
+        late = overdue_of(
+            desk.store.state, group.owner, within=desk.within, today=desk.today, most=_SHOWN
+        )
         if late and not (group.count <= len(late) and all(one.id in told for one in late)):
             yield _overdue_of(group, late)
 
 
-def _overdue_of(group: Bucket, late: Sequence[StoredFinding]) -> NowItem:
-    n, due, worst = group.count, late[0].due, group.worst or late[0].severity
-    whose = f"of {group.value} " if group.value else ""
+def _overdue_of(group: Late, late: Sequence[StoredFinding]) -> NowItem:
+    n, due, worst = group.count, late[0].due, group.worst
+    whose = f"of {group.owner} " if group.owner else ""
     verb, findings = ("is", "finding") if n == 1 else ("are", "findings")
-    nobody = "" if group.value else " and nobody owns " + ("it" if n == 1 else "them")
-    if group.value:
-        korean = f"{group.value} 담당의 발견 항목 {n:,}건이 기한을 넘겼습니다"
+    nobody = "" if group.owner else " and nobody owns " + ("it" if n == 1 else "them")
+    if group.owner:
+        korean = f"{group.owner} 담당의 발견 항목 {n:,}건이 기한을 넘겼습니다"
     else:
         korean = f"담당자가 없는 발견 항목 {n:,}건이 기한을 넘겼습니다"
     return _item(
@@ -84,7 +84,7 @@ def _overdue_of(group: Bucket, late: Sequence[StoredFinding]) -> NowItem:
         change_ko="기한을 넘긴 항목을 고치거나, 새 기한을 정하거나, 이유를 적어 예외로 두세요",
         steps=[_finding_step(one) for one in late[:5]],
         findings=[one.id for one in late],
-        owner=group.value or None,
+        owner=group.owner or None,
         due=due,
         overdue=True,
         since=min(one.first_seen for one in late),
@@ -150,23 +150,20 @@ def _sources(desk: Desk, sources: Sequence[SourceStatus]) -> Iterator[NowItem]:
 
 
 def _dead_controls(desk: Desk, told: set[str]) -> Iterator[NowItem]:
-    ask = FindingFilter(state=LIVE, tag=["dead-control"])
-    findings = desk.store.state.findings
-    groups = findings.groups(
-        "rule", ask, within=desk.within, limit=_SHOWN, cursor=None, today=desk.today
+    """By rules that say so of themselves: ours, and those whose words a push brought."""
+    rules = {rule.id for rule in desk.catalogue.rules if _DEAD in rule.tags}
+    rules |= desk.store.state.scans.rules().keys() - desk.catalogue.by_id.keys()
+    groups = tagged(
+        desk.store.state, _DEAD, rules, within=desk.within, today=desk.today, most=_DEAD_RULES
     )
-    for group in groups.items:
-        own = FindingFilter(state=LIVE, tag=["dead-control"], rule=[group.value])
-        dead = findings.page(
-            own, within=desk.within, limit=_SHOWN, cursor=None, today=desk.today
-        ).items
-        if not dead or any(one.id in told for one in dead):
-            continue
-        yield _dead(desk, group, dead)
+    for group in groups:
+        if not any(one.id in told for one in group.findings):
+            yield _dead(desk, group)
 
 
-def _dead(desk: Desk, group: Bucket, dead: Sequence[StoredFinding]) -> NowItem:
-    rule = desk.catalogue.by_id.get(group.value)
+def _dead(desk: Desk, group: Dead) -> NowItem:
+    dead = group.findings
+    rule = desk.catalogue.by_id.get(group.rule)
     first = dead[0]
     korean = rule.ko if rule else None
     places = "one place" if group.count == 1 else f"{group.count:,} places"

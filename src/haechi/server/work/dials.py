@@ -10,14 +10,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from haechi.model.access import covered
 from haechi.model.severity import Severity
 from haechi.server.shapes import Dial
-from haechi.server.work.desk import DAY, LIVE, Desk
+from haechi.server.work.desk import DAY, Desk
+from haechi.server.work.lookup import Standing, overdue_on
 from haechi.server.work.past import Shift, shift_since
-from haechi.store.records import FindingFilter, Life, ScanRun
+from haechi.store.records import ScanRun
 
 _GOOD_DAYS = 7.0
 _GOOD_SHARE = 0.95
@@ -28,20 +27,11 @@ _JUDGED = ("kubernetes objects", "dockerfiles", "workflows", "files for secrets"
 same thing twice."""
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of findings that count, as they are now."""
-
-    open: dict[Severity, int]
-    waived: int
-    overdue: int
-
-
-def dials(desk: Desk, runs: Sequence[ScanRun], *, known: bool) -> list[Dial]:
+def dials(desk: Desk, runs: Sequence[ScanRun], figures: Standing, *, known: bool) -> list[Dial]:
     """All of them, in the order in which they are shown. ``known`` says that anything was
     scanned at all; ``runs`` are those that the caller may see."""
     if not known:
         return [_unknown(*one) for one in _NAMES]
-    figures = _figures(desk)
     shift = shift_since(desk.store.state, desk.now - DAY, within=desk.within)
     return [
         _open("open_critical", Severity.CRITICAL, figures, shift),
@@ -70,20 +60,7 @@ def _unknown(id_: str, unit: str) -> Dial:
     return Dial(id=id_, value=None, unit=unit, better="higher" if higher else "lower", why=_NO_SCAN)
 
 
-def _figures(desk: Desk) -> Figures:
-    """One walk by facets tells of severity; waived ones are the state's own facet."""
-    _, overdue, facets = desk.store.state.findings.facets(
-        FindingFilter(state=LIVE), within=desk.within, today=desk.today
-    )
-    states = {bucket.value: bucket.count for bucket in facets["state"]}
-    return Figures(
-        open={Severity(bucket.value): bucket.count for bucket in facets["severity"]},
-        waived=states.get(Life.WAIVED.value, 0),
-        overdue=overdue,
-    )
-
-
-def _open(id_: str, severity: Severity, figures: Figures, shift: Shift | None) -> Dial:
+def _open(id_: str, severity: Severity, figures: Standing, shift: Shift | None) -> Dial:
     now = figures.open.get(severity, 0)
     return Dial(
         id=id_,
@@ -95,14 +72,11 @@ def _open(id_: str, severity: Severity, figures: Figures, shift: Shift | None) -
     )
 
 
-def _overdue(desk: Desk, figures: Figures, shift: Shift | None) -> Dial:
+def _overdue(desk: Desk, figures: Standing, shift: Shift | None) -> Dial:
     before: float | None = None
     if shift is not None:
-        ask = FindingFilter(state=LIVE, overdue=True)
-        yesterday = desk.store.state.findings.page(
-            ask, within=desk.within, limit=1, cursor=None, today=(desk.now - DAY).date()
-        )
-        before = float((yesterday.total or 0) + shift.overdue)
+        yesterday = overdue_on(desk.store.state, (desk.now - DAY).date(), within=desk.within)
+        before = float(yesterday + shift.overdue)
     return Dial(
         id="overdue",
         value=float(figures.overdue),
@@ -144,7 +118,7 @@ def _covered(desk: Desk, runs: Sequence[ScanRun]) -> Dial:
     )
 
 
-def _waived(figures: Figures, shift: Shift | None) -> Dial:
+def _waived(figures: Standing, shift: Shift | None) -> Dial:
     return Dial(
         id="waived",
         value=float(figures.waived),

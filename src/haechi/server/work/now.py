@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from haechi.model.access import EVERYWHERE, NONE, covered
 from haechi.server.shapes import Delta, Now, NowItem, Part
 from haechi.server.work.attention import attention_items
-from haechi.server.work.desk import DAY, LIVE, Desk
+from haechi.server.work.desk import DAY, Desk
 from haechi.server.work.dials import dials
+from haechi.server.work.lookup import newest, standing
 from haechi.server.work.risks import risk_items
 from haechi.server.work.strip import coverage_lines
-from haechi.store.records import FindingFilter, ScanRun, StoredFinding
+from haechi.store.records import ScanRun, StoredFinding
 
 MOST, _KEPT = 20, 6
 _LATEST, _LOOKED_AT = 8, 200
@@ -24,13 +25,14 @@ def compose(desk: Desk, parts: Sequence[Part]) -> Now:
     every = [run for run in state.scans.latest(within=(EVERYWHERE,)) if run.default]
     runs = [run for run in every if covered(desk.rights, run.cluster, NONE)]
     sources = state.sources.all(within=desk.rights)
+    figures = standing(state, within=desk.within, today=desk.today)
     risks = risk_items(desk, every, MOST)
     told = {id_ for item in risks for id_ in item.findings}
-    others = attention_items(desk, sources, parts if desk.sees_all else (), told)
+    others = attention_items(desk, sources, parts if desk.sees_all else (), figures.late, told)
     return Now(
         as_of=desk.now,
         items=_ranked(risks, others),
-        dials=dials(desk, runs, known=bool(every)),
+        dials=dials(desk, runs, figures, known=bool(every)),
         delta=_delta(desk),
         coverage=coverage_lines(sources, runs, desk.url),
     )
@@ -73,14 +75,12 @@ def _scans_since(desk: Desk) -> list[ScanRun]:
 
 def _latest(desk: Desk) -> list[StoredFinding]:
     """What came in the last day, worst first."""
-    page = desk.store.state.findings.page(
-        FindingFilter(state=LIVE),
+    recent = newest(
+        desk.store.state,
+        desk.now - DAY,
         within=desk.within,
-        sort="-first_seen",
-        limit=_LOOKED_AT,
-        cursor=None,
         today=desk.today,
+        most=_LOOKED_AT,
     )
-    recent = [one for one in page.items if one.first_seen >= desk.now - DAY]
-    recent.sort(key=lambda one: (one.severity.rank, -one.first_seen.timestamp()))
+    recent.sort(key=lambda one: one.severity.rank)
     return recent[:_LATEST]

@@ -18,16 +18,15 @@ from haechi.model.access import EVERYWHERE, covered
 from haechi.model.severity import Severity
 from haechi.server.shapes import NowItem, NowStep
 from haechi.server.work.desk import LIVE, Desk
-from haechi.store.records import FindingFilter, Life, ScanRun, StoredFinding
+from haechi.server.work.lookup import Target, known
+from haechi.store.records import ScanRun, StoredFinding
 
 OVERDUE = 20.0
 """What an overdue finding adds to a score; a way in from outside adds 30."""
 _LOOK_BACK = 10
 """Earlier scans of a source whose sentences still count, when later ones looked at less."""
 _BATCH = 100
-_PRINTS = 4_000
 
-Key = tuple[str, str, str, str]
 Sentences = dict[tuple[str, str, int], tuple[ScanRun, "_Risk"]]
 
 
@@ -60,7 +59,7 @@ def risk_items(desk: Desk, runs: Sequence[ScanRun], most: int) -> list[NowItem]:
     ranked = sorted(_sentences(desk, runs), key=lambda pair: -pair[1].score)
     items: dict[tuple[str, str, int], NowItem] = {}
     for batch in _batches(ranked):
-        found = _findings(desk, [risk for _, risk in batch])
+        found = _findings(desk, batch)
         for run, risk in batch:
             item = _item(desk, run, risk, found)
             if item is None:
@@ -77,12 +76,12 @@ def _sentences(desk: Desk, runs: Sequence[ScanRun]) -> Iterator[tuple[ScanRun, _
     """The sentences of each source: those of its newest scan, and of the ones before it as far
     back as one that looked at everything."""
     for newest in runs:
-        known: Sentences = {}
+        said: Sentences = {}
         for run in (newest, *_before(desk, newest)):
             for risk in _risks(run):
                 place = (risk.sentence, risk.location.path, risk.location.line)
-                known.setdefault(place, (run, risk))
-        yield from known.values()
+                said.setdefault(place, (run, risk))
+        yield from said.values()
 
 
 def _before(desk: Desk, newest: ScanRun) -> list[ScanRun]:
@@ -131,26 +130,27 @@ def _batches(
         yield batch
 
 
-def _findings(desk: Desk, risks: Sequence[_Risk]) -> Mapping[Key, StoredFinding]:
+def _findings(
+    desk: Desk, batch: Sequence[tuple[ScanRun, _Risk]]
+) -> Mapping[tuple[Target, str], StoredFinding]:
     """Stored findings of the sentences, whatever became of them."""
-    prints = list(dict.fromkeys(name for risk in risks for name in risk.findings))
-    found: dict[Key, StoredFinding] = {}
-    for start in range(0, len(prints), _PRINTS):
-        ask = FindingFilter(fingerprint=prints[start : start + _PRINTS], state=list(Life))
-        for one in desk.store.state.findings.each(ask, within=desk.rights, today=desk.today):
-            found[one.source, one.ref, one.cluster, one.fingerprint] = one
-    return found
+    asked = ((_target(run), name) for run, risk in batch for name in risk.findings)
+    return known(desk.store.state, asked, within=desk.rights, today=desk.today)
+
+
+def _target(run: ScanRun) -> Target:
+    return (run.cluster, run.source, run.ref)
 
 
 def _item(
-    desk: Desk, run: ScanRun, risk: _Risk, found: Mapping[Key, StoredFinding]
+    desk: Desk, run: ScanRun, risk: _Risk, found: Mapping[tuple[Target, str], StoredFinding]
 ) -> NowItem | None:
-    every = [found.get((run.source, run.ref, run.cluster, name)) for name in risk.findings]
-    known = [one for one in every if one is not None]
-    if not desk.sees_all and (not known or len(known) < len(every)):
+    every = [found.get((_target(run), name)) for name in risk.findings]
+    there = [one for one in every if one is not None]
+    if not desk.sees_all and (not there or len(there) < len(every)):
         return None
     live = sorted(
-        (one for one in known if one.state in LIVE),
+        (one for one in there if one.state in LIVE),
         key=lambda one: (one.severity.rank, one.due is None, one.due, one.first_seen),
     )
     if every and not live:

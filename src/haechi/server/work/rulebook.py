@@ -3,7 +3,7 @@ of which there is a finding and nothing else, each with what it found here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -12,31 +12,28 @@ from haechi.model.push import PushedRule
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
 from haechi.server.shapes import RuleDetail, RuleRow
-from haechi.server.work.desk import LIVE, Desk, domain_of
-from haechi.store.records import Bucket, FindingFilter, Life
-from haechi.store.state.findings import Findings
-
-_PART = 1000
+from haechi.server.work.desk import Desk, domain_of
+from haechi.server.work.lookup import RuleCount, rule_counts, titles
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """Findings by rule. ``said`` is what the findings themselves say of a rule."""
+    """Findings by rule. ``said`` is what the findings themselves say of rules that the catalogue
+    does not have."""
 
-    open: Mapping[str, int]
-    waived: Mapping[str, int]
-    said: Mapping[str, Bucket]
+    by_rule: Mapping[str, RuleCount]
+    said: Mapping[str, str]
+
+    def of(self, rule: str) -> RuleCount:
+        """Of one rule."""
+        return self.by_rule.get(rule, RuleCount())
 
 
 def counts_of(desk: Desk) -> Counts:
     """Counted within the caller's reach."""
-    findings = desk.store.state.findings
-    live = {one.value: one for one in _groups(findings, desk, LIVE)}
-    waived = {one.value: one for one in _groups(findings, desk, [Life.WAIVED])}
-    return Counts(
-        open={name: one.count for name, one in live.items()},
-        waived={name: one.count for name, one in waived.items()},
-        said={**waived, **live},
-    )
+    state = desk.store.state
+    by_rule = rule_counts(state, within=desk.within)
+    unknown = by_rule.keys() - desk.catalogue.by_id.keys()
+    return Counts(by_rule=by_rule, said=titles(state, unknown, within=desk.within))
 
 
 def rule_rows(desk: Desk, counts: Counts, pushed: Mapping[str, PushedRule]) -> list[RuleRow]:
@@ -86,19 +83,6 @@ def rule_detail(
     )
 
 
-def _groups(findings: Findings, desk: Desk, states: list[Life]) -> Iterator[Bucket]:
-    ask = FindingFilter(state=states)
-    cursor: str | None = None
-    while True:
-        page = findings.groups(
-            "rule", ask, within=desk.within, limit=_PART, cursor=cursor, today=desk.today
-        )
-        yield from page.items
-        if page.next is None:
-            return
-        cursor = page.next
-
-
 def _known(rule: Rule, counts: Counts) -> RuleRow:
     return RuleRow(
         id=rule.id,
@@ -107,17 +91,15 @@ def _known(rule: Rule, counts: Counts) -> RuleRow:
         severity=rule.severity,
         domain=domain_of(rule),
         tags=list(rule.tags),
-        open=counts.open.get(rule.id, 0),
-        waived=counts.waived.get(rule.id, 0),
+        open=counts.of(rule.id).open,
+        waived=counts.of(rule.id).waived,
         known=True,
     )
 
 
 def _unknown(id_: str, counts: Counts, words: PushedRule | None) -> RuleRow:
-    said = counts.said.get(id_)
-    title = words.title if words else (said.label if said else "") or id_
-    worst = said.worst if said else None
-    severity = worst or Severity.MEDIUM
+    title = (words.title if words else counts.said.get(id_, "")) or id_
+    severity = counts.of(id_).worst
     if words is not None and words.severity in list(Severity):
         severity = Severity(words.severity)
     return RuleRow(
@@ -127,8 +109,8 @@ def _unknown(id_: str, counts: Counts, words: PushedRule | None) -> RuleRow:
         severity=severity,
         domain="",
         tags=[],
-        open=counts.open.get(id_, 0),
-        waived=counts.waived.get(id_, 0),
+        open=counts.of(id_).open,
+        waived=counts.of(id_).waived,
         known=False,
     )
 
