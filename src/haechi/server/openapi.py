@@ -115,7 +115,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for one in every:
         paths.setdefault(full_path(one.path), {})[one.method.lower()] = _operation(one, by_type)
-    used = sorted({_tag(one) for one in every}, key=[*_TAGS].index)
+    used = dict.fromkeys(_tag(one) for one in every)
     return {
         "openapi": SPEC,
         "info": {
@@ -129,7 +129,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "this server"}],
-        "tags": [{"name": name, "description": _TAGS[name]} for name in used],
+        "tags": [{"name": name, "description": _TAGS.get(name, name)} for name in used],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.items())),
