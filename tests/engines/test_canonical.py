@@ -44,6 +44,7 @@ VALUES = st.recursive(
     | st.booleans()
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(1e15, 1e22)
     | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
@@ -64,6 +65,8 @@ def test_numbers_are_written_as_the_rfc_says(bits: str, text: str) -> None:
         ("\x0f\n'A'B\"\\\\\"/\u20ac$", '"\\u000f\\n\'A\'B\\"\\\\\\\\\\"/\u20ac$"'),
         ({"n": 1.0, "m": 4.50}, '{"m":4.5,"n":1}'),
         (2**64 - 1, "18446744073709551615"),
+        ([1e20, -1.5e20], "[100000000000000000000,-150000000000000000000]"),
+        ([10**20, 150000000000000000000], "[100000000000000000000,150000000000000000000]"),
     ],
 )
 def test_values_have_one_spelling(value: Any, text: str | None) -> None:
@@ -101,6 +104,8 @@ def test_the_order_of_making_does_not_matter(value: dict[str, int], random: Any)
         (math.nan, "NaN"),
         (math.inf, "NaN"),
         ([2**64], "64 bits"),
+        ([10**21], "64 bits"),
+        ([10**20 + 1], "64 bits"),
         ([-(2**63) - 1], "64 bits"),
         ({1: 2}, "not text"),
         (b"x", "bytes"),

@@ -44,9 +44,12 @@ def _plain(value: Any, depth: int) -> bool:
     if kind in _SIMPLEST:
         return True
     if kind is int:
-        if not _SMALLEST <= value <= _LARGEST:
-            raise ValueError("an integer does not fit into 64 bits")
-        return True
+        if _SMALLEST <= value <= _LARGEST:
+            return True
+        # digits that a double was written with read back as an integer
+        if abs(value) < 10**21 and number(float(value)) == str(value):
+            return False
+        raise ValueError("an integer does not fit into 64 bits")
     if kind is dict:
         simple = True
         for key, inner in value.items():
@@ -77,6 +80,8 @@ def _written(value: Any) -> str:
         return "{" + ",".join(f"{_written(key)}:{_written(value[key])}" for key in keys) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_written, value)) + "]"
+    if type(value) is int:
+        return str(value)
     return _SORTED.encode(value).decode()
 
 
