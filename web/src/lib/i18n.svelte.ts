@@ -84,13 +84,23 @@ function fill(inside: string, params: Params): string {
     cases.set(inside.slice(i, open).trim(), inside.slice(open + 1, end));
     i = end + 1;
   }
-  const chosen = cases.get(`=${n}`) ?? cases.get(new Intl.PluralRules(lang).select(n)) ?? cases.get("other") ?? "";
+  const chosen = cases.get(`=${n}`) ?? cases.get(kept("plural", {}, () => new Intl.PluralRules(lang)).select(n)) ?? cases.get("other") ?? "";
   return format(chosen.replaceAll("#", number(n)), params);
 }
 
-/** Nested messages, where a part is markup (`<b>`): splits at `{name}` for templates. */
+// Making a formatter costs a hundred times more than using it, and lists use many.
+const made = new Map<string, unknown>();
+function kept<T>(kind: string, options: object, make: () => T): T {
+  const key = `${lang} ${kind} ${JSON.stringify(options)}`;
+  let one = made.get(key) as T | undefined;
+  if (one === undefined) made.set(key, (one = make()));
+  return one;
+}
+const dates = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat =>
+  kept("date", options, () => new Intl.DateTimeFormat(lang, options));
+
 export const number = (n: number, options: Intl.NumberFormatOptions = {}): string =>
-  new Intl.NumberFormat(lang, options).format(n);
+  kept("number", options, () => new Intl.NumberFormat(lang, options)).format(n);
 /** 12,345 → 12.3K / 1.2만: for dials and narrow places. */
 export const short = (n: number): string => number(n, { notation: "compact", maximumFractionDigits: 1 });
 export const percent = (ratio: number, digits = 0): string => number(ratio, { style: "percent", maximumFractionDigits: digits });
@@ -98,14 +108,13 @@ export const percent = (ratio: number, digits = 0): string => number(ratio, { st
 const asDate = (at: string | number | Date): Date => (at instanceof Date ? at : new Date(at));
 
 /** Date and time in full, in the reader's time zone. */
-export const moment = (at: string | number | Date): string =>
-  new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" }).format(asDate(at));
+export const moment = (at: string | number | Date): string => dates({ dateStyle: "medium", timeStyle: "medium" }).format(asDate(at));
 /** A calendar day (`2026-11-22`), which has no time zone. */
 export const day = (iso: string): string =>
-  new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${iso.slice(0, 10)}T00:00:00Z`));
+  dates({ dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${iso.slice(0, 10)}T00:00:00Z`));
 /** Hours, minutes and seconds, for streams. */
 export const clock = (at: string | number | Date): string =>
-  new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(asDate(at));
+  dates({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(asDate(at));
 
 const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", 31557600],
@@ -120,7 +129,8 @@ const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 export function relative(at: string | number | Date, now: number = Date.now(), style: "short" | "long" = "short"): string {
   const seconds = (asDate(at).getTime() - now) / 1000;
   const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  return new Intl.RelativeTimeFormat(lang, { numeric: "auto", style }).format(Math.round(seconds / size), unit);
+  const options = { numeric: "auto", style } as const;
+  return kept("relative", options, () => new Intl.RelativeTimeFormat(lang, options)).format(Math.round(seconds / size), unit);
 }
 
 /** Whole days from today to a calendar day; negative when it is past. */

@@ -11,8 +11,6 @@ import type { Page, Problem } from "./types";
 
 const SIZE = 200;
 const KEPT_PAGES = 12;
-/** At most as many pages are walked for one drag of the scrollbar. */
-const WALK = 60;
 
 export class Rows<T> {
   /** Rows known to exist: the total where the API counts, else what was walked so far. */
@@ -89,7 +87,7 @@ export class Rows<T> {
     this.#walking = true;
     this.busy = true;
     try {
-      for (let steps = 0; steps < WALK; steps++) {
+      for (;;) {
         if (this.#stale) await this.#again(abort);
         const page = this.#wanted();
         if (page === null) break;
