@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from haechi.errors import ConfigError
 from haechi.server.auth.config import AuthSettings
 
+ROOT = Path(__file__).parents[3]
 PROVIDER = {"name": "id", "issuer": "https://id.example", "client-id": "x"}
 PIPELINE: dict[str, Any] = {
     "name": "ci",
@@ -21,9 +25,17 @@ RULE = PIPELINE["rules"][0]
 
 
 def test_what_the_guide_shows_is_right() -> None:
-    made = msgspec.convert({"providers": [PROVIDER], "pipelines": [PIPELINE]}, AuthSettings)
-    made.check()
-    assert made.pipelines[0].rules[0].permissions == ("scans.push",)
+    text = (ROOT / "docs/guide/identity.md").read_text("utf-8")
+    shown = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    made = [msgspec.convert(one["auth"], AuthSettings) for one in shown]
+    for one in made:
+        one.check()
+    assert [len(one.providers) for one in made] == [1, 0]
+    assert made[1].pipelines[0].rules[0].permissions == ("scans.push", "waivers.list")
+
+
+def test_the_smallest_settings_are_enough() -> None:
+    msgspec.convert({"providers": [PROVIDER], "pipelines": [PIPELINE]}, AuthSettings).check()
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def start(call: Call) -> Answer:
         failed((home,), call.world, call.address, call.now)
         raise Unauthenticated(
             "the link was used already or is older than ten minutes",
-            do="make another one: haechi access link",
+            do="sign in with a token; a start of haechi up on a terminal prints a new link",
         )
     _access(call).attempts.succeeded((home,))
     return _begun(call, user=user, way="code")

@@ -63,10 +63,11 @@ class Provider(Section, frozen=True, kw_only=True):
 
 class PipelineRule(Section, frozen=True, kw_only=True):
     """A run whose claims match all of ``claims`` (claim → globs, any of them) may do
-    ``permissions``, and push for its own repository only."""
+    ``permissions``, and push for its own repository only. A push asks for the server's waivers
+    first, so both are the default."""
 
     claims: dict[str, tuple[str, ...]]
-    permissions: tuple[str, ...] = ("scans.push",)
+    permissions: tuple[str, ...] = ("scans.push", "waivers.list")
     role: Role = Role.OPERATOR
     clusters: tuple[str, ...] = ("*",)
     namespaces: tuple[str, ...] = ("*",)
