@@ -26,7 +26,7 @@ Target = tuple[str, str, str]
 """(cluster, source, branch)"""
 
 _OPEN = (Life.OPEN.value, Life.REOPENED.value)
-_PRINTS, _FEW = 5_000, 50
+_KEYS, _FEW = 5_000, 50
 f, change = finding.c, finding_change.c
 
 
@@ -110,23 +110,22 @@ def overdue_of(
 def known(
     state: State, asked: Iterable[tuple[Target, str]], *, within: Within, today: dt.date
 ) -> dict[tuple[Target, str], StoredFinding]:
-    """Findings by their target and fingerprint, whatever became of them."""
-    prints: dict[Target, list[str]] = {}
-    for target, fingerprint in dict.fromkeys(asked):
-        prints.setdefault(target, []).append(fingerprint)
+    """Findings by their target and fingerprint, whatever became of them.
+
+    The keys go as one JSON text and are looked up one by one in the index of all four columns.
+    """
+    keys = [[*target, fingerprint] for target, fingerprint in dict.fromkeys(asked)]
     found: dict[tuple[Target, str], StoredFinding] = {}
-    for target, wanted in prints.items():
-        for start in range(0, len(wanted), _PRINTS):
-            where = and_(
-                f.cluster == target[0],
-                f.source == target[1],
-                f.ref == target[2],
-                f.fingerprint.in_(wanted[start : start + _PRINTS]),
-                f.is_default == 1,
-                reached(within, f.cluster, f.namespace),
-            )
-            for one in _listed(state, where, (), today, _PRINTS):
-                found[target, one.fingerprint] = one
+    for start in range(0, len(keys), _KEYS):
+        one = func.json_each(to_json(keys[start : start + _KEYS])).table_valued("value")
+        parts = (f.cluster, f.source, f.ref, f.fingerprint)
+        where = and_(
+            *(part == func.json_extract(one.c.value, f"$[{n}]") for n, part in enumerate(parts)),
+            f.is_default + 0 == 1,  # as a sum it is no reason to walk over all that count
+            reached(within, f.cluster, f.namespace),
+        )
+        for row in _listed(state, where, (), today, _KEYS):
+            found[(row.cluster, row.source, row.ref), row.fingerprint] = row
     return found
 
 

@@ -25,7 +25,7 @@ OVERDUE = 20.0
 """What an overdue finding adds to a score; a way in from outside adds 30."""
 _LOOK_BACK = 10
 """Earlier scans of a source whose sentences still count, when later ones looked at less."""
-_BATCH = 100
+_BATCH = 200
 
 Sentences = dict[tuple[str, str, int], tuple[ScanRun, "_Risk"]]
 
