@@ -15,9 +15,11 @@ from sqlalchemy import select, update
 from haechi.errors import NotFound
 from haechi.model.access import Principal
 from haechi.store.records import AuditEntry
+from haechi.store.state.access_memory import Remembered
 from haechi.store.state.access_secrets import Kind, digest, mint
 from haechi.store.state.access_tables import (
     Database,
+    Row,
     Transaction,
     one,
     session,
@@ -35,7 +37,7 @@ COALESCED = dt.timedelta(minutes=1)
 
 
 class FoundSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session in force. ``ends`` is the latest moment; ``expires`` if nobody uses it."""
+    """A session. ``ends`` is the latest moment, ``seen`` its last use."""
 
     principal: Principal
     digest: str
@@ -48,6 +50,7 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: Remembered[FoundSession] = Remembered(database)
 
     def start(
         self,
@@ -89,21 +92,23 @@ class Sessions:
 
     def find(self, secret: str, now: dt.datetime, idle: dt.timedelta) -> FoundSession | None:
         """The session in force with this secret, and who that is today."""
+        key = digest(secret)
+        found = self._known.get(key, lambda: self._read(key))
+        if found is None or found.ends <= now or found.seen + idle <= now:
+            return None
+        expires = found.principal.expires
+        return None if expires is not None and expires <= now else found
+
+    def _read(self, key: str) -> FoundSession | None:
+        """As it stands in the database, whatever the time."""
         with self._database.read() as connection:
-            row = one(connection, select(session).where(session.c.digest == digest(secret)))
-            if row is None or from_us(row["ends"]) <= now or from_us(row["seen"]) + idle <= now:
+            row = one(connection, select(session).where(session.c.digest == key))
+            if row is None:
                 return None
             owner = one(connection, select(user_table).where(user_table.c.id == row["user"]))
-            if row["user"] and (owner is None or owner["disabled"]):
-                return None
-            key = one(connection, select(token_table).where(token_table.c.id == row["token"]))
-        if row["token"]:
-            if key is None or key["revoked"] or key["expires"] <= to_us(now):
-                return None
-            principal = token_principal(key, owner)
-        elif owner is not None:
-            principal = user_principal(owner)
-        else:
+            shown = one(connection, select(token_table).where(token_table.c.id == row["token"]))
+        principal = _principal(row, owner, shown)
+        if principal is None:
             return None
         return FoundSession(
             principal=principal,
@@ -175,3 +180,12 @@ class Sessions:
             return tx.connection.execute(live).scalar_one_or_none()
 
         return self._database.write(work)
+
+
+def _principal(row: Row, owner: Row | None, shown: Row | None) -> Principal | None:
+    """Who a session stands for, when its user and token (as far as it has them) still hold."""
+    if row["user"] and (owner is None or owner["disabled"]):
+        return None
+    if row["token"]:
+        return None if shown is None or shown["revoked"] else token_principal(shown, owner)
+    return None if owner is None else user_principal(owner)

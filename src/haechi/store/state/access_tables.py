@@ -104,8 +104,10 @@ class Transaction(Protocol):
 
 
 class Database(Protocol):
-    """The part of ``State`` that access needs."""
+    """The part of ``State`` that access needs. ``generation`` goes up with every commit."""
 
+    @property
+    def generation(self) -> int: ...
     def read(self) -> AbstractContextManager[Connection]: ...
     def write(self, work: Callable[[Any], T]) -> T: ...
 

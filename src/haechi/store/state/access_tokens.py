@@ -14,6 +14,7 @@ from sqlalchemy import and_, func, or_, select, update
 from haechi.errors import Conflict, NotFound, UsageError
 from haechi.model.access import Grant, Principal
 from haechi.store.records import AuditEntry, Notice, Page, TokenRecord
+from haechi.store.state.access_memory import Remembered
 from haechi.store.state.access_secrets import Kind, digest, mint, prefix
 from haechi.store.state.access_tables import (
     Database,
@@ -69,6 +70,7 @@ class Tokens:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: Remembered[FoundToken] = Remembered(database)
 
     def make(self, wanted: NewToken, *, by: str) -> tuple[TokenRecord, str]:
         """The record and the secret, which is not to be had again."""
@@ -121,19 +123,26 @@ class Tokens:
 
     def find(self, secret: str, now: dt.datetime) -> FoundToken | None:
         """The token with this secret, in force or not; None: unknown."""
+        key = digest(secret)
+        found = self._known.get(key, lambda: self._read(key))
+        if found is None or found.standing is not Standing.LIVE:
+            return found
+        if found.record.expires is not None and found.record.expires <= now:
+            return msgspec.structs.replace(found, standing=Standing.EXPIRED)
+        return found
+
+    def _read(self, key: str) -> FoundToken | None:
+        """As it stands in the database, whatever the time."""
         with self._database.read() as connection:
-            row = one(connection, select(token).where(token.c.digest == digest(secret)))
+            row = one(connection, select(token).where(token.c.digest == key))
             if row is None:
                 return None
             owner = one(connection, select(user).where(user.c.id == row["user"]))
+        standing = Standing.LIVE
         if row["revoked"]:
             standing = Standing.REVOKED
         elif row["user"] and (owner is None or owner["disabled"]):
             standing = Standing.DISABLED
-        elif row["expires"] <= to_us(now):
-            standing = Standing.EXPIRED
-        else:
-            standing = Standing.LIVE
         return FoundToken(
             record=token_record(row), principal=token_principal(row, owner), standing=standing
         )

@@ -111,7 +111,10 @@ class Database:
             with self._reader.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise translate(error, self.file) or error from error
+            meant = translate(error, self.file)
+            if meant is None:
+                raise
+            raise meant from error
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run the work in the writer's thread; its answer comes when it is durable."""
@@ -248,7 +251,7 @@ class Database:
         try:
             answer = job.work(transaction)
             savepoint.commit()
-        except Exception as error:  # noqa: BLE001  the asker gets it; the group goes on
+        except Exception as error:
             if translate(error, self.file) is not None:
                 # SQLite may have rolled back everything by itself: there is no savepoint left.
                 raise _Broken from error

@@ -31,8 +31,10 @@ def condition(
     today: dt.date,
     *,
     without: Collection[str] = (),
+    holding: Collection[int] | None = None,
 ) -> ColumnElement[bool]:
-    """Rows that match within the reach; ``without`` leaves facets out."""
+    """Rows that match within the reach; ``without`` leaves facets out. ``holding`` are the rows
+    that hold the text, where they are known already."""
     parts: list[ColumnElement[bool]] = [reached(within, f.c.cluster, f.c.namespace)]
     parts += [_facet(ask, name) for name in FACETS if name not in without]
     if not ask.other_refs:
@@ -48,7 +50,9 @@ def condition(
         # Not LIKE: SQLite's does not tell capitals apart.
         prefix = clean(ask.path, _LONGEST)
         parts.append(func.substr(f.c.path, 1, len(prefix)) == prefix)
-    if ask.text.strip():
+    if holding is not None:
+        parts.append(f.c.n.in_(holding))
+    elif ask.text.strip():
         parts.append(_holding(ask.text))
     if ask.overdue is not None:
         late = overdue(today)

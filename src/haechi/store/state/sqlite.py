@@ -18,8 +18,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from haechi.errors import StoreError, StoreFull
 
 _BUSY_MS = 10_000
-_CACHE_KIB = 16_384
+_WRITER_KIB, _READER_KIB = 16_384, 4_096
 _READERS = 8
+_MORE_READERS = 56
+"""Beyond the pool for a moment: more than the server has threads, so nobody waits for one."""
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -41,7 +43,7 @@ def _engine(file: Path, *, begin: str, reading: bool) -> Engine:
 
     pool: dict[str, Any] = {"poolclass": StaticPool}
     if reading:
-        pool = {"poolclass": QueuePool, "pool_size": _READERS, "max_overflow": 24}
+        pool = {"poolclass": QueuePool, "pool_size": _READERS, "max_overflow": _MORE_READERS}
     # Parameters are findings, digests of tokens, people's names: not for logs and messages.
     engine = create_engine("sqlite://", creator=connect, hide_parameters=True, **pool)
 
@@ -71,7 +73,7 @@ def _connect(file: Path, *, reading: bool) -> sqlite3.Connection:
             # The writer's temporary data are the pages that a savepoint may have to give back:
             # those of a large push do not belong into memory.
             connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB if not reading else _CACHE_KIB // 2}")
+        connection.execute(f"PRAGMA cache_size=-{_READER_KIB if reading else _WRITER_KIB}")
         connection.execute("PRAGMA journal_size_limit=67108864")
         if reading:
             connection.execute("PRAGMA query_only=ON")

@@ -1,0 +1,43 @@
+"""Rows of credentials, remembered while nothing in the state changes.
+
+Every request is preceded by a look at its token or session; three queries of them cost more than
+many an answer. What is remembered carries the state's generation: any commit makes it old, so a
+revocation counts at the next request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from haechi.store.state.access_tables import Database
+
+T = TypeVar("T")
+ROWS = 1_000
+
+
+class Remembered(Generic[T]):
+    """By a credential's digest. What is unknown is not remembered: strangers could fill it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rows: OrderedDict[str, tuple[int, T]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, digest: str, ask: Callable[[], T | None]) -> T | None:
+        """What ``ask`` says, or said in this generation."""
+        generation = self._database.generation  # before asking: a commit in between makes it old
+        with self._lock:
+            known = self._rows.get(digest)
+        if known is not None and known[0] == generation:
+            return known[1]
+        found = ask()
+        with self._lock:
+            self._rows.pop(digest, None)
+            if found is not None:
+                self._rows[digest] = (generation, found)
+                if len(self._rows) > ROWS:
+                    self._rows.popitem(last=False)
+        return found
