@@ -99,6 +99,15 @@ def _events(world: World) -> Part:
 
 def _audit(world: World) -> Part:
     head = world.store.audit.head()
+    trouble = head.problem or head.witness_problem
+    if trouble:
+        return Part(
+            name="audit",
+            state=DEGRADED,
+            what=f"the signed log: {trouble}",
+            do="see the server's log; records are kept, and signed once this is mended",
+            figures={"records": head.size + head.unsigned, "unsigned": head.unsigned},
+        )
     late = head.unsigned > UNSIGNED
     return Part(
         name="audit",
