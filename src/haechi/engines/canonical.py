@@ -29,15 +29,20 @@ def canonical(value: Any) -> bytes:
     text that is not Unicode and for more than DEPTH levels.
     """
     try:
-        if _plain(value, DEPTH):
+        if plain(value):
             return _SORTED.encode(value)
         return _written(value).encode()
     except UnicodeEncodeError as error:
         raise ValueError("text holds a lone surrogate, which is not Unicode") from error
 
 
+def plain(value: Any) -> bool:
+    """True when the bytes of msgspec's encoder with sorted keys are the canonical ones. Raises
+    ValueError for what has none."""
+    return _plain(value, DEPTH)
+
+
 def _plain(value: Any, depth: int) -> bool:
-    """True when msgspec's bytes are the canonical ones. Raises ValueError for what has none."""
     if depth < 0:
         raise ValueError(f"the value is nested more than {DEPTH} levels deep")
     kind = type(value)

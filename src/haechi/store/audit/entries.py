@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from haechi.engines.canonical import canonical
+from haechi.engines.canonical import canonical, plain
 from haechi.errors import AuditError
 from haechi.store.records import AuditEntry
 
@@ -59,23 +59,37 @@ class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seq: int
 
 
+class _Wire(msgspec.Struct):
+    """A record without its number. The fields stand in the order of their names."""
+
+    action: str
+    actor: str
+    at: str
+    cluster: str
+    detail: dict[str, Any]
+    namespace: str
+    object: str
+    private: dict[str, str]
+
+
 _DECODER = msgspec.json.Decoder(Stored)
+_SORTED = msgspec.json.Encoder(order="sorted")
 
 
 def draft(entry: AuditEntry) -> Draft:
     """The entry, ready to be numbered. Raises AuditError for what cannot be logged exactly:
     times without a zone, values JSON does not have, more than MOST_RECORD bytes."""
-    kept = tuple(_secret(name, value) for name, value in entry.private.items())
-    wire: dict[str, Any] = {
-        "action": entry.action,
-        "actor": entry.actor,
-        "at": moment(entry.at),
-        "cluster": entry.cluster,
-        "detail": entry.detail,
-        "namespace": entry.namespace,
-        "object": entry.object,
-        "private": {one.name: commitment(one.salt, one.name, one.value) for one in kept},
-    }
+    kept = tuple([_secret(name, value) for name, value in entry.private.items()])
+    wire = _Wire(
+        action=entry.action,
+        actor=entry.actor,
+        at=moment(entry.at),
+        cluster=entry.cluster,
+        detail=entry.detail,
+        namespace=entry.namespace,
+        object=entry.object,
+        private={one.name: commitment(one.salt, one.name, one.value) for one in kept},
+    )
     body = _bytes(wire, entry)
     if len(body) > MOST_RECORD:
         raise AuditError(
@@ -123,12 +137,13 @@ def _secret(name: str, value: str) -> Secret:
     return Secret(name, secrets.token_bytes(SALT), value)
 
 
-def _bytes(wire: dict[str, Any], entry: AuditEntry) -> bytes:
+def _bytes(wire: _Wire, entry: AuditEntry) -> bytes:
     try:
         try:
-            return canonical(wire)
+            if plain(wire.detail) and all(map(str.isascii, wire.private)):
+                return _SORTED.encode(wire)
         except ValueError:
-            # enums, dates and structs have an obvious form; NaN and the like still have none
-            return canonical(msgspec.to_builtins(wire))
+            pass  # enums, dates and structs have an obvious form; NaN and the like have none
+        return canonical(msgspec.to_builtins(wire))
     except (ValueError, TypeError, RecursionError) as error:
         raise AuditError(f"an entry {entry.action!r} cannot be logged", why=str(error)) from error
