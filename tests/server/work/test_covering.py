@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.server.work.stored import KEY, gap, push, stored
 
 from haechi.model.push import PushScope
 from haechi.server.work.covering import Covering
+from tests.server.work.stored import KEY, gap, push, stored
 
 KNOWN = frozenset({"k8s-privileged", "k8s-host-network", "secret-github-pat"})
 SECRET = {

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.server.work.stored import PRINT, TODAY, stored, waiver
 
 from haechi.errors import UsageError
 from haechi.gate.matching import match
@@ -16,6 +15,7 @@ from haechi.model.access import Reach
 from haechi.model.location import Location
 from haechi.model.waiver import Waiver, WaiverOrigin
 from haechi.server.work.matching import StoreMatcher, StoreWaivers, as_finding
+from tests.server.work.stored import PRINT, TODAY, stored, waiver
 
 
 @pytest.mark.parametrize(

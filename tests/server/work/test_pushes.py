@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.server.work.stored import TODAY, push
 
 from haechi.errors import UsageError
 from haechi.server.work.pushes import check_push, without_echoes
+from tests.server.work.stored import TODAY, push
 
 
 def told(origin: str) -> dict[str, Any]:

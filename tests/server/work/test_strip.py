@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from tests.server.work.stored import gap
 
 from haechi.server.work.strip import connect_command, coverage_lines, scan_command, unseen
 from haechi.store.records import SourceStatus
+from tests.server.work.stored import gap
 
 URL = "http://127.0.0.1:8420"
 

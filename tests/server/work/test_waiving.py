@@ -6,13 +6,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from tests.server.work.stored import NOW, PRINT, TODAY, waiver
 
 from haechi.errors import Forbidden, UsageError
 from haechi.model.access import EVERYWHERE, Reach
 from haechi.server.shapes import WaiverRequest
 from haechi.server.work.waiving import candidates, new_waiver
 from haechi.store.records import StoredWaiver
+from tests.server.work.stored import NOW, PRINT, TODAY, waiver
 
 SHOP, BILLING = Reach(cluster="prod", namespace="shop"), Reach(cluster="prod", namespace="billing")
 
