@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -201,6 +202,14 @@ class EventsContract:
         assert store.seal(NOW_NS) == 1
         assert [one.event.id for one in everything(store)] == ["id-1", "id-2"]
 
+    def test_an_hour_may_be_sealed_in_parts(self, store: Events) -> None:
+        store.append([event(n, ago_ns=n * HOUR // 8) for n in range(12)]).result()
+        for eighth in (9, 7, 3, 0, -1):
+            store.seal(NOW_NS - eighth * HOUR // 8)
+            assert len(everything(store)) == 12
+        assert store.check() == []
+        assert store.figures()["hot_events"] == 0
+
     def test_an_event_by_number_and_by_id(self, store: Events) -> None:
         answer = store.append([event(1), event(2)]).result()
         for _ in ("hot", "sealed"):
@@ -292,6 +301,23 @@ class EventsContract:
         left = everything(store)
         assert 0 < len(left) < before
         assert {one.event.id for one in left} == {f"id-{n}" for n in range(len(left))}
+
+    def test_the_largest_events_are_sealed_and_read(self, store: Events) -> None:
+        texts = [hashlib.shake_128(b"%d" % n).hexdigest(31_000) for n in range(150)]
+        for start in range(0, 150, 50):
+            told = [event(n, ago_ns=n, fields={"blob": texts[n]}) for n in range(start, start + 50)]
+            store.append(told).result()
+        assert store.seal(NOW_NS + HOUR) == 150
+        found = list(store.search(EventFilter(), within=EVERYWHERE))
+        events = [one.event for one in found if isinstance(one, StoredEvent)]
+        assert [one.fields["blob"] for one in events] == texts
+
+    @pytest.mark.parametrize("ask", [{"text": "\ud800"}, {"rule": ["\ud800"]}, {"text": "x" * 257}])
+    def test_a_question_that_is_no_text_is_refused(
+        self, store: Events, ask: dict[str, Any]
+    ) -> None:
+        with pytest.raises(UsageError):
+            store.page(EventFilter(**ask), within=EVERYWHERE)
 
     def test_figures_tell_of_both_tiers(self, store: Events) -> None:
         batch = store.encode(lines([event(1), event(2, ago_ns=2 * HOUR)]) + b"\n{}")

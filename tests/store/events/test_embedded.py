@@ -26,7 +26,7 @@ class TestEmbedded(EventsContract):
 class TestEmbeddedInSmallPieces(EventsContract):
     """The contract with tiny files and groups."""
 
-    options = Options(file_rows=3, group_events=4, dictionary_after=20, dictionary_bytes=1024)
+    options = Options(file_rows=9, group_events=4, dictionary_after=20, dictionary_bytes=1024)
 
 
 def opened(folder: Path, **options: int) -> Events:

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,13 @@ COLUMNS = {
 }
 """Of a file. ``payload`` is the JSON array [node, container_id, message, fields]."""
 _SEARCHED = ("id", "source", "type", "cluster", "namespace", "rule", "priority", "resource")
+_FEWEST = 16
 ROW_GROUP = 8_192
 """Small, since DuckDB holds whole groups in memory while it writes."""
+
+
+class _TooLarge(StoreError):
+    """The engine's memory does not hold so many events at once."""
 
 
 class Gone(Exception):
@@ -96,18 +101,42 @@ class Cold:
     ) -> Slice:
         """As ``Hot.take``. Gone when a file has vanished. Time up means: nothing was searched."""
         where, values = _where(ask, low_ns, before)
+        names = [str(one) for one in files]
+        # places first, payloads then: to sort whole events would read every payload
         sql = (
-            f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?) WHERE {where}"  # noqa: S608
-            f" ORDER BY ts_ns DESC, seq DESC LIMIT {want:d}"
+            f"SELECT ts_ns, seq FROM read_parquet(?) WHERE {where}"  # noqa: S608
+            " ORDER BY ts_ns DESC, seq DESC LIMIT ?"
         )
-        rows = self._rows(sql, [[str(one) for one in files], *values], deadline)
-        if rows is None:
+        places = self._rows(sql, [names, *values, want], deadline)
+        if places is None:
             return Slice([], before)
-        found = [one for one in map(_found, rows) if ask.mentions(one.event)]
-        if len(rows) < want:
-            return Slice(found, Position(low_ns, 0))
-        last = rows[-1]
-        return Slice(found, Position(last[1], last[0]))
+        if not places:
+            return Slice([], Position(low_ns, 0))
+        last = Position(*places[-1])
+        try:
+            found = self._found_from(names, where, values, last, deadline)
+        except _TooLarge:
+            if want <= _FEWEST:
+                raise
+            return self.take(files, ask, low_ns, before, max(_FEWEST, want // 8), deadline)
+        if found is None:
+            return Slice([], before)
+        found = [one for one in found if ask.mentions(one.event)]
+        return Slice(found, Position(low_ns, 0) if len(places) < want else last)
+
+    def _found_from(
+        self, names: list[str], where: str, values: list[object], last: Position, deadline: float
+    ) -> list[Found] | None:
+        """The events of a condition that do not lie before a place, newest first."""
+        sql = (
+            f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?)"  # noqa: S608
+            f" WHERE ts_ns >= ? AND (ts_ns > ? OR seq >= ?) AND {where}"
+        )
+        bounds = (last.ts_ns, last.ts_ns, last.seq)
+        rows = self._rows(sql, [names, *bounds, *values], deadline)
+        if rows is None:
+            return None
+        return sorted(map(_found, rows), key=lambda one: one.at, reverse=True)
 
     def by(self, files: Sequence[Path], column: str, value: object) -> list[Found]:
         """Events by number or id."""
@@ -142,11 +171,13 @@ class Cold:
         """The rows; None when the deadline passed first."""
         import duckdb
 
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
         with self._session() as session:
-            left = deadline - time.monotonic()
             timer = None
             if left < threading.TIMEOUT_MAX:
-                timer = threading.Timer(max(0.0, left), session.interrupt)
+                timer = threading.Timer(left, _interrupt, (session,))
                 timer.start()
             try:
                 return session.execute(sql, values).fetchall()
@@ -212,6 +243,14 @@ class Cold:
                 self._engine = None
 
 
+def _interrupt(session: duckdb.DuckDBPyConnection) -> None:
+    """From the timer's thread; the query may just have ended."""
+    import duckdb
+
+    with suppress(duckdb.Error):
+        session.interrupt()
+
+
 def _quoted(path: Path) -> str:
     """For the few places where DuckDB takes no bound parameter; the folder is the owner's."""
     return str(path.absolute()).replace("'", "''")
@@ -249,6 +288,8 @@ def _translate(error: Exception) -> Exception:
     text = str(error)
     if "No files found" in text or "No such file" in text:
         return Gone(text)
+    if "Out of Memory" in text or "could not allocate" in text:
+        return _TooLarge("sealed events are too large to be handled", why=text.splitlines()[0])
     if "No space left" in text or "File too large" in text or "Read-only" in text:
         return StoreFull(
             "events could not be sealed: the disk is full or read-only",

@@ -157,12 +157,15 @@ class Events:
         """The event of a number, or of an id (the newest of that id). NotFound."""
         number = int(key) if str(key).isdecimal() and len(str(key)) < 19 else None
         found = self._reading.by_seq(number) if number is not None else []
-        if not found and isinstance(key, str) and 0 < len(key) <= self.options.limits.name_chars:
+        if not found and isinstance(key, str) and self._may_be_id(key):
             found = self._reading.by_id(key)
         for one in found:
             if covered(within, one.event.cluster, one.event.namespace):
                 return one
         raise NotFound(f"there is no event {str(key)[:80]!r}")
+
+    def _may_be_id(self, key: str) -> bool:
+        return 0 < len(key) <= self.options.limits.name_chars and key.isprintable()
 
     def series(
         self,

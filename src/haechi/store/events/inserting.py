@@ -28,7 +28,11 @@ class Inserter:
     """What the writer remembers between transactions; made anew after one that failed."""
 
     def __init__(
-        self, connection: sqlite3.Connection, dictionaries: Dictionaries, options: Options
+        self,
+        connection: sqlite3.Connection,
+        dictionaries: Dictionaries,
+        options: Options,
+        hot_rows: int | None = None,
     ) -> None:
         self._connection = connection
         self.names = Names(connection)
@@ -36,7 +40,9 @@ class Inserter:
         self.press = Press(dictionaries, options)
         self.press.load(connection)
         self.next_seq = next_seq(connection)
-        self.hot_rows = int(connection.execute("SELECT count(*) FROM at").fetchone()[0])
+        if hot_rows is None:  # a look at every page of the table
+            hot_rows = int(connection.execute("SELECT count(*) FROM at").fetchone()[0])
+        self.hot_rows = hot_rows
         self.sealed_to = 0
         self.refresh()
 

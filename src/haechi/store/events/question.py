@@ -57,6 +57,7 @@ class Question:
     def __init__(self, ask: EventFilter, within: Sequence[Reach]) -> None:
         if len(ask.text) > _MOST_TEXT:
             raise UsageError(f"the text to search for is longer than {_MOST_TEXT} characters")
+        _require_text(ask)
         self.ask, self.within = ask, tuple(within)
         self.since_ns = max(EARLIEST_NS, to_ns(ask.since) if ask.since else EARLIEST_NS)
         self.until_ns = min(LATEST_NS, to_ns(ask.until) if ask.until else LATEST_NS)
@@ -73,6 +74,16 @@ class Question:
     def mentions(self, event: Event) -> bool:
         """True when no text is asked for, or one of the event's texts holds it."""
         return not self.needle or any(self.needle in fold(text) for text in _texts(event))
+
+
+def _require_text(ask: EventFilter) -> None:
+    names = ("source", "type", "rule", "priority", "cluster", "namespace", "resource")
+    try:
+        ask.text.encode()
+        for name in names:
+            "".join(getattr(ask, name)).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("the filter holds half a character") from error
 
 
 def fold(text: str) -> str:

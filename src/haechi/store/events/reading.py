@@ -36,7 +36,7 @@ from haechi.store.records import StoredEvent
 
 _SEARCHED_ROWS = 50_000
 """How many rows a window of a text search has, about: what lies between two reports."""
-_CHUNK = 2_000
+_CHUNK = 1_000
 _STRETCH = 72
 _IDENTITIES = 500
 _FILES = 64
@@ -61,6 +61,7 @@ class Reading:
     ) -> EventsFound:
         """The newest ``limit`` events before the cursor, as far as the deadline lets it look."""
         question = Question(ask, within)
+        limit = max(1, limit)
         deadline = time.monotonic() + deadline_s
         start = position_of(cursor) if cursor else Position(question.until_ns, 0)
         start = min(start, Position(question.until_ns, 0))

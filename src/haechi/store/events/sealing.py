@@ -33,6 +33,7 @@ SLICE = 4_000
 _PAGES = 500
 _LINES = 500
 _MARK = "\x1f"
+_HEAVY, _LARGE = 8 << 20, 2_500
 _SELECT = """SELECT a.ts_ns, a.seq, k.source, k.type, k.cluster, k.namespace, k.rule, k.priority,
     coalesce(r.key, ''), e.version, e.payload
   FROM at a CROSS JOIN kind k ON k.id = a.kind CROSS JOIN event e ON e.seq = a.seq
@@ -124,7 +125,8 @@ class Sealing:
             with open(handle, "wb") as file, tool.stream_writer(file) as out:  # noqa: PTH123
                 chunk: list[bytes] = []
                 for row in rows:
-                    chunk.append(self._line(row))
+                    chunk.append(line := self._line(row))
+                    rows.bytes += len(line)
                     if len(chunk) >= _LINES:
                         out.write(b"".join(chunk))
                         chunk.clear()
@@ -132,7 +134,7 @@ class Sealing:
         if rows.count == 0:
             return None
         return Unit(
-            from_ns=from_ns,
+            from_ns=rows.first_ns,
             to_ns=until_ns if rows.next_ns is None else rows.next_ns,
             seq_min=rows.lowest,
             seq_max=rows.highest,
@@ -159,6 +161,12 @@ class Sealing:
         if not target.parent.is_dir():
             target.parent.mkdir(mode=0o700)
             sync(self._cold.folder)
+        if target.exists():
+            raise StoreError(
+                "a file that is not on the list stands where events should be sealed",
+                do="look what it is and move it away",
+                where=str(target),
+            )
         size = parquet.stat().st_size
         parquet.rename(target)
         sync(target.parent)
@@ -224,19 +232,25 @@ class _Rows:
 
     def __init__(self, cursor: sqlite3.Cursor, most: int) -> None:
         self._cursor, self._most = cursor, most
-        self.count = self.highest = 0
+        self.count = self.highest = self.bytes = 0
         self.lowest = 2**62
+        self.first_ns = 0
         self.next_ns: int | None = None
+
+    def _heavy(self) -> bool:
+        """Large events make small files: DuckDB holds a group of rows in memory."""
+        return self.bytes > _HEAVY and self.bytes > _LARGE * self.count
 
     def __iter__(
         self,
     ) -> Iterator[tuple[int, int, str, str, str, str, str, str, str, int, bytes]]:
         last = -1
         for row in self._cursor:
-            if self.count >= self._most and row[0] != last:
+            if row[0] != last and (self.count >= self._most or self._heavy()):
                 self.next_ns = row[0]
                 return
             last = row[0]
+            self.first_ns = self.first_ns or last
             self.count += 1
             self.lowest, self.highest = min(self.lowest, row[1]), max(self.highest, row[1])
             yield row

@@ -55,6 +55,8 @@ class Writer:
         self.state, self.why = "ok", ""
         self.refused_busy = 0
         self._connection: sqlite3.Connection | None = None
+        self._hot_rows: int | None = None
+        """As of the last commit: counted once, at open."""
         self.inserter = self._open()
         self._thread = threading.Thread(target=self._run, name="haechi-events", daemon=True)
         self._thread.start()
@@ -109,7 +111,7 @@ class Writer:
         try:
             self._connection = connect(self._path, cache_kib=_CACHE_KIB)
             prepare(self._connection)
-            return Inserter(self._connection, self._dictionaries, self._options)
+            return Inserter(self._connection, self._dictionaries, self._options, self._hot_rows)
         except sqlite3.Error as error:
             self._drop()
             raise translate(error, self._path) from error
@@ -213,6 +215,7 @@ class Writer:
             if isinstance(error, StoreFull):
                 self.state, self.why = "degraded", error.explain()
             raise
+        self._hot_rows = self.inserter.hot_rows
         if self.state != "ok":
             log.info("events are written again", extra={"path": str(self._path)})
             self.state, self.why = "ok", ""
