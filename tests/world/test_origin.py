@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haechi.model.access import repository_name
 from haechi.world.origin import address, origin_of
 
 
@@ -57,6 +58,18 @@ def test_a_clone_is_named_by_its_remote_and_branch(tmp_path: Path) -> None:
     assert origin_of(root, {}).repository == "https://git.example.org/acme/shop"
     _git(root, "checkout", "-q", "-b", "topic")
     assert not origin_of(root, {}).default
+
+
+def test_a_project_inside_a_repository_has_a_name_of_its_own(tmp_path: Path) -> None:
+    root = tmp_path / "mono"
+    (root / "pay/deploy").mkdir(parents=True)
+    _git(root, "init", "-q", "-b", "main")
+    assert origin_of(root / "pay/deploy", {}).repository == "dir:mono//pay/deploy"
+    _git(root, "remote", "add", "origin", "https://git.example.org/acme/mono.git")
+    named = origin_of(root / "pay/deploy", {}).repository
+    assert named == "https://git.example.org/acme/mono//pay/deploy"
+    # Whoever may push for the repository may push for its parts.
+    assert repository_name(named) == "https://git.example.org/acme/mono"
 
 
 def test_a_pull_request_does_not_count_as_the_default_branch(tmp_path: Path) -> None:

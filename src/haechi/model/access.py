@@ -145,12 +145,13 @@ def matches(text: str, globs: Iterable[str]) -> bool:
 
 
 def repository_name(url: str) -> str:
-    """How a repository is compared: without ``.git``, a slash at the end, and capitals of the
-    scheme and host (paths keep theirs: some hosts tell them apart)."""
-    text = url.strip().removesuffix("/").removesuffix(".git")
-    scheme, mark, rest = text.partition("://")
+    """How a repository is compared: without ``.git``, a slash at the end, the folder of a project
+    inside (``//deploy``), and capitals of the scheme and host (paths keep theirs: some hosts
+    tell them apart)."""
+    scheme, mark, rest = url.strip().partition("://")
     if not mark:
-        return text
+        return scheme.partition("//")[0].removesuffix("/").removesuffix(".git")
+    rest = rest.partition("//")[0].removesuffix("/").removesuffix(".git")
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}://{host.lower()}{slash}{path}"
 

@@ -15,9 +15,12 @@ SCHEMA = "haechi.push/1"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the run looked. ``repository`` is a URL without credentials (or ``dir:<name>``),
-    ``ref`` a branch ("" where there is none), ``default`` says that it is the branch whose
-    findings count, ``pipeline`` the URL of the run."""
+    """Where the run looked.
+
+    ``repository`` is a URL without credentials (or ``dir:<name>``); a project in a folder of it
+    adds ``//folder``. ``ref`` is a branch ("" where there is none), ``default`` says that it is
+    the branch whose findings count, ``pipeline`` is the URL of the run.
+    """
 
     repository: str
     ref: str = ""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from haechi.model.push import Origin
+from haechi.world.git import top_level
 from haechi.world.objects.command import Git
 
 _SCP = re.compile(r"(?:[\w.+-]+@)?(?P<host>[\w.-]+):(?!:|//)(?P<path>[^\\]+)\Z")
@@ -24,13 +25,23 @@ _EVENT_BYTES = 4 << 20
 
 
 def origin_of(root: Path, environ: Mapping[str, str], *, cluster: str = "-") -> Origin:
-    """Where ``root`` comes from. A folder without a remote is ``dir:<its name>``."""
+    """Where ``root`` comes from. A folder without a remote is ``dir:<its name>``; a project in a
+    folder of a repository is ``<repository>//<folder>``, for its findings are its own."""
+    top = top_level(root)
+    inner = ""
+    if top is not None and root.resolve() != top.resolve():
+        inner = f"//{root.resolve().relative_to(top.resolve()).as_posix()}"
+    origin = _by_ci(root, environ) or _by_git(root, top or root)
+    return msgspec.structs.replace(
+        origin, repository=f"{origin.repository}{inner}", cluster=cluster
+    )
+
+
+def _by_ci(root: Path, environ: Mapping[str, str]) -> Origin | None:
     for workspace, told in (("GITHUB_WORKSPACE", _github), ("CI_PROJECT_DIR", _gitlab)):
         if _inside(root, environ.get(workspace, "")):
-            origin = told(environ)
-            if origin is not None:
-                return msgspec.structs.replace(origin, cluster=cluster)
-    return msgspec.structs.replace(_by_git(root), cluster=cluster)
+            return told(environ)
+    return None
 
 
 def address(url: str) -> str | None:
@@ -108,7 +119,7 @@ def _gitlab(env: Mapping[str, str]) -> Origin | None:
     )
 
 
-def _by_git(root: Path) -> Origin:
+def _by_git(root: Path, top: Path) -> Origin:
     git = Git(root)
     remote = address(_said(git, "config", "--get", "remote.origin.url"))
     ref = _said(git, "symbolic-ref", "--quiet", "--short", "HEAD")
@@ -116,7 +127,7 @@ def _by_git(root: Path) -> Origin:
     trunk = _said(git, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
     trunk = trunk.removeprefix("origin/")
     if remote is None:
-        return Origin(repository=f"dir:{root.resolve().name or '-'}", ref=ref, commit=commit)
+        return Origin(repository=f"dir:{top.resolve().name or '-'}", ref=ref, commit=commit)
     default = ref == trunk if trunk else ref in _TRUNKS
     return Origin(repository=remote, ref=ref, commit=commit, default=default)
 
