@@ -148,18 +148,26 @@ def _commit(desk: Desk, number: int) -> None:
 
 
 def _fill(desk: Desk, findings: int, events: int) -> None:
-    chance = random.Random(4)  # noqa: S311  (the same findings in every run)
-    rules = [rule.id for rule in desk.world.catalogue.rules]
+    chance = random.Random(4)  # noqa: S311
     started = time.perf_counter()
-    for number in range(0, findings, PER_SCAN):
-        count = min(PER_SCAN, findings - number)
-        desk.call("scans.push", _push(chance, number // PER_SCAN, count, rules))
+    for push in pushes(findings):
+        desk.call("scans.push", push)
     took = time.perf_counter() - started
     print(f"{findings:,} findings in {-(-findings // PER_SCAN)} pushes: {took:.1f} s", flush=True)
     started = time.perf_counter()
     for batch in _events(chance, events):
         desk.world.store.events.append(batch).result()
     print(f"{events:,} events: {time.perf_counter() - started:.1f} s", flush=True)
+
+
+def pushes(findings: int) -> Iterator[Push]:
+    """Pushes of several repositories with so many findings in all, the same in every run."""
+    from haechi.rules.catalogue import load_catalogue
+
+    chance = random.Random(4)  # noqa: S311
+    rules = [rule.id for rule in load_catalogue().rules]
+    for number in range(0, findings, PER_SCAN):
+        yield _push(chance, number // PER_SCAN, min(PER_SCAN, findings - number), rules)
 
 
 def _push(chance: random.Random, number: int, count: int, rules: list[str]) -> Push:

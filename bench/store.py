@@ -19,9 +19,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from bench.measure import HAECHI
 from haechi.client.asks import Ask, ask
@@ -144,10 +141,9 @@ class Server:
 @contextmanager
 def prepared(where: Path | None) -> Iterator[tuple[Path, str]]:
     """A new store and an administrator's token for it."""
-    from haechi.store.store import Store
-
     from haechi.model.access import Grant, Role
     from haechi.store.state.access_tokens import NewToken
+    from haechi.store.store import Store
 
     root = Path(tempfile.mkdtemp(prefix="haechi-bench-", dir=where))
     try:
@@ -250,22 +246,17 @@ def _together(works: Sequence[Callable[[], None]]) -> None:
 
 
 def push(server: Server, count: int) -> None:
-    """One push of that many findings."""
-    with server.client() as client:
-        began = time.monotonic()
-        answer = client.push(document(count))
-        changes = answer["scan"]["changes"]
-        print(f"push               {time.monotonic() - began:8.2f} s for {count:,} ({changes})")
-        began = time.monotonic()
-        client.push(document(count))
-        print(f"push again         {time.monotonic() - began:8.2f} s")
+    """Pushes with that many findings in all, then the same again."""
+    from bench.server_api import pushes
 
-
-def document(count: int) -> dict[str, Any]:
-    """A push of ``count`` findings over many files, namespaces and rules."""
-    from bench.server_api import push_of
-
-    return msgspec.to_builtins(push_of(count))  # type: ignore[no-any-return]
+    for name in ("push", "push again"):
+        documents = list(pushes(count))
+        with server.client() as client:
+            began = time.monotonic()
+            changes = [client.push(one)["scan"]["changes"] for one in documents]
+            took = time.monotonic() - began
+        new = sum(change.get("new", 0) for change in changes)
+        print(f"{name:<18} {took:8.2f} s for {count:,} findings in {len(changes)} ({new:,} new)")
 
 
 def sizes(server: Server) -> None:

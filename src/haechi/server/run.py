@@ -224,24 +224,20 @@ async def _guarded(one: Background, world: World) -> None:
 def own_jobs(world: World) -> list[Job]:
     """What the server does by the clock."""
     store, keep = world.store, world.settings.store
-    hour = 3600 * 10**9
 
-    def sealed() -> None:
-        now_ns = int(world.clock().timestamp()) * 10**9
-        store.events.seal(now_ns - now_ns % hour)
+    def expired() -> None:
+        from haechi.server.work.matching import StoreWaivers
 
-    def retained() -> None:
-        store.events.retain(world.clock(), days=keep.retention_days, max_bytes=keep.max_bytes)
+        today = world.clock().date()
+        store.state.waivers.expire(today=today, waived=StoreWaivers(today))
+
+    def tended() -> None:
+        store.events.tend(world.clock(), days=keep.retention_days, max_bytes=keep.max_bytes)
 
     return [
-        Job(
-            name="waivers",
-            every=60,
-            work=lambda: store.state.waivers.expire(today=world.clock().date()),
-        ),
+        Job(name="waivers", every=60, work=expired),
         Job(name="tidy", every=86_400, work=store.state.tidy, first=600),
-        Job(name="seal", every=300, work=sealed, first=60),
-        Job(name="retention", every=3600, work=retained, first=120),
+        Job(name="events", every=60, work=tended, first=20),
     ]
 
 
