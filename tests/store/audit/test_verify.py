@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from haechi.engines.signing import PublicKey, SigningKey
 from haechi.errors import AuditError
 from haechi.store.audit import links, segments
 from haechi.store.audit.keys import Anchor
+from haechi.store.audit.offline import reading
+from haechi.store.audit.rows import Ask
 from haechi.store.audit.verify import Seen, read_seen, verify
 from haechi.store.audit.verify_proof import verify_proof
 from haechi.store.audit.verify_report import Kind, Note, Report, Result
@@ -709,3 +712,33 @@ def test_times_of_heads_are_times(made: Made) -> None:
     link = links.read(canonical(heads(made.folder)[LAST])).link
     assert link.time > dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     assert isinstance(made.anchor.key, PublicKey)
+
+
+def test_a_log_that_goes_on_meanwhile_is_no_attack(tmp_path: Path) -> None:
+    """Verified again and again while a thread writes, signs and fills segments."""
+    log = filled(tmp_path / "store", 3)
+    witness = tmp_path / "witness.log"
+    log.use_witness(witness)
+    anchor, stop = log.anchor(), threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            log.append([entry(n, private={"p": f"v{n}"}) for n in range(log.size, log.size + 40)])
+            log.sign()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "SEGMENT_LIMIT", 30_000)
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            for _ in range(8):
+                with reading(log.folder) as reader:
+                    assert reader.page(Ask(newest_first=True), limit=1).items
+            reports = [verify(log.folder, anchor=anchor, witness=witness) for _ in range(8)]
+        finally:
+            stop.set()
+            thread.join()
+            log.close()
+    assert [report.faults for report in reports] == [[]] * 8
+    assert {report.result for report in reports} == {Result.VERIFIED}
+    assert reports[-1].records > reports[0].records

@@ -22,6 +22,8 @@ from haechi.store.audit.links import Signed
 from haechi.store.audit.opening import found
 from haechi.store.audit.rows import SCAN, Ask, Found, find
 
+_TRIES = 3
+
 
 class Reader:
     """A log at one moment. Made by ``reading``."""
@@ -72,11 +74,21 @@ def reading(folder: Path) -> Iterator[Reader]:
             )
         index = Index(folder / index_file.NAME, writable=False)
         try:
-            archive, _ = found(folder, index, last)
-            yield Reader(folder, archive, last)
+            yield Reader(folder, _settled(folder, index, last), last)
         finally:
             index.close()
     except OSError as error:
         raise AuditError(
             "the audit log cannot be read", where=str(folder), why=str(error)
         ) from error
+
+
+def _settled(folder: Path, index: Index, last: Signed) -> Archive:
+    """The log up to its end. What is read while it is being written may look like damage once;
+    damage looks so again."""
+    for _ in range(_TRIES - 1):
+        try:
+            return found(folder, index, last)[0]
+        except AuditError:
+            continue
+    return found(folder, index, last)[0]

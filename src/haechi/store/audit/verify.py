@@ -76,7 +76,6 @@ class _Run:
         self._findings = Findings()
         self._tree = Frontier()
         self._order = Order(self._findings)
-        self._private = PrivateValues(folder / "private", self._findings)
         self._spoiled = False
         self._vouched, self._root = 0, ""
         self._latest: dt.datetime | None = None
@@ -85,8 +84,11 @@ class _Run:
 
     def run(self, anchor: Anchor | None, witness: Path | None) -> Report:
         heads = self._folder / "heads.log"
+        # An owner may be writing. It makes private values durable before records and records
+        # before heads, so lengths are taken the other way round.
         chain = Chain(heads, self._findings)
         segments = Segments(self._folder, self._findings)
+        self._private = PrivateValues(self._folder / "private", self._findings)
         tokens = segments.tokens()
         if heads.exists():
             statements = chain.read()

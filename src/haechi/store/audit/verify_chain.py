@@ -36,10 +36,12 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Chain:
-    """Reads a chain once, forwards. What it has learned is complete when ``read`` has ended."""
+    """Reads a chain once, forwards, as long as it is now. What it has learned is complete when
+    ``read`` has ended."""
 
     def __init__(self, path: Path, findings: Findings) -> None:
         self._path, self._findings = path, findings
+        self._length = path.stat().st_size if path.exists() else 0
         self.keys: list[PublicKey] = []
         self.log = ""
         self.count = 0
@@ -48,7 +50,7 @@ class Chain:
 
     def read(self) -> Iterator[Statement]:
         """Statements in their order; those that cannot be read are faults and left out."""
-        for raw, offset in whole_lines(self._path):
+        for raw, offset in whole_lines(self._path, self._length):
             if not raw.endswith(b"\n"):
                 self._findings.warn(
                     Kind.TORN,
@@ -157,12 +159,14 @@ class Chain:
 
 
 def compare_witness(heads: Path, witness: Path, keys: list[PublicKey], findings: Findings) -> None:
-    """Hold the chain against what a witness saw; each is read once."""
+    """Hold the chain against what a witness saw; each is read once. The witness is taken as long
+    as it is now: a log that goes on has its heads before the witness has them."""
+    length = witness.stat().st_size
     own = _statements(heads)
     current = next(own, None)
     newest: Signed | None = None
     count = 0
-    for raw, offset in whole_lines(witness):
+    for raw, offset in whole_lines(witness, length):
         if not raw.endswith(b"\n"):
             break
         try:
@@ -223,7 +227,7 @@ def _signed_by_any(signed: Signed, keys: list[PublicKey]) -> bool:
 
 
 def _statements(path: Path) -> Iterator[Signed]:
-    for raw, _ in whole_lines(path):
+    for raw, _ in whole_lines(path, path.stat().st_size):
         if raw.endswith(b"\n"):
             try:
                 yield links.read(raw.rstrip(b"\n"))
@@ -231,10 +235,11 @@ def _statements(path: Path) -> Iterator[Signed]:
                 continue  # the chain's own reading has told it
 
 
-def whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Lines with their offsets, none longer than two of the longest statements."""
+def whole_lines(path: Path, length: int) -> Iterator[tuple[bytes, int]]:
+    """Lines of the first ``length`` bytes with their offsets, none longer than two of the
+    longest statements."""
     with path.open("rb") as stream:
         offset = 0
-        while raw := stream.readline(2 * MOST_LINE):
+        while raw := stream.readline(min(2 * MOST_LINE, length - offset)):
             yield raw, offset
             offset += len(raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from haechi.store.audit.verify_records import Token
 from haechi.store.audit.verify_report import Findings, Kind
 
-_MOST_GAPS = 10_000
+_MOST_GAPS = 1000
 
 
 class _Gap:

@@ -47,7 +47,8 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Segments:
-    """All segments of a folder, as tokens. ``torn`` tells where unreadable bytes end the last."""
+    """All segments of a folder, as long as they are now (an owner may go on writing), as tokens.
+    ``torn`` tells where unreadable bytes end the last."""
 
     def __init__(self, folder: Path, findings: Findings) -> None:
         self._folder, self._findings = folder, findings
@@ -56,6 +57,10 @@ class Segments:
         self.numbers = sorted(
             int(path.stem[8:]) for path in folder.glob("segment-*.log") if path.stem[8:].isdecimal()
         )
+
+        self.lengths = {
+            number: (folder / f"segment-{number:08d}.log").stat().st_size for number in self.numbers
+        }
 
     def tokens(self) -> Iterator[Token]:
         """Records in the order of the files."""
@@ -71,7 +76,8 @@ class Segments:
                 yield from self._segment(stream, path.name, number)
 
     def _segment(self, stream: BinaryIO, name: str, number: int) -> Iterator[Token]:
-        head = stream.read(_SEGMENT.size)
+        length = self.lengths[number]
+        head = stream.read(min(_SEGMENT.size, length))
         offset = len(head)
         last = number == self.numbers[-1]
         if len(head) < _SEGMENT.size and last:
@@ -88,7 +94,9 @@ class Segments:
             self._findings.fault(
                 Kind.SEGMENT_CHANGED, "the segment's header was changed", file=name, offset=0
             )
-        yield from _Tokens(stream, name, offset, self, self._findings, last=last).read()
+        yield from _Tokens(
+            stream, name, offset, self, self._findings, length=length, last=last
+        ).read()
 
 
 class _Tokens:
@@ -102,10 +110,12 @@ class _Tokens:
         owner: Segments,
         findings: Findings,
         *,
+        length: int,
         last: bool,
     ) -> None:
         self._stream, self._name, self._owner, self._findings = stream, name, owner, findings
         self._last = last
+        self._left = length - offset
         self._data, self._base, self._at = b"", offset, 0
         self._ended = False
 
@@ -138,8 +148,9 @@ class _Tokens:
     def _fill(self) -> bool:
         """Have the longest token in the window, unless the file ends; False at its end."""
         while not self._ended and len(self._data) - self._at < 2 * _MOST_RECORD:
-            more = self._stream.read(_PART)
+            more = self._stream.read(max(0, min(_PART, self._left)))
             self._ended = not more
+            self._left -= len(more)
             self._base += self._at
             self._data, self._at = self._data[self._at :] + more, 0
         return self._at < len(self._data)
