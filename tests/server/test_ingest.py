@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from haechi.store.events.shapes import StoreBusy as EventsBusy
 from haechi.store.records import Notice
 from haechi.store.store import Store
 from tests.server.serving import Running, by_word, real_world, serving
+from tests.server.wire import packed
 
 URL = "/api/v1/events"
 
@@ -93,11 +93,11 @@ def by_reach() -> tuple[Any, ...]:
 
 def test_takes_every_form_and_counts_a_repeated_event_once(server: Running) -> None:
     events = batch(server)
-    packed = {"gzip": gzip.compress(lines(events)), "zstd": zstandard.compress(lines(events))}
+    bodies = {"gzip": packed(lines(events)), "zstd": zstandard.compress(lines(events))}
     assert send(server, lines(events)).json()["accepted"] == 3
     array = send(server, msgspec.json.encode(events), Content_Type="application/json")
     assert array.json() == {"accepted": 0, "duplicates": 3, "refused": []}
-    for encoding, body in packed.items():
+    for encoding, body in bodies.items():
         assert send(server, body, Content_Encoding=encoding).json()["duplicates"] == 3
 
 
@@ -141,7 +141,7 @@ def test_a_scoped_sender_sends_for_its_own_places_only(server: Running) -> None:
         (b"[{]", "operator", {"Content_Type": "application/json"}, 400),
         (b"plain", "operator", {"Content_Encoding": "gzip"}, 400),
         (b" " * (17 << 20), "operator", {}, 413),
-        (gzip.compress(b"\n" * (17 << 20)), "operator", {"Content_Encoding": "gzip"}, 413),
+        (packed(b"\n" * (17 << 20)), "operator", {"Content_Encoding": "gzip"}, 413),
     ],
 )
 def test_refuses(

@@ -154,7 +154,7 @@ def test_every_job_of_its_own_runs(tmp_path: Path) -> None:
     with real_world(tmp_path / "store") as world:
         asyncio.run(main(world))
         states = world.jobs.states
-        assert set(states) >= {"waivers", "seal", "retention", "tidy"}
+        assert set(states) >= {"waivers", "events", "tidy"}
         assert {name: state.error for name, state in states.items()} == dict.fromkeys(states, "")
 
 

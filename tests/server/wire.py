@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 
 
@@ -33,3 +34,8 @@ def head(method: str, target: str, who: str = "admin", **headers: str) -> bytes:
 def status(answer: bytes) -> int:
     """The status of an answer."""
     return int(answer.split(b" ", 2)[1])
+
+
+def packed(data: bytes) -> bytes:
+    """As gzip, without the time: parameters of tests are the same in every process."""
+    return gzip.compress(data, mtime=0)

@@ -29,8 +29,9 @@ from haechi.server.logs import STORY, Story, scrubbed, trace_id
 from haechi.server.page import Page
 from haechi.server.problems import Refusal
 from haechi.server.readiness import Readiness
-from haechi.server.routing import Api, Authenticate, bodiless, raw_path
+from haechi.server.routing import Api, Authenticate
 from haechi.server.settings import is_loopback
+from haechi.server.wire import bodiless, raw_path
 
 if TYPE_CHECKING:
     from haechi.server.settings import Settings

@@ -17,9 +17,9 @@ from msgspec import inspect
 
 from haechi import __version__
 from haechi.server.endpoint import Operation
+from haechi.server.exchange import refuses_unknown
 from haechi.server.live import Follow
-from haechi.server.queries import LONGEST_VALUE, MOST_ROWS
-from haechi.server.routing import refuses_unknown
+from haechi.server.queries import LONGEST_VALUE, MOST_ROWS, SAFE_INTEGER
 from haechi.server.shapes import Problem
 from haechi.server.table import full_path
 
@@ -83,6 +83,11 @@ _PROBLEMS: Mapping[int, str] = {
     500: "A fault of the server; its log has the reason under the request's id",
     503: "Busy, full, or it took too long; Retry-After says when to try again",
 }
+_UNREAD: Mapping[int, str] = {
+    414: "The address is longer than 64 KiB",
+    431: "The headers are longer than 32 KiB",
+}
+"""Refused before the request is read, where there may be no document to answer with."""
 _RETRY = {
     "Retry-After": {
         "description": "seconds until it makes sense to try again",
@@ -134,8 +139,11 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
         "components": {
             "schemas": dict(sorted(components.items())),
             "responses": {
-                f"Problem{status}": _problem(status, what, by_type[Problem])
-                for status, what in _PROBLEMS.items()
+                **{f"Unread{status}": {"description": what} for status, what in _UNREAD.items()},
+                **{
+                    f"Problem{status}": _problem(status, what, by_type[Problem])
+                    for status, what in _PROBLEMS.items()
+                },
             },
             "securitySchemes": {
                 "token": {
@@ -240,7 +248,7 @@ def _query_parameter(
 ) -> dict[str, Any]:
     schema = _in_a_query(by_type[field.type], times=_is_time(field.type))
     if field.encode_name == "limit":
-        schema = {"minimum": 1, "maximum": MOST_ROWS, **schema}
+        schema = {**schema, "minimum": 1, "maximum": MOST_ROWS}
     if isinstance(field.default, (str, int, float)) and "default" not in schema:
         schema = {**schema, "default": field.default}
     several = isinstance(
@@ -272,7 +280,9 @@ def _in_a_query(schema: dict[str, Any], *, times: bool = False) -> dict[str, Any
     if times and schema.get("type") == "string":
         schema = {**schema, "format": "date-time"}
     if schema.get("type") == "string" and "format" not in schema:
-        schema = {"maxLength": LONGEST_VALUE, **schema}
+        schema = {"maxLength": LONGEST_VALUE, "pattern": "^[^\\u0000]*$", **schema}
+    if schema.get("type") == "integer":
+        schema = {"minimum": -SAFE_INTEGER, "maximum": SAFE_INTEGER, **schema}
     if schema.get("type") == "array":
         schema = {**schema, "items": _in_a_query(schema["items"])}
         schema.pop("default", None)
@@ -329,9 +339,11 @@ def _refusals(one: Operation) -> dict[str, Any]:
         statuses += [403, 409]
     if one.body is not None:
         statuses += [401, 408, 413, 415, 422]
+    names = {status: f"Problem{status}" for status in statuses}
+    names |= {status: f"Unread{status}" for status in _UNREAD}
     return {
-        str(status): {"$ref": f"#/components/responses/Problem{status}"}
-        for status in sorted(set(statuses))
+        str(status): {"$ref": f"#/components/responses/{name}"}
+        for status, name in sorted(names.items())
     }
 
 

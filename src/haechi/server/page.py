@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from haechi.server.problems import Refusal
-from haechi.server.routing import bodiless, raw_path
 from haechi.server.table import split
+from haechi.server.wire import bodiless, raw_path
 
 FOLDER = Path(__file__).parent / "static"
 INDEX = "index.html"

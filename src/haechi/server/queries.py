@@ -19,7 +19,7 @@ from haechi.server.problems import Refusal
 MOST_BYTES, MOST_VALUES, LONGEST_VALUE = 16 << 10, 200, 4096
 MOST_ROWS = 1000
 """Bound of every ``limit``: a page of a list is held in memory whole."""
-_SAFE_INTEGER = 2**53 - 1
+SAFE_INTEGER = 2**53 - 1
 """Beyond it JSON's readers disagree (RFC 8259 section 6), and SQLite's integers end soon after."""
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -137,7 +137,7 @@ def _converted(value: str | list[str], key: _Key) -> Any:
         raise _Fault(f"{words}: {shown(' '.join(texts))}") from error
     if key.numbers:
         for one in made if isinstance(made, (list, tuple)) else (made,):
-            if isinstance(one, (int, float)) and not -_SAFE_INTEGER <= one <= _SAFE_INTEGER:
+            if isinstance(one, (int, float)) and not -SAFE_INTEGER <= one <= SAFE_INTEGER:
                 raise _Fault("is a number out of range")
     return made
 
