@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, StorageState, expect, sync_playwright
 
 import haechi.server.page
 from tests.e2e.site import Site, filled_site
@@ -17,7 +17,7 @@ from tests.e2e.visit import AXE, Visit
 Visitor = Callable[..., Visit]
 PAGE = Path(os.environ.get("HAECHI_PAGE_OUT") or haechi.server.page.FOLDER)
 """The built page: that of the package, or where Vite was told to put it."""
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 30_000
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +30,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("the page was not built (./dev page)")
     if not AXE.is_file():
         pytest.skip("axe-core is not installed (./dev page)")
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]

@@ -130,5 +130,5 @@ def test_everything_of_the_first_load_is_small(visitor: Visitor) -> None:
 def test_a_path_that_leads_nowhere_says_so(visitor: Visitor) -> None:
     visit = visitor()
     visit.page.goto(f"{visit.url}/nowhere")
-    visit.page.get_by_text(words("en")["app.nothere"]).wait_for()
+    visit.named("heading", words("en")["app.nothere"]).wait_for()
     assert visit.barriers() == []

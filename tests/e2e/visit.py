@@ -23,6 +23,9 @@ _RUN = """async (tags) => {
   return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 200))}`);
 }"""
 
+_STILL = "() => !document.querySelector('.skeleton, .waiting, [aria-busy=true]')"
+_PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 
 @functools.cache
 def _axe() -> str:
@@ -37,10 +40,13 @@ class Visit:
         self.wrong: list[str] = []
         self.refused: list[int] = []
         """Statuses that the test brings about itself (a wrong token)."""
+        self._open: set[Request] = set()
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", self._asked)
         page.on("response", self._answered)
+        page.on("requestfinished", self._open.discard)
+        page.on("requestfailed", self._open.discard)
 
     def open(self, path: str) -> None:
         """Go there as a link within the page does, so that nothing is loaded anew."""
@@ -57,11 +63,12 @@ class Visit:
         self.settled()
 
     def settled(self) -> None:
-        """Wait until the screen shows its heading and no grey lines any more."""
+        """Wait until the screen shows its heading, all answers are there and it is painted."""
         self.page.locator("h1").first.wait_for()
-        self.page.wait_for_function(
-            "() => !document.querySelector('.skeleton') && !document.querySelector('.waiting')"
-        )
+        self.page.wait_for_function(_STILL)
+        while self._open:
+            self.page.wait_for_timeout(10)
+        self.page.evaluate(_PAINTED)
 
     def named(self, role: Any, name: str, exact: bool = True) -> Locator:
         """The one thing of this role and accessible name."""
@@ -90,6 +97,8 @@ class Visit:
     def _asked(self, request: Request) -> None:
         if not request.url.startswith((self.url + "/", "blob:" + self.url)):
             self.wrong.append(f"a request left the origin: {request.url}")
+        if "/api/v1/stream" not in request.url:
+            self._open.add(request)
 
     def _answered(self, response: Response) -> None:
         asks_who = response.url.endswith("/api/v1/me") and response.status == 401
