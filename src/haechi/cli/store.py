@@ -1,4 +1,4 @@
-"""``haechi store``: look after the server's folder without the server."""
+"""``haechi store``: look after the server's folder without the server's page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Examples:
   haechi store backup /var/backups/haechi-2026-11-22
   haechi store restore /var/backups/haechi-2026-11-22 --store /srv/haechi
   haechi store export findings.ndjson
+  haechi store admin
 
 \b
 Exit codes: 0 done and well, 1 the check found damage, 2 it could not be done.
@@ -78,6 +79,22 @@ def export(target: Path, folder: Path) -> None:
 
     count = run(_existing(folder), target)
     sys.stdout.write(inert(f"{target}: {count} rows\n"))
+
+
+@command.command(name="admin")
+@_store
+def admin(folder: Path) -> None:
+    """Make another administrator's token, for an owner who lost theirs. The server must not be
+    running: whoever can do this can read the store anyway."""
+    from haechi.server.auth import ensure_admin
+    from haechi.store.store import Store
+
+    store = Store.open(_existing(folder))
+    try:
+        token = ensure_admin(store.state, anew=True)
+    finally:
+        store.close()
+    sys.stdout.write(f"{token}\n")
 
 
 def _existing(folder: Path) -> Path:
