@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from haechi.errors import StoreBusy
 from haechi.model.access import Role
 from haechi.server.endpoint import MIB, Call, Operation
 from haechi.server.shapes import IngestAnswer, Refused
-from haechi.store.events.shapes import StoreBusy as EventsBusy
 from haechi.store.records import Notice
 
 if TYPE_CHECKING:
@@ -43,10 +41,7 @@ def ingest(call: Call) -> IngestAnswer | Future[IngestAnswer]:
         return IngestAnswer(accepted=0, duplicates=0, refused=refused)
     notices = list(_notices(batch))
     tally = batch.tally()
-    try:
-        stored = events.append(batch)
-    except EventsBusy as error:
-        raise StoreBusy(error.what, why=error.why, do=error.do) from error
+    stored = events.append(batch)
     answer: Future[IngestAnswer] = Future()
 
     def durable(done: Future[Appended]) -> None:
