@@ -45,8 +45,8 @@ class Visit:
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("request", self._asked)
         page.on("response", self._answered)
-        page.on("requestfinished", self._open.discard)
-        page.on("requestfailed", self._open.discard)
+        page.on("requestfinished", lambda request: self._open.discard(request))
+        page.on("requestfailed", lambda request: self._open.discard(request))
 
     def open(self, path: str) -> None:
         """Go there as a link within the page does, so that nothing is loaded anew."""
