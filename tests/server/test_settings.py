@@ -71,7 +71,7 @@ def test_lists_of_the_environment_are_parted_by_commas() -> None:
         ("listen:\n  public_url: https://a.example/path\n", ["listen.public_url"]),
         ("tls:\n  certificate: a.pem\n", ["tls", "go together"]),
         ("tls:\n  certificate: a\n  key: b\n  self_made: true\n", ["tls", "either"]),
-        ("auth:\n  session-hours: 1\n  session-idle-hours: 2\n", ["session-idle-hours"]),
+        ("auth:\n  session_hours: 1\n  session_idle_hours: 2\n", ["session_idle_hours"]),
     ],
 )
 def test_a_fault_is_named_with_its_place(tmp_path: Path, text: str, words: list[str]) -> None:

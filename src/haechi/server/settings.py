@@ -185,8 +185,8 @@ _AUTH = {
     "providers": "OpenID providers by which people sign in",
     "pipelines": "issuers whose pipelines may push with the token of their run",
     "limits": "requests in a second, and failures before a lockout",
-    "session-idle-hours": "hours without a request after which a session ends",
-    "session-hours": "hours after which a session ends in any case",
+    "session_idle_hours": "hours without a request after which a session ends",
+    "session_hours": "hours after which a session ends in any case",
 }
 
 

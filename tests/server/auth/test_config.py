@@ -14,7 +14,7 @@ from haechi.errors import ConfigError
 from haechi.server.auth.config import AuthSettings
 
 ROOT = Path(__file__).parents[3]
-PROVIDER = {"name": "id", "issuer": "https://id.example", "client-id": "x"}
+PROVIDER = {"name": "id", "issuer": "https://id.example", "client_id": "x"}
 PIPELINE: dict[str, Any] = {
     "name": "ci",
     "issuer": "https://ci.example",
@@ -44,7 +44,7 @@ def test_the_smallest_settings_are_enough() -> None:
         ({"providers": [{**PROVIDER, "issuer": "http://id.example"}]}, "https"),
         ({"providers": [{**PROVIDER, "issuer": "http://127.0.0.1:1"}]}, "https"),
         (
-            {"providers": [{**PROVIDER, "issuer": "http://id.example", "allow-http": True}]},
+            {"providers": [{**PROVIDER, "issuer": "http://id.example", "allow_http": True}]},
             "https",
         ),
         ({"providers": [{**PROVIDER, "issuer": "https://a@id.example"}]}, "https"),
@@ -61,8 +61,8 @@ def test_the_smallest_settings_are_enough() -> None:
             "may not have tokens.create",
         ),
         ({"pipelines": [{**PIPELINE, "rules": [{**RULE, "role": "admin"}]}]}, "may not be admin"),
-        ({"session-hours": 0}, "session"),
-        ({"session-idle-hours": 25}, "session"),
+        ({"session_hours": 0}, "session"),
+        ({"session_idle_hours": 25}, "session"),
         ({"limits": {"burst": 0}}, "limits"),
     ],
 )

@@ -23,9 +23,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
 class Section(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 ):
-    """Base of the sections: kebab-case keys, unknown ones refused."""
+    """Base of the sections: unknown keys are refused."""
 
 
 class ClaimRule(Section, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ class AuthSettings(Section, frozen=True, kw_only=True):
             _pipeline(pipeline, f"auth.pipelines[{index}]")
         if not 0 < self.session_idle_hours <= self.session_hours <= 24 * 30:
             raise ConfigError(
-                "session-idle-hours must be above 0 and not above session-hours (at most 720)",
+                "session_idle_hours must be above 0 and not above session_hours (at most 720)",
                 where="auth",
             )
         limits = self.limits
@@ -158,7 +158,7 @@ def _issuer(issuer: str, allow_http: bool, where: str) -> None:
             f"issuer {issuer!r} is no https URL",
             where=where,
             why="keys fetched over http can be exchanged on the way",
-            do="write https://…; http is possible for a provider on loopback with allow-http",
+            do="write https://…; http is possible for a provider on loopback with allow_http",
         )
 
 
