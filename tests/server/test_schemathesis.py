@@ -57,7 +57,8 @@ def described(server: tuple[Running, str]) -> dict[str, Any]:
     schema = schemathesis.openapi.from_url(
         f"{running.url}/api/v1/openapi.json", headers={"Authorization": f"Bearer {token}"}
     )
-    found = [one.ok() for one in schema.get_all_operations()]
+    every: list[Any] = list(schema.get_all_operations())
+    found = [one.ok() for one in every]
     return {one.definition.raw["operationId"]: one for one in found}
 
 
