@@ -43,6 +43,11 @@ class Site:
         """Where the page is."""
         return self.running.url
 
+    @property
+    def store(self) -> Path:
+        """The server's folder."""
+        return self.running.world.store.folder.path
+
     def link(self) -> str:
         """A sign-in link, as the terminal prints it."""
         return f"{self.url}/signin#code={new_sign_in_code(self.running.world.store.state)}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ spec:
       image: docker.io/library/busybox:1.36
       securityContext: {privileged: true}
 """
+
+
+def haechi(*words: str) -> None:
+    """Run the command line; fail unless it is content."""
+    command = [sys.executable, "-m", "haechi", *words]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def finding_of(site: Site, rule: str) -> str:
@@ -222,8 +229,10 @@ def test_a_record_of_the_audit_log_gives_its_proof(
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
     assert re.fullmatch(r"haechi-proof-\d+\.json", file.name)
-    assert json.loads(file.read_text(encoding="utf-8"))
     assert f"haechi audit verify --proof {file.name}" in visit.page.inner_text("main")
+    anchor = tmp_path / "anchor.json"
+    haechi("audit", "anchor", "--store", str(site.store), "-o", str(anchor))
+    haechi("audit", "verify", "--proof", str(file), "--anchor", str(anchor))
 
 
 def test_roles_of_a_user_open_in_a_dialog(visitor: Visitor) -> None:
