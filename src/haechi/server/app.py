@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from haechi.server import problems
 from haechi.server.bodies import Gone
 from haechi.server.endpoint import Operation
-from haechi.server.logs import STORY, Story, scrubbed, trace_id
+from haechi.server.logs import STORY, Story, scrubbed, trace_ids
 from haechi.server.page import Page
 from haechi.server.problems import Refusal
 from haechi.server.readiness import Readiness
@@ -118,10 +118,8 @@ class App:
         if task is not None:
             self._running.add(task)
         headers = Headers(scope=scope)
-        story = Story(
-            request=_request_id(headers.get("x-request-id", "")),
-            trace=trace_id(headers.get("traceparent", "")),
-        )
+        trace, span = trace_ids(headers.get("traceparent", ""))
+        story = Story(request=_request_id(headers.get("x-request-id", "")), trace=trace, span=span)
         token = STORY.set(story)
         scope = self._proxies.resolved(scope, headers)
         sent = _Sent(send, story.request, secure=scope["scheme"] == "https")

@@ -23,7 +23,9 @@ _SECRETS = re.compile(
     r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
     r"|(?i:(?:set-)?cookie|authorization|x-csrf-token)\s*[:=]\s*\S+"
 )
-_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}"
+)
 _HANDLER = "haechi"
 _IN_MESSAGE = frozenset({"method", "route", "status"})
 """Fields of a request's line that its words say already."""
@@ -32,10 +34,12 @@ _LONGEST = 8192
 
 @dataclass(slots=True)
 class Story:
-    """What the log knows of a request; filled while it goes on."""
+    """What the log knows of a request; filled while it goes on. ``trace`` and ``span`` are the
+    caller's, where it sent a ``traceparent``."""
 
     request: str
     trace: str = ""
+    span: str = ""
     principal: str = ""
     operation: str = ""
     route: str = ""
@@ -46,10 +50,11 @@ class Story:
 STORY: ContextVar[Story | None] = ContextVar("haechi_story", default=None)
 
 
-def trace_id(traceparent: str) -> str:
-    """The trace's id out of a ``traceparent`` header (W3C Trace Context 3.2); "" if it has none."""
+def trace_ids(traceparent: str) -> tuple[str, str]:
+    """The ids of the trace and of the caller's span out of a ``traceparent`` header (W3C Trace
+    Context 3.2); "" where it has none."""
     found = _TRACE.match(traceparent.strip())
-    return found[1] if found else ""
+    return (found[1], found[2]) if found else ("", "")
 
 
 def scrubbed(text: str) -> str:

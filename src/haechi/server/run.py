@@ -33,6 +33,7 @@ from haechi.server.world import World
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from haechi.server.tracing import Traces
     from haechi.store.store import Store
 
 log = logging.getLogger("haechi.server")
@@ -88,7 +89,16 @@ def made_world(store: Store, settings: Settings) -> World:
         hub=Hub(most=settings.limits.streams, most_each=settings.limits.streams_each),
         clock=utc_now,
         started=utc_now(),
+        traces=_traces(settings),
     )
+
+
+def _traces(settings: Settings) -> Traces | None:
+    if not settings.tracing.endpoint:
+        return None
+    from haechi.server.tracing import Traces
+
+    return Traces(settings.tracing.endpoint)
 
 
 async def serve_world(
@@ -129,6 +139,8 @@ async def serve_world(
         await asyncio.gather(*tasks, return_exceptions=True)
         unsubscribe()
         app.close(wait=False)
+        if world.traces is not None:
+            await asyncio.to_thread(world.traces.close)
 
 
 def _app(
@@ -155,8 +167,21 @@ def _app(
         operations=operations,
         authenticate=authenticate,
         mounts=mounts,
-        observe=observe or world.metrics.request,
+        observe=observe or _observer(world),
     )
+
+
+def _observer(world: World) -> Observe:
+    """Counts each request, and tells OpenTelemetry of it where that is set."""
+    count, traces = world.metrics.request, world.traces
+    if traces is None:
+        return count
+
+    def both(operation: str, status: int, seconds: float) -> None:
+        count(operation, status, seconds)
+        traces.request(operation, status, seconds)
+
+    return both
 
 
 def certificate(world: World) -> tls.Pair | None:

@@ -134,6 +134,14 @@ class Logging(Section, frozen=True, kw_only=True):
     ] = "auto"
 
 
+class Tracing(Section, frozen=True, kw_only=True):
+    """Traces of requests for OpenTelemetry; they need the extra ``haechi[otel]``."""
+
+    endpoint: Annotated[
+        str, Meta(description="OTLP over HTTP, as http://127.0.0.1:4318/v1/traces; none unless set")
+    ] = ""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. ``origins`` tells where a key that is no default was set."""
 
@@ -144,6 +152,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     witness: Witness = Witness()
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()
     origins: dict[str, str] = {}
 
     def rows(self) -> list[Setting]:

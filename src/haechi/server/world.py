@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from haechi.rules.catalogue import Catalogue
     from haechi.server.live import Hub
     from haechi.server.settings import Settings
+    from haechi.server.tracing import Traces
     from haechi.store.store import Store
 
 
@@ -35,3 +36,4 @@ class World:
     metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)
     memo: Memo = field(default_factory=Memo)
+    traces: Traces | None = None
