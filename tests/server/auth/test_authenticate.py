@@ -48,6 +48,7 @@ def test_without_credentials_there_is_nothing(rig: Rig) -> None:
         "Bearer a.b.c",
         "Bearer ..",
     ],
+    ids=[str(number) for number in range(10)],  # made ones differ in each process
 )
 def test_what_is_no_token_is_refused(rig: Rig, header: str) -> None:
     assert rig.ask("GET", "/me", headers={"authorization": header}).status_code == 401

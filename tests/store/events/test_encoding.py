@@ -104,7 +104,7 @@ def test_refuses_what_is_no_event(line: bytes) -> None:
     assert len(batch.rows) == 1
 
 
-@pytest.mark.parametrize("body", [b"[", b"[{}", b"[\xff]", b"[1,]", gzip.compress(b"[]")])
+@pytest.mark.parametrize("body", [b"[", b"[{}", b"[\xff]", b"[1,]", gzip.compress(b"[]", mtime=0)])
 def test_a_body_that_is_no_list_at_all(body: bytes) -> None:
     if body.startswith(b"["):
         with pytest.raises(InputError):
