@@ -60,6 +60,8 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "findings.show": (V, False),
     "findings.tend": (O, False),
     "waivers.list": (V, False),
+    "waivers.states": (V, False),
+    "waivers.show": (V, False),
     "waivers.create": (A, False),
     "waivers.preview": (A, False),
     "waivers.revoke": (A, False),
@@ -102,6 +104,7 @@ READ = {
         "/findings?text=zq",
         "/findings?overdue=true&sort=due",
         "/findings?limit=2&sort=-changed",
+        "/findings?limit=2&skip=3&sort=path",
         *(f"/findings?text={place.mark}" for place in EVERYWHERE),
         *(f"/findings?fingerprint={place.fingerprint(0)}" for place in EVERYWHERE),
     ],
@@ -110,13 +113,30 @@ READ = {
         f"/findings/groups?by={by}"
         for by in ("rule", "resource", "path", "owner", "source", "namespace")
     ],
-    "waivers.list": ["/waivers", "/waivers?state=active"],
+    "waivers.list": [
+        "/waivers",
+        "/waivers?state=active",
+        "/waivers?sort=expires&text=zq",
+        "/waivers?cluster=west",
+        "/waivers?namespace=pay",
+    ],
+    "waivers.states": [
+        "/waivers/states",
+        "/waivers/states?cluster=west",
+        "/waivers/states?text=zq",
+    ],
     "scans.list": ["/scans"],
-    "resources.list": ["/resources", "/resources?kind=Deployment", "/resources?text=zq"],
-    "resources.kinds": ["/resources/kinds"],
+    "resources.list": [
+        "/resources",
+        "/resources?kind=Deployment",
+        "/resources?text=zq",
+        "/resources?cluster=west",
+        "/resources?namespace=pay&skip=1",
+    ],
+    "resources.kinds": ["/resources/kinds", "/resources/kinds?cluster=west&namespace=pay"],
     "resources.show": [f"/resources/show?key={HOME.key}&cluster={HOME.cluster}"],
-    "rules.list": ["/rules", "/rules?text=acme"],
-    "rules.show": [f"/rules/{RULE}", "/rules/acme-rule"],
+    "rules.list": ["/rules", "/rules?text=acme", "/rules?cluster=west", "/rules?namespace=pay"],
+    "rules.show": [f"/rules/{RULE}", "/rules/acme-rule", f"/rules/{RULE}?cluster=west"],
     "events.list": [
         "/events",
         "/events?cluster=west",
@@ -132,7 +152,7 @@ READ = {
 }
 """What is asked of each operation that reads. Rows by id, changes and the stream have tests of
 their own below."""
-BY_ID = {"findings.show", "scans.show", "resources.show"}
+BY_ID = {"findings.show", "waivers.show", "scans.show", "resources.show"}
 CHANGES = {
     "findings.tend",
     "waivers.create",
@@ -415,6 +435,12 @@ def test_a_foreign_row_is_not_there(worlds: Worlds, who: str) -> None:
         answer = full.ask("GET", path, who=who)
         inside = place in places_of(BY_NAME[who])
         assert answer.status_code == (200 if inside else 404)
+    waivers = rows(full, "/waivers", "admin")
+    assert len(waivers) >= len(EVERYWHERE)
+    for waiver in waivers:
+        seen = {one["id"] for one in rows(full, "/waivers", who)}
+        answer = full.ask("GET", f"/waivers/{waiver['id']}", who=who)
+        assert answer.status_code == (200 if waiver["id"] in seen else 404)
     for scan in rows(full, "/scans", "admin"):
         seen = {one["id"] for one in rows(full, "/scans", who)}
         status = full.ask("GET", f"/scans/{scan['id']}", who=who).status_code

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from haechi.server.world import World
 
 KIB, MIB = 1 << 10, 1 << 20
+Skip = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+"""How many rows of a list may be left out at once: the store walks over them."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

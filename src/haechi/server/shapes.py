@@ -19,6 +19,7 @@ from haechi.store.records import (
     SourceStatus,
     StoredEvent,
     StoredFinding,
+    StoredWaiver,
     TokenRecord,
 )
 
@@ -194,6 +195,17 @@ class WaiverPreview(Record, frozen=True, kw_only=True):
     severities: dict[str, int]
     waived: int
     findings: list[StoredFinding]
+    complete: bool
+
+
+class WaiverDetail(Record, frozen=True, kw_only=True):
+    """A waiver, and what its end would bring now: how many findings open again, how many of them
+    by severity (what another waiver takes over is not among them). ``complete`` is false when it
+    covers more than were counted."""
+
+    waiver: StoredWaiver
+    reopens: int
+    severities: dict[str, int]
     complete: bool
 
 

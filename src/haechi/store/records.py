@@ -94,18 +94,21 @@ class FindingChange(Record, frozen=True, kw_only=True):
 
 
 class FindingDetail(Record, frozen=True, kw_only=True):
-    """A finding with its history, newest last, evidence, and the scan that saw it last."""
+    """A finding with its history, newest last, evidence, and the scan that saw it last.
+    ``waiver`` is the one of the store that covers it, where the asker may see that."""
 
     finding: StoredFinding
     history: list[FindingChange]
     evidence: dict[str, Any]
     scan: str
+    waiver: StoredWaiver | None = None
 
 
 class FindingFilter(Record, frozen=True, kw_only=True):
     """What to list. Lists are "any of". ``state`` empty means open, reopened and waived;
-    ``text`` searches title, message, path, label and rule, case-insensitively; ``other_refs``
-    includes branches whose findings do not count."""
+    ``text`` searches title, message, path, label and rule, case-insensitively; ``waiver`` are ids
+    of the store's waivers, and what they cover now; ``other_refs`` includes branches whose
+    findings do not count."""
 
     state: list[Life] = []
     severity: list[Severity] = []
@@ -118,6 +121,7 @@ class FindingFilter(Record, frozen=True, kw_only=True):
     resource: list[str] = []
     tag: list[str] = []
     fingerprint: list[str] = []
+    waiver: list[str] = []
     path: str = ""  # a prefix
     text: str = ""
     overdue: bool | None = None

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from haechi.errors import Forbidden, NotFound, UsageError
-from haechi.model.access import Principal, Role
+from haechi.model.access import Principal, Reach, Role
 from haechi.model.event import Event
 from haechi.model.push import PushedRule
 from haechi.model.severity import Severity
@@ -114,6 +114,19 @@ def test_pages_and_rows_give_every_finding_once(filled: Rig) -> None:
     assert len(set(seen)) == len(seen) == filled.call("findings.facets").total
 
 
+def test_jump_skips_rows_from_the_beginning_or_a_cursor(filled: Rig) -> None:
+    for operation in ("findings.list", "resources.list"):
+        every = filled.call(operation, limit=1000)
+        assert len(every.items) == every.total > 5
+        first = filled.call(operation, limit=2)
+        far = filled.call(operation, limit=2, skip=3)
+        assert (far.items, far.total) == (every.items[3:5], every.total)
+        assert filled.call(operation, limit=1, skip=1, cursor=first.next).items == every.items[3:4]
+        assert filled.call(operation, limit=1, cursor=far.next).items == every.items[5:6]
+        past = filled.call(operation, limit=2, skip=1000)
+        assert (past.items, past.next, past.total) == ([], None, every.total)
+
+
 def test_reach_narrows_every_answer(filled: Rig) -> None:
     who = principal((Role.OPERATOR, "shop"))
     assert {f.namespace for f in filled.call("findings.list", who=who).items} == {"shop"}
@@ -199,7 +212,117 @@ def test_second_waiver_takes_over_when_the_first_is_revoked(filled: Rig) -> None
     assert of_rule(filled, "billing").state is Life.OPEN
 
 
+def test_waiver_says_what_its_end_opens_again(filled: Rig) -> None:
+    first = filled.call("waivers.create", request(filled))
+    shown = filled.call("waivers.show", params={"id": first.id})
+    assert (shown.waiver, shown.reopens, shown.complete) == (first, 2, True)
+    assert shown.severities == {"critical": 2}
+    filled.call("waivers.create", request(filled, path="shop/**"))  # would take one over
+    assert filled.call("waivers.show", params={"id": first.id}).reopens == 1
+    before = len(filled.findings(Life.OPEN))
+    filled.call("waivers.revoke", params={"id": first.id})
+    assert len(filled.findings(Life.OPEN)) == before + 1
+    ended = filled.call("waivers.show", params={"id": first.id})
+    assert (ended.waiver.state, ended.reopens) == ("revoked", 0)
+    with pytest.raises(NotFound):
+        filled.call("waivers.show", params={"id": "w-none"})
+    with pytest.raises(NotFound):
+        who = principal((Role.APPROVER, "shop"))
+        filled.call("waivers.show", who=who, params={"id": first.id})
+
+
+def test_findings_of_a_waiver_lead_to_it_and_back(filled: Rig) -> None:
+    waiver = filled.call("waivers.create", request(filled, path="shop/**"))
+    (one,) = filled.call("findings.list", waiver=[waiver.id]).items
+    assert (one.namespace, one.state) == ("shop", Life.WAIVED)
+    assert filled.call("findings.facets", waiver=[waiver.id, "w-none"]).total == 1
+    assert filled.call("findings.groups", by="rule", waiver=[waiver.id]).items[0].count == 1
+    assert filled.call("findings.show", params={"id": one.id}).waiver == waiver
+    other = of_rule(filled, "billing")
+    assert filled.call("findings.show", params={"id": other.id}).waiver is None
+    # The waiver reaches everywhere: who sees one namespace sees the finding, not the waiver.
+    shown = filled.call(
+        "findings.show", who=principal((Role.VIEWER, "shop")), params={"id": one.id}
+    )
+    assert shown.waiver is None
+    filled.call("waivers.revoke", params={"id": waiver.id})
+    assert filled.call("findings.list", waiver=[waiver.id]).items == []
+
+
+def test_words_of_a_report_are_no_waiver_of_the_store(filled: Rig) -> None:
+    """A push may call its own acceptance as it likes."""
+    store = filled.call("waivers.create", request(filled))
+    finding = {
+        "rule": RULE,
+        "severity": "high",
+        "fingerprint": "a" * 32,
+        "title": "x",
+        "state": "waived",
+        "waiver": store.id,
+        "location": {"path": "a.yaml", "line": 1},
+    }
+    filled.push(plain_push(findings=[finding]))
+    (one,) = filled.call("findings.list", fingerprint=["a" * 32]).items
+    assert (one.state, one.waiver) == (Life.WAIVED, store.id)
+    assert filled.call("findings.show", params={"id": one.id}).waiver is None
+    assert "a" * 32 not in {
+        each.fingerprint for each in filled.call("findings.list", waiver=[store.id]).items
+    }
+
+
+def test_waivers_are_found_ordered_and_counted_by_state(filled: Rig) -> None:
+    today = filled.clock().date()
+    made = {
+        name: filled.call(
+            "waivers.create",
+            request(
+                filled,
+                reason=f"Accepted: {name} 50% _ no {name}",
+                expires=today + days * DAY,
+                reach=Reach(cluster="-", namespace=namespace),
+            ),
+        ).id
+        for name, days, namespace in (("Late", 30, "shop"), ("soon", 3, "billing"), ("mid", 9, "*"))
+    }
+
+    def ids(**asked: Any) -> list[str]:
+        return [one.id for one in filled.call("waivers.list", **asked).items]
+
+    late, soon, mid = made.values()
+    assert ids() == [mid, soon, late]
+    assert ids(sort="expires") == [soon, mid, late]
+    assert ids(sort="-expires") == [late, mid, soon]
+    assert ids(sort="created") == [late, soon, mid]
+    assert (ids(text="LATE"), ids(text="_ no"), ids(text="50%0")) == ([late], [mid, soon, late], [])
+    assert ids(namespace=["billing"]) == [mid, soon]
+    assert ids(cluster=["east"]) == []
+    filled.call("waivers.revoke", params={"id": mid})
+    states = {one.value: one.count for one in filled.call("waivers.states")}
+    assert states == {"active": 2, "expired": 0, "revoked": 1}
+    states = {one.value: one.count for one in filled.call("waivers.states", text="late")}
+    assert states == {"active": 1, "expired": 0, "revoked": 0}
+    first = filled.call("waivers.list", sort="expires", limit=2)
+    rest = filled.call("waivers.list", sort="expires", limit=2, cursor=first.next)
+    assert (first.total, [one.id for one in [*first.items, *rest.items]]) == (3, [soon, mid, late])
+    with pytest.raises(UsageError):
+        filled.call("waivers.list", sort="expires", state="active", cursor=first.next)
+    with pytest.raises(UsageError):
+        filled.call("waivers.list", sort="count")
+
+
 # --- rules -------------------------------------------------------------------------------------
+
+
+def test_scope_narrows_what_rules_found_and_not_which_there_are(filled: Rig) -> None:
+    whole = filled.call("rules.list", limit=1000)
+    part = filled.call("rules.list", limit=1000, namespace=["shop"])
+    assert {row.id for row in part.items} == {row.id for row in whole.items}
+    opened = {row.id: row.open for row in part.items}
+    assert opened[RULE] == 1
+    assert sum(opened.values()) == filled.call("findings.facets", namespace=["shop"]).total
+    none = filled.call("rules.show", params={"id": RULE}, cluster=["west"])
+    assert (none.rule.open, none.why) == (0, filled.call("rules.show", params={"id": RULE}).why)
+    assert filled.call("rules.show", params={"id": RULE}, namespace=["shop"]).rule.open == 1
 
 
 def test_rules_that_found_something_stand_first(filled: Rig) -> None:
@@ -263,6 +386,18 @@ def test_resources_are_listed_by_kind_and_text(filled: Rig) -> None:
     assert len(list(rows)) == sum(kinds.values())
     with pytest.raises(NotFound):
         filled.call("resources.show", key="k8s:-/core/Pod/shop/none")
+
+
+def test_scope_narrows_resources(filled: Rig) -> None:
+    shop = filled.call("resources.list", namespace=["shop"], limit=1000)
+    assert {one.namespace for one in shop.items} == {"shop"}
+    kinds = filled.call("resources.kinds", namespace=["shop"])
+    assert sum(bucket.count for bucket in kinds) == shop.total > 0
+    both = filled.call("resources.list", namespace=["shop", "billing"], kind="Pod")
+    assert both.total == 2
+    assert filled.call("resources.list", cluster=["west"]).total == 0
+    foreign = principal((Role.VIEWER, "billing"))
+    assert filled.call("resources.list", namespace=["shop"], who=foreign).total == 0
 
 
 # --- events ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import msgspec
 
 from haechi.errors import UsageError
 from haechi.model.access import Role
-from haechi.server.endpoint import Call, Operation
+from haechi.server.endpoint import Call, Operation, Skip
 from haechi.server.shapes import FindingFacets, FindingPatch
 from haechi.store.records import Bucket, FindingDetail, FindingFilter, Page, StoredFinding
 
@@ -21,11 +21,13 @@ Grouping = Literal["rule", "resource", "path", "owner", "source", "namespace"]
 
 class FindingsAsk(FindingFilter, frozen=True, kw_only=True):
     """A filter, and which part of the list. ``sort``: severity, due, changed, first_seen, rule,
-    path; with ``-`` before it the other way round."""
+    path; with ``-`` before it the other way round. ``skip`` leaves out rows after the cursor (or
+    the beginning): for a jump; whoever walks uses cursors alone."""
 
     sort: str = ""
     limit: int = 100
     cursor: str | None = None
+    skip: Skip = 0
 
 
 class GroupsAsk(FindingFilter, frozen=True, kw_only=True):
@@ -53,6 +55,7 @@ def listed(call: Call) -> Page[StoredFinding]:
         sort=ask.sort,
         limit=ask.limit,
         cursor=ask.cursor,
+        skip=ask.skip,
         today=call.now.date(),
     )
 

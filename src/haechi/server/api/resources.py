@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haechi.model.access import NONE, Role
-from haechi.server.endpoint import Call, Operation
+from haechi.server.endpoint import Call, Operation, Skip
+from haechi.server.work.desk import narrowed
 from haechi.store.records import Bucket, Page, Record, ResourceDetail, StoredResource
 
 
 class ResourcesAsk(Record, frozen=True, kw_only=True):
-    """``text`` is looked for in name, key and file; ``kind`` is a resource's kind."""
+    """``text`` is looked for in name and key; ``kind`` is a resource's kind. ``skip`` leaves out
+    rows after the cursor (or the beginning): for a jump."""
 
     kind: str = ""
     text: str = ""
     source: str = ""
+    cluster: list[str] = []
+    namespace: list[str] = []
     limit: int = 100
     cursor: str | None = None
+    skip: Skip = 0
+
+
+class KindsAsk(Record, frozen=True, kw_only=True):
+    """Of which clusters and namespaces; all without."""
+
+    cluster: list[str] = []
+    namespace: list[str] = []
 
 
 class ResourceAsk(Record, frozen=True, kw_only=True):
@@ -29,7 +41,7 @@ class ResourceAsk(Record, frozen=True, kw_only=True):
 def listed(call: Call) -> Page[StoredResource]:
     """One page of the list."""
     ask: ResourcesAsk = call.query
-    return _page(call, ask.limit, ask.cursor)
+    return _page(call, ask.limit, ask.cursor, ask.skip)
 
 
 def rows(call: Call) -> Iterator[StoredResource]:
@@ -43,21 +55,24 @@ def rows(call: Call) -> Iterator[StoredResource]:
         cursor = page.next
 
 
-def _page(call: Call, limit: int, cursor: str | None) -> Page[StoredResource]:
+def _page(call: Call, limit: int, cursor: str | None, skip: int = 0) -> Page[StoredResource]:
     ask: ResourcesAsk = call.query
     return call.world.store.state.resources.page(
-        within=call.within,
+        within=narrowed(call.within, ask.cluster, ask.namespace),
         kind=ask.kind,
         text=ask.text,
         source=ask.source,
         limit=limit,
         cursor=cursor,
+        skip=skip,
     )
 
 
 def kinds(call: Call) -> list[Bucket]:
     """How many there are of each kind."""
-    return call.world.store.state.resources.kinds(within=call.within)
+    ask: KindsAsk = call.query
+    within = narrowed(call.within, ask.cluster, ask.namespace)
+    return call.world.store.state.resources.kinds(within=within)
 
 
 def shown(call: Call) -> ResourceDetail:
@@ -85,6 +100,7 @@ OPERATIONS: tuple[Operation, ...] = (
         role=Role.VIEWER,
         summary="Count resources by kind",
         handler=kinds,
+        query=KindsAsk,
         answer=list[Bucket],
     ),
     Operation(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from msgspec.structs import replace
+
 from haechi.errors import UsageError
 from haechi.model.access import Role
 from haechi.server.endpoint import Call, Operation
@@ -15,12 +17,22 @@ from haechi.store.records import Page, Record
 
 
 class RulesAsk(Record, frozen=True, kw_only=True):
-    """``text`` is words, each of which stands in id, title, tags, references or CWE."""
+    """``text`` is words, each of which stands in id, title, tags, references or CWE. Findings are
+    counted in these clusters and namespaces; everywhere without."""
 
     text: str = ""
     domain: Literal["", "iac", "secrets"] = ""
+    cluster: list[str] = []
+    namespace: list[str] = []
     limit: int = 500
     cursor: str | None = None
+
+
+class RuleAsk(Record, frozen=True, kw_only=True):
+    """Where to count findings; everywhere without."""
+
+    cluster: list[str] = []
+    namespace: list[str] = []
 
 
 def listed(call: Call) -> Page[RuleRow]:
@@ -39,15 +51,19 @@ def rows(call: Call) -> Iterator[RuleRow]:
 
 
 def shown(call: Call) -> RuleDetail:
-    """One rule with its words."""
-    desk = desk_of(call)
-    state = call.world.store.state
-    return rule_detail(desk, call.params["id"], _counts(call, desk), state.scans.rules())
+    """One rule with its words: also where it found nothing."""
+    ask: RuleAsk = call.query
+    whole, part = desk_of(call), desk_of(call, ask.cluster, ask.namespace)
+    pushed = call.world.store.state.scans.rules()
+    found = rule_detail(whole, call.params["id"], _counts(call, whole), pushed)
+    counts = _counts(call, part).of(found.rule.id)
+    row = replace(found.rule, open=counts.open, waived=counts.waived)
+    return replace(found, rule=row)
 
 
 def _matching(call: Call) -> list[RuleRow]:
     ask: RulesAsk = call.query
-    desk = desk_of(call)
+    desk = desk_of(call, ask.cluster, ask.namespace)
     state = call.world.store.state
     key = ("rules", state.generation, desk.within, desk.today)
     every = call.world.memo.get(
@@ -93,6 +109,7 @@ OPERATIONS: tuple[Operation, ...] = (
         role=Role.VIEWER,
         summary="One rule: why, how to put it right, examples, references",
         handler=shown,
+        query=RuleAsk,
         answer=RuleDetail,
     ),
 )

@@ -9,20 +9,35 @@ from typing import Literal
 
 from haechi.model.access import Role
 from haechi.server.endpoint import Answer, Call, Operation
-from haechi.server.shapes import WaiverPreview, WaiverRequest
+from haechi.server.shapes import WaiverDetail, WaiverPreview, WaiverRequest
 from haechi.server.work.matching import StoreMatcher, StoreWaivers
 from haechi.server.work.waiving import candidates, new_waiver
-from haechi.store.records import Life, Page, Record, StoredWaiver
+from haechi.store.records import Bucket, FindingFilter, Life, Page, Record, StoredWaiver
+from haechi.store.state.waiver_lists import Narrowed
 
 MOST_LOOKED_AT, MOST_SHOWN = 100_000, 20
 
 
 class WaiversAsk(Record, frozen=True, kw_only=True):
-    """Waivers in one state, or all; newest first."""
+    """Waivers in one state, or all. ``text`` is looked for in id, rule, reason, owner and place;
+    ``cluster`` and ``namespace`` list those whose reach touches them. ``sort``: created, expires;
+    with ``-`` before it the other way round; newest first without."""
 
     state: Literal["", "active", "expired", "revoked"] = ""
+    text: str = ""
+    cluster: list[str] = []
+    namespace: list[str] = []
+    sort: str = ""
     limit: int = 100
     cursor: str | None = None
+
+
+class StatesAsk(Record, frozen=True, kw_only=True):
+    """As in ``WaiversAsk``."""
+
+    text: str = ""
+    cluster: list[str] = []
+    namespace: list[str] = []
 
 
 def listed(call: Call) -> Page[StoredWaiver]:
@@ -45,7 +60,44 @@ def rows(call: Call) -> Iterator[StoredWaiver]:
 def _page(call: Call, limit: int, cursor: str | None) -> Page[StoredWaiver]:
     ask: WaiversAsk = call.query
     return call.world.store.state.waivers.page(
-        within=call.within, state=ask.state, limit=limit, cursor=cursor, today=call.now.date()
+        within=call.within,
+        state=ask.state,
+        narrowed=_narrowed(ask),
+        sort=ask.sort,
+        limit=limit,
+        cursor=cursor,
+        today=call.now.date(),
+    )
+
+
+def _narrowed(ask: WaiversAsk | StatesAsk) -> Narrowed:
+    return Narrowed(text=ask.text, clusters=tuple(ask.cluster), namespaces=tuple(ask.namespace))
+
+
+def states(call: Call) -> list[Bucket]:
+    """How many there are in each state."""
+    return call.world.store.state.waivers.states(
+        within=call.within, narrowed=_narrowed(call.query), today=call.now.date()
+    )
+
+
+def shown(call: Call) -> WaiverDetail:
+    """One waiver, and what would be open again without it."""
+    state, today = call.world.store.state, call.now.date()
+    waiver = state.waivers.one(call.params["id"], within=call.within, today=today)
+    others = [one for one in state.waivers.active(today=today) if one.id != waiver.id]
+    covers = StoreWaivers(today)
+    looked = state.findings.each(
+        FindingFilter(waiver=[waiver.id], other_refs=True), within=(waiver.reach,), today=today
+    )
+    severities = Counter(
+        one.severity.value for one in islice(looked, MOST_LOOKED_AT) if covers(one, others) is None
+    )
+    return WaiverDetail(
+        waiver=waiver,
+        reopens=severities.total(),
+        severities=dict(severities),
+        complete=waiver.count <= MOST_LOOKED_AT,
     )
 
 
@@ -101,11 +153,30 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET",
         path="/waivers",
         role=Role.VIEWER,
-        summary="List the waivers of the store, newest first",
+        summary="List the waivers of the store, newest first unless asked for otherwise",
         handler=listed,
         query=WaiversAsk,
         answer=Page[StoredWaiver],
         rows=rows,
+    ),
+    Operation(
+        id="waivers.states",
+        method="GET",
+        path="/waivers/states",
+        role=Role.VIEWER,
+        summary="Count the waivers of the store by state",
+        handler=states,
+        query=StatesAsk,
+        answer=list[Bucket],
+    ),
+    Operation(
+        id="waivers.show",
+        method="GET",
+        path="/waivers/{id}",
+        role=Role.VIEWER,
+        summary="One waiver, and how many findings its end would open again",
+        handler=shown,
+        answer=WaiverDetail,
     ),
     Operation(
         id="waivers.create",

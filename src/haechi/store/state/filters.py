@@ -12,6 +12,7 @@ from haechi.errors import LimitExceeded
 from haechi.model.access import Reach
 from haechi.model.severity import Severity
 from haechi.store.records import FindingFilter, Life
+from haechi.store.state.acceptance import STORE
 from haechi.store.state.plain import clean, to_json
 from haechi.store.state.reach import reached
 from haechi.store.state.rows import OVERDUE_STATES
@@ -43,6 +44,9 @@ def condition(
         parts.append(f.c.resource.in_(_values(ask.resource, "resource")))
     if ask.fingerprint:
         parts.append(f.c.fingerprint.in_(_values(ask.fingerprint, "fingerprint")))
+    if ask.waiver:
+        covered = and_(f.c.waiver_from == STORE, f.c.state == Life.WAIVED.value)
+        parts.append(and_(f.c.waiver.in_(_values(ask.waiver, "waiver")), covered))
     if ask.tag:
         tags = _values(ask.tag, "tag")
         parts.append(or_(*(f.c.tags.contains(to_json(tag), autoescape=True) for tag in tags)))

@@ -17,10 +17,12 @@ from haechi.store.records import (
     FindingChange,
     FindingDetail,
     FindingFilter,
+    Life,
     Notice,
     Page,
     StoredFinding,
 )
+from haechi.store.state.acceptance import STORE
 from haechi.store.state.counts import Counts
 from haechi.store.state.cursor import beyond, read_cursor, write_cursor
 from haechi.store.state.engine import Database, Transaction
@@ -32,6 +34,7 @@ from haechi.store.state.rows import LISTED, PLACE, to_day_text, to_finding
 from haechi.store.state.schema import finding as f
 from haechi.store.state.schema import finding_change, finding_text
 from haechi.store.state.times import from_day, from_us, to_day, to_us
+from haechi.store.state.waiver_rows import waiver_of
 
 SORTS: dict[str, tuple[Any, ...]] = {
     "severity": (f.c.severity, f.c.due, f.c.n),
@@ -63,9 +66,11 @@ class Findings:
         sort: str = "",
         limit: int = 100,
         cursor: str | None = None,
+        skip: int = 0,
         today: dt.date,
     ) -> Page[StoredFinding]:
-        """One part of the list; ``total`` comes with the first."""
+        """One part of the list, ``skip`` rows after the cursor or the beginning; ``total`` comes
+        without a cursor."""
         columns, backwards = _order(sort)
         question = ["findings", ask, within, sort]
         limit = max(1, min(limit, MOST))
@@ -77,10 +82,11 @@ class Findings:
             query = query.where(beyond(columns, after, backwards=backwards))
         order = [column.desc() if backwards else column.asc() for column in columns]
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+            rows = connection.execute(query.order_by(*order).limit(limit + 1).offset(skip)).all()
         total = None
         if cursor is None:
-            total = self._counts.total(ask, within, today) if len(rows) > limit else len(rows)
+            whole = len(rows) <= limit and not skip
+            total = len(rows) if whole else self._counts.total(ask, within, today)
         day = to_day_text(today)
         items = [to_finding(row, day) for row in rows[:limit]]
         following = None
@@ -130,16 +136,20 @@ class Findings:
         with self._database.read() as connection:
             row = _row(connection, id, within)
             extra = connection.execute(
-                select(f.c.scan, finding_text.c.evidence)
+                select(f.c.scan, f.c.waiver_from, finding_text.c.evidence)
                 .outerjoin(finding_text, finding_text.c.n == f.c.n)
                 .where(f.c.n == row[0])
             ).one()
             history = _history(connection, row[0])
+            waiver = None
+            if extra.waiver_from == STORE and row[PLACE["state"]] == Life.WAIVED.value:
+                waiver = waiver_of(connection, row[PLACE["waiver"]], within, today)
         return FindingDetail(
             finding=to_finding(row, to_day_text(today)),
             history=history,
             evidence=from_json(extra.evidence) if extra.evidence else {},
             scan=extra.scan,
+            waiver=waiver,
         )
 
     def tend(

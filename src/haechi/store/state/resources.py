@@ -52,8 +52,10 @@ class Resources:
         source: str = "",
         limit: int = 100,
         cursor: str | None = None,
+        skip: int = 0,
     ) -> Page[StoredResource]:
-        """By kind and name; what is gone is left out. ``text`` is part of a name, key or file."""
+        """By kind and name; what is gone is left out. ``text`` is part of a name or key.
+        ``skip`` rows after the cursor or the beginning are left out."""
         limit = max(1, min(limit, _MOST))
         question = ["resources", within, kind, text, source]
         where = [r.is_default == 1, r.gone == 0, reached(within, r.cluster, r.namespace)]
@@ -72,7 +74,7 @@ class Resources:
             after = read_cursor(question, cursor, (str, str, int))
             ask = ask.where(beyond(columns, after, backwards=False))
         with self._database.read() as connection:
-            rows = connection.execute(ask.order_by(*columns).limit(limit + 1)).all()
+            rows = connection.execute(ask.order_by(*columns).limit(limit + 1).offset(skip)).all()
             items = _records(connection, rows[:limit])
             total = None
             if cursor is None:

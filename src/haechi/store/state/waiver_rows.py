@@ -12,6 +12,7 @@ from haechi.model.access import Reach
 from haechi.store.records import Life, StoredWaiver
 from haechi.store.state.acceptance import STORE
 from haechi.store.state.plain import to_json
+from haechi.store.state.reach import reached
 from haechi.store.state.schema import finding as f
 from haechi.store.state.schema import waiver
 from haechi.store.state.times import from_us, maybe_us, to_us
@@ -71,6 +72,17 @@ def active_waivers(connection: Connection, today: dt.date) -> list[StoredWaiver]
     """Those in force, oldest first; without counts."""
     ask = select(waiver).where(w.revoked == 0, w.ended == 0, w.expires >= today.isoformat())
     return [to_waiver(row, today) for row in connection.execute(ask.order_by(w.n))]
+
+
+def waiver_of(
+    connection: Connection, id_: str, within: tuple[Reach, ...], today: dt.date
+) -> StoredWaiver | None:
+    """One with its count; None when there is none whose whole reach is within."""
+    ask = select(waiver).where(w.id == id_, reached(within, w.cluster, w.namespace))
+    row = connection.execute(ask).one_or_none()
+    if row is None:
+        return None
+    return to_waiver(row, today, counts_of(connection, [row.id]).get(row.id, 0))
 
 
 def counts_of(connection: Connection, ids: list[str]) -> dict[str, int]:

@@ -12,7 +12,6 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
@@ -21,6 +20,7 @@ from haechi.errors import Conflict, Forbidden, InputError, LimitExceeded, NotFou
 from haechi.model.access import ANY, Reach
 from haechi.store.records import (
     AuditEntry,
+    Bucket,
     Life,
     Notice,
     Page,
@@ -29,7 +29,6 @@ from haechi.store.records import (
 )
 from haechi.store.state.acceptance import STORE, Acceptances, Waived
 from haechi.store.state.bulk import next_number, parts, touch_all, update_all
-from haechi.store.state.cursor import read_cursor, write_cursor
 from haechi.store.state.engine import Database, Transaction
 from haechi.store.state.history import Step, record
 from haechi.store.state.metadata import NEVER
@@ -39,9 +38,9 @@ from haechi.store.state.rows import LISTED, to_day_text, to_finding
 from haechi.store.state.schema import finding as f
 from haechi.store.state.schema import waiver
 from haechi.store.state.times import to_us
-from haechi.store.state.waiver_rows import active_waivers, counts_of, to_row, to_waiver, w
+from haechi.store.state.waiver_lists import EVERY, MOST, Narrowed, waiver_page, waiver_states
+from haechi.store.state.waiver_rows import active_waivers, to_row, to_waiver, w, waiver_of
 
-_MOST = 500
 _MOST_FINGERPRINTS = 5_000
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 
@@ -94,23 +93,40 @@ class Waivers:
         *,
         within: tuple[Reach, ...],
         state: str = "",
+        narrowed: Narrowed = EVERY,
+        sort: str = "",
         limit: int = 100,
         cursor: str | None = None,
         today: dt.date,
     ) -> Page[StoredWaiver]:
-        """Newest first. ``state``: active, expired, revoked or all."""
-        limit = max(1, min(limit, _MOST))
-        question = ["waivers", within, state]
-        ask = select(_TABLE).where(reached(within, w.cluster, w.namespace), _in_state(state, today))
-        if cursor is not None:
-            (after,) = read_cursor(question, cursor, (int,))
-            ask = ask.where(w.n < after)
+        """Newest first, or by ``waiver_lists.SORTS``. ``state``: active, expired, revoked or
+        all."""
         with self._database.read() as connection:
-            rows = connection.execute(ask.order_by(w.n.desc()).limit(limit + 1)).all()
-            counts = counts_of(connection, [row.id for row in rows])
-        following = write_cursor(question, [rows[limit - 1].n]) if len(rows) > limit else None
-        items = [to_waiver(row, today, counts.get(row.id, 0)) for row in rows[:limit]]
-        return Page(items=items, next=following)
+            return waiver_page(
+                connection,
+                within=within,
+                state=state,
+                narrowed=narrowed,
+                sort=sort,
+                limit=max(1, min(limit, MOST)),
+                cursor=cursor,
+                today=today,
+            )
+
+    def states(
+        self, *, within: tuple[Reach, ...], narrowed: Narrowed = EVERY, today: dt.date
+    ) -> list[Bucket]:
+        """How many are active, expired and revoked."""
+        with self._database.read() as connection:
+            return waiver_states(connection, within, narrowed, today)
+
+    def one(self, id: str, *, within: tuple[Reach, ...], today: dt.date) -> StoredWaiver:
+        """One of them; NotFound when there is none within reach."""
+        with self._database.read() as connection:
+            found = waiver_of(connection, id, within, today)
+        if found is None:
+            raise _unknown(id)
+        return found
 
     def active(self, *, today: dt.date) -> list[StoredWaiver]:
         """All in force, oldest first."""
@@ -134,7 +150,7 @@ class Waivers:
             ask = select(_TABLE).where(w.id == id, reached(within, w.cluster, w.namespace))
             row = connection.execute(ask).one_or_none()
             if row is None:
-                raise NotFound(f"there is no waiver {clean(id, 80)!r}", do="list the waivers")
+                raise _unknown(id)
             if row.revoked:
                 raise Conflict("the waiver was revoked before", do="nothing is to be done")
             values = {"revoked": to_us(transaction.now), "revoked_by": by}
@@ -205,21 +221,8 @@ def _includes(outer: Reach, inner: Reach) -> bool:
     return outer.cluster in (ANY, inner.cluster) and outer.namespace in (ANY, inner.namespace)
 
 
-def _in_state(state: str, today: dt.date) -> Any:
-    day = today.isoformat()
-    conditions: dict[str, Any] = {
-        "": w.n >= 0,
-        "active": (w.revoked == 0) & (w.expires >= day),
-        "expired": (w.revoked == 0) & (w.expires < day),
-        "revoked": w.revoked > 0,
-    }
-    if state not in conditions:
-        raise InputError(
-            f"there is no state {clean(state, 40)!r} of a waiver",
-            do="use active, expired or revoked",
-            where="query.state",
-        )
-    return conditions[state]
+def _unknown(id_: str) -> NotFound:
+    return NotFound(f"there is no waiver {clean(id_, 80)!r}", do="list the waivers")
 
 
 def _candidates(connection: Connection, one: StoredWaiver) -> list[int]:

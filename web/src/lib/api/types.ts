@@ -86,6 +86,7 @@ export interface FindingDetail {
   history: FindingChange[];
   evidence: Record<string, unknown>;
   scan: string;
+  waiver: StoredWaiver | null;
 }
 
 export interface Bucket {
@@ -368,6 +369,13 @@ export interface WaiverPreview {
   severities: Record<string, number>;
   waived: number;
   findings: StoredFinding[];
+  complete: boolean;
+}
+
+export interface WaiverDetail {
+  waiver: StoredWaiver;
+  reopens: number;
+  severities: Record<string, number>;
   complete: boolean;
 }
 
