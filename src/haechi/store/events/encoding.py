@@ -8,12 +8,13 @@ costs the others of its batch: it is refused by its place, with the reason.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -32,6 +33,9 @@ Kind = tuple[str, str, str, str, str, str]
 """(source, type, cluster, namespace, rule, priority): what is counted and filtered by."""
 Row = tuple[int, int, Kind, str, bytes]
 """(ts_ns, identity, kind, resource, payload)."""
+_Start = tuple[Kind, bytes]
+"""A kind and what the identities of its events begin with."""
+_MOST_KNOWN = 50_000
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -64,7 +68,7 @@ class EncodedBatch(Record, frozen=True, kw_only=True):
         return {(kind[0], kind[2]) for kind in {row[2] for row in self.rows}}
 
 
-class _Wire(msgspec.Struct, forbid_unknown_fields=True):
+class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """``haechi.event/1`` as it comes; ``fields`` stays undecoded."""
 
     id: _Name
@@ -90,7 +94,9 @@ class _Refused(Exception):
 _decode_wire = msgspec.json.Decoder(_Wire).decode
 _decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_read_long = struct.Struct("<q").unpack
 _PRIORITIES = frozenset((*PRIORITIES, ""))
+_NOWHERE = frozenset(("", NONE))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 _ODD = (b"\\u", b"\\/", b"\r", b"\t", b"\n")
 """What the store does not keep as it came: escapes that msgspec would not write (text is searched
@@ -103,14 +109,16 @@ def encode(
     *,
     now_ns: int,
     within: Sequence[Reach] = (EVERYWHERE,),
+    known: Known | None = None,
 ) -> EncodedBatch:
     """The rows of a body: NDJSON, or one JSON array of events.
 
-    ``within`` is where the sender may send events for; others are refused. Raises InputError
-    when the body is no such thing at all and LimitExceeded for too many events.
+    ``within`` is where the sender may send events for; others are refused. ``known`` are names
+    of earlier batches. Raises InputError when the body is no such thing at all and LimitExceeded
+    for too many events.
     """
     lines = _elements(data, limits)
-    check = _Check(limits, now_ns, within)
+    check = _Check(limits, now_ns, within, known or Known(limits))
     check.plain = _is_plain(data)
     return check.batch(lines)
 
@@ -119,13 +127,18 @@ def encode_events(
     events: Iterable[Event], limits: Limits, *, now_ns: int, within: Sequence[Reach] = (EVERYWHERE,)
 ) -> EncodedBatch:
     """The rows of events that are values already (haechi's own sensors)."""
-    return _Check(limits, now_ns, within).batch([_encode(event) for event in events])
+    check = _Check(limits, now_ns, within, Known(limits))
+    return check.batch([_encode(event) for event in events])
 
 
 def identity(cluster: str, source: str, id: str) -> int:
     """64 bits that stand for (cluster, source, id); signed, as SQLite has them."""
-    text = f"{cluster}\0{source}\0{id}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little", signed=True)
+    return _hashed(f"{cluster}\0{source}\0{id}".encode())
+
+
+def _hashed(text: bytes) -> int:
+    found: int = _read_long(blake2b(text, digest_size=8).digest())[0]
+    return found
 
 
 def fields_of(raw: bytes | msgspec.Raw) -> dict[str, Any]:
@@ -172,53 +185,119 @@ def _elements(data: bytes, limits: Limits) -> Sequence[bytes | memoryview]:
     return found
 
 
-class _Check:
-    """Turns events into rows; remembers what many events of a batch have in common."""
+class Known:
+    """Names that were checked, for batches of all senders. Bounded; thread-safe, as each step is
+    one look-up or one entry."""
 
-    def __init__(self, limits: Limits, now_ns: int, within: Sequence[Reach]) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.kinds: dict[Kind, _Start] = {}
+        self.names: dict[str, dict[str, str]] = {"resource": {}, "node": {}, "container_id": {}}
+
+    def kind(self, kind: Kind) -> _Start:
+        """The kind, checked. Raises _Refused."""
+        found = self.kinds.get(kind)
+        if found is not None:
+            return found
+        names = ("source", "type", "cluster", "namespace", "rule", "priority")
+        for name, value in zip(names, kind, strict=True):
+            _name(name, value, self._limits.name_chars)
+        if kind[5] not in _PRIORITIES:
+            raise _Refused(f"`priority` is none of {', '.join(PRIORITIES)}")
+        if ANY in (kind[2], kind[3]):
+            raise _Refused("`cluster` and `namespace` are names, not `*`")
+        if len(self.kinds) >= _MOST_KNOWN:
+            self.kinds.clear()
+        found = self.kinds[kind] = (kind, f"{kind[2]}\0{kind[0]}\0".encode())
+        return found
+
+    def name(self, name: str, value: str) -> str:
+        """The value, checked. Raises _Refused."""
+        limits, values = self._limits, self.names[name]
+        _name(name, value, limits.resource_chars if name == "resource" else limits.name_chars)
+        if len(values) >= _MOST_KNOWN:
+            values.clear()
+        values[value] = value
+        return value
+
+
+class _Check:
+    """Turns the events of a batch into rows."""
+
+    def __init__(self, limits: Limits, now_ns: int, within: Sequence[Reach], known: Known) -> None:
         self._limits = limits
         self._latest = now_ns + DAY_NS
         self._within = tuple(within)
-        self._everywhere = any(r.cluster == ANY and r.namespace == ANY for r in within)
-        self._kinds: dict[Kind, Kind] = {}
-        self._resources: dict[str, str] = {"": ""}
-        self._known = {""}
+        self._known = known
+        everywhere = any(r.cluster == ANY and r.namespace == ANY for r in within)
+        self._kinds = known.kinds if everywhere else {}
+        """Kinds that this sender may send."""
         self.plain = False
         """Nothing of the batch is odd: its lines need not be looked at one by one."""
 
     def batch(self, lines: Sequence[bytes | memoryview]) -> EncodedBatch:
         rows: list[Row] = []
         refused: list[Refusal] = []
-        size = 0
-        for index, line in enumerate(lines):
+        for index, event in enumerate(self._decoded(lines)):
             try:
-                row = self._row(line)
+                rows.append(self._row(event if isinstance(event, _Wire) else self._decode(event)))
             except (_Refused, msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
                 refused.append(Refusal(index=index, why=_why(error)))
-            else:
-                rows.append(row)
-                size += len(row[4]) + 200
+        size = sum(len(row[4]) for row in rows) + 200 * len(rows)
         return EncodedBatch(rows=rows, refused=refused, size=size)
 
-    def _row(self, line: bytes | memoryview) -> Row:
+    def _decoded(
+        self, lines: Sequence[bytes | memoryview]
+    ) -> Sequence[_Wire] | Sequence[bytes | memoryview]:
+        """All events at once, as most batches have no fault; else the lines as they came."""
+        if max(map(len, lines), default=0) > self._limits.event_bytes:
+            return lines
+        try:
+            return list(map(_decode_wire, lines))
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return lines
+
+    def _decode(self, line: bytes | memoryview) -> _Wire:
         if len(line) > self._limits.event_bytes:
             raise _Refused(f"{len(line)} bytes long, {self._limits.event_bytes} at most")
-        event = _decode_wire(line)
-        if not EARLIEST_NS <= event.ts_ns <= self._latest:
-            raise _Refused("`ts_ns` lies before the year 2000 or more than a day ahead")
-        fields, namespace = self._fields(event)
-        kind = (event.source, event.type, event.cluster, namespace, event.rule, event.priority)
-        kind = self._kinds.get(kind) or self._new_kind(kind)
-        resource = self._resources.get(event.resource)
-        if resource is None:
-            resource = self._new_resource(event.resource)
-        self._texts(event)
-        payload = _encode((event.id, event.node, event.container_id, event.message, fields))
-        return event.ts_ns, identity(kind[2], kind[0], event.id), kind, resource, payload
+        return _decode_wire(line)
 
-    def _fields(self, event: _Wire) -> tuple[msgspec.Raw | dict[str, Any], str]:
-        """The fields, undecoded where they can stay so, and the event's namespace."""
+    def _row(self, event: _Wire) -> Row:
+        """Most of what ingest costs: what is the same for many events is looked up, not checked
+        again."""
+        ts_ns, id, namespace, resource = event.ts_ns, event.id, event.namespace, event.resource
+        if not EARLIEST_NS <= ts_ns <= self._latest:
+            raise _Refused("`ts_ns` lies before the year 2000 or more than a day ahead")
         raw = bytes(event.fields)
+        fields: msgspec.Raw | dict[str, Any] = event.fields
+        brackets = raw.count(b"{") + raw.count(b"[")
+        if not self.plain or namespace in _NOWHERE or brackets > self._limits.depth:
+            fields, namespace = self._fields(event, raw, brackets)
+        elif raw[:1] != b"{":
+            raise _Refused("`fields` is no object")
+        names = (event.source, event.type, event.cluster, namespace, event.rule, event.priority)
+        kind, start = self._kinds.get(names) or self._new_kind(names)
+        if event.schema != SCHEMA:
+            raise _Refused(f"`schema` is not {SCHEMA}")
+        limits, known, message = self._limits, self._known.names, event.message
+        if len(id) > limits.name_chars or not id.isprintable():
+            _name("id", id, limits.name_chars)
+        node, container = event.node, event.container_id
+        if node and node not in known["node"]:
+            self._known.name("node", node)
+        if container and container not in known["container_id"]:
+            self._known.name("container_id", container)
+        if resource:
+            resource = known["resource"].get(resource) or self._known.name("resource", resource)
+        if len(message) > limits.message_chars:
+            raise _Refused(f"`message` is longer than {limits.message_chars} characters")
+        payload = _encode((id, node, container, message, fields))
+        return ts_ns, _hashed(start + id.encode()), kind, resource, payload
+
+    def _fields(
+        self, event: _Wire, raw: bytes, brackets: int
+    ) -> tuple[msgspec.Raw | dict[str, Any], str]:
+        """The fields, undecoded where they can stay so, and the event's namespace."""
         if raw[:1] != b"{":
             raise _Refused("`fields` is no object")
         if not (self.plain or raw.isascii()):
@@ -226,9 +305,7 @@ class _Check:
         namespace = event.namespace or NONE
         if namespace == NONE and event.resource:
             namespace = _namespace_of(event.resource)
-        deep = (b"[" in raw or raw.find(b"{", 1) > 0) and (
-            raw.count(b"{") + raw.count(b"[") > self._limits.depth
-        )
+        deep = brackets > self._limits.depth
         wanted = namespace == NONE and b'"k8s.ns.name"' in raw
         if not (deep or wanted) and (self.plain or not any(map(raw.__contains__, _ODD))):
             return event.fields, namespace
@@ -239,38 +316,13 @@ class _Check:
             namespace = name
         return fields, namespace
 
-    def _new_kind(self, kind: Kind) -> Kind:
-        names = ("source", "type", "cluster", "namespace", "rule", "priority")
-        for name, value in zip(names, kind, strict=True):
-            _name(name, value, self._limits.name_chars)
-        if kind[5] not in _PRIORITIES:
-            raise _Refused(f"`priority` is none of {', '.join(PRIORITIES)}")
-        if ANY in (kind[2], kind[3]):
-            raise _Refused("`cluster` and `namespace` are names, not `*`")
-        if not self._everywhere and not covered(self._within, kind[2], kind[3]):
-            raise _Refused(f"cluster {kind[2]}, namespace {kind[3]} is out of your reach")
-        self._kinds[kind] = kind
-        return kind
-
-    def _new_resource(self, resource: str) -> str:
-        _name("resource", resource, self._limits.resource_chars)
-        self._resources[resource] = resource
-        return resource
-
-    def _texts(self, event: _Wire) -> None:
-        if event.schema != SCHEMA:
-            raise _Refused(f"`schema` is not {SCHEMA}")
-        longest = self._limits.name_chars
-        if len(event.id) > longest or not event.id.isprintable():
-            _name("id", event.id, longest)
-        if event.node not in self._known:
-            _name("node", event.node, longest)
-            self._known.add(event.node)
-        if event.container_id not in self._known:
-            _name("container_id", event.container_id, longest)
-            self._known.add(event.container_id)
-        if len(event.message) > self._limits.message_chars:
-            raise _Refused(f"`message` is longer than {self._limits.message_chars} characters")
+    def _new_kind(self, kind: Kind) -> _Start:
+        found = self._known.kind(kind)
+        if self._kinds is not self._known.kinds:
+            if not covered(self._within, kind[2], kind[3]):
+                raise _Refused(f"cluster {kind[2]}, namespace {kind[3]} is out of your reach")
+            self._kinds[kind] = found
+        return found
 
 
 def _is_plain(data: bytes) -> bool:

@@ -13,7 +13,7 @@ from haechi.model.access import EVERYWHERE, Reach, covered
 from haechi.model.event import Event
 from haechi.store.events import panels
 from haechi.store.events.cold import Cold, Gone
-from haechi.store.events.encoding import EncodedBatch, encode, encode_events
+from haechi.store.events.encoding import EncodedBatch, Known, encode, encode_events
 from haechi.store.events.figures import stored
 from haechi.store.events.hot import Hot
 from haechi.store.events.manifest import reconcile
@@ -58,6 +58,7 @@ class Events:
     ) -> None:
         self._clock, self.options = clock, options or Options()
         self._path = folder / "hot.db"
+        self._known = Known(self.options.limits)
         self._dictionaries = Dictionaries()
         self._cold = Cold(folder / "cold", self.options)
         self._writer = Writer(
@@ -110,7 +111,9 @@ class Events:
     def encode(self, data: bytes, *, within: Sequence[Reach] = (EVERYWHERE,)) -> EncodedBatch:
         """The checked rows of a body (NDJSON, or one JSON array), by the store's limits and
         clock. ``within``: where the sender may send events for. InputError, LimitExceeded."""
-        batch = encode(data, self.options.limits, now_ns=self._now_ns(), within=within)
+        batch = encode(
+            data, self.options.limits, now_ns=self._now_ns(), within=within, known=self._known
+        )
         self._since_start["refused"] += len(batch.refused)
         return batch
 

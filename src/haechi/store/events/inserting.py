@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from haechi.store.events.encoding import EncodedBatch, Kind, Row
 from haechi.store.events.names import Names
 from haechi.store.events.payloads import Dictionaries, Press
+from haechi.store.events.rows import Rows
 from haechi.store.events.shapes import Appended, Options
 from haechi.store.events.tallies import MINUTE_NS, Tallies
 
-_INSERT_AT = "INSERT OR IGNORE INTO at (ts_ns, ident, seq, kind, resource) VALUES (?, ?, ?, ?, ?)"
-_INSERT_EVENT = "INSERT INTO event (seq, ts_ns, version, payload) VALUES (?, ?, ?, ?)"
+_AT = Rows("INSERT OR IGNORE INTO at (ts_ns, ident, seq, kind, resource) VALUES", 5)
+_EVENT = Rows("INSERT INTO event (seq, ts_ns, version, payload) VALUES", 4)
 _AtRow = tuple[int, int, int, int, int]
 
 
@@ -43,6 +44,9 @@ class Inserter:
         if hot_rows is None:  # a look at every page of the table
             hot_rows = int(connection.execute("SELECT count(*) FROM at").fetchone()[0])
         self.hot_rows = hot_rows
+        self._counts: Counter[tuple[int, int]] = Counter()
+        self._kinds: dict[int, Kind] = {}
+        """Of the batches of this transaction: by (minute, kind), and the kinds of the numbers."""
         self.sealed_to = 0
         self.refresh()
 
@@ -60,11 +64,11 @@ class Inserter:
             rows, at = [rows[index] for index in kept], [at[index] for index in kept]
         version = self.press.version
         packed = self.press.press([row[4] for row in rows])
-        self._connection.executemany(
-            _INSERT_EVENT,
-            [(a[2], a[0], version, p) for a, p in zip(at, packed, strict=True)],
+        _EVENT.insert(
+            self._connection, [(a[2], a[0], version, p) for a, p in zip(at, packed, strict=True)]
         )
-        self.tallies.add(Counter((a[0] // MINUTE_NS, a[3]) for a in at), kinds)
+        self._kinds |= kinds
+        self._counts.update([(a[0] // MINUTE_NS, a[3]) for a in at])
         if at:
             self.next_seq = at[-1][2] + 1
             self.hot_rows += len(at)
@@ -74,6 +78,13 @@ class Inserter:
             first_seq=at[0][2] if at else 0,
             last_seq=at[-1][2] if at else 0,
         )
+
+    def count(self) -> None:
+        """Add what was inserted to the counts: before the end of the transaction, once for all
+        its batches."""
+        if self._counts:
+            self.tallies.add(self._counts, self._kinds)
+            self._counts, self._kinds = Counter(), {}
 
     def _unseen(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Without those that were sealed already."""
@@ -104,13 +115,11 @@ class Inserter:
         """Insert; None when all were new, else the places of those that were."""
         connection = self._connection
         connection.execute("SAVEPOINT batch")
-        if connection.executemany(_INSERT_AT, at).rowcount in (len(at), -1):
+        if _AT.insert(connection, at) == len(at):
             connection.execute("RELEASE batch")
             return None
         connection.execute("ROLLBACK TO batch")
-        kept = [
-            index for index, row in enumerate(at) if connection.execute(_INSERT_AT, row).rowcount
-        ]
+        kept = [index for index, row in enumerate(at) if connection.execute(_AT.one, row).rowcount]
         connection.execute("RELEASE batch")
         return kept
 

@@ -46,6 +46,12 @@ class Names:
             self._slices[slice_] = found
         return found
 
+    def slice_of(self, number: int) -> tuple[int, str, str, str]:
+        """What a slice's number stands for."""
+        sql = "SELECT dim, value, cluster, namespace FROM slice WHERE id=?"
+        found: tuple[int, str, str, str] = self._connection.execute(sql, (number,)).fetchone()
+        return found
+
     def kind(self, kind: Kind) -> int:
         found = self._kinds.get(kind)
         if found is None:

@@ -13,11 +13,12 @@ who may see everything see).
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 
 from haechi.store.events.encoding import Kind
 from haechi.store.events.names import Names
+from haechi.store.events.rows import Rows
 from haechi.store.events.shapes import OTHER, Options
 
 MINUTE_NS = 60 * 10**9
@@ -25,13 +26,34 @@ ALONE = {"rule": 1, "priority": 2, "source": 3, "type": 4}
 """Dimensions of a name alone; in a place they are ten more."""
 IN_PLACE = 10
 PLACE = 20
-_DIMENSIONS = (PLACE, *ALONE.values())
-_Places = dict[tuple[str, str], list[defaultdict[str, int]]]
-"""Counts of each (cluster, namespace): as a whole under "", then by the names of ALONE."""
 _PERIODS_KEPT = 2_048
+_KINDS_KEPT = 50_000
 _ALL_OTHER: Kind = (OTHER, OTHER, OTHER, OTHER, OTHER, "")
+_KINDS = 0
+"""Among the dimensions: full kinds, which are counted in tables of their own."""
+_IN_MINUTES = (PLACE, *ALONE.values())
+_IN_HOURS = (*_IN_MINUTES, *(dimension + IN_PLACE for dimension in ALONE.values()))
 _Slice = tuple[int, str, str, str]
 """(dimension, name, cluster, namespace)."""
+_Counts = dict[int, int]
+"""By the number of a kind or a slice."""
+_Sums = list[_Counts]
+_PER = {
+    period: Rows(
+        f"INSERT INTO per_{period} ({period}, kind, n) VALUES",
+        3,
+        f"ON CONFLICT ({period}, kind) DO UPDATE SET n = n + excluded.n",
+    )
+    for period in ("minute", "hour")
+}
+_BY = {
+    period: Rows(
+        f"INSERT INTO {period}_by (dim, {period}, slice, n) VALUES",
+        4,
+        f"ON CONFLICT (dim, {period}, slice) DO UPDATE SET n = n + excluded.n",
+    )
+    for period in ("minute", "hour")
+}
 
 
 class Tallies:
@@ -41,100 +63,112 @@ class Tallies:
         self._connection, self._names = connection, names
         self._most = {"minute": options.kinds_a_minute, "hour": options.kinds_an_hour}
         self._known: dict[tuple[str, int, int], set[int]] = {}
+        self._kinds: dict[int, Kind] = {}
+        self._slices: dict[int, tuple[int, ...]] = {}
+        """The slices of a kind, in the order of _IN_HOURS."""
+        self._others: dict[tuple[int, int], tuple[int, int]] = {}
         self.overflowed = 0
         """Events whose kind was counted under "(other)" in its minute, since the start."""
 
     def forget(self) -> None:
         """After names were swept away."""
-        self._known.clear()
+        for kept in (self._known, self._kinds, self._slices, self._others):
+            kept.clear()
 
     def add(self, counts: Mapping[tuple[int, int], int], kinds: Mapping[int, Kind]) -> None:
         """Add counts by (minute, kind's number); ``kinds`` has the kinds of those numbers."""
-        hours: Counter[tuple[int, int]] = Counter()
-        by_minute: dict[int, _Places] = {}
-        for (minute, number), n in counts.items():
-            hours[minute // 60, number] += n
-            places = by_minute.get(minute)
-            if places is None:
-                places = by_minute[minute] = {}
-            source, type_, cluster, namespace, rule, priority = kinds[number]
-            place = places.get((cluster, namespace))
-            if place is None:
-                place = places[cluster, namespace] = [defaultdict(int) for _ in _DIMENSIONS]
-            place[0][""] += n
-            place[1][rule] += n
-            place[2][priority] += n
-            place[3][source] += n
-            place[4][type_] += n
-        self._add_kinds("minute", counts, kinds)
-        self._add_kinds("hour", hours, kinds)
-        for minute, places in by_minute.items():
-            self._add_slices("minute", minute, places)
-        for hour, some in _by_hour(by_minute).items():
-            self._add_slices("hour", hour, some)
+        if len(self._kinds) >= _KINDS_KEPT:
+            self.forget()
+        self._kinds |= kinds
+        minutes: defaultdict[int, _Counts] = defaultdict(dict)
+        for (minute, kind), n in counts.items():
+            minutes[minute][kind] = n
+        hours: defaultdict[int, list[_Sums]] = defaultdict(list)
+        for minute, some in minutes.items():
+            sums = [some, *self._sliced(some)]
+            hours[minute // 60].append(sums)
+            self._write("minute", minute, sums[: 1 + len(_IN_MINUTES)])
+        for hour, its in hours.items():
+            self._write("hour", hour, its[0] if len(its) == 1 else list(map(_sum, *its)))
 
-    def _add_kinds(
-        self, period: str, counts: Mapping[tuple[int, int], int], kinds: Mapping[int, Kind]
-    ) -> None:
-        found: Counter[tuple[int, int]] = Counter()
-        for (when, kind), n in counts.items():
-            number = self._bounded_kind(period, when, kind, kinds)
-            found[when, number] += n
-            if number != kind and period == "minute":
-                self.overflowed += n
-        self._connection.executemany(
-            f"INSERT INTO per_{period} ({period}, kind, n) VALUES (?, ?, ?)"  # noqa: S608
-            f" ON CONFLICT ({period}, kind) DO UPDATE SET n = n + excluded.n",
-            [(when, kind, n) for (when, kind), n in sorted(found.items())],
+    def _sliced(self, counts: _Counts) -> _Sums:
+        """The same counts by slice, for each of _IN_HOURS."""
+        sums: _Sums = [{} for _ in _IN_HOURS]
+        known = self._slices
+        for kind, n in counts.items():
+            slices = known.get(kind) or self._slices_of(kind)
+            for sum_, slice_ in zip(sums, slices, strict=True):
+                sum_[slice_] = sum_.get(slice_, 0) + n
+        return sums
+
+    def _slices_of(self, number: int) -> tuple[int, ...]:
+        source, type_, cluster, namespace, rule, priority = self._kinds[number]
+        names = dict(zip(ALONE.values(), (rule, priority, source, type_), strict=True))
+        found = self._slices[number] = (
+            self._names.slice((PLACE, "", cluster, namespace)),
+            *(self._names.slice((dim, name, "", "")) for dim, name in names.items()),
+            *(
+                self._names.slice((dim + IN_PLACE, name, cluster, namespace))
+                for dim, name in names.items()
+            ),
         )
+        return found
 
-    def _bounded_kind(self, period: str, when: int, kind: int, kinds: Mapping[int, Kind]) -> int:
-        known, most = self._in(period, 0, when), self._most[period]
-        if kind not in known and len(known) >= most:
-            source, _, cluster, namespace, _, priority = kinds[kind]
-            kind = self._names.kind((source, OTHER, cluster, namespace, OTHER, priority))
-            if kind not in known and len(known) >= 2 * most:
-                kind = self._names.kind(_ALL_OTHER)
-        known.add(kind)
-        return kind
+    def _write(self, period: str, when: int, sums: _Sums) -> None:
+        """Add the counts by kind (the first of them) and by slice."""
+        counts = sums[0]
+        kinds = self._bounded(period, _KINDS, when, counts)
+        if period == "minute" and kinds is not counts:
+            self.overflowed += sum(n for kind, n in counts.items() if kind not in kinds)
+        rows = [(when, kind, n) for kind, n in sorted(kinds.items())]
+        _PER[period].insert(self._connection, rows)
+        slices = [
+            (dimension, when, slice_, n)
+            for dimension, some in zip(_IN_HOURS, sums[1:], strict=False)
+            for slice_, n in self._bounded(period, dimension, when, some).items()
+        ]
+        _BY[period].insert(self._connection, sorted(slices))
 
-    def _add_slices(self, period: str, when: int, places: _Places) -> None:
-        found: Counter[tuple[int, int, int]] = Counter()
-        alone: list[defaultdict[str, int]] = [defaultdict(int) for _ in _DIMENSIONS]
-        for (cluster, namespace), parts in places.items():
-            slice_ = (PLACE, "", cluster, namespace)
-            found[PLACE, when, self._bounded_slice(period, when, slice_)] += parts[0][""]
-            for dimension in (1, 2, 3, 4):
-                for value, n in parts[dimension].items():
-                    alone[dimension][value] += n
-                    if period == "hour":
-                        slice_ = (dimension + IN_PLACE, value, cluster, namespace)
-                        number = self._bounded_slice(period, when, slice_)
-                        found[slice_[0], when, number] += n
-        for dimension in (1, 2, 3, 4):
-            for value, n in alone[dimension].items():
-                number = self._bounded_slice(period, when, (dimension, value, "", ""))
-                found[dimension, when, number] += n
-        self._connection.executemany(
-            f"INSERT INTO {period}_by (dim, {period}, slice, n) VALUES (?, ?, ?, ?)"  # noqa: S608
-            f" ON CONFLICT (dim, {period}, slice) DO UPDATE SET n = n + excluded.n",
-            [(*place, n) for place, n in sorted(found.items())],
-        )
-
-    def _bounded_slice(self, period: str, when: int, slice_: _Slice) -> int:
-        dimension, name, cluster, namespace = slice_
+    def _bounded(self, period: str, dimension: int, when: int, counts: _Counts) -> _Counts:
+        """The counts, with what is too much for this minute or hour under "(other)"."""
         known, most = self._in(period, dimension, when), self._most[period]
-        number = self._names.slice(slice_)
-        if number not in known and len(known) >= most:
-            number = self._names.slice((dimension, name and OTHER, cluster, namespace))
-            if number not in known and len(known) >= 2 * most:
-                place = OTHER if cluster else ""
-                number = self._names.slice((dimension, name and OTHER, place, place))
-        known.add(number)
-        return number
+        if len(known) + len(counts) <= most or len(known | counts.keys()) <= most:
+            known |= counts.keys()
+            return counts
+        found: _Counts = {}
+        for number, n in counts.items():
+            if number not in known:
+                if len(known) >= most:
+                    number, last = self._other(dimension, number)
+                    if number not in known and len(known) >= 2 * most:
+                        number = last
+                known.add(number)
+            found[number] = found.get(number, 0) + n
+        return found
+
+    def _other(self, dimension: int, number: int) -> tuple[int, int]:
+        """Where a kind or slice goes that is one too many, and where if those are too many."""
+        found = self._others.get((dimension, number))
+        if found is None:
+            made = self._other_kinds if dimension == _KINDS else self._other_slices
+            found = self._others[dimension, number] = made(number)
+        return found
+
+    def _other_kinds(self, number: int) -> tuple[int, int]:
+        source, _, cluster, namespace, _, priority = self._kinds[number]
+        other = (source, OTHER, cluster, namespace, OTHER, priority)
+        return self._names.kind(other), self._names.kind(_ALL_OTHER)
+
+    def _other_slices(self, number: int) -> tuple[int, int]:
+        dimension, name, cluster, namespace = self._names.slice_of(number)
+        place = OTHER if cluster else ""
+        return (
+            self._names.slice((dimension, name and OTHER, cluster, namespace)),
+            self._names.slice((dimension, name and OTHER, place, place)),
+        )
 
     def _in(self, period: str, dimension: int, when: int) -> set[int]:
-        """What is counted apart already in a minute or hour; dimension 0 is kinds."""
+        """What is counted apart already in a minute or hour."""
         known = self._known.get((period, dimension, when))
         if known is None:
             sql, values = f"SELECT kind FROM per_{period} WHERE {period}=?", [when]  # noqa: S608
@@ -148,16 +182,9 @@ class Tallies:
         return known
 
 
-def _by_hour(minutes: dict[int, _Places]) -> dict[int, _Places]:
-    """The same counts by hours."""
-    found: dict[int, _Places] = {}
-    for minute, places in minutes.items():
-        if len(minutes) == 1:
-            return {minute // 60: places}
-        hour = found.setdefault(minute // 60, {})
-        for place, parts in places.items():
-            sums = hour.setdefault(place, [defaultdict(int) for _ in _DIMENSIONS])
-            for sum_, part in zip(sums, parts, strict=True):
-                for value, n in part.items():
-                    sum_[value] += n
+def _sum(*parts: _Counts) -> _Counts:
+    found = dict(parts[0])
+    for part in parts[1:]:
+        for number, n in part.items():
+            found[number] = found.get(number, 0) + n
     return found

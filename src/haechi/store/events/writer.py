@@ -203,6 +203,7 @@ class Writer:
             assert connection is not None  # noqa: S101 - just opened
             connection.execute("BEGIN IMMEDIATE")
             found = work(connection)
+            self.inserter.count()
             if self.inserter.press.due:
                 self.inserter.press.train(connection, self._now_ns())
             connection.execute("COMMIT")
