@@ -6,7 +6,6 @@ that wait for the disk hold no thread.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -79,16 +78,22 @@ def _hear(world: World, batch: EncodedBatch, now: dt.datetime) -> None:
 
 def _notices(batch: EncodedBatch) -> Iterator[Notice]:
     """One for each place with events, the fullest first: how many, and a few of them."""
-    places: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in batch.rows:
-        places[row[2][2:4]].append(row)
-    fullest = sorted(places.items(), key=lambda place: -len(place[1]))[:MOST_PLACES]
-    for (cluster, namespace), rows in fullest:
+    fullest = batch.places().most_common(MOST_PLACES)
+    samples: dict[tuple[str, str], list[Any]] = {place: [] for place, _ in fullest}
+    missing = sum(min(SAMPLES, count) for _, count in fullest)
+    for row in reversed(batch.rows):
+        if not missing:
+            break
+        some = samples.get(row[2][2:4])
+        if some is not None and len(some) < SAMPLES:
+            some.append(_sample(row))
+            missing -= 1
+    for (cluster, namespace), count in fullest:
         yield Notice(
             topic="event",
             cluster=cluster,
             namespace=namespace,
-            data={"count": len(rows), "events": [_sample(row) for row in rows[-SAMPLES:]]},
+            data={"count": count, "events": samples[cluster, namespace][::-1]},
         )
 
 

@@ -13,9 +13,9 @@ import math
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from hashlib import blake2b
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from haechi.model.event import PRIORITIES, SCHEMA, Event
 from haechi.store.events.shapes import Limits, Refusal
 from haechi.store.records import Record
 
+T = TypeVar("T", bound=Hashable)
 DAY_NS = 86_400 * 10**9
 EARLIEST_NS = 946_684_800 * 10**9
 """2000-01-01: what claims to be older comes from a clock that was never set."""
@@ -41,31 +42,31 @@ _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class EncodedBatch(Record, frozen=True, kw_only=True):
-    """Rows ready for the writer, and what was refused. ``size`` are bytes in memory, about."""
+    """Rows ready for the writer, and what was refused. ``kinds`` is how many rows there are of
+    each kind; ``size`` are bytes in memory, about."""
 
     rows: list[Row]
+    kinds: Counter[Kind]
     refused: list[Refusal]
     size: int
 
-    def kinds(self) -> Counter[Kind]:
-        """How many events of each kind, for metrics."""
-        return Counter(row[2] for row in self.rows)
+    def places(self) -> Counter[tuple[str, str]]:
+        """How many events there are by (cluster, namespace), for notices."""
+        return self._by(lambda kind: (kind[2], kind[3]))
 
-    def places(self) -> set[tuple[str, str]]:
-        """The (cluster, namespace) pairs of the events, for notices."""
-        return {(kind[2], kind[3]) for kind in {row[2] for row in self.rows}}
-
-    def tally(self) -> dict[tuple[str, str, str], int]:
+    def tally(self) -> Counter[tuple[str, str, str]]:
         """How many events there are by (source, priority, type), for metrics."""
-        counts: dict[tuple[str, str, str], int] = {}
-        for kind, number in Counter(row[2] for row in self.rows).items():
-            place = (kind[0], kind[5], kind[1])
-            counts[place] = counts.get(place, 0) + number
-        return counts
+        return self._by(lambda kind: (kind[0], kind[5], kind[1]))
 
-    def sources(self) -> set[tuple[str, str]]:
-        """The (source, cluster) pairs of the events, for what was heard from."""
-        return {(kind[0], kind[2]) for kind in {row[2] for row in self.rows}}
+    def sources(self) -> Counter[tuple[str, str]]:
+        """How many events there are by (source, cluster), for what was heard from."""
+        return self._by(lambda kind: (kind[0], kind[2]))
+
+    def _by(self, part: Callable[[Kind], T]) -> Counter[T]:
+        found: Counter[T] = Counter()
+        for kind, number in self.kinds.items():
+            found[part(kind)] += number
+        return found
 
 
 class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -243,8 +244,12 @@ class _Check:
                 rows.append(self._row(event if isinstance(event, _Wire) else self._decode(event)))
             except (_Refused, msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
                 refused.append(Refusal(index=index, why=_why(error)))
-        size = sum(len(row[4]) for row in rows) + 200 * len(rows)
-        return EncodedBatch(rows=rows, refused=refused, size=size)
+        return EncodedBatch(
+            rows=rows,
+            kinds=Counter([row[2] for row in rows]),
+            refused=refused,
+            size=sum([len(row[4]) for row in rows]) + 200 * len(rows),
+        )
 
     def _decoded(
         self, lines: Sequence[bytes | memoryview]
