@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haechi.errors import StoreBusy
-from haechi.server.bodies import Gone, Pace, Room, read_body, unpack
+from haechi.server.bodies import MOST_MEMBERS, Gone, Pace, Room, read_body, unpack
 from haechi.server.problems import Refusal
 from haechi.server.settings import Limits
 from tests.server.serving import Running, bare_world, by_word, local_settings, serving
@@ -122,6 +123,7 @@ ZSTD_OPEN = zstandard.ZstdCompressor(write_content_size=False).compress(PACKED)
         (zstandard.compress(PACKED), "zstd", 3000),
         (zstandard.compress(PACKED) * 3, " ZSTD ", 9000),
         (ZSTD_OPEN, "zstd", 3000),
+        (packed(b"") * MOST_MEMBERS, "gzip", 0),
         (b"", "gzip", 0),
         (b"", "zstd", 0),
     ],
@@ -137,6 +139,8 @@ def test_unpacks(body: bytes, encoding: str, size: int) -> None:
         (packed(PACKED) * 4, "gzip", 413),
         (zstandard.compress(ZERO_BOMB), "zstd", 413),
         (zstandard.compress(PACKED) * 4, "zstd", 413),
+        (packed(b"") * (MOST_MEMBERS + 1), "gzip", 413),
+        (zstandard.compress(b"") * (MOST_MEMBERS + 1), "zstd", 413),
         (packed(PACKED)[:-4], "gzip", 400),
         (packed(PACKED) + b"more", "gzip", 400),
         (zstandard.compress(PACKED)[:-1], "zstd", 400),
@@ -153,6 +157,12 @@ def test_refuses_what_does_not_unpack_to_a_bounded_body(
     with pytest.raises(Refusal) as refused:
         unpack(body, encoding, limit=LIMIT)
     assert refused.value.status == wanted
+
+
+def test_members_of_all_sizes_follow_one_another() -> None:
+    sizes = [0, 1, 255, 256, 70_000, 0, 200_000, 3]
+    parts = [hashlib.shake_128(b"part").digest(size) for size in sizes]
+    assert unpack(b"".join(map(packed, parts)), "gzip", limit=1 << 20) == b"".join(parts)
 
 
 @given(st.binary(max_size=300), st.sampled_from(["gzip", "zstd"]))

@@ -166,10 +166,11 @@ class Endpoint:
 
     def _invalid(self, data: bytes, error: msgspec.ValidationError) -> Refusal:
         """All faults, not only the first, which is all that msgspec tells."""
-        found = [
-            (one.path, one.message, one.do)
-            for one in misfits(msgspec.json.decode(data), self.operation.body)
-        ]
+        try:
+            whole = msgspec.json.decode(data)
+        except msgspec.ValidationError:  # a number beyond all numbers fits no type at all
+            return _unfit([((), str(error), "")])
+        found = [(one.path, one.message, one.do) for one in misfits(whole, self.operation.body)]
         return _unfit(found or [((), str(error), "")])
 
 

@@ -125,7 +125,13 @@ def test_risk_without_findings_is_for_those_who_see_everything(api: Rig) -> None
     assert now(api, who=principal((Role.VIEWER, "shop"))).items == []
 
 
-@pytest.mark.parametrize("broken", [5, {}, {"sentence": 5}, {"sentence": "x", "steps": [7]}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *(5, {}, {"sentence": 5}, {"sentence": "x", "steps": [7]}),
+        *({"sentence": "x", "score": score} for score in ("nan", "inf", "-inf")),
+    ],
+)
 def test_risk_that_cannot_be_read_is_left_out(api: Rig, broken: Any) -> None:
     sent = push(finding("a"), risks=(risk("a"),))
     sent.report["summary"]["risks"].append(
@@ -133,6 +139,11 @@ def test_risk_that_cannot_be_read_is_left_out(api: Rig, broken: Any) -> None:
     )
     api.push(sent)
     assert [one.sentence for one in now(api).items] == ["A way in"]
+
+
+def test_score_of_a_push_is_bounded(api: Rig) -> None:
+    api.push(push(finding("a"), risks=(risk("a", score=1e308),)))
+    assert item(api, "A way in").score == 200.0
 
 
 # --- the rest ----------------------------------------------------------------------------------

@@ -451,6 +451,8 @@ def test_search_tells_what_it_found_and_how_far_it_looked(api: Rig) -> None:
         {"since": dt.datetime(2027, 1, 1, tzinfo=dt.UTC)},
         {"step": -1},
         {"step": 1},
+        {"since": dt.datetime.fromisoformat("0001-01-01T00:00:00+23:59")},
+        {"until": dt.datetime.fromisoformat("9999-12-31T23:59:59-23:59")},
     ],
 )
 def test_series_without_an_answer_is_refused(api: Rig, wrong: dict[str, Any]) -> None:

@@ -29,6 +29,18 @@ def source(id_: str, kind: str = "repository") -> SourceStatus:
             "repo:https://x/$(reboot)",
             f"git clone 'https://x/$(reboot)' '$(reboot)' && haechi scan '$(reboot)' --push {URL}",
         ),
+        (
+            "repo:https://x/-rf",
+            f"git clone -- https://x/-rf -rf && haechi scan ./-rf --push {URL}",
+        ),
+        (
+            "repo:--config=a://b",
+            f"git clone -- --config=a://b b && haechi scan ./b --push {URL}",
+        ),
+        (
+            "repo:https://x/..",
+            f"git clone https://x/.. repository && haechi scan repository --push {URL}",
+        ),
     ],
 )
 def test_command_scans_again_and_can_be_typed_as_it_is(id_: str, command: str) -> None:

@@ -86,6 +86,13 @@ def test_other_keys_have_no_namespace(key: str) -> None:
     assert namespace_of(key) == "-"
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_time_that_utc_does_not_have_is_refused(at: str) -> None:
+    what = push([])
+    with pytest.raises(InputError):
+        take(replace(what, report={**what.report, "scope": {"started": at}}))
+
+
 @given(st.datetimes(timezones=st.just(dt.UTC)))
 def test_times_survive(at: dt.datetime) -> None:
     assert from_us(to_us(at)) == at

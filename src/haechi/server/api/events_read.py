@@ -156,9 +156,12 @@ def _step(span_s: int) -> int:
 
 def _utc(value: dt.datetime | None) -> dt.datetime | None:
     """A time without a zone is UTC, as everything here is."""
-    if value is None:
-        return None
-    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+    if value is None or value.tzinfo is None:
+        return value and value.replace(tzinfo=dt.UTC)
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError as error:  # the year 0 or 10000 there
+        raise UsageError(f"{value} is no time in UTC", where="query", do="ask for less") from error
 
 
 OPERATIONS: tuple[Operation, ...] = (

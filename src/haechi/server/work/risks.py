@@ -8,6 +8,7 @@ a path would tell of the other half.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -26,6 +27,8 @@ OVERDUE = 20.0
 _LOOK_BACK = 10
 """Earlier scans of a source whose sentences still count, when later ones looked at less."""
 _BATCH = 200
+_HIGHEST = 200.0
+"""More than any score of ours: no push puts its sentence above those of all others for good."""
 
 Sentences = dict[tuple[str, str, int], tuple[ScanRun, "_Risk"]]
 
@@ -118,8 +121,8 @@ def _risks(run: ScanRun) -> Iterator[_Risk]:
             risk = msgspec.convert(value, _Risk, strict=False)
         except msgspec.ValidationError:
             continue  # a push of another version: what it cannot say is not made up
-        if risk.sentence:
-            yield risk
+        if risk.sentence and math.isfinite(risk.score):
+            yield replace(risk, score=min(risk.score, _HIGHEST))
 
 
 def _batches(

@@ -45,9 +45,14 @@ def scan_command(source: SourceStatus, url: str) -> str:
     name = source.id.removeprefix(_REPOSITORY)
     if "://" not in name:
         return f"haechi scan . --push {shlex.quote(url)}"
-    folder = name.rstrip("/").rpartition("/")[2].removesuffix(".git") or "repository"
-    clone = shlex.join(["git", "clone", name, folder])
-    return f"{clone} && {shlex.join(['haechi', 'scan', folder, '--push', url])}"
+    folder = name.rstrip("/").rpartition("/")[2].removesuffix(".git")
+    if folder.strip(".") == "":  # the folder that one stands in, or the one above
+        folder = "repository"
+    # Whoever pushes chooses the name: it must not be read as an option.
+    end = ["--"] if "-" in (name[0], folder[0]) else []
+    clone = shlex.join(["git", "clone", *end, name, folder])
+    place = f"./{folder}" if end else folder
+    return f"{clone} && {shlex.join(['haechi', 'scan', place, '--push', url])}"
 
 
 def connect_command(url: str) -> str:

@@ -187,7 +187,7 @@ def take(push: Push) -> Pushed:
     origin, scope = push.origin, push.scope
     repository = _identity(origin.repository, "origin.repository", most=2_000)
     waivers = {f"{w.location.path}:{w.location.line}": w for w in report.waivers}
-    started = report.scope.started
+    started = _utc(report.scope.started, "report.scope.started")
     return Pushed(
         source=repository_key(repository),
         ref=_identity(origin.ref, "origin.ref", empty=True, most=1_000),
@@ -205,7 +205,7 @@ def take(push: Push) -> Pushed:
         gaps=sum(not gap.accepted for gap in report.coverage.gaps),
         answer=clean(report.summary.answer, 40),
         version=clean(report.tool.version, 40),
-        started=started if started is None or started.tzinfo else started.replace(tzinfo=dt.UTC),
+        started=started,
         duration_s=report.scope.duration_s,
         findings=list(_findings(report.findings, waivers, repository)),
     )
@@ -306,6 +306,16 @@ def _identity(words: str, where: str, *, empty: bool = False, most: int = _IDENT
     if not words and not empty:
         raise InputError("a name is empty", do="push what haechi wrote, unchanged", where=where)
     return clean(words, most)
+
+
+def _utc(at: dt.datetime | None, where: str) -> dt.datetime | None:
+    """The time in UTC, which is also that of one without a zone."""
+    if at is None or at.tzinfo is None:
+        return at and at.replace(tzinfo=dt.UTC)
+    try:
+        return at.astimezone(dt.UTC)
+    except OverflowError as error:  # the year 0 or 10000 there
+        raise InputError(f"{at} is no time in UTC", where=where) from error
 
 
 def _at_most(count: int, most: int, where: str) -> None:
