@@ -15,6 +15,7 @@ export interface Room {
 export const ROOMS: readonly Room[] = [
   { id: "now", path: "/", icon: "now" },
   { id: "findings", path: "/findings", icon: "findings" },
+  { id: "waivers", path: "/waivers", icon: "waivers" },
   { id: "resources", path: "/resources", icon: "resources" },
   { id: "rules", path: "/rules", icon: "rules" },
   { id: "events", path: "/events", icon: "events" },

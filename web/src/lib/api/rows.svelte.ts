@@ -1,6 +1,7 @@
-// A long list, of which only the part in sight is kept. The API gives cursor pages, so pages are
-// walked forward once; from then on each page's cursor is known and any of them can be asked again.
-// Far pages are let go. The live stream asks the pages in sight again, in place.
+// A long list, of which only the part in sight is kept. The API gives cursor pages: a page is asked
+// from the nearest cursor known before it. A jump far ahead skips the rows between, where the API
+// can (`skips`), else it walks over them in large steps. Far pages are let go. The live stream asks
+// the pages in sight again, in place.
 import { untrack } from "svelte";
 
 import { Failure, get, type Ask } from "./client";
@@ -11,6 +12,16 @@ import type { Page, Problem } from "./types";
 
 const SIZE = 200;
 const KEPT_PAGES = 12;
+/** Rows that one request may give, and may skip. */
+const STEP = 1000;
+const MOST_SKIPPED = 100_000;
+
+/** One request: from the cursor of page `from`, to be shown from page `page` on. */
+interface Hop {
+  from: number;
+  page: number;
+  limit: number;
+}
 
 export class Rows<T> {
   /** Rows known to exist: the total where the API counts, else what was walked so far. */
@@ -22,16 +33,23 @@ export class Rows<T> {
   /** True once the first page of the present request is there. */
   ready = $state(false);
   request = $state.raw<Request | null>(null);
+  readonly #skips: boolean;
   #pages = $state.raw<ReadonlyMap<number, T[]>>(new Map());
-  #cursors: (string | null)[] = [null];
-  #ended = false;
+  /** Page → the cursor that it begins after, as far as known. */
+  #cursors = new Map<number, string | null>();
+  /** The page after the last one, once it is known. */
+  #end = Infinity;
   #sight: [number, number] = [0, 0];
   #abort: AbortController | null = null;
   #walking = false;
   #stale = false;
 
-  /** As `Loaded`: `what` is reactive, `topics` refresh what is in sight. `limit` of pages: 200. */
-  constructor(what: () => Request | null, topics: readonly Topic[] = []) {
+  /**
+   * As `Loaded`: `what` is reactive, `topics` refresh what is in sight. `skips`: the operation
+   * takes `skip`.
+   */
+  constructor(what: () => Request | null, topics: readonly Topic[] = [], options: { skips?: boolean } = {}) {
+    this.#skips = options.skips ?? false;
     $effect(() => {
       const request = what();
       untrack(() => this.#turnTo(request));
@@ -61,8 +79,8 @@ export class Rows<T> {
     this.request = request;
     this.#abort?.abort();
     this.#abort = new AbortController();
-    this.#cursors = [null];
-    this.#ended = false;
+    this.#cursors = new Map([[0, null]]);
+    this.#end = Infinity;
     this.#sight = [0, 40];
     this.#stale = false;
     this.#walking = false;
@@ -71,14 +89,23 @@ export class Rows<T> {
     if (request) void this.#walk();
   }
 
+  /** The first and the last page in sight. */
+  #inSight(): [number, number] {
+    return [Math.max(0, Math.floor(this.#sight[0] / SIZE)), Math.floor(Math.max(0, this.#sight[1] - 1) / SIZE)];
+  }
+
   #wanted(): number | null {
-    const first = Math.max(0, Math.floor(this.#sight[0] / SIZE));
-    const last = Math.floor(this.#sight[1] / SIZE);
-    for (let page = Math.min(first, this.#cursors.length - 1); page <= last; page++) {
-      if (page >= this.#cursors.length) return this.#ended ? null : this.#cursors.length - 1;
-      if (!this.#pages.has(page) || !this.ready) return page;
-    }
+    if (!this.ready) return 0; // the first page tells how many there are
+    const [first, last] = this.#inSight();
+    for (let page = first; page <= last && page < this.#end; page++) if (!this.#pages.has(page)) return page;
     return null;
+  }
+
+  #hop(page: number): Hop {
+    const from = Math.max(...[...this.#cursors.keys()].filter((known) => known <= page));
+    if (from === page) return { from, page, limit: SIZE };
+    if (this.#skips) return { from, page: Math.min(page, from + MOST_SKIPPED / SIZE), limit: SIZE };
+    return { from, page: from, limit: STEP };
   }
 
   async #walk(): Promise<void> {
@@ -91,7 +118,7 @@ export class Rows<T> {
         if (this.#stale) await this.#again(abort);
         const page = this.#wanted();
         if (page === null) break;
-        await this.#fetch(page, abort);
+        await this.#fetch(this.#hop(page), abort);
       }
       this.problem = null;
     } catch (error) {
@@ -109,30 +136,42 @@ export class Rows<T> {
   /** Pages in sight once more; those after them follow from their new cursors when seen. */
   async #again(abort: AbortController | null): Promise<void> {
     this.#stale = false;
-    const first = Math.min(Math.floor(this.#sight[0] / SIZE), this.#cursors.length - 1);
-    const last = Math.floor(this.#sight[1] / SIZE);
-    this.#cursors.length = first + 1;
-    this.#ended = false;
-    for (let page = first; page <= last && page < this.#cursors.length; page++) await this.#fetch(page, abort);
+    const [first, last] = this.#inSight();
+    for (const page of [...this.#cursors.keys()]) if (page > first) this.#cursors.delete(page);
+    this.#end = Infinity;
+    for (let page = first; page <= last && page < this.#end; ) {
+      const hop = this.#hop(page);
+      await this.#fetch(hop, abort);
+      page = Math.max(hop.page + hop.limit / SIZE, page);
+    }
     const kept = new Map([...this.#pages].filter(([page]) => page >= first && page <= last));
     this.#show(kept, this.total, this.counted);
   }
 
-  async #fetch(page: number, abort: AbortController | null): Promise<void> {
+  async #fetch(hop: Hop, abort: AbortController | null): Promise<void> {
     const { path, ask } = this.request as Request;
-    const full: Ask = { ...ask, limit: SIZE, cursor: this.#cursors[page] ?? null };
+    const full: Ask = { ...ask, limit: hop.limit, cursor: this.#cursors.get(hop.from) ?? null, skip: (hop.page - hop.from) * SIZE || null };
     const answer = await get<Page<T>>(path, full, abort?.signal);
     if (abort?.signal.aborted) throw new DOMException("", "AbortError");
-    if (answer.next) this.#cursors[page + 1] = answer.next;
-    else this.#ended = true;
     const pages = new Map(this.ready ? this.#pages : []);
-    pages.set(page, answer.items);
-    const far = [...pages.keys()].sort((a, b) => Math.abs(b - page) - Math.abs(a - page));
+    for (let at = 0; at === 0 || at * SIZE < answer.items.length; at++) pages.set(hop.page + at, answer.items.slice(at * SIZE, (at + 1) * SIZE));
+    const next = hop.page + hop.limit / SIZE;
+    if (answer.next) this.#cursors.set(next, answer.next);
+    else this.#end = hop.page + Math.max(1, Math.ceil(answer.items.length / SIZE));
+    const far = [...pages.keys()].sort((a, b) => Math.abs(b - hop.page) - Math.abs(a - hop.page));
     for (const one of far.slice(0, Math.max(0, pages.size - KEPT_PAGES))) pages.delete(one);
-    const known = page * SIZE + answer.items.length;
-    const total = !answer.next ? known : (answer.total ?? Math.max(known + 1, this.ready ? this.total : 0));
+    const counts = this.#count(hop, answer);
     this.ready = true;
-    this.#show(pages, total, !answer.next || answer.total !== null);
+    this.#show(pages, ...counts);
+  }
+
+  /** How many rows there are, and whether that is certain. */
+  #count(hop: Hop, answer: Page<T>): [number, boolean] {
+    const known = hop.page * SIZE + answer.items.length;
+    if (answer.total !== null) return [answer.total, true];
+    const before = this.ready ? this.total : 0;
+    if (answer.next) return [Math.max(known + 1, before), this.ready && this.counted];
+    return answer.items.length || !hop.page ? [known, true] : [Math.min(known, before), false]; // a jump past the end
   }
 
   #show(pages: ReadonlyMap<number, T[]>, total: number, counted: boolean): void {

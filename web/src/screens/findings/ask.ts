@@ -2,7 +2,7 @@
 import type { Ask } from "../../lib/api/client";
 import { value, values } from "../../lib/router.svelte";
 
-export const LISTS = ["state", "severity", "domain", "rule", "owner", "source", "resource", "tag"] as const;
+export const LISTS = ["state", "severity", "domain", "rule", "owner", "source", "resource", "tag", "waiver"] as const;
 export const GROUPS = ["rule", "resource", "path", "owner", "source", "namespace"] as const;
 export type Group = (typeof GROUPS)[number];
 
