@@ -18,7 +18,7 @@ import pytest
 
 from haechi.errors import ConfigError, StoreError
 from haechi.server.jobs import Job, Jobs
-from haechi.server.listener import bound
+from haechi.server.listener import UNREAD_MS, bound
 from haechi.server.run import own_jobs, serve
 from haechi.server.settings import Listen, Settings, Tls
 from haechi.server.world import World
@@ -82,6 +82,16 @@ def test_a_taken_port_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as raised:
             bound("127.0.0.1", port)
         assert "listen.port" in raised.value.explain()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the kernel has no such limit")
+def test_a_peer_that_takes_nothing_does_not_hold_its_connection() -> None:
+    with bound("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(True)
+        accepted, _ = listening.accept()
+        with accepted:
+            limit = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert limit == UNREAD_MS
 
 
 def test_it_says_who_can_reach_it(caplog: pytest.LogCaptureFixture) -> None:

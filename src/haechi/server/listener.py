@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from haechi.server.tls import Pair
 
 BACKLOG = 512
+UNREAD_MS = 30_000
+"""After this long a peer that takes nothing of what was sent to it is cut off. An answer that
+nobody reads would else hold its connection, one of a few, for ever: the HTTP server has no limit
+for it, but the kernel has, and a listening socket hands it on to those that it accepts."""
 _HEAD_BYTES = 64 << 10
 _LOGGING = {"incremental": True, "formatters": {}, "handlers": {}, "loggers": {"_granian": {}}}
 """Leaves the process' loggers as they are: granian's default would take them over."""
@@ -38,6 +42,8 @@ def bound(address: str, port: int) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
         made.bind((address, port))
         made.listen(BACKLOG)
         made.setblocking(False)
