@@ -225,7 +225,7 @@ def test_trouble_of_the_server_is_told_to_those_who_see_everything(api: Rig) -> 
             now=api.clock(),
             url=URL,
         )
-        shown = compose(desk, [broken])
+        shown = compose(desk, [broken], None)
         assert [one.sentence for one in shown.items] == sentences
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from haechi.model.severity import Severity
 from haechi.server.shapes import NowItem, NowStep, Part
 from haechi.server.work.desk import DAY, Desk, first_sentence
-from haechi.server.work.lookup import Dead, Late, overdue_of, tagged
+from haechi.server.work.lookup import Dead, Late, dead_controls, overdue_of
 from haechi.server.work.strip import connect_command, scan_command
 from haechi.store.records import SourceStatus, StoredFinding, StoredWaiver
 
@@ -153,8 +153,8 @@ def _dead_controls(desk: Desk, told: set[str]) -> Iterator[NowItem]:
     """By rules that say so of themselves: ours, and those whose words a push brought."""
     rules = {rule.id for rule in desk.catalogue.rules if _DEAD in rule.tags}
     rules |= desk.store.state.scans.rules().keys() - desk.catalogue.by_id.keys()
-    groups = tagged(
-        desk.store.state, _DEAD, rules, within=desk.within, today=desk.today, most=_DEAD_RULES
+    groups = dead_controls(
+        desk.store.state, rules, within=desk.within, today=desk.today, most=_DEAD_RULES
     )
     for group in groups:
         if not any(one.id in told for one in group.findings):

@@ -14,8 +14,8 @@ from haechi.model.access import covered
 from haechi.model.severity import Severity
 from haechi.server.shapes import Dial
 from haechi.server.work.desk import DAY, Desk
-from haechi.server.work.lookup import Standing, overdue_on
-from haechi.server.work.past import Shift, shift_since
+from haechi.server.work.lookup import Standing
+from haechi.server.work.past import Before
 from haechi.store.records import ScanRun
 
 _GOOD_DAYS = 7.0
@@ -27,19 +27,25 @@ _JUDGED = ("kubernetes objects", "dockerfiles", "workflows", "files for secrets"
 same thing twice."""
 
 
-def dials(desk: Desk, runs: Sequence[ScanRun], figures: Standing, *, known: bool) -> list[Dial]:
+def dials(
+    desk: Desk,
+    runs: Sequence[ScanRun],
+    figures: Standing,
+    before: Before | None,
+    *,
+    known: bool,
+) -> list[Dial]:
     """All of them, in the order in which they are shown. ``known`` says that anything was
-    scanned at all; ``runs`` are those that the caller may see."""
+    scanned at all; ``runs`` are those that the caller may see; ``before`` is a day ago."""
     if not known:
         return [_unknown(*one) for one in _NAMES]
-    shift = shift_since(desk.store.state, desk.now - DAY, within=desk.within)
     return [
-        _open("open_critical", Severity.CRITICAL, figures, shift),
-        _open("open_high", Severity.HIGH, figures, shift),
-        _overdue(desk, figures, shift),
+        _open("open_critical", Severity.CRITICAL, figures, before),
+        _open("open_high", Severity.HIGH, figures, before),
+        _overdue(figures, before),
         _days_to_fix(desk),
         _covered(desk, runs),
-        _waived(figures, shift),
+        _waived(figures, before),
         _gate(desk, runs),
     ]
 
@@ -60,29 +66,25 @@ def _unknown(id_: str, unit: str) -> Dial:
     return Dial(id=id_, value=None, unit=unit, better="higher" if higher else "lower", why=_NO_SCAN)
 
 
-def _open(id_: str, severity: Severity, figures: Standing, shift: Shift | None) -> Dial:
+def _open(id_: str, severity: Severity, figures: Standing, before: Before | None) -> Dial:
     now = figures.open.get(severity, 0)
     return Dial(
         id=id_,
         value=float(now),
         unit="count",
         good=0.0,
-        before=None if shift is None else float(now + shift.open.get(severity, 0)),
+        before=None if before is None else float(before.open.get(severity, 0)),
         link=f"/findings?severity={severity.value}&state=open&state=reopened",
     )
 
 
-def _overdue(desk: Desk, figures: Standing, shift: Shift | None) -> Dial:
-    before: float | None = None
-    if shift is not None:
-        yesterday = overdue_on(desk.store.state, (desk.now - DAY).date(), within=desk.within)
-        before = float(yesterday + shift.overdue)
+def _overdue(figures: Standing, before: Before | None) -> Dial:
     return Dial(
         id="overdue",
         value=float(figures.overdue),
         unit="count",
         good=0.0,
-        before=before,
+        before=None if before is None else float(before.overdue),
         link="/findings?overdue=true",
     )
 
@@ -118,12 +120,12 @@ def _covered(desk: Desk, runs: Sequence[ScanRun]) -> Dial:
     )
 
 
-def _waived(figures: Standing, shift: Shift | None) -> Dial:
+def _waived(figures: Standing, before: Before | None) -> Dial:
     return Dial(
         id="waived",
         value=float(figures.waived),
         unit="count",
-        before=None if shift is None else float(figures.waived + shift.waived),
+        before=None if before is None else float(before.waived),
         link="/findings?state=waived",
     )
 

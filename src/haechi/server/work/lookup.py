@@ -17,7 +17,7 @@ from haechi.store.records import Life, StoredFinding
 from haechi.store.state.plain import to_json
 from haechi.store.state.reach import reached
 from haechi.store.state.rows import LISTED, SEVERITIES, to_day_text, to_finding
-from haechi.store.state.schema import finding, finding_change
+from haechi.store.state.schema import DEAD, finding, finding_change
 from haechi.store.state.state import State
 from haechi.store.state.times import to_us
 
@@ -92,13 +92,6 @@ def standing(state: State, *, within: Within, today: dt.date) -> Standing:
     return Standing(open=open_, waived=waived, late=lates)
 
 
-def overdue_on(state: State, day: dt.date, *, within: Within) -> int:
-    """How many findings that are open now were due before that day."""
-    query = select(func.count()).select_from(finding).where(_counting(within), _late(day))
-    with state.read() as connection:
-        return int(connection.execute(query).scalar_one())
-
-
 def overdue_of(
     state: State, owner: str, *, within: Within, today: dt.date, most: int
 ) -> list[StoredFinding]:
@@ -129,20 +122,21 @@ def known(
     return found
 
 
-def tagged(
-    state: State, tag: str, rules: Collection[str], *, within: Within, today: dt.date, most: int
+def dead_controls(
+    state: State, rules: Collection[str], *, within: Within, today: dt.date, most: int
 ) -> list[Dead]:
-    """Open findings with a tag, of the ``most`` worst of these rules; a few of each."""
+    """Open findings of protections that cannot work, of the ``most`` worst of these rules; a few
+    of each."""
     where = and_(
-        # The sum keeps SQLite from walking over all open findings instead of those of the rules.
+        DEAD,
+        # The sum keeps SQLite from walking over all open findings instead of these.
         f.is_default + f.live == 2,
         reached(within, f.cluster, f.namespace),
         f.state.in_(_OPEN),
-        f.tags.contains(to_json(tag), autoescape=True),
     )
-    query = select(f.rule, func.count(), func.min(f.severity)).group_by(f.rule)
+    query = select(f.rule, func.count(), func.min(f.severity)).where(where).group_by(f.rule)
     with state.read() as connection:
-        groups = connection.execute(query.where(f.rule.in_(sorted(rules)), where)).all()
+        groups = [row for row in connection.execute(query) if row[0] in rules]
     groups = sorted(groups, key=lambda row: (row[2], -row[1], row[0]))[:most]
     return [
         Dead(
@@ -155,18 +149,25 @@ def tagged(
 
 
 def newest(
-    state: State, since: dt.datetime, *, within: Within, today: dt.date, most: int
+    state: State, since: dt.datetime, *, within: Within, today: dt.date, among: int, most: int
 ) -> list[StoredFinding]:
-    """Open findings that were first seen, or came back, since then; newest first."""
+    """The worst open findings among the newest of those that were first seen, or came back, since
+    then."""
     came = (
         select(change.finding)
         .where(change.at >= to_us(since), change.what.in_(("seen", "reopened")))
         .order_by(change.at.desc())
-        .limit(most)
+        .limit(among)
         .subquery()
     )
-    where = and_(_counting(within), f.state.in_(_OPEN), f.n.in_(select(came.c.finding)))
-    return _listed(state, where, (f.n.desc(),), today, most)
+    where = and_(
+        f.n.in_(select(came.c.finding)),
+        # As sums they are no reason to walk over all open findings.
+        f.is_default + f.live == 2,
+        reached(within, f.cluster, f.namespace),
+        f.state.in_(_OPEN),
+    )
+    return _listed(state, where, (f.severity, f.n.desc()), today, most)
 
 
 def rule_counts(state: State, *, within: Within) -> dict[str, RuleCount]:

@@ -10,17 +10,18 @@ from haechi.server.work.attention import attention_items
 from haechi.server.work.desk import DAY, Desk
 from haechi.server.work.dials import dials
 from haechi.server.work.lookup import newest, standing
+from haechi.server.work.past import Before
 from haechi.server.work.risks import risk_items
 from haechi.server.work.strip import coverage_lines
-from haechi.store.records import ScanRun, StoredFinding
+from haechi.store.records import StoredFinding
 
 MOST, _KEPT = 20, 6
 _LATEST, _LOOKED_AT = 8, 200
-_RUNS = 500
 
 
-def compose(desk: Desk, parts: Sequence[Part]) -> Now:
-    """The whole answer. ``parts`` are the server's own, for those who see everything."""
+def compose(desk: Desk, parts: Sequence[Part], before: Before | None) -> Now:
+    """The whole answer. ``parts`` are the server's own, for those who see everything; ``before``
+    is how it stood a day ago."""
     state = desk.store.state
     every = [run for run in state.scans.latest(within=(EVERYWHERE,)) if run.default]
     runs = [run for run in every if covered(desk.rights, run.cluster, NONE)]
@@ -32,7 +33,7 @@ def compose(desk: Desk, parts: Sequence[Part]) -> Now:
     return Now(
         as_of=desk.now,
         items=_ranked(risks, others),
-        dials=dials(desk, runs, figures, known=bool(every)),
+        dials=dials(desk, runs, figures, before, known=bool(every)),
         delta=_delta(desk),
         coverage=coverage_lines(sources, runs, desk.url),
     )
@@ -60,7 +61,7 @@ def _delta(desk: Desk) -> Delta:
         reopened=changes.get("reopened", 0),
         waived=changes.get("waived", 0),
         waivers_ended=changes.get("unwaived", 0),
-        scans=len(_scans_since(desk)),
+        scans=desk.store.state.scans.count(since, within=desk.within),
         events=desk.store.events.counts(
             int(since.timestamp()), int(desk.now.timestamp()) + 1, within=desk.within
         ),
@@ -68,19 +69,13 @@ def _delta(desk: Desk) -> Delta:
     )
 
 
-def _scans_since(desk: Desk) -> list[ScanRun]:
-    page = desk.store.state.scans.page(within=desk.within, limit=_RUNS, cursor=None)
-    return [run for run in page.items if run.received >= desk.now - DAY]
-
-
 def _latest(desk: Desk) -> list[StoredFinding]:
     """What came in the last day, worst first."""
-    recent = newest(
+    return newest(
         desk.store.state,
         desk.now - DAY,
         within=desk.within,
         today=desk.today,
-        most=_LOOKED_AT,
+        among=_LOOKED_AT,
+        most=_LATEST,
     )
-    recent.sort(key=lambda one: one.severity.rank)
-    return recent[:_LATEST]

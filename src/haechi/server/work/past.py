@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from haechi.model.access import Reach
 from haechi.model.severity import Severity
+from haechi.server.work.lookup import standing
 from haechi.store.records import Life
 from haechi.store.state.reach import reached
 from haechi.store.state.schema import finding, finding_change, scan_run
@@ -25,25 +26,27 @@ _STATES = ("seen", "fixed", "reopened", "waived", "unwaived")
 _SEVERITIES = tuple(Severity)
 
 
-class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """What has to be added to today's figures to get those of then."""
+class Before(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of then; ``overdue`` by the date of then."""
 
     open: dict[Severity, int]
     overdue: int
     waived: int
 
 
-def shift_since(state: State, then: dt.datetime, *, within: tuple[Reach, ...]) -> Shift | None:
-    """The shift; None when the store has no scan from before then."""
+def stood(state: State, then: dt.datetime, *, within: tuple[Reach, ...]) -> Before | None:
+    """How it stood then; None when the store has no scan from before."""
     first = select(func.min(scan_run.c.received)).where(scan_run.c.received < to_us(then))
     with state.read() as connection:
         if connection.execute(first).scalar() is None:
             return None
         rows = connection.execute(_changed(then, within)).all()
-    return Shift(
-        open={_SEVERITIES[row.severity]: row.open for row in rows if row.open},
-        overdue=sum(row.overdue for row in rows),
-        waived=sum(row.waived for row in rows),
+    now = standing(state, within=within, today=then.date())
+    more = {_SEVERITIES[row.severity]: row.open for row in rows}
+    return Before(
+        open={one: now.open.get(one, 0) + more.get(one, 0) for one in _SEVERITIES},
+        overdue=now.overdue + sum(row.overdue for row in rows),
+        waived=now.waived + sum(row.waived for row in rows),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from haechi.errors import NotFound, UsageError
 from haechi.model.access import Reach
@@ -30,6 +30,7 @@ from haechi.store.state.filters import condition
 from haechi.store.state.history import Step, record
 from haechi.store.state.plain import clean, from_json
 from haechi.store.state.reach import reached
+from haechi.store.state.recent import Recent
 from haechi.store.state.rows import LISTED, PLACE, to_day_text, to_finding
 from haechi.store.state.schema import finding as f
 from haechi.store.state.schema import finding_change, finding_text
@@ -57,6 +58,7 @@ class Findings:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._counts = Counts(database)
+        self._recent = Recent()
 
     def page(
         self,
@@ -173,15 +175,8 @@ class Findings:
 
     def changes(self, since: dt.datetime, *, within: tuple[Reach, ...]) -> dict[str, int]:
         """How many of each kind of change there were, in findings that count."""
-        query = (
-            select(finding_change.c.what, func.count())
-            .join(f, f.c.n == finding_change.c.finding)
-            .where(finding_change.c.at >= to_us(since), f.c.is_default == 1)
-            .where(reached(within, f.c.cluster, f.c.namespace))
-            .group_by(finding_change.c.what)
-        )
         with self._database.read() as connection:
-            return dict(connection.execute(query).all())
+            return self._recent.counts(connection, to_us(since), within)
 
     def spans_to_fix(self, since: dt.datetime, *, within: tuple[Reach, ...]) -> list[float]:
         """Days from first sight (or the last return) to the fix, of what was fixed since."""

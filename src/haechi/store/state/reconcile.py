@@ -316,15 +316,17 @@ def folded(seen: Seen) -> str:
     return "\n".join((seen.title, seen.message, seen.path, seen.label, seen.rule)).casefold()
 
 
-def settle_default(connection: Connection, table: Any, pushed: Pushed) -> None:
-    """One branch of a repository counts: the one that said so last."""
+def settle_default(connection: Connection, table: Any, pushed: Pushed) -> int:
+    """One branch of a repository counts: the one that said so last. How many rows were of
+    another opinion."""
     target = (table.c.cluster == pushed.cluster) & (table.c.source == pushed.source)
     default = int(pushed.default)
     own = update(table).where(target, table.c.ref == pushed.ref, table.c.is_default != default)
-    connection.execute(own.values(is_default=default))
+    changed = connection.execute(own.values(is_default=default)).rowcount
     if default:
         others = update(table).where(target, table.c.ref != pushed.ref, table.c.is_default == 1)
-        connection.execute(others.values(is_default=0))
+        changed += connection.execute(others.values(is_default=0)).rowcount
+    return changed
 
 
 def _said(seen: Seen) -> dict[str, Any]:

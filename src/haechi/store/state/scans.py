@@ -28,6 +28,7 @@ from haechi.store.state.engine import Database, Transaction
 from haechi.store.state.plain import clean, from_json, to_json
 from haechi.store.state.pushed import Pushed, take
 from haechi.store.state.reach import reached
+from haechi.store.state.recent import branches_changed
 from haechi.store.state.reconcile import Outcome, Reconciler, settle_default
 from haechi.store.state.retention import trim_runs
 from haechi.store.state.rows import SEVERITIES, to_day_text
@@ -66,7 +67,9 @@ class Scans:
         def work(transaction: Transaction) -> ScanRun:
             connection, at = transaction.connection, to_us(transaction.now)
             id_ = secrets.token_hex(10)
-            for table in (f, resource, edge, scan_run):
+            if settle_default(connection, f, pushed):
+                branches_changed(connection)
+            for table in (resource, edge, scan_run):
                 settle_default(connection, table, pushed)
             active = active_waivers(connection, today)
             acceptances = Acceptances(active, waived)
@@ -105,6 +108,12 @@ class Scans:
             rows = connection.execute(ask.order_by(s.n.desc()).limit(limit + 1)).all()
         following = write_cursor(question, [rows[limit - 1].n]) if len(rows) > limit else None
         return Page(items=[_record(row) for row in rows[:limit]], next=following)
+
+    def count(self, since: dt.datetime, *, within: tuple[Reach, ...]) -> int:
+        """How many came since then."""
+        ask = select(func.count()).where(s.received >= to_us(since), reached(within, s.cluster))
+        with self._database.read() as connection:
+            return int(connection.execute(ask).scalar_one())
 
     def detail(self, id: str, *, within: tuple[Reach, ...]) -> ScanRun:
         """One run; NotFound when there is none within reach."""

@@ -18,7 +18,7 @@ from haechi.store.state.engine import Clock, Database, Transaction
 from haechi.store.state.plain import bounded_json, clean, from_json
 from haechi.store.state.reach import reached
 from haechi.store.state.schema import source
-from haechi.store.state.times import from_us, maybe_us, to_us
+from haechi.store.state.times import maybe_us, to_us
 
 STALE = dt.timedelta(days=7)
 """A repository that was not looked at for longer is stale."""
@@ -47,13 +47,15 @@ class Sources:
         self._heard: dict[tuple[str, str], _Heard] = {}
 
     def all(self, *, within: tuple[Reach, ...]) -> list[SourceStatus]:
-        """Repositories first, by name."""
-        self.flush()
+        """Repositories first, by name. What was heard and is not written yet counts."""
         ask = select(source).where(reached(within, source.c.cluster))
         ask = ask.order_by(source.c.kind.desc(), source.c.name, source.c.cluster)
         now = self._clock()
+        with self._lock:
+            heard = {key: one.at for key, one in self._heard.items()}
         with self._database.read() as connection:
-            return [_status(row, now) for row in connection.execute(ask)]
+            rows = connection.execute(ask).all()
+        return [_status(row, heard.get((row.cluster, row.id)), now) for row in rows]
 
     def heard(
         self,
@@ -106,22 +108,24 @@ def _write(transaction: Transaction, rows: dict[tuple[str, str], Any]) -> None:
         transaction.tell(Notice(topic="source", cluster=cluster, data={"id": id_}))
 
 
-def _status(row: Any, now: dt.datetime) -> SourceStatus:
+def _status(row: Any, heard: dt.datetime | None, now: dt.datetime) -> SourceStatus:
+    written = maybe_us(row.last_seen)
+    seen = max(written, heard) if written and heard else written or heard
     return SourceStatus(
         id=row.id,
         kind=row.kind,
         name=row.name,
-        state=_state(row, now),
-        last_seen=maybe_us(row.last_seen),
+        state=_state(row, seen, now),
+        last_seen=seen,
         gaps=row.gaps,
         detail={"cluster": row.cluster, **from_json(row.detail)},
     )
 
 
-def _state(row: Any, now: dt.datetime) -> str:
-    if not row.last_seen:
+def _state(row: Any, seen: dt.datetime | None, now: dt.datetime) -> str:
+    if seen is None:
         return "never"
-    age = now - from_us(row.last_seen)
+    age = now - seen
     if row.kind == "repository":
         return "stale" if age > STALE else "gaps" if row.gaps else "fresh"
     return "silent" if age > SILENT else "fresh"
