@@ -7,6 +7,7 @@ revocation counts at the next request.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -41,3 +42,26 @@ class Remembered(Generic[T]):
                 if len(self._rows) > ROWS:
                     self._rows.popitem(last=False)
         return found
+
+
+class Noted:
+    """When the use of a credential was last given to the writer, which may be busy with a large
+    push: until it comes to that, the row says an older time, and each request would note it
+    again."""
+
+    def __init__(self, every: dt.timedelta) -> None:
+        self._every = every
+        self._at: OrderedDict[str, dt.datetime] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def due(self, key: str, now: dt.datetime) -> bool:
+        """True once in a while; whoever is told so notes it."""
+        with self._lock:
+            last = self._at.get(key)
+            if last is not None and abs(now - last) < self._every:
+                return False
+            self._at[key] = now
+            self._at.move_to_end(key)
+            if len(self._at) > ROWS:
+                self._at.popitem(last=False)
+        return True

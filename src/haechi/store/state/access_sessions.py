@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from haechi.errors import NotFound
 from haechi.model.access import Principal
 from haechi.store.records import AuditEntry
-from haechi.store.state.access_memory import Remembered
+from haechi.store.state.access_memory import Noted, Remembered
 from haechi.store.state.access_secrets import Kind, digest, mint
 from haechi.store.state.access_tables import (
     Database,
@@ -51,6 +51,7 @@ class Sessions:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: Remembered[FoundSession] = Remembered(database)
+        self._noted = Noted(COALESCED)
 
     def start(
         self,
@@ -119,7 +120,7 @@ class Sessions:
 
     def used(self, found: FoundSession, now: dt.datetime) -> None:
         """Keeps it from ending idle; written at most once a minute."""
-        if now - found.seen < COALESCED:
+        if now - found.seen < COALESCED or not self._noted.due(found.digest, now):
             return
 
         def work(tx: Transaction) -> None:
@@ -127,7 +128,7 @@ class Sessions:
                 update(session).where(session.c.digest == found.digest).values(seen=to_us(now))
             )
 
-        self._database.write(work)
+        self._database.note(work)
 
     def end(self, secret: str, *, by: str) -> bool:
         """Signs out; False when there was none."""

@@ -14,7 +14,7 @@ from sqlalchemy import and_, func, or_, select, update
 from haechi.errors import Conflict, NotFound, UsageError
 from haechi.model.access import Grant, Principal
 from haechi.store.records import AuditEntry, Notice, Page, TokenRecord
-from haechi.store.state.access_memory import Remembered
+from haechi.store.state.access_memory import Noted, Remembered
 from haechi.store.state.access_secrets import Kind, digest, mint, prefix
 from haechi.store.state.access_tables import (
     Database,
@@ -71,6 +71,7 @@ class Tokens:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: Remembered[FoundToken] = Remembered(database)
+        self._noted = Noted(COALESCED)
 
     def make(self, wanted: NewToken, *, by: str) -> tuple[TokenRecord, str]:
         """The record and the secret, which is not to be had again."""
@@ -150,7 +151,7 @@ class Tokens:
     def used(self, record: TokenRecord, now: dt.datetime, address: str) -> None:
         """Remembers the use, at most once a minute; audits the first of an hour."""
         last = record.last_used
-        if last is not None and now - last < COALESCED:
+        if (last is not None and now - last < COALESCED) or not self._noted.due(record.id, now):
             return
 
         def work(tx: Transaction) -> None:
@@ -160,7 +161,7 @@ class Tokens:
             if last is None or _hour(last) != _hour(now):
                 _note(tx, record.id, "token.use", record.id, private={"address": address})
 
-        self._database.write(work)
+        self._database.note(work)
 
     def page(self, *, limit: int, cursor: str | None = None) -> Page[TokenRecord]:
         """Newest first. The cursor is the id of the last row shown."""

@@ -35,6 +35,7 @@ GROUPS = {
     "namespace": f.c.namespace,
 }
 """What findings are grouped by, and where the group's label is taken from."""
+_IN_NO_INDEX = frozenset({"resource", "path"})
 
 _KEPT = 64
 _FEW_ROWS = 2_000
@@ -93,26 +94,35 @@ class Counts:
                 where="query.by",
             )
         question = ["groups", by, ask, within]
+        whole = by in _IN_NO_INDEX
+        value = f.c[by].concat("") if whole else f.c[by]
         grouped = (
             select(
                 func.min(f.c.severity).label("worst"),
                 (-func.count()).label("fewer"),
-                f.c[by].label("value"),
-                func.max(GROUPS[by]).label("label"),
+                value.label("value"),
+                func.max(f.c.n).label("newest"),
             )
-            .where(condition(ask, within, today))
-            .group_by(f.c[by])
+            .where(condition(ask, within, today, whole=whole))
+            .group_by(value)
             .subquery()
         )
         columns = [grouped.c.worst, grouped.c.fewer, grouped.c.value]
-        query = select(*columns, grouped.c.label).order_by(*columns).limit(limit + 1)
+        query = select(*columns, grouped.c.newest).order_by(*columns).limit(limit + 1)
         if cursor is not None:
             after = read_cursor(question, cursor, (int, int, str))
             query = query.where(beyond(columns, after, backwards=False))
         with self._database.read() as connection:
             rows = connection.execute(query).all()
+            shown = select(f.c.n, GROUPS[by]).where(f.c.n.in_([row.newest for row in rows[:limit]]))
+            labels: dict[int, str] = dict(connection.execute(shown).all())
         items = [
-            Bucket(value=row.value, count=-row.fewer, worst=SEVERITIES[row.worst], label=row.label)
+            Bucket(
+                value=row.value,
+                count=-row.fewer,
+                worst=SEVERITIES[row.worst],
+                label=labels[row.newest],
+            )
             for row in rows[:limit]
         ]
         following = write_cursor(question, rows[limit - 1][:3]) if len(rows) > limit else None

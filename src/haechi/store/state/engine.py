@@ -36,6 +36,8 @@ _GROUP_WORKS = 500
 _GROUP_SECONDS = 0.02
 _WAITING = 10_000
 _IDLE_SECONDS = 1.0
+NOTED = 0.25
+"""Seconds that a note is waited for; most are durable long before."""
 
 
 class Transaction:
@@ -82,6 +84,11 @@ class _Broken(Exception):
     """The transaction is gone: the disk is full or fails."""
 
 
+def _told_late(future: Future[Any]) -> None:
+    if error := future.exception():
+        _log.warning("a note was not kept: %s", error)
+
+
 class Database:
     """Reads and writes of one file. ``generation`` goes up with every commit."""
 
@@ -118,6 +125,19 @@ class Database:
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run the work in the writer's thread; its answer comes when it is durable."""
+        return self._asked(work).result()
+
+    def note(self, work: Callable[[Transaction], object], *, seconds: float = NOTED) -> None:
+        """As ``write``, but wait only so long: for what a request leaves on its way (a token's
+        use, a source that was heard). A large push holds the writer for seconds, and readers
+        must not wait behind it. Raises what ``write`` raises while it waits; logs it after."""
+        future = self._asked(work)
+        try:
+            future.result(timeout=seconds)
+        except TimeoutError:
+            future.add_done_callback(_told_late)
+
+    def _asked(self, work: Callable[[Transaction], T]) -> Future[T]:
         if threading.current_thread() is self._thread:
             raise RuntimeError("a work must not wait for another work: it would wait for ever")
         job = _Job(work)
@@ -125,7 +145,7 @@ class Database:
             if self._closed:
                 raise StoreError("the store is closed", do="open it again")
             self._jobs.put(job)
-        return job.future.result()
+        return job.future
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Listeners are called from the writer's thread and must be quick."""

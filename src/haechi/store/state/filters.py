@@ -33,20 +33,21 @@ def condition(
     *,
     without: Collection[str] = (),
     holding: Collection[int] | None = None,
+    whole: bool = False,
 ) -> ColumnElement[bool]:
     """Rows that match within the reach; ``without`` leaves facets out. ``holding`` are the rows
-    that hold the text, where they are known already."""
+    that hold the text, where they are known already. ``whole``: most rows are read with columns
+    that no index has, so the table is to be read as it lies, not by an index of open ones."""
     parts: list[ColumnElement[bool]] = [reached(within, f.c.cluster, f.c.namespace)]
-    parts += [_facet(ask, name) for name in FACETS if name not in without]
+    parts += [_facet(ask, name, whole=whole) for name in FACETS if name not in without]
     if not ask.other_refs:
-        parts.append(f.c.is_default == 1)
+        parts.append((f.c.is_default + 0 if whole else f.c.is_default) == 1)
     if ask.resource:
         parts.append(f.c.resource.in_(_values(ask.resource, "resource")))
     if ask.fingerprint:
         parts.append(f.c.fingerprint.in_(_values(ask.fingerprint, "fingerprint")))
     if ask.waiver:
-        covered = and_(f.c.waiver_from == STORE, f.c.state == Life.WAIVED.value)
-        parts.append(and_(f.c.waiver.in_(_values(ask.waiver, "waiver")), covered))
+        parts.append(_covered(ask.waiver))
     if ask.tag:
         tags = _values(ask.tag, "tag")
         parts.append(or_(*(f.c.tags.contains(to_json(tag), autoescape=True) for tag in tags)))
@@ -84,15 +85,16 @@ def facet_values(ask: FindingFilter, name: str) -> frozenset[Any] | None:
     return frozenset(_values(getattr(ask, name), name)) or None
 
 
-def _facet(ask: FindingFilter, name: str) -> ColumnElement[bool]:
+def _facet(ask: FindingFilter, name: str, *, whole: bool) -> ColumnElement[bool]:
+    live = (f.c.live + 0 if whole else f.c.live) == 1
     if name == "state" and set(states(ask)) == set(LIVE):
-        return f.c.live == 1
+        return live
     values = facet_values(ask, name)
     if values is None:
         return and_(True)
     narrowed = f.c[name].in_(sorted(values))
     if name == "state" and Life.FIXED not in states(ask):
-        return and_(f.c.live == 1, narrowed)
+        return and_(live, narrowed)
     return narrowed
 
 
@@ -103,6 +105,16 @@ def _holding(words: str) -> ColumnElement[bool]:
         finding_search.c.n == f.c.n, finding_search.c.folded.contains(folded, autoescape=True)
     )
     return found.exists()
+
+
+def _covered(waivers: list[str]) -> ColumnElement[bool]:
+    # Asked for by itself: else the list's order is walked to find the few of a waiver.
+    held = select(f.c.n).where(
+        f.c.waiver.in_(_values(waivers, "waiver")),
+        f.c.waiver_from == STORE,
+        f.c.state == Life.WAIVED.value,
+    )
+    return f.c.n.in_(held)
 
 
 def _values(values: list[str], name: str) -> list[str]:

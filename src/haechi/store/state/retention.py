@@ -1,5 +1,6 @@
 """What is forgotten: scans beyond the newest 200 of a branch, the words of all but the newest
-twenty, history and fixed findings after a year, branches that do not count after a month."""
+twenty, history and fixed findings after a year, branches that do not count after a month,
+streams of events that were not heard for three months."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from haechi.store.records import Life
 from haechi.store.state.schema import attribute as a
 from haechi.store.state.schema import audit, edge, finding_change, resource, scan_run
 from haechi.store.state.schema import finding as f
+from haechi.store.state.schema import source as source_table
 from haechi.store.state.times import to_us
 
 KEEP_RUNS = 200
@@ -20,6 +22,7 @@ KEEP_FIXED = dt.timedelta(days=365)
 KEEP_HISTORY = dt.timedelta(days=365)
 KEEP_BRANCHES = dt.timedelta(days=30)
 KEEP_AUDIT = dt.timedelta(days=90)
+KEEP_SILENT = dt.timedelta(days=90)
 _LIFE = ("seen", "fixed", "reopened", "waived", "unwaived")
 
 
@@ -46,6 +49,9 @@ def forget(connection: Connection, now: dt.datetime) -> dict[str, int]:
         "history": _old_history(now),
         "audit": delete(audit).where(
             audit.c.seq.is_not(None), audit.c.at < to_us(now - KEEP_AUDIT)
+        ),
+        "streams": delete(source_table).where(
+            source_table.c.kind == "events", source_table.c.last_seen < to_us(now - KEEP_SILENT)
         ),
     }
     counts = {name: connection.execute(how).rowcount for name, how in gone.items()}

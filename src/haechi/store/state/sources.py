@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from haechi.model.access import NONE, Reach
 from haechi.store.records import Notice, SourceStatus
@@ -25,7 +26,8 @@ STALE = dt.timedelta(days=7)
 SILENT = dt.timedelta(minutes=15)
 """A stream of events that is not heard for longer is silent."""
 _WRITTEN_EVERY = dt.timedelta(seconds=30)
-_MOST_HEARD = 10_000
+_MOST_HEARD = 1_000
+"""Streams that are kept: every first screen lists them, and a sender may make up names."""
 _DETAIL = 8_000
 
 
@@ -67,17 +69,41 @@ class Sources:
         detail: dict[str, Any],
     ) -> None:
         """Note that a source was heard; written at most every half minute."""
+        if self._remember(id, kind, name, at, detail):
+            self.flush()
+
+    def streams_heard(self, streams: Iterable[tuple[str, str]], at: dt.datetime) -> None:
+        """All streams of a batch, by name and cluster: new ones are written together."""
+        due = [
+            self._remember(f"events:{name}", "events", name, at, {"cluster": cluster})
+            for name, cluster in streams
+        ]
+        if any(due):
+            self.flush()
+
+    def _remember(
+        self, id: str, kind: str, name: str, at: dt.datetime, detail: dict[str, Any]
+    ) -> bool:
+        """True when it is time to write it down."""
         key = (clean(str(detail.get("cluster") or NONE), 400), clean(id, 1_000))
         with self._lock:
-            known = self._heard.get(key)
-            if known is None and len(self._heard) >= _MOST_HEARD:
-                return
+            known = self._heard.pop(key, None)
+            if known is None and not self._room(at):
+                return False
             written = known.written if known else None
             at = max(at, known.at) if known else at
             self._heard[key] = _Heard(kind, name, at, detail, written)
-            due = written is None or at - written >= _WRITTEN_EVERY
-        if due:
-            self.flush()
+            return written is None or at - written >= _WRITTEN_EVERY
+
+    def _room(self, at: dt.datetime) -> bool:
+        """For one more; a stream that fell silent makes it. They stand as they were last heard."""
+        if len(self._heard) < _MOST_HEARD:
+            return True
+        quietest = next(iter(self._heard))
+        if at - self._heard[quietest].at < SILENT:
+            return False
+        del self._heard[quietest]
+        return True
 
     def flush(self) -> None:
         """Write what was heard since the last time."""
@@ -88,11 +114,12 @@ class Sources:
             for one in news.values():
                 one.written = one.at
         rows = {key: (one.kind, one.name, one.at, one.detail) for key, one in news.items()}
-        self._database.write(lambda transaction: _write(transaction, rows))
+        self._database.note(lambda transaction: _write(transaction, rows))
 
 
 def _write(transaction: Transaction, rows: dict[tuple[str, str], Any]) -> None:
     connection = transaction.connection
+    room: int | None = None
     for (cluster, id_), (kind, name, at, detail) in rows.items():
         named = (source.c.cluster == cluster) & (source.c.id == id_)
         values = {
@@ -103,6 +130,12 @@ def _write(transaction: Transaction, rows: dict[tuple[str, str], Any]) -> None:
         }
         if connection.execute(update(source).where(named).values(**values)).rowcount:
             continue
+        if room is None:
+            known = select(func.count()).where(source.c.kind == "events")
+            room = _MOST_HEARD - connection.execute(known).scalar_one()
+        if room <= 0:
+            continue
+        room -= 1
         row = {"cluster": cluster, "id": id_, "gaps": 0, **values}
         connection.execute(insert(source), row)
         transaction.tell(Notice(topic="source", cluster=cluster, data={"id": id_}))
