@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -13,6 +14,7 @@ from haechi.server.shapes import WaiverDetail, WaiverPreview, WaiverRequest
 from haechi.server.work.matching import StoreMatcher, StoreWaivers
 from haechi.server.work.waiving import candidates, new_waiver
 from haechi.store.records import Bucket, FindingFilter, Life, Page, Record, StoredWaiver
+from haechi.store.state.state import State
 from haechi.store.state.waiver_lists import Narrowed
 
 MOST_LOOKED_AT, MOST_SHOWN = 100_000, 20
@@ -44,6 +46,25 @@ def listed(call: Call) -> Page[StoredWaiver]:
     """One page of the list."""
     ask: WaiversAsk = call.query
     return _page(call, ask.limit, ask.cursor)
+
+
+def _reopens(state: State, waiver: StoredWaiver, today: dt.date) -> Counter[str]:
+    """What would be open without it, by severity: each finding is matched with other waivers, if
+    any could take it over."""
+    ask = FindingFilter(waiver=[waiver.id], other_refs=True)
+    others = [
+        one
+        for one in state.waivers.active(today=today)
+        if one.id != waiver.id
+        and (one.rule == waiver.rule or "*" in (one.rule, waiver.rule))
+        and one.reach.overlap(waiver.reach) is not None
+    ]
+    if not others:
+        _, _, facets = state.findings.facets(ask, within=(waiver.reach,), today=today)
+        return Counter({one.value: one.count for one in facets["severity"]})
+    covers = StoreWaivers(today)
+    looked = islice(state.findings.each(ask, within=(waiver.reach,), today=today), MOST_LOOKED_AT)
+    return Counter(one.severity.value for one in looked if covers(one, others) is None)
 
 
 def rows(call: Call) -> Iterator[StoredWaiver]:
@@ -85,19 +106,13 @@ def shown(call: Call) -> WaiverDetail:
     """One waiver, and what would be open again without it."""
     state, today = call.world.store.state, call.now.date()
     waiver = state.waivers.one(call.params["id"], within=call.within, today=today)
-    others = [one for one in state.waivers.active(today=today) if one.id != waiver.id]
-    covers = StoreWaivers(today)
-    looked = state.findings.each(
-        FindingFilter(waiver=[waiver.id], other_refs=True), within=(waiver.reach,), today=today
-    )
-    severities = Counter(
-        one.severity.value for one in islice(looked, MOST_LOOKED_AT) if covers(one, others) is None
-    )
+    key = ("reopens", state.generation, waiver.id, today)
+    severities = call.world.memo.get(key, lambda: _reopens(state, waiver, today))
     return WaiverDetail(
         waiver=waiver,
         reopens=severities.total(),
         severities=dict(severities),
-        complete=waiver.count <= MOST_LOOKED_AT,
+        complete=waiver.count <= max(MOST_LOOKED_AT, severities.total()),
     )
 
 
