@@ -170,9 +170,33 @@ def pushes(findings: int) -> Iterator[Push]:
         yield _push(chance, number // PER_SCAN, min(PER_SCAN, findings - number), rules)
 
 
+def small_push(number: int, findings: int = 5) -> Push:
+    """The next scan of one of fifty small repositories: one finding came, one went."""
+    from haechi.rules.catalogue import load_catalogue
+
+    rules = [rule.id for rule in load_catalogue().rules][:20]
+    repository, scan = number % 50, number // 50
+    names = [f"k8s:-/apps/Deployment/small-{repository % 5}/svc-{repository}"]
+    found = [
+        _finding(random.Random(number), 10_000 + repository, scan + n, rules, names)  # noqa: S311
+        for n in range(findings)
+    ]
+    return _pushed(random.Random(number), 10_000 + repository, found, rules, names)  # noqa: S311
+
+
 def _push(chance: random.Random, number: int, count: int, rules: list[str]) -> Push:
     names = [f"k8s:-/apps/Deployment/team-{n % 12}/svc-{number}-{n}" for n in range(count // 10)]
     found = [_finding(chance, number, n, rules, names) for n in range(count)]
+    return _pushed(chance, number, found, rules, names)
+
+
+def _pushed(
+    chance: random.Random,
+    number: int,
+    found: list[dict[str, Any]],
+    rules: list[str],
+    names: list[str],
+) -> Push:
     return Push(
         schema=SCHEMA,
         origin=Origin(repository=f"https://github.com/acme/repo-{number}", ref="main"),

@@ -163,6 +163,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--batch", type=int, default=1_000)
     parser.add_argument("--findings", type=int, default=50_000)
     parser.add_argument("--clients", type=int, default=2, help="connections that send at a time")
+    parser.add_argument("--more", type=int, default=10_000, help="small pushes and looks besides")
     parser.add_argument("--kills", type=int, default=0, help="rounds of kill -9 instead")
     parser.add_argument("--spread", type=float, default=1.0, help="hours that the events span")
     parser.add_argument("--on", type=Path, help="folder for the store")
@@ -179,6 +180,9 @@ def main(argv: list[str]) -> None:
             ingest(server, options)
             sizes(server)
             answers(server)
+            print(f"memory             {server.memory():8.0f} MiB")
+            if options.more:
+                day_to_day(server, options.more)
             most = server.memory("VmHWM")
             print(f"memory             {server.memory():8.0f} MiB now, {most:.0f} most")
         finally:
@@ -259,6 +263,38 @@ def push(server: Server, count: int) -> None:
         print(f"{name:<18} {took:8.2f} s for {count:,} findings in {len(changes)} ({new:,} new)")
 
 
+def day_to_day(server: Server, count: int) -> None:
+    """Small pushes, each followed by the first screen (which nothing remembered serves then), and
+    looks: what a server does all day, before its memory is read."""
+    from bench.server_api import small_push
+
+    looks = [
+        ask("GET", "findings"),
+        ask("GET", "findings", query={"namespace": "team-3"}),
+        ask("GET", "resources"),
+        ask("GET", "scans"),
+        ask("GET", "events"),
+        ask("GET", "events/series", query={"by": "priority"}),
+        ask("GET", "audit"),
+        ask("GET", "health"),
+    ]
+    after: list[float] = []
+    began, cpu = time.monotonic(), server.cpu()
+    with server.client() as client:
+        for number in range(count):
+            if number % 10 == 0:
+                client.push(small_push(number // 10))
+                after.append(_timed(client, ask("GET", "now")))
+            else:
+                client.send(looks[number % len(looks)])
+    took, cpu = time.monotonic() - began, server.cpu() - cpu
+    _told("now, after a push", after)
+    print(
+        f"day to day         {count:,} small pushes and looks in {took:.0f} s, "
+        f"{1000 * cpu / count:.1f} ms of the server's CPU each"
+    )
+
+
 def sizes(server: Server) -> None:
     """Bytes of an event, by the server's own health page."""
     with server.client() as client:
@@ -286,12 +322,7 @@ def answers(server: Server) -> None:
     }
     with server.client() as client:
         for name, one in asked.items():
-            times = [_timed(client, one) for _ in range(40)]
-            times.sort()
-            print(
-                f"  {name:<22} p50 {1000 * statistics.median(times):7.1f} ms   "
-                f"p95 {1000 * times[int(0.95 * len(times))]:7.1f} ms"
-            )
+            _told(name, [_timed(client, one) for _ in range(40)])
         began = time.monotonic()
         first = 0.0
         rows = ranges = 0
@@ -305,6 +336,15 @@ def answers(server: Server) -> None:
             f"whole {time.monotonic() - began:.2f} s, "
             f"{rows} events, {ranges} ranges told"
         )
+
+
+def _told(name: str, seconds: Sequence[float]) -> None:
+    times = sorted(seconds)
+    print(
+        f"  {name:<22} p50 {1000 * statistics.median(times):7.1f} ms   "
+        f"p95 {1000 * times[int(0.95 * len(times))]:7.1f} ms",
+        flush=True,
+    )
 
 
 def _timed(client: Client, one: Ask) -> float:
