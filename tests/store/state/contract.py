@@ -700,6 +700,17 @@ class World:
         receive(state, push())
         assert state.sources.all(within=ALL)[0].state == "fresh"
 
+    def test_made_up_streams_are_bounded_and_leave_again(self, state: State, clock: Clock) -> None:
+        state.sources.streams_heard(((f"s{n}", "-") for n in range(1_500)), clock())
+        state.write(lambda _: None)  # what was noted before is written
+        assert len(state.sources.all(within=ALL)) == 1_000
+        state.sources.streams_heard([("falco", "-")], clock())
+        assert "falco" not in {one.name for one in state.sources.all(within=ALL)}
+        clock.forward(days=91)
+        assert state.tidy()["streams"] == 1_000
+        state.sources.streams_heard([("falco", "-")], clock())
+        assert [one.name for one in state.sources.all(within=ALL)] == ["falco"]
+
     def test_words_of_rules(self, state: State) -> None:
         own = PushedRule(id="own", title="Own", severity="low", why="w", fix="f")
         receive(state, push(rules=[own]))

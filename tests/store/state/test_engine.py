@@ -170,6 +170,26 @@ def test_a_work_does_not_wait_for_itself(state: State) -> None:
         state.write(lambda transaction: state.write(lambda other: None))
 
 
+def test_what_a_request_notes_does_not_wait_behind_a_large_push(state: State) -> None:
+    goes_on, begun = threading.Event(), threading.Event()
+
+    def large(_: Transaction) -> None:
+        begun.set()
+        assert goes_on.wait(30)
+
+    pusher = threading.Thread(target=state.write, args=(large,))
+    pusher.start()
+    try:
+        assert begun.wait(30)
+        state.sources.streams_heard([("falco", "-")], START)
+        assert state.sources.all(within=ALL) == []
+    finally:
+        goes_on.set()
+        pusher.join()
+    state.write(lambda _: None)
+    assert [one.name for one in state.sources.all(within=ALL)] == ["falco"]
+
+
 def test_a_closed_state_says_so(tmp_path: Path) -> None:
     state = open_state(tmp_path)
     state.close()

@@ -70,10 +70,7 @@ def ingest(call: Call) -> IngestAnswer | Future[IngestAnswer]:
 
 def _hear(world: World, batch: EncodedBatch, now: dt.datetime) -> None:
     """Cheap: the store keeps it in memory and writes it twice a minute."""
-    for name, cluster in batch.sources():
-        world.store.state.sources.heard(
-            f"events:{name}", kind="events", name=name, at=now, detail={"cluster": cluster}
-        )
+    world.store.state.sources.streams_heard(batch.sources(), now)
 
 
 def _notices(batch: EncodedBatch) -> Iterator[Notice]:

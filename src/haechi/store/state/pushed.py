@@ -339,5 +339,7 @@ def _convert(value: Any, kind: type[Any], where: str) -> Any:
             do="push what haechi wrote, unchanged",
             where=clean(where + at.rstrip("`"), 300),
         ) from error
+    except UnicodeEncodeError as error:  # in a key or value that no error can repeat
+        raise InputError("a text is no Unicode", where=where) from error
     except RecursionError as error:
         raise LimitExceeded("it is nested too deeply", where=where) from error
