@@ -47,8 +47,9 @@ class Recent:
     ) -> dict[str, int]:
         """How many of each kind of change there were since then, in findings that count."""
         self._check_branches(connection)
-        first = select(c.c.n).where(c.c.at >= since).order_by(c.c.at).limit(1)
-        start = connection.execute(first).scalar()
+        first = select(func.min(c.c.at)).where(c.c.at >= since).scalar_subquery()
+        # Steps of one transaction have one time.
+        start = connection.execute(select(func.min(c.c.n)).where(c.c.at == first)).scalar()
         end = connection.execute(select(func.max(c.c.n))).scalar() or 0
         found: Counter[str] = Counter()
         if start is not None:
