@@ -18,6 +18,7 @@ SCREENS = {
     "findings": "/findings",
     "finding": "/findings?rule={rule}&open={finding}",
     "groups": "/findings?group=rule",
+    "waivers": "/waivers",
     "resources": "/resources",
     "resource": "/resources/show?key={resource}",
     "rules": "/rules",

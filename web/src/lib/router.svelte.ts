@@ -6,6 +6,16 @@ function read(): { path: string; query: URLSearchParams } {
   return { path: location.pathname.replace(/\/+$/, "") || "/", query: new URLSearchParams(location.search) };
 }
 
+let arrive: (path: string) => Promise<void> | null = () => null;
+
+/**
+ * What has to be there before `route` tells of a path; null when it is. Screens share keys of the
+ * query string, so the one that is being left must not see the query of the next.
+ */
+export function before(wait: (path: string) => Promise<void> | null): void {
+  arrive = wait;
+}
+
 class Route {
   #now = $state.raw(read());
   get path(): string {
@@ -15,7 +25,10 @@ class Route {
     return this.#now.query;
   }
   sync(): void {
-    this.#now = read();
+    const next = read();
+    const wait = next.path === this.#now.path ? null : arrive(next.path);
+    if (wait) void wait.then(() => (this.#now = read()));
+    else this.#now = next;
   }
 }
 
@@ -55,6 +68,7 @@ export function refine(
   changes: Record<string, string | readonly string[] | null>,
   options: { replace?: boolean } = {},
 ): void {
+  if (read().path !== route.path) return; // on the way to another screen
   const query = new URLSearchParams(route.query);
   for (const [key, change] of Object.entries(changes)) {
     query.delete(key);
