@@ -108,6 +108,7 @@ class Dial(Record, frozen=True, kw_only=True):
     better: str = "lower"
     before: float | None = None  # a day ago
     why: str = ""
+    why_ko: str = ""
     link: str = ""
 
 

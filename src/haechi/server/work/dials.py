@@ -10,6 +10,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from haechi.model.access import covered
 from haechi.model.severity import Severity
 from haechi.server.shapes import Dial
@@ -22,6 +24,16 @@ _GOOD_DAYS = 7.0
 _GOOD_SHARE = 0.95
 _WINDOW = 30 * DAY
 _NO_SCAN = "no scan was pushed yet"
+_NO_FIX = "nothing was fixed in the last 30 days"
+_NO_SCOPE = "nothing was looked at within this scope"
+_NO_REPOSITORY = "no repository lies within this scope"
+_KOREAN = {
+    "": "",
+    _NO_SCAN: "아직 전송된 스캔이 없습니다",
+    _NO_FIX: "최근 30일 동안 수정된 항목이 없습니다",
+    _NO_SCOPE: "이 범위에서 살펴본 것이 없습니다",
+    _NO_REPOSITORY: "이 범위에 속하는 저장소가 없습니다",
+}
 _JUDGED = ("kubernetes objects", "dockerfiles", "workflows", "files for secrets")
 """Counts of a scan that are things judged; others (commits, files walked over) would count the
 same thing twice."""
@@ -38,8 +50,8 @@ def dials(
     """All of them, in the order in which they are shown. ``known`` says that anything was
     scanned at all; ``runs`` are those that the caller may see; ``before`` is a day ago."""
     if not known:
-        return [_unknown(*one) for one in _NAMES]
-    return [
+        return [_told(_unknown(*one)) for one in _NAMES]
+    made = (
         _open("open_critical", Severity.CRITICAL, figures, before),
         _open("open_high", Severity.HIGH, figures, before),
         _overdue(figures, before),
@@ -47,7 +59,13 @@ def dials(
         _covered(desk, runs),
         _waived(figures, before),
         _gate(desk, runs),
-    ]
+    )
+    return [_told(dial) for dial in made]
+
+
+def _told(dial: Dial) -> Dial:
+    """With its reason in both languages."""
+    return replace(dial, why_ko=_KOREAN[dial.why]) if dial.why else dial
 
 
 _NAMES = (
@@ -96,7 +114,7 @@ def _days_to_fix(desk: Desk) -> Dial:
         value=round(statistics.median(spans), 1) if spans else None,
         unit="days",
         good=_GOOD_DAYS,
-        why="" if spans else "nothing was fixed in the last 30 days",
+        why="" if spans else _NO_FIX,
         link="/findings?state=fixed&sort=-changed",
     )
 
@@ -116,7 +134,7 @@ def _covered(desk: Desk, runs: Sequence[ScanRun]) -> Dial:
         unit="ratio",
         good=_GOOD_SHARE,
         better="higher",
-        why="" if known else "nothing was looked at within this scope",
+        why="" if known else _NO_SCOPE,
     )
 
 
@@ -139,7 +157,7 @@ def _gate(desk: Desk, runs: Sequence[ScanRun]) -> Dial:
         unit="ratio",
         good=1.0,
         better="higher",
-        why="" if own else "no repository lies within this scope",
+        why="" if own else _NO_REPOSITORY,
     )
 
 

@@ -303,6 +303,7 @@ export interface Dial {
   better: string;
   before: number | null;
   why: string;
+  why_ko: string;
   link: string;
 }
 
