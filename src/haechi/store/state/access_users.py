@@ -68,7 +68,7 @@ class Users:
             if had is not None:
                 return user_record(had)
             tx.connection.execute(user.insert().values(**row, created=to_us(tx.now)))
-            _note(tx, "clock", "user.create", OWNER)
+            _note(tx, OWNER, "user.create", OWNER)
             return user_record({**row, "created": to_us(tx.now)})
 
         return self._database.write(work)
