@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from haechi.errors import StoreError
+from haechi.errors import HaechiError, StoreError
 from haechi.model.event import Event
 from haechi.store.backup import backup, read_manifest, restore
 from haechi.store.check import check
@@ -73,6 +73,45 @@ def test_a_failed_opening_gives_the_folder_up(tmp_path: Path) -> None:
         Store.open(tmp_path / "store")
     state.write_bytes(good)
     Store.open(tmp_path / "store").close()
+
+
+def _older_log(folder: Path) -> None:
+    shutil.rmtree(folder / "audit")
+    shutil.copytree(folder.with_name("younger") / "audit", folder / "audit")
+
+
+def _no_state(folder: Path) -> None:
+    for path in folder.glob("state.db*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda folder: shutil.rmtree(folder / "audit"), "the audit log is gone"),
+        (lambda folder: (folder / "audit/heads.log").write_bytes(b""), "gone"),
+        (_older_log, "but the database knows of"),
+        (_no_state, "the database is gone"),
+        (lambda folder: (folder / "state.db").write_bytes(b""), "the database is gone"),
+    ],
+)
+def test_no_part_of_a_store_begins_anew_in_silence(
+    tmp_path: Path, harm: Callable[[Path], object], words: str
+) -> None:
+    folder = tmp_path / "store"
+    opened = Store.open(folder)
+    receive(opened.state, push([found("a")]))
+    opened.close()
+    shutil.copytree(folder, tmp_path / "younger")
+    opened = Store.open(folder)
+    fill(opened)
+    opened.close()
+    harm(folder)
+    keys = sorted((folder / "keys").iterdir())
+    for _ in range(2):
+        with pytest.raises(HaechiError, match=words):
+            Store.open(folder).close()
+    assert sorted((folder / "keys").iterdir()) == keys
 
 
 def test_a_store_in_use_is_checked(store: Store) -> None:

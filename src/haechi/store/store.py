@@ -7,6 +7,7 @@ records that a crash left waiting. Closing writes all that is noted, in the othe
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,9 @@ from haechi.store.folder import Folder
 from haechi.store.records import Notice
 from haechi.store.state.state import State
 from haechi.store.state.times import utc_now
+from haechi.store.whole import refuse_lost_log, refuse_lost_state, refuse_older_log
+
+log = logging.getLogger(__name__)
 
 
 class Store:
@@ -44,11 +48,16 @@ class Store:
         with ExitStack() as opened:
             owned = Folder(folder)
             opened.callback(owned.close)
+            refuse_lost_log(owned)
             audit = AuditLog(owned.path, clock=clock, witness=witness)
             opened.callback(audit.close)
+            refuse_lost_state(owned, audit)
             state = State(owned.state_db, backups=owned.backup, clock=clock)
             opened.callback(state.close)
+            refuse_older_log(state, audit)
             state.attach(audit)
+            if state.opened != "made" and not owned.hot_db.exists():
+                log.error("hot.db is gone, and with it the newest events: a new one is made")
             events = Events(owned.path, clock=clock)
             opened.callback(events.close)
             return cls(owned, state, events, audit, opened.pop_all())
