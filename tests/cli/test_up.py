@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -33,16 +34,19 @@ spec:
 
 
 @contextmanager
-def started(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(
+    *words: str, log: Path = Path(os.devnull)
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process and what it says until its page is there."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "haechi", "up", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(["src", *sys.path])},
-        start_new_session=True,
-    )
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "haechi", "up", *words],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(["src", *sys.path])},
+            start_new_session=True,
+        )
     try:
         assert process.stdout is not None
         said = ""
@@ -108,6 +112,23 @@ def test_what_a_scan_found_is_on_the_server_and_ctrl_c_stops(tmp_path: Path) -> 
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(10) in (0, 1)
         assert time.monotonic() - began < 10
+
+
+def test_requests_are_logged_without_secrets(tmp_path: Path) -> None:
+    words = (str(tmp_path), "--store", str(tmp_path / "store"), "--listen", "0", "--no-scan")
+    log = tmp_path / "log"
+    with started(*words, log=log) as (process, said):
+        assert process.stdout is not None
+        token = next(filter(None, (re.search(r"haechi_api_\w+", it) for it in process.stdout)))[0]
+        with Client(_url(said), token) as client:
+            client.now()
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(10)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    (asked,) = [line for line in lines if line.get("route") == "/api/v1/now"]
+    assert (asked["method"], asked["status"]) == ("GET", 200)
+    assert any("this machine only" in line["message"] for line in lines)
+    assert token not in log.read_text()
 
 
 def test_the_store_has_one_owner(tmp_path: Path) -> None:

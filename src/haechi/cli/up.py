@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,17 +75,36 @@ def command(
         ) from error
     settings = _settings(config, listen, once)
     job = Job(path=path, folder=folder or path / STORE, scan=not no_scan, once=once)
-    asyncio.run(
-        serve(
-            job.folder,
-            settings,
-            opened=job.opened,
-            ready=job.ready,
-            stop=job.stop,
-            background=[job.work],
+    with _logged(settings, once=once):
+        asyncio.run(
+            serve(
+                job.folder,
+                settings,
+                opened=job.opened,
+                ready=job.ready,
+                stop=job.stop,
+                background=[job.work],
+            )
         )
-    )
     ctx.exit(job.code)
+
+
+@contextmanager
+def _logged(settings: Settings, *, once: bool) -> Iterator[None]:
+    """The server's log goes to standard error. Somebody who looks at a terminal reads the page,
+    not a line for each request of it; ``debug`` shows those, too."""
+    from haechi.server.logs import set_up, take_down
+
+    level = settings.logging.level
+    handler = set_up(level="warning" if once else level, form=settings.logging.format)
+    requests = logging.getLogger("haechi.server.access")
+    if sys.stderr.isatty() and level == "info":
+        requests.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        requests.setLevel(logging.NOTSET)
+        take_down(handler)
 
 
 def _settings(config: Path | None, listen: str | None, once: bool) -> Settings:
