@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from haechi.cli.audit import command
 from haechi.store.audit.log import AuditLog
 from haechi.store.folder import Folder
 from haechi.store.records import AuditEntry
+from haechi.store.store import Store
 from tests.cli.command import Haechi
 
 COMMANDS = ("log", "prove", "head", "verify", "anchor", "witness", "rotate", "redact")
@@ -194,3 +198,30 @@ def test_wrong_use_is_explained(
     assert done.code == 2
     assert said in done.err
     assert not (haechi.where / "nowhere").exists()
+
+
+def test_an_erased_value_is_nowhere_after_a_crash(tmp_path: Path) -> None:
+    secret = b"ana.unusual@example.org"
+    alive = Store.open(tmp_path / "alive")
+    entry = AuditEntry(
+        at=alive.state.write(lambda tx: tx.now),
+        actor="user:ana",
+        action="session.start",
+        object="user:ana",
+        private={"mail": secret.decode()},
+    )
+    alive.state.write(lambda tx: tx.audit(entry))
+    shutil.copytree(alive.folder.path, tmp_path / "crashed")
+    alive.close()
+    assert _holding(tmp_path / "crashed", secret) > {"audit/private/private-00000000.log"}
+    words = ["audit", "redact", "0", "mail", "--store", str(tmp_path / "crashed")]
+    assert CliRunner().invoke(command, words[1:]).exit_code == 0
+    assert _holding(tmp_path / "crashed", secret) == set()
+
+
+def _holding(folder: Path, words: bytes) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and words in path.read_bytes()
+    }

@@ -287,9 +287,19 @@ def redact(folder: Path, seq: int, name: str, by: str) -> None:
     Example:
       haechi audit redact 1042 address
     """
+    _settle(folder)
     with _open(folder) as opened:
         opened.redact(seq, name, by=by or _me())
     click.echo(plain(f"{name} of record {seq} is erased; backups may still have it"))
+
+
+def _settle(folder: Path) -> None:
+    """After a crash the database's journal still has the words of records that it handed over.
+    Opening hands over the rest, closing leaves no journal."""
+    if (folder / "state.db").is_file():
+        from haechi.store.store import Store
+
+        Store.open(folder).close()
 
 
 @contextmanager
