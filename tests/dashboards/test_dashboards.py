@@ -145,7 +145,9 @@ def test_labels_are_bounded() -> None:
     metrics = Metrics()
     for number in range(1000):
         metrics.count("haechi_scans_total", f"answer-{number}")
-    lines = [line for line in metrics.text(()).decode().splitlines() if "haechi_scans_total{" in line]
+    lines = [
+        line for line in metrics.text(()).decode().splitlines() if "haechi_scans_total{" in line
+    ]
     assert len(lines) == 201
     assert 'haechi_scans_total{answer="(other)"} 800.0' in lines
 

@@ -22,9 +22,7 @@ PIPELINE_MAY = frozenset(
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
-class Section(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the sections: unknown keys are refused."""
 
 
