@@ -20,7 +20,16 @@ PAGE = Path(os.environ.get("HAECHI_PAGE_OUT") or haechi.server.page.FOLDER)
 TIMEOUT_MS = 30_000
 
 
-@pytest.fixture(scope="session")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker does all of these, one after the other: while Playwright runs, its thread has a
+    running event loop, in which no other test could start one."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; skips with the reason where the page cannot be shown."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -39,7 +48,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The filled server. It asks for the browser first: without one nothing has to be filled."""
     with pytest.MonkeyPatch.context() as patch:
@@ -48,7 +57,7 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             yield site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(browser: Browser, site: Site) -> StorageState:
     """The administrator's session, for tests that are not about signing in."""
     context = browser.new_context()
