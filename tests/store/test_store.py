@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from haechi.errors import HaechiError, StoreError
+from haechi.errors import HaechiError, StoreError, StoreFull
 from haechi.model.event import Event
 from haechi.store.backup import backup, read_manifest, restore
 from haechi.store.check import check
@@ -200,3 +200,16 @@ def test_the_export_has_every_row_and_no_secrets(store: Store, tmp_path: Path) -
     assert (tmp_path / "all.ndjson").stat().st_mode & 0o777 == 0o600
     with pytest.raises(StoreError):
         export(store.folder.path, tmp_path / "all.ndjson")
+
+
+def test_a_backup_that_fails_leaves_no_part_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path, to: Path) -> None:
+        raise StoreFull("no room")
+
+    Store.open(tmp_path / "store").close()
+    monkeypatch.setattr("haechi.store.backup._events", full)
+    with pytest.raises(StoreFull):
+        backup(tmp_path / "store", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()

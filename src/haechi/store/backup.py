@@ -59,11 +59,16 @@ def backup(folder: Path, to: Path) -> Path:
         to.chmod(0o700)
         if any(to.iterdir()):
             raise StoreError("the backup's folder is not empty", why=str(to), do="name a new one")
-        copied = [_database(folder, to, "state.db")]
-        copied += _events(folder, to)
-        copied += [_copy(folder, to, path) for path in _log_files(folder)]
-        manifest = Manifest(SCHEMA, dt.datetime.now(dt.UTC), copied)
-        _write(to / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        try:
+            copied = [_database(folder, to, "state.db")]
+            copied += _events(folder, to)
+            copied += [_copy(folder, to, path) for path in _log_files(folder)]
+            manifest = Manifest(SCHEMA, dt.datetime.now(dt.UTC), copied)
+            _write(to / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        except BaseException:
+            # A part of a backup could pass for one.
+            shutil.rmtree(to, ignore_errors=True)
+            raise
     return to
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -742,3 +743,11 @@ def test_a_log_that_goes_on_meanwhile_is_no_attack(tmp_path: Path) -> None:
     assert [report.faults for report in reports] == [[]] * 8
     assert {report.result for report in reports} == {Result.VERIFIED}
     assert reports[-1].records > reports[0].records
+
+
+@pytest.mark.parametrize("name", ["segment-00000000.log", "heads.log"])
+def test_a_pipe_in_the_place_of_a_file_is_told_not_waited_for(made: Made, name: str) -> None:
+    (made.audit / name).unlink()
+    os.mkfifo(made.audit / name)
+    with pytest.raises(AuditError, match="not a file"):
+        verify(made.audit, anchor=made.anchor)

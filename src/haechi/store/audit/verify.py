@@ -8,6 +8,7 @@ logs of any length.
 from __future__ import annotations
 
 import datetime as dt
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,19 @@ def verify(
     if not heads.exists() and not list(folder.glob("segment-*.log")):
         raise AuditError("there is no audit log here", where=str(folder))
     try:
+        _require_files(folder)
         return _Run(folder, seen).run(anchor, witness)
     except OSError as error:
         raise AuditError("the audit log cannot be read", why=str(error)) from error
+
+
+def _require_files(folder: Path) -> None:
+    """A pipe in a segment's place would keep the verifier waiting for ever."""
+    for path in folder.glob("*.log"):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise AuditError(
+                f"{path.name} is not a file", why="somebody put a link or a pipe in its place"
+            )
 
 
 def read_seen(data: bytes) -> Seen:
