@@ -67,6 +67,8 @@ def test_tells_nothing_of_an_unknown_failure_but_logs_it(caplog: pytest.LogCaptu
         (Listen(), "evil.example", 421),
         (Listen(), "127.0.0.1.evil.example", 421),
         (Listen(), "localhost@evil.example", 421),
+        (Listen(), "localhost:x@evil.example", 421),
+        (Listen(), "[::1].evil.example", 421),
         (Listen(), "", 421),
         (Listen(hosts=["haechi.example"]), "haechi.example", 200),
         (Listen(public_url="https://haechi.example:8443"), "Haechi.Example:8443", 200),

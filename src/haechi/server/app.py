@@ -44,6 +44,7 @@ status, and seconds."""
 
 _MOST_HEADERS, _HEADER_BYTES = 100, 32 << 10
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[\w.-]+))(?::\d{0,5})?", re.ASCII)
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -275,7 +276,7 @@ class Hosts:
         if len(shown) != 1:
             raise Refusal(400, "a request names one host", headers={"Connection": "close"})
         name = _name(shown[0]).lower().rstrip(".")
-        if name in self._names or self._address(name):
+        if name and (name in self._names or self._address(name)):
             return
         raise Refusal(
             421,
@@ -292,10 +293,9 @@ class Hosts:
 
 
 def _name(host: str) -> str:
-    """A Host header without port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    """A Host header without port and brackets; "" when it is none (RFC 9110, 7.2)."""
+    found = _HOST.fullmatch(host)
+    return (found["address"] or found["name"]) if found else ""
 
 
 class Proxies:
