@@ -258,3 +258,12 @@ def test_a_server_refuses_requests_that_are_none(
     server: Running, request_: bytes, wanted: int
 ) -> None:
     assert status(exchange(server.port, request_)) == wanted
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\nab\r\n0\r\n\r\n", b"-1\r\n\r\n"])
+def test_a_broken_chunk_is_the_senders_fault(server: Running, body: bytes) -> None:
+    start = head(
+        "POST", "/api/v1/things/a", content_type="application/json", transfer_encoding="chunked"
+    )
+    answer = exchange(server.port, start, body)
+    assert status(answer) == 400, answer[:200]

@@ -139,7 +139,13 @@ class App:
         try:
             await self._dispatched(scope, receive, sent, story)
         except Gone:
-            story.problem = "the client hung up"
+            # It hung up, or what it sent is no HTTP (a broken chunk): the latter hears this.
+            story.problem = "the request ended before it was whole"
+            if not sent.status:
+                told = problems.told(
+                    Refusal(400, story.problem, headers={"Connection": "close"}), story.request, ""
+                )
+                await problems.answer(told)(scope, receive, bodiless(sent, scope))
         except asyncio.CancelledError:
             story.problem = "ended by the server"
             raise
