@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT = Path(".haechi")
 EPILOG = """\b
 Examples:
-  haechi audit log --action finding.waive --since 7d
+  haechi audit log --action waiver.create --since 7d
   haechi audit anchor -o anchor.json         once; keep it where the store's owner cannot write
   haechi audit verify --anchor anchor.json --witness /mnt/elsewhere/heads.log
   haechi audit prove 1042 -o proof.json

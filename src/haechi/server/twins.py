@@ -113,8 +113,8 @@ def _cell(value: Any) -> str:
         case Enum():
             return str(value.value)
         case str():
-            # A spreadsheet would run it (CWE-1236).
-            return f"'{value}" if value.startswith(_FORMULA) else value
+            # A spreadsheet would run it (CWE-1236); a dash alone is what stands for nothing.
+            return f"'{value}" if value.startswith(_FORMULA) and value != "-" else value
         case int() | float():
             return repr(value)
         case dt.datetime():

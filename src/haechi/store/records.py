@@ -308,7 +308,7 @@ class Notice(Record, frozen=True, kw_only=True):
 
 class AuditEntry(Record, frozen=True, kw_only=True):
     """What is written to the signed log. ``actor`` is a principal's id, ``scan:…`` or ``clock``;
-    ``action`` is ``<object>.<verb>`` (``finding.waive``, ``token.create``, ``session.start``);
+    ``action`` is ``<object>.<verb>`` (``waiver.create``, ``token.create``, ``session.start``);
     ``object`` an id or key. ``private`` holds what may have to be erased later (names, mail and
     network addresses): it is logged as salted hashes with the plain text kept apart."""
 
