@@ -158,3 +158,12 @@ def test_wrong_use_is_told(words: list[str], error: type[Exception], tmp_path: P
     done = CliRunner().invoke(command, ["--store", str(tmp_path / "s"), *words])
     assert isinstance(done.exception, error)
     assert not (tmp_path / "s").exists()
+
+
+def test_a_store_that_comes_with_the_repository_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {".haechi/state.db": "", "pod.yaml": POD})
+    for words in (["init", "-q"], ["add", "-f", ".haechi"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    done = CliRunner().invoke(command, [str(tmp_path), "--once"])
+    assert isinstance(done.exception, UsageError)
+    assert "whoever committed it" in done.exception.explain()

@@ -96,3 +96,13 @@ def test_the_systems_errors_get_their_meaning(number: int, kind: type[StoreError
     assert type(meant) is kind
     assert "/srv/x" in meant.why
     assert meant.do
+
+
+def test_a_store_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    (folder / "state.db").touch(mode=0o644)
+    with pytest.raises(StoreError, match="read by others"):
+        Folder(folder)
+    (folder / "state.db").chmod(0o600)
+    Folder(folder).close()

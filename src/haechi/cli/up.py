@@ -74,6 +74,8 @@ def command(
             do="pip install 'haechi[server]'",
         ) from error
     settings = _settings(config, listen, once)
+    if folder is None:
+        _require_own_store(path)
     job = Job(path=path, folder=folder or path / STORE, scan=not no_scan, once=once)
     with _logged(settings, once=once):
         asyncio.run(
@@ -105,6 +107,19 @@ def _logged(settings: Settings, *, once: bool) -> Iterator[None]:
     finally:
         requests.setLevel(logging.NOTSET)
         take_down(handler)
+
+
+def _require_own_store(path: Path) -> None:
+    """A store that came with the repository is a stranger's: it may hold tokens that they know."""
+    from haechi.world.objects.command import Git
+
+    told = Git(path).run("ls-files", "-z", "--", STORE)
+    if told.code == 0 and told.out:
+        raise UsageError(
+            f"the repository brings a folder {STORE} of its own",
+            why="a store holds tokens and keys; whoever committed it knows them",
+            do="name another folder with --store, or take it out of the repository",
+        )
 
 
 def _settings(config: Path | None, listen: str | None, once: bool) -> Settings:

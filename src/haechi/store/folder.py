@@ -30,6 +30,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         with storage_errors(self.path):
+            _require_private(self.path / "state.db")
             _make(self.path)
             for name in ("cold", "audit", "keys", "backup"):
                 _make(self.path / name)
@@ -116,6 +117,21 @@ def require_own(path: Path, *, what: str = "folder") -> None:
             f"the store's {what} belongs to another user",
             why=f"{path} is owned by user {found.st_uid}, this process runs as {os.geteuid()}",
             do="run as the owner, or name another folder",
+        )
+
+
+def _require_private(database: Path) -> None:
+    """A store that we made is private. One that others can read may have come with a stranger's
+    repository, with tokens and keys that the stranger knows."""
+    try:
+        mode = stat.S_IMODE(database.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if mode & 0o077:
+        raise StoreError(
+            "the store can be read by others, so it may not be one that haechi made here",
+            why=f"{database} has the mode {mode:o}",
+            do=f"look where it comes from; if it is yours: chmod -R go-rwx {database.parent}",
         )
 
 
