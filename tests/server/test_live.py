@@ -113,7 +113,7 @@ def test_tells_what_happens_with_the_place() -> None:
         task = ear.start()
         await ear.heard(b"retry: ")
         hub.publish(finding(1))
-        await ear.heard(b"f1")
+        await ear.heard(b'"f1"')
         hub.close()
         await task
         assert ear.ended
@@ -155,7 +155,7 @@ def test_writes_to_a_client_keep_their_distance() -> None:
         task = ear.start()
         await ear.heard(b"retry: ")
         hub.publish(finding(1))
-        await ear.heard(b"f1")
+        await ear.heard(b'"f1"')
         before = ear.writes
         for number in range(2, 50):
             hub.publish(finding(number))
@@ -200,7 +200,7 @@ def test_a_scoped_client_hears_nothing_of_other_places() -> None:
         hub.publish(finding(2, cluster="west"))
         hub.publish(Notice(topic="scan", cluster="east", namespace="shop"))  # not asked for
         hub.publish(finding(3))
-        await ear.heard(b"f3")
+        await ear.heard(b'"f3"')
         ear.hang_up()
         await task
         return ear.events()
@@ -216,14 +216,14 @@ def test_a_client_that_comes_back_hears_what_it_missed() -> None:
         task = first.start()
         await first.heard(b"retry: ")
         hub.publish(finding(1))
-        await first.heard(b"f1")
+        await first.heard(b'"f1"')
         first.hang_up()
         await task
         for number in range(2, 5):
             hub.publish(finding(number))
         second = Ear(hub, last_id=first.last())
         task = second.start()
-        await second.heard(b"f4")
+        await second.heard(b'"f4"')
         hub.close()
         await task
         return second.events()
@@ -254,7 +254,7 @@ def test_an_id_of_the_future_is_now() -> None:
         task = ear.start()
         await ear.heard(b"retry")
         hub.publish(finding(1))
-        await ear.heard(b"f1")
+        await ear.heard(b'"f1"')
         hub.close()
         await task
         return ear.events()
@@ -269,14 +269,14 @@ def test_a_slow_client_is_told_how_many_it_missed_and_costs_no_memory() -> None:
         task = first.start()
         await first.heard(b"retry: ")
         hub.publish(finding(0))
-        await first.heard(b"f0")
+        await first.heard(b'"f0"')
         first.hang_up()
         await task
         for number in range(1, 1001):
             hub.publish(finding(number))
         second = Ear(hub, last_id=first.last())
         task = second.start()
-        await second.heard(b"f1000")
+        await second.heard(b'"f1000"')
         hub.close()
         await task
         return second.events(), hub.figures()
