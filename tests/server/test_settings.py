@@ -134,3 +134,14 @@ def test_any_file_is_read_or_refused(text: str) -> None:
             load_settings(path, environ={})
         except ConfigError:
             return
+
+
+def test_a_file_may_set_every_section(tmp_path: Path) -> None:
+    file = tmp_path / "haechi.server.yaml"
+    for section in sorted({section for _, section, _, _ in keys()}):
+        file.write_text(f"{section}: {{}}\n", encoding="utf-8")
+        load_settings(file, environ={})
+    file.write_text("tracing: {endpoint: 'http://127.0.0.1:4318/v1/traces'}\n", encoding="utf-8")
+    made = load_settings(file, environ={})
+    assert made.tracing.endpoint == "http://127.0.0.1:4318/v1/traces"
+    assert made.origins == {"tracing.endpoint": "file"}

@@ -142,8 +142,8 @@ class Tracing(Section, frozen=True, kw_only=True):
     ] = ""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. ``origins`` tells where a key that is no default was set."""
+class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file may hold: every section."""
 
     listen: Listen = Listen()
     tls: Tls = Tls()
@@ -153,6 +153,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     witness: Witness = Witness()
     logging: Logging = Logging()
     tracing: Tracing = Tracing()
+
+
+class Settings(FileSettings, frozen=True, kw_only=True):
+    """All of it. ``origins`` tells where a key that is no default was set."""
+
     origins: dict[str, str] = {}
 
     def rows(self) -> list[Setting]:
@@ -231,7 +236,7 @@ def load_settings(
     document = read_single(_bytes(path), path.name, limits=_DOCUMENT) if path else None
     data: dict[str, Any] = {}
     if document is not None and document.data is not None:
-        found = [_placed(one) for one in misfits(document.data, _FileSettings)]
+        found = [_placed(one) for one in misfits(document.data, FileSettings)]
         if found:
             raise config_error(path.name if path else FILE, document, found)
         data = {section: dict(values) for section, values in document.data.items()}
@@ -245,18 +250,6 @@ def load_settings(
         raise ConfigError(_plain(str(error)), where="the server's settings") from error
     _check(settings)
     return settings
-
-
-class _FileSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file may hold."""
-
-    listen: Listen = Listen()
-    tls: Tls = Tls()
-    store: Keep = Keep()
-    auth: AuthSettings = AuthSettings()
-    limits: Limits = Limits()
-    witness: Witness = Witness()
-    logging: Logging = Logging()
 
 
 def _bytes(path: Path) -> bytes:
