@@ -1,0 +1,1 @@
+"""Behind the door: what sources say → events → rules → detections."""
