@@ -1,0 +1,62 @@
+"""What the arguments of each record are called: agreed between the ways in and ``build``.
+
+Absent keys mean that the way in could not see it.
+"""
+
+ARGS: dict[str, tuple[str, ...]] = {
+    # a new program: exe as asked for, path as the kernel resolved it, argv, selected environment
+    "execve": ("filename", "path", "argv", "env", "argv_cut", "upper_layer", "memfd", "tty"),
+    "execveat": ("filename", "path", "argv", "env", "argv_cut", "upper_layer", "memfd", "tty"),
+    "clone": ("child_pid", "child_tid", "flags"),
+    "procexit": ("status",),
+    # name as asked for; path resolved (absolute, as the process sees it) when known; ret is the fd
+    "open": ("name", "path", "flags", "mode", "dirfd", "ino", "dev"),
+    "openat": ("name", "path", "flags", "mode", "dirfd", "ino", "dev"),
+    "openat2": ("name", "path", "flags", "mode", "dirfd", "ino", "dev"),
+    "creat": ("name", "path", "mode"),
+    "rename": ("oldpath", "newpath"),
+    "renameat": ("olddirfd", "oldpath", "newdirfd", "newpath"),
+    "renameat2": ("olddirfd", "oldpath", "newdirfd", "newpath", "flags"),
+    "unlink": ("path",),
+    "unlinkat": ("dirfd", "path", "flags"),
+    "rmdir": ("path",),
+    "mkdir": ("path", "mode"),
+    "mkdirat": ("dirfd", "path", "mode"),
+    "chmod": ("path", "mode"),
+    "fchmod": ("fd", "mode"),
+    "fchmodat": ("dirfd", "path", "mode"),
+    "link": ("oldpath", "newpath"),
+    "linkat": ("olddirfd", "oldpath", "newdirfd", "newpath", "flags"),
+    "symlink": ("target", "linkpath"),
+    "symlinkat": ("target", "linkdirfd", "linkpath"),
+    # addresses are texts; family is AF_INET, AF_INET6 or AF_UNIX; proto tcp, udp, icmp, raw or ""
+    "connect": ("fd", "family", "proto", "sip", "sport", "cip", "cport", "path"),
+    "accept": ("family", "proto", "sip", "sport", "cip", "cport", "path"),
+    "accept4": ("family", "proto", "sip", "sport", "cip", "cport", "path"),
+    "listen": ("fd", "family", "proto", "sip", "sport", "backlog"),
+    "bind": ("fd", "family", "proto", "sip", "sport", "path"),
+    "sendto": ("fd", "family", "proto", "sip", "sport", "cip", "cport", "size"),
+    "sendmsg": ("fd", "family", "proto", "sip", "sport", "cip", "cport"),
+    "socket": ("domain", "type", "proto"),
+    # oldfd's kind and addresses, when it is a socket
+    "dup": ("oldfd", "family", "proto", "sip", "sport", "cip", "cport"),
+    "dup2": ("oldfd", "newfd", "family", "proto", "sip", "sport", "cip", "cport"),
+    "dup3": ("oldfd", "newfd", "flags", "family", "proto", "sip", "sport", "cip", "cport"),
+    "ptrace": ("request", "pid"),
+    "setns": ("fd", "nstype"),
+    "unshare": ("flags",),
+    "setuid": ("uid",),
+    "setgid": ("gid",),
+    "setresuid": ("ruid", "euid", "suid"),
+    "init_module": ("params",),
+    "finit_module": ("fd", "params", "flags"),
+    "bpf": ("cmd",),
+    "userfaultfd": ("flags",),
+    "memfd_create": ("name", "flags"),
+    "mount": ("source", "target", "fstype", "flags"),
+    "umount2": ("target", "flags"),
+    "chdir": ("path",),
+    "fchdir": ("fd",),
+    "chroot": ("path",),
+    "kill": ("pid", "signal"),
+}
