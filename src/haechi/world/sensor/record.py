@@ -10,8 +10,8 @@ class Record:
 
     ``type`` is Falco's event type (``execve``, ``openat``, ``connect``, ``clone`` for a new
     process, ``procexit``). ``ts_ns`` is nanoseconds since 1970. ``pid`` is the thread group
-    (what people call the process) and ``tid`` the thread, both as the host counts; ``vpid`` the
-    pid within its own namespace, 0 when unknown. ``cgroup`` is the cgroup v2 directory's inode, 0 when
+    (what people call the process) and ``tid`` the thread, both as the host counts; ``vpid`` the pid
+    within its own namespace, 0 when unknown. ``cgroup`` is the cgroup v2 directory's inode, 0 when
     unknown; ``mount_ns`` the mount namespace's inode. ``ret`` is the call's result (negative
     errno). ``args`` hold what the call itself says, by the names listed in
     ``world/sensor/layout.py``. ``loginuid`` is -1 when nobody logged in.
