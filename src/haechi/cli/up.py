@@ -1,17 +1,14 @@
-"""``haechi up``: the server with its page, and a look at a folder to fill it.
-
-The scan runs as a process of its own that pushes to the server with a token for one hour, as a
-pipeline would: there is one way in, and judging never takes the server's breath away.
+"""``haechi up``: the server with its page, and what fills it: a look at a folder, a recording,
+the own sensor (``beside`` runs them).
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from haechi import __version__
+from haechi.cli import beside
 from haechi.errors import UsageError
 from haechi.report.text import inert
 
@@ -27,13 +25,12 @@ if TYPE_CHECKING:
     from haechi.server.world import World
 
 STORE = ".haechi"
-_HOUR = dt.timedelta(hours=1)
-_SCANNER = ("scans.push", "waivers.list")
 EPILOG = """\b
 Examples:
   haechi up                        scan this repository, keep and show the result
   haechi up deploy/ --once         the same, then stop: for a script
   haechi up --no-scan --store /srv/haechi --listen 0.0.0.0:8420
+  haechi up --sensor               watch this machine, too (needs root)
 
 \b
 The store is a folder (./.haechi). The first start prints the administrator's token once.
@@ -48,6 +45,15 @@ repository, which may be a stranger's. Ctrl-C stops; nothing is lost.
 @click.option("--config", type=click.Path(path_type=Path), help="a haechi.server.yaml")
 @click.option("--listen", metavar="[ADDRESS:]PORT", help="[127.0.0.1:8420]")
 @click.option("--no-scan", is_flag=True, help="serve what is kept; look at nothing")
+@click.option(
+    "--replay",
+    "recordings",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="recorded events, sent as if they happened now; repeatable",
+)
+@click.option("--sensor", is_flag=True, help="watch this machine with the own sensor (root)")
 @click.option("--once", is_flag=True, help="scan, keep, say what matters, and stop")
 @click.pass_context
 def command(
@@ -57,11 +63,15 @@ def command(
     config: Path | None,
     listen: str | None,
     no_scan: bool,
+    recordings: tuple[Path, ...],
+    sensor: bool,
     once: bool,
 ) -> None:
     """Start the server and its page, and scan PATH (this folder) into it."""
-    if once and no_scan:
+    if once and no_scan and not recordings:
         raise UsageError("--once and --no-scan leave nothing to do", do="name one of them")
+    if once and sensor:
+        raise UsageError("--once ends, the sensor does not", do="name one of them")
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder", do="name the repository's folder")
     try:
@@ -76,7 +86,9 @@ def command(
     settings = _settings(config, listen, once)
     if folder is None:
         _require_own_store(path)
-    job = Job(path=path, folder=folder or path / STORE, scan=not no_scan, once=once)
+    programs = [] if no_scan else [beside.scan(path)]
+    programs += [beside.replay(file) for file in recordings]
+    job = Job(folder=folder or path / STORE, programs=programs, once=once, sensor=sensor)
     with _logged(settings, once=once):
         asyncio.run(
             serve(
@@ -85,7 +97,7 @@ def command(
                 opened=job.opened,
                 ready=job.ready,
                 stop=job.stop,
-                background=[job.work],
+                background=[job.work, job.watch],
             )
         )
     ctx.exit(job.code)
@@ -138,12 +150,15 @@ def _settings(config: Path | None, listen: str | None, once: bool) -> Settings:
 
 
 class Job:
-    """What happens around the server: words at the start, the scan, the end of ``--once``."""
+    """What happens around the server: words at the start, programs beside it, the end of
+    ``--once``. ``code`` is that of the first program that did not go well."""
 
-    def __init__(self, *, path: Path, folder: Path, scan: bool, once: bool) -> None:
-        self._path = path
+    def __init__(
+        self, *, folder: Path, programs: Sequence[beside.Program], once: bool, sensor: bool
+    ) -> None:
         self.folder = folder
-        self._scan = scan
+        self._programs = programs
+        self._sensor = sensor
         self._once = once
         self._entry: list[str] = []
         self._url = ""
@@ -181,51 +196,21 @@ class Job:
         self._listening.set()
 
     async def work(self, world: World) -> None:
-        """Scan, then stay or stop."""
+        """Run the programs one after another, then stay or stop."""
         await self._listening.wait()
         try:
-            if self._scan:
-                self.code = await self._scanned(world)
+            for program in self._programs:
+                code = await beside.run(program, world, self._url)
+                self.code = self.code or code
+            if self._programs:
                 sys.stdout.write(inert(f"\nThe page shows it all: {self._url}\n"))
                 sys.stdout.flush()
         finally:
             if self._once:
                 self.stop.set()
 
-    async def _scanned(self, world: World) -> int:
-        token, ca = await asyncio.to_thread(_pass, world)
-        words = ["-m", "haechi", "scan", str(self._path), "--summary", "--push", self._url]
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, *words, env=_environment(token, ca)
-        )
-        try:
-            return await child.wait()
-        except asyncio.CancelledError:
-            if child.returncode is None:
-                child.terminate()
-                await child.wait()
-            raise
-
-
-def _pass(world: World) -> tuple[str, Path | None]:
-    """A token for the scan alone (an hour, pushes and waivers), and the authority to trust."""
-    from haechi.model.access import Grant, Role
-    from haechi.server.run import certificate
-    from haechi.store.state.access_tokens import NewToken
-    from haechi.store.state.access_users import OWNER
-
-    wanted = NewToken(
-        name="haechi up", grants=(Grant(role=Role.OPERATOR),), lasts=_HOUR, permissions=_SCANNER
-    )
-    secret = world.store.state.access.tokens.make(wanted, by=OWNER)[1]
-    pair = certificate(world)
-    return secret, pair.ca if pair else None
-
-
-def _environment(token: str, ca: Path | None) -> dict[str, str]:
-    """The environment of the scan: the token travels in it, not on the command line."""
-    env = {key: value for key, value in os.environ.items() if key != "HAECHI_TOKEN_FILE"}
-    env["HAECHI_TOKEN"] = token
-    if ca is not None:
-        env["HAECHI_CA_FILE"] = str(ca)
-    return env
+    async def watch(self, world: World) -> None:
+        """The sensor, for as long as the server stays. It says itself why it cannot run."""
+        await self._listening.wait()
+        if self._sensor:
+            await beside.run(beside.sensor(), world, self._url)

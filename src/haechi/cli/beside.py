@@ -1,0 +1,119 @@
+"""Programs that ``haechi up`` starts beside its server: the scan, a recording, the sensor.
+
+Each is a process of its own that comes in by the API with a token of its own, as a pipeline or
+another machine would: there is one way in, and their work never takes the server's breath away.
+The token can do what that program needs, and dies with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from haechi.server.world import World
+
+_STOPPING_S = 10
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """``haechi words… OPTION url``: ``address`` is the option that takes the server's address."""
+
+    words: tuple[str, ...]
+    address: str
+    permissions: tuple[str, ...]
+    lasts: dt.timedelta = dt.timedelta(hours=1)
+
+
+def scan(path: Path) -> Program:
+    """A look at a folder, pushed."""
+    return Program(
+        words=("scan", str(path), "--summary"),
+        address="--push",
+        permissions=("scans.push", "waivers.list"),
+    )
+
+
+def replay(file: Path) -> Program:
+    """A recording, sent as if its last event were now."""
+    return Program(
+        words=("runtime", "send", str(file), "--now"),
+        address="--server",
+        permissions=("events.ingest",),
+    )
+
+
+def sensor() -> Program:
+    """This machine, watched by the own sensor. Its token outlives any stay of a server."""
+    return Program(
+        words=("sensor",),
+        address="--server",
+        permissions=("events.ingest", "runtime.rules"),
+        lasts=dt.timedelta(days=365),
+    )
+
+
+async def run(program: Program, world: World, url: str) -> int:
+    """Run it to its end; its exit code. Cancelled, it is asked to end, then made to."""
+    secret, token_id, ca = await asyncio.to_thread(_pass, program, world)
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "haechi", *program.words, program.address, url),
+            env=_environment(secret, ca),
+        )
+        try:
+            return await child.wait()
+        finally:
+            if child.returncode is None:
+                await _end(child)
+    finally:
+        await asyncio.shield(asyncio.to_thread(_revoke, world, token_id))
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    child.terminate()
+    try:
+        await asyncio.wait_for(child.wait(), _STOPPING_S)
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+
+
+def _pass(program: Program, world: World) -> tuple[str, str, Path | None]:
+    """A token for this program alone, and the authority to trust."""
+    from haechi.model.access import Grant, Role
+    from haechi.server.run import certificate
+    from haechi.store.state.access_tokens import NewToken
+    from haechi.store.state.access_users import OWNER
+
+    wanted = NewToken(
+        name=f"haechi up: {program.words[0]}",
+        grants=(Grant(role=Role.OPERATOR),),
+        lasts=program.lasts,
+        permissions=program.permissions,
+    )
+    record, secret = world.store.state.access.tokens.make(wanted, by=OWNER)
+    pair = certificate(world)
+    return secret, record.id, pair.ca if pair else None
+
+
+def _revoke(world: World, token_id: str) -> None:
+    from haechi.store.state.access_users import OWNER
+
+    world.store.state.access.tokens.revoke(token_id, by=OWNER)
+
+
+def _environment(token: str, ca: Path | None) -> dict[str, str]:
+    """The token travels in the environment, not on the command line."""
+    env = {key: value for key, value in os.environ.items() if key != "HAECHI_TOKEN_FILE"}
+    env["HAECHI_TOKEN"] = token
+    if ca is not None:
+        env["HAECHI_CA_FILE"] = str(ca)
+    return env
