@@ -5,7 +5,8 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 ├── ConfigError              haechi.yaml, haechi.lock, haechi.waivers.yaml or a baseline is wrong
 ├── RuleError                a rule in the catalogue or in a user's directory is wrong
 ├── InputError               an input cannot be read or parsed: becomes a coverage gap
-│   └── LimitExceeded        an input is over a limit of size, depth, count or time
+│   ├── LimitExceeded        an input is over a limit of size, depth, count or time
+│   └── ConditionError       a condition in Falco's language cannot be parsed or has a wrong type
 ├── NotEvaluated             a judge cannot tell (missing tool, unknown value): never a pass
 ├── StoreError               the server's store: locked, damaged, of a newer version
 │   ├── StoreFull            the disk is full or read-only: nothing of the request was kept
@@ -23,6 +24,8 @@ the three things they need: what happened, why, and what to do about it.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 
 class HaechiError(Exception):
@@ -68,6 +71,25 @@ class InputError(HaechiError):
 
 class LimitExceeded(InputError):
     """An input is over one of haechi's limits of size, depth, count or time."""
+
+
+class Placed(Protocol):
+    """A place in a text: an offset from 0, and a line and a column from 1."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+class ConditionError(InputError):
+    """A condition (or an operand of an output) is wrong at ``place`` of its own text."""
+
+    def __init__(self, what: str, place: Placed | None = None, *, do: str = "") -> None:
+        super().__init__(what, do=do)
+        self.place = place
 
 
 class NotEvaluated(HaechiError):
