@@ -23,7 +23,7 @@ def test_generated_pages_are_current() -> None:
 def test_the_guide_names_every_key_of_the_schema() -> None:
     rows = [line for line in GUIDE.splitlines() if line.startswith("| `")]
     named = {word for row in rows for word in re.findall(r"`(\w+)[`.]", row.split("|")[1])}
-    ours_alone = {"function", "fixer", "audits", "results"}
+    ours_alone = {"function", "fixer", "audits", "results", "falco"}
     keys = set(Rule.__struct_fields__) | set(Pattern.__struct_fields__)
     assert named == keys - ours_alone
 

@@ -33,8 +33,9 @@ class Catalogue:
 
 
 def rule_files() -> list[Path]:
-    """The built-in rule files in a stable order."""
-    return sorted(DATA.glob("*/*.yaml"), key=lambda p: p.as_posix())
+    """The built-in rule files and tables in a stable order; ``*.falco.yaml`` is in Falco's format."""
+    found = (path for path in DATA.glob("*/*.yaml") if not path.name.endswith(".falco.yaml"))
+    return sorted(found, key=lambda p: p.as_posix())
 
 
 def load_catalogue(*, cache: Path | None = None) -> Catalogue:

@@ -13,7 +13,7 @@ import msgspec
 
 from haechi.engines.documents import Document, Fault, parse_documents
 from haechi.errors import InputError
-from haechi.rules.schema import PLAIN_KINDS, RULE_ID, JudgeKind, Rule
+from haechi.rules.schema import EVENT_SOURCES, PLAIN_KINDS, RULE_ID, JudgeKind, Rule
 
 _AT = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -115,6 +115,7 @@ def _semantic_faults(rule: Rule) -> Iterable[tuple[str, str]]:
             yield "applies_to", f"kind {kind!r} is neither `group/Kind` nor one of {known}"
     yield from _pattern_faults(rule)
     yield from _zizmor_faults(rule)
+    yield from _falco_faults(rule)
     if not rule.bad or not rule.good:
         yield "bad" if not rule.bad else "good", "needs at least one bad and one good example"
 
@@ -143,3 +144,12 @@ def _zizmor_faults(rule: Rule) -> Iterable[tuple[str, str]]:
             re.compile(getattr(rule.results, key))
         except re.error as error:
             yield "results", f"`{key}` is no regular expression: {error}"
+
+
+def _falco_faults(rule: Rule) -> Iterable[tuple[str, str]]:
+    if (rule.judge is JudgeKind.FALCO) is not (rule.applies_to.kinds == ["event"]):
+        yield "applies_to", "detections apply to `event`, and nothing else does"
+    if (rule.judge is JudgeKind.FALCO) is not (rule.falco is not None):
+        yield "falco", "a detection has a `falco` block, other rules have none"
+    elif rule.falco is not None and rule.falco.source not in EVENT_SOURCES:
+        yield "falco", f"`source` is one of {', '.join(EVENT_SOURCES)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from haechi.rules.catalogue import DATA, Catalogue
+from haechi.rules.catalogue import Catalogue, rule_files
 from haechi.rules.load import load_rules
 from haechi.rules.schema import Rule
 
@@ -20,7 +20,7 @@ def pages(catalogue: Catalogue) -> Mapping[str, str]:
         "| rule | severity | finds | fix |",
         "|---|---|---|---|",
     ]
-    for path in sorted(DATA.glob("*/*.yaml")):
+    for path in rule_files():
         if path.parent.name == "tables":
             continue
         rules, _ = load_rules(path.read_bytes(), path.name)
@@ -47,9 +47,12 @@ def _section(rule: Rule) -> list[str]:
     facts = [f"severity {rule.severity}", f"applies to {', '.join(rule.applies_to.kinds)}"]
     facts += [", ".join(rule.cwe)] if rule.cwe else []
     facts += [refs] if refs else []
+    facts += [f"source {rule.falco.source}", ", ".join(rule.falco.tags)] if rule.falco else []
     facts += ["`haechi fix` corrects it"] if rule.fixer else []
     lines = [f"## {rule.id}", "", f"**{_flat(rule.title)}.** {_flat(rule.why)}", ""]
     lines += [f"{_flat(rule.fix)}", ""]
+    if rule.falco:
+        lines += _code(rule.falco.condition)
     if rule.snippet:
         lines += _code(rule.snippet)
     lines += [f"*{'; '.join(facts)}*", ""]

@@ -19,12 +19,17 @@ RULE_ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
 
 
 class JudgeKind(StrEnum):
-    """Which engine judges. Later rooms add rego, pattern, query, model and falco."""
+    """Which engine judges. Later rooms add rego, query and model."""
 
     CEL = "cel"
     PYTHON = "python"
     PATTERN = "pattern"
     ZIZMOR = "zizmor"
+    FALCO = "falco"
+
+
+EVENT_SOURCES = ("syscall", "k8s_audit", "flow", "application")
+"""Falco's name for where the events of a detection come from."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,7 +37,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 PLAIN_KINDS = frozenset(
-    {"pod", "kubernetes", "dockerfile", "workflow", "action", "gitlab-ci", "text"}
+    {"pod", "kubernetes", "dockerfile", "workflow", "action", "gitlab-ci", "text", "event"}
 )
 
 
@@ -42,7 +47,8 @@ class AppliesTo(Struct, frozen=True, kw_only=True):
     ``kinds`` holds ``group/Kind`` (``core/Service``, ``apps/Deployment``), ``*/Kind`` for any
     group, ``pod`` for everything that carries a pod template (pods included),
     ``kubernetes`` for every Kubernetes object, ``dockerfile``, the pipelines ``workflow``,
-    ``action`` and ``gitlab-ci``, and ``text`` for patterns, which go over every file.
+    ``action`` and ``gitlab-ci``, ``text`` for patterns, which go over every file, and ``event``
+    for detections, which judge what happens.
     """
 
     kinds: list[str]
@@ -97,6 +103,31 @@ class Results(Struct, frozen=True, kw_only=True):
     outermost: bool = False
 
 
+class FalcoException(Struct, frozen=True, kw_only=True):
+    """One of Falco's ``exceptions``: ``fields`` and ``comps`` line up with each row of values."""
+
+    name: str
+    fields: list[str]
+    comps: list[str] = []
+    values: list[list[str | list[str]]] = []
+
+
+class Falco(Struct, frozen=True, kw_only=True):
+    """What happens when something bad does (``judge: falco``), in Falco's own language.
+
+    Macros and lists come from ``base.falco.yaml`` beside the rules. ``source`` is Falco's.
+    ``tags`` hold ``mitre_<tactic>`` and where it is looked for (``host``, ``container``, ``k8s``,
+    ``network``, ``application``); techniques are the rule's ``refs.mitre``, and the priority
+    follows from its severity (``detections``).
+    """
+
+    condition: str
+    output: str
+    source: str = "syscall"
+    tags: list[str]
+    exceptions: list[FalcoException] = []
+
+
 class Text(Struct, frozen=True, kw_only=True):
     """A rule's words in another language."""
 
@@ -111,7 +142,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     ``expression`` (CEL) is true when the resource is fine, as in ValidatingAdmissionPolicy;
     ``message_expression`` may build the message; ``path`` says where a finding points
     (``spec.externalIPs``). ``function`` (Python) is ``module:function`` under ``haechi.checks``;
-    ``audits`` are zizmor's names of what it looks for.
+    ``audits`` are zizmor's names of what it looks for; ``falco`` is the condition of a detection,
+    whose examples are events (``detections``).
     ``refs`` cross-references other tools and benchmarks (``ckv``, ``avd``, ``dl``,
     ``kube-linter``, ``cis``, ``nsa``, ``pss``): suppressions written for those tools are
     honoured through it. ``revision`` grows when the rule becomes stricter. Tag
@@ -136,6 +168,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     pattern: Pattern | None = None
     audits: list[str] = []
     results: Results = Results()
+    falco: Falco | None = None
     fixer: str = ""
     snippet: str = ""
     refs: dict[str, list[str]] = {}
