@@ -273,6 +273,189 @@ class EventPage(Record, frozen=True, kw_only=True):
     complete: bool
 
 
+class FeedAnswer(Record, frozen=True, kw_only=True):
+    """Given only after what was accepted is durable. ``refused`` names records by their place in
+    the body (from 0); ``skipped`` are well-formed ones that are no event."""
+
+    accepted: int
+    duplicates: int
+    refused: list[Refused]
+    skipped: int = 0
+
+
+class RuleProblem(Record, frozen=True, kw_only=True):
+    """Something wrong with a rule file, in Falco's own terms. Line and column count from 1."""
+
+    error: bool
+    code: str
+    message: str
+    file: str
+    line: int
+    column: int
+    item: str = ""
+
+
+class RuleFault(Record, frozen=True, kw_only=True):
+    """A rule that loads and yet does not do what it seems to. ``code``: never, always, negation,
+    unused-macro, unused-list, undefined, shadowed, evasion …"""
+
+    code: str
+    severity: str
+    rule: str
+    message: str
+    why: str
+    file: str
+    line: int
+    column: int
+
+
+class RuntimeRule(Record, frozen=True, kw_only=True):
+    """A rule that judges events. ``source``: syscall, k8s_audit, flow, application. ``origin``:
+    builtin, file (named in the configuration), saved (by the page or the API). ``condition`` is
+    as written; ``event_types`` what it can hold for, null: any. ``hits`` are its detections in
+    the last 30 days within the asker's reach."""
+
+    name: str
+    id: str
+    source: str
+    priority: str
+    tags: list[str]
+    enabled: bool
+    origin: str
+    file: str
+    line: int
+    description: str
+    condition: str
+    output: str
+    event_types: list[str] | None
+    hits: int
+    faults: list[RuleFault]
+
+
+class RuleExample(Record, frozen=True, kw_only=True):
+    """An event that a rule is tested with, and whether it must hold."""
+
+    holds: bool
+    what: str
+    event: dict[str, Any]
+
+
+class RuntimeRuleDetail(Record, frozen=True, kw_only=True):
+    """A rule with its examples, and every word about its being on or off."""
+
+    rule: RuntimeRule
+    examples: list[RuleExample]
+    exceptions: list[str]
+    why: str = ""
+    why_ko: str = ""
+    switched_by: str = ""
+    switched_at: dt.datetime | None = None
+
+
+class RuleFileRow(Record, frozen=True, kw_only=True):
+    """A file of runtime rules as it is now. ``version`` is 0 for one of the configuration.
+    ``loaded`` false: it has errors and none of its rules run."""
+
+    name: str
+    origin: str
+    version: int
+    rules: int
+    loaded: bool
+    problems: list[RuleProblem]
+    at: dt.datetime | None
+    by: str
+    note: str
+
+
+class RuleFileVersion(Record, frozen=True, kw_only=True):
+    """One step in a saved file's life."""
+
+    version: int
+    at: dt.datetime
+    by: str
+    note: str
+    removed: bool
+
+
+class RuleFileDetail(Record, frozen=True, kw_only=True):
+    """A file with its text (of the version that was asked for) and all its versions."""
+
+    file: RuleFileRow
+    text: str
+    versions: list[RuleFileVersion]
+
+
+class RuleText(Record, frozen=True, kw_only=True):
+    """A rule file to look at; nothing is kept. ``name`` is what problems call it: the name of a
+    saved file means that the text would take its place."""
+
+    text: str
+    name: str = "rules.yaml"
+
+
+class RuleFileSave(Record, frozen=True, kw_only=True):
+    """A rule file to save. ``version`` is the one that was edited, 0 for a new file: another one
+    in between is a conflict."""
+
+    text: str
+    version: int = 0
+    note: str = ""
+
+
+class RuleCheck(Record, frozen=True, kw_only=True):
+    """What a rule file says and what is wrong with it. ``ok``: it could be saved. ``fields`` are
+    those that its conditions and outputs use."""
+
+    ok: bool
+    problems: list[RuleProblem]
+    faults: list[RuleFault]
+    rules: list[RuntimeRule]
+    fields: list[str]
+
+
+class RuleSwitched(Record, frozen=True, kw_only=True):
+    """Turn a rule on or off, whatever its file says. ``source`` where two rules share a name."""
+
+    enabled: bool
+    source: str = ""
+
+
+class FieldRow(Record, frozen=True, kw_only=True):
+    """A field of the Falco language. ``argument``: none, optional, required."""
+
+    name: str
+    type: str
+    source: str
+    many: bool
+    argument: str
+
+
+class HuntRequest(Record, frozen=True, kw_only=True):
+    """Rules to run over stored events: the ``text`` of a rule file, or names of ``rules`` that
+    the server has (with a text: of that text's), or all that are on. ``limit`` is how many
+    matches are shown; all are counted."""
+
+    text: str = ""
+    rules: list[str] = []
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    cluster: list[str] = []
+    namespace: list[str] = []
+    limit: int = 1000
+
+
+class HuntMatch(Record, frozen=True, kw_only=True):
+    """A rule that would have fired, and on what. ``output`` is what it would have said."""
+
+    rule: str
+    priority: str
+    source: str
+    tags: list[str]
+    output: str
+    event: StoredEvent
+    would_have_fired: bool = True
+
+
 class TokenRequest(Record, frozen=True, kw_only=True):
     """A token to make. ``days`` until it expires (1 to 365)."""
 

@@ -287,6 +287,66 @@ class StoredEvent(Record, frozen=True, kw_only=True):
     event: Event
 
 
+class RuleFile(Record, frozen=True, kw_only=True):
+    """A file of runtime rules that was saved here, in one of its versions (from 1). ``removed``:
+    the version that says that it is gone."""
+
+    name: str
+    version: int
+    text: str
+    at: dt.datetime
+    by: str
+    note: str = ""
+    removed: bool = False
+
+
+class RuleSwitch(Record, frozen=True, kw_only=True):
+    """Somebody's word about one runtime rule, over what its file says."""
+
+    source: str
+    name: str
+    enabled: bool
+    at: dt.datetime
+    by: str
+
+
+class FeedCounts(Record, frozen=True, kw_only=True):
+    """What became of the records of a feed. ``skipped`` are well-formed ones that are no event
+    (heartbeats, stages that are not judged); ``refused`` went to the dead letters."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    skipped: int = 0
+
+
+class FeedStatus(Record, frozen=True, kw_only=True):
+    """A feed: who sends what, how much came, when last. ``way``: http, file, stdin. ``lag_s`` is
+    the age that the newest event had when it came; ``state``: fresh, silent, failed, never."""
+
+    id: str
+    kind: str
+    way: str
+    cluster: str
+    place: str
+    state: str
+    counts: FeedCounts
+    last_seen: dt.datetime | None
+    last_event: dt.datetime | None
+    lag_s: float | None
+    error: str = ""
+
+
+class DeadLetter(Record, frozen=True, kw_only=True):
+    """A record that a feed could not take: why, and its beginning, escaped."""
+
+    feed: str
+    cluster: str
+    at: dt.datetime
+    why: str
+    sample: str
+
+
 class Series(Record, frozen=True, kw_only=True):
     """Counts over time from the aggregates. ``start_s`` are Unix seconds, one for each step;
     ``lines`` maps a name to as many counts."""

@@ -12,11 +12,13 @@ from sqlalchemy import Connection
 from haechi.store.records import Notice
 from haechi.store.state.access import Access
 from haechi.store.state.engine import Clock, Database, Transaction
+from haechi.store.state.feeds import Feeds
 from haechi.store.state.findings import Findings
 from haechi.store.state.open import prepare
 from haechi.store.state.outbox import AuditSink
 from haechi.store.state.resources import Resources
 from haechi.store.state.retention import forget
+from haechi.store.state.runtime_rules import RuntimeRules
 from haechi.store.state.scans import Scans
 from haechi.store.state.sources import Sources
 from haechi.store.state.sqlite import explained, refresh_statistics
@@ -41,6 +43,8 @@ class State:
         self.resources = Resources(database)
         self.sources = Sources(database, clock)
         self.access = Access(database)
+        self.rules = RuntimeRules(database)
+        self.feeds = Feeds(database, clock)
 
     @property
     def generation(self) -> int:
@@ -83,4 +87,5 @@ class State:
         """Write what is noted and close; idempotent."""
         if not self._database.closed:
             self.sources.flush()
+            self.feeds.flush()
         self._database.close()
