@@ -1,0 +1,108 @@
+"""Words that look like something else: a list that nobody defines, an event type that is none.
+
+In Falco a bare word in parentheses is the list of that name or, when there is none, the word
+itself: a misspelt list becomes a value that nothing equals. Only where the field cannot hold a
+word (an address, a network) does Falco refuse the rule.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+
+from haechi.engines.falco.lint_fault import Fault
+from haechi.engines.falco.presence import is_event
+from haechi.engines.falco.ruleset import Rule, RuleSet
+from haechi.engines.falco.satisfy import checks_of, named_types
+from haechi.engines.falco.syntax import Check, Field, Text, Values
+
+_LIKE_A_LIST = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+\Z")
+_PLURALS = frozenset(
+    {
+        *("accounts", "addresses", "binaries", "cidrs", "clusters", "commands", "containers"),
+        *("daemons", "dirs", "directories", "domains", "executables", "extensions", "files"),
+        *("groups", "hosts", "images", "ips", "items", "lists", "list", "macros", "names"),
+        *("namespaces", "networks", "nets", "paths", "pods", "ports", "processes", "procs"),
+        *("programs", "registries", "repos", "repositories", "roles", "serviceaccounts"),
+        *("services", "shells", "sources", "subnets", "tools", "users"),
+    }
+)
+"""Last words of what people call lists."""
+_HELD = frozenset({"fd.l4proto", "evt.res", "ka.verb"})
+
+Saying = Callable[..., Fault]
+
+
+def undefined(rule: Rule, rules: RuleSet, said: Saying) -> Iterator[Fault]:
+    """Bare words in parentheses that look like lists which do not exist."""
+    lists = {item.name for item in rules.lists}
+    told: set[str] = set()
+    for check in checks_of(rule.condition):
+        for word in suspicious(check, lists):
+            if word not in told:
+                told.add(word)
+                yield said(
+                    "undefined",
+                    "high",
+                    f"no list is called {word!r}",
+                    f"so {check.left} is compared with the word itself, which it hardly ever is",
+                    _define(word, lists),
+                    word,
+                )
+
+
+def suspicious(check: Check, lists: set[str]) -> Iterator[str]:
+    """The words of a test that are lists by their look."""
+    if not isinstance(check.right, Values) or not isinstance(check.left, Field):
+        return
+    if check.left.name in _HELD:
+        return
+    for text in check.right.values:
+        if not text.quoted and text.value not in lists and looks_like_a_list(text.value, lists):
+            yield text.value
+
+
+def looks_like_a_list(word: str, lists: set[str]) -> bool:
+    """By its last word, or because a list's name is one slip away."""
+    if not _LIKE_A_LIST.match(word):
+        return False
+    if word.rpartition("_")[2] in _PLURALS:
+        return True
+    return bool(difflib.get_close_matches(word, lists, n=1, cutoff=0.9))
+
+
+def _define(word: str, lists: set[str]) -> str:
+    near = difflib.get_close_matches(word, lists, n=1, cutoff=0.75)
+    if near:
+        return f"did you mean {near[0]}? Else define it: - list: {word}"
+    return f"define it (- list: {word}, items: [...]) in this file or one that is loaded before"
+
+
+def unknown_types(rule: Rule, said: Saying) -> Iterator[Fault]:
+    """Event types of no system call and no event of Falco's own."""
+    if rule.source != "syscall":
+        return
+    for name in named_types(rule.condition):
+        if name and not is_event(name) and _compared(rule, name):
+            why = "libs has no event of that name; only a plugin's own event could be called so"
+            yield said("unknown-type", "medium", f"no event type {name!r}", why, _near(name), name)
+
+
+def _compared(rule: Rule, name: str) -> bool:
+    """It is compared as a whole, not by its beginning."""
+    for check in checks_of(rule.condition):
+        if check.op in ("=", "in") and str(check.left) == "evt.type":
+            right = check.right
+            if isinstance(right, Text) and right.value == name:
+                return True
+            if isinstance(right, Values) and any(text.value == name for text in right.values):
+                return True
+    return False
+
+
+def _near(name: str) -> str:
+    from haechi.engines.falco.event_table import event_kinds
+
+    near = difflib.get_close_matches(name, event_kinds(), n=1, cutoff=0.7)
+    return f"did you mean {near[0]}?" if near else "see falco --list-events"
