@@ -19,22 +19,10 @@ _WORDS = (
 )
 _NAME = re.compile(rf"(?:^|[^a-z0-9])(?:[a-z0-9]*_)?(?:{_WORDS})s?(?:$|[^a-z0-9])", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_WHOLE = frozenset(
-    [
-        "password",
-        "passwd",
-        "passphrase",
-        "secret",
-        "authorization",
-        "cookie",
-        "credential",
-        "apikey",
-        "accesskey",
-        "privatekey",
-        "token",
-        "jwt",
-    ]
-)
+_WHOLE = (
+    "password", "passwd", "passphrase", "secret", "authorization", "cookie", "credential",
+    "apikey", "accesskey", "privatekey", "token", "jwt",
+)  # fmt: skip
 _HARMLESS = frozenset({"proc.env", "user.loginuid"})
 _ASSIGNED = re.compile(
     rf"((?<![a-z0-9])[a-z0-9_.-]{{0,40}}?(?:{_WORDS})[a-z0-9_-]{{0,20}}[\"']?\s{{0,3}}[:=]\s{{0,3}})"

@@ -19,25 +19,11 @@ _SECRET_KINDS = frozenset(("Secret", "SecretList"))
 _TOKEN_KINDS = frozenset(("TokenRequest", "TokenReview"))
 _TOKEN_RESOURCES = frozenset(("tokenreviews", "tokenrequests"))
 _VALUES = frozenset(("data", "stringData", "binaryData"))
-_CREDENTIALS = frozenset(
-    [
-        "token",
-        "password",
-        "passwd",
-        "accesstoken",
-        "refreshtoken",
-        "idtoken",
-        "bearertoken",
-        "clientsecret",
-        "privatekey",
-        "secretkey",
-        "secretaccesskey",
-        "apikey",
-        "clientkey",
-        "clientkeydata",
-        "keydata",
-    ]
-)
+_CREDENTIALS = frozenset((
+    "token", "password", "passwd", "accesstoken", "refreshtoken", "idtoken", "bearertoken",
+    "clientsecret", "privatekey", "secretkey", "secretaccesskey", "apikey", "clientkey",
+    "clientkeydata", "keydata",
+))  # fmt: skip
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NOT_LOOKED_INTO = frozenset(("managedFields", _APPLIED))
 
