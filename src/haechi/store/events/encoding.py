@@ -41,14 +41,26 @@ _MOST_KNOWN = 50_000
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
+OWN = "haechi"
+"""The source of what haechi itself says of events (detections): nobody may send it."""
+
+
 class EncodedBatch(Record, frozen=True, kw_only=True):
     """Rows ready for the writer, and what was refused. ``kinds`` is how many rows there are of
-    each kind; ``size`` are bytes in memory, about."""
+    each kind; ``size`` are bytes in memory, about. ``derived`` are rows that were made of others
+    (a place in ``rows``, the row): they are kept in the same commit, and only with their origin;
+    they count among ``kinds``, too."""
 
     rows: list[Row]
     kinds: Counter[Kind]
     refused: list[Refusal]
     size: int
+    derived: list[tuple[int, Row]] = msgspec.field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """How many rows there are."""
+        return len(self.rows) + len(self.derived)
 
     def places(self) -> Counter[tuple[str, str]]:
         """How many events there are by (cluster, namespace), for notices."""
@@ -60,7 +72,8 @@ class EncodedBatch(Record, frozen=True, kw_only=True):
 
     def sources(self) -> Counter[tuple[str, str]]:
         """How many events there are by (source, cluster), for what was heard from."""
-        return self._by(lambda kind: (kind[0], kind[2]))
+        found = self._by(lambda kind: (kind[0], kind[2]))
+        return Counter({name: number for name, number in found.items() if name[0] != OWN})
 
     def _by(self, part: Callable[[Kind], T]) -> Counter[T]:
         found: Counter[T] = Counter()
@@ -130,6 +143,14 @@ def encode_events(
     """The rows of events that are values already (haechi's own sensors)."""
     check = _Check(limits, now_ns, within, Known(limits))
     return check.batch([_encode(event) for event in events])
+
+
+def own_row(event: Event, limits: Limits, *, now_ns: int, known: Known) -> Row | None:
+    """The row of an event of our own (``OWN``); None where the store does not take it. ``known``
+    is for these alone: what it holds is not checked again."""
+    check = _Check(limits, now_ns, (EVERYWHERE,), known, own=True)
+    batch = check.batch([_encode(event)])
+    return batch.rows[0] if batch.rows else None
 
 
 def identity(cluster: str, source: str, id: str) -> int:
@@ -225,13 +246,22 @@ class Known:
 class _Check:
     """Turns the events of a batch into rows."""
 
-    def __init__(self, limits: Limits, now_ns: int, within: Sequence[Reach], known: Known) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        now_ns: int,
+        within: Sequence[Reach],
+        known: Known,
+        *,
+        own: bool = False,
+    ) -> None:
         self._limits = limits
+        self._own = own
         self._latest = now_ns + DAY_NS
         self._within = tuple(within)
         self._known = known
         everywhere = any(r.cluster == ANY and r.namespace == ANY for r in within)
-        self._kinds = known.kinds if everywhere else {}
+        self._kinds = known.kinds if everywhere and not own else {}
         """Kinds that this sender may send."""
         self.plain = False
         """Nothing of the batch is odd: its lines need not be looked at one by one."""
@@ -322,6 +352,8 @@ class _Check:
         return fields, namespace
 
     def _new_kind(self, kind: Kind) -> _Start:
+        if (kind[0] == OWN) is not self._own:
+            raise _Refused(f"`source` {OWN} is what the server itself finds")
         found = self._known.kind(kind)
         if self._kinds is not self._known.kinds:
             if not covered(self._within, kind[2], kind[3]):

@@ -13,7 +13,14 @@ from haechi.model.access import EVERYWHERE, Reach, covered
 from haechi.model.event import Event
 from haechi.store.events import panels
 from haechi.store.events.cold import Cold, Gone
-from haechi.store.events.encoding import EncodedBatch, Known, encode, encode_events
+from haechi.store.events.encoding import (
+    EncodedBatch,
+    Known,
+    Row,
+    encode,
+    encode_events,
+    own_row,
+)
 from haechi.store.events.figures import stored
 from haechi.store.events.hot import Hot
 from haechi.store.events.manifest import reconcile
@@ -59,6 +66,7 @@ class Events:
         self._clock, self.options = clock, options or Options()
         self._path = folder / "hot.db"
         self._known = Known(self.options.limits)
+        self._own_known = Known(self.options.limits)
         self._dictionaries = Dictionaries()
         self._cold = Cold(folder / "cold", self.options)
         self._writer = Writer(
@@ -116,6 +124,18 @@ class Events:
         )
         self._since_start["refused"] += len(batch.refused)
         return batch
+
+    def encode_events(
+        self, events: Sequence[Event], *, within: Sequence[Reach] = (EVERYWHERE,)
+    ) -> EncodedBatch:
+        """As ``encode``, of events that are values already."""
+        batch = encode_events(events, self.options.limits, now_ns=self._now_ns(), within=within)
+        self._since_start["refused"] += len(batch.refused)
+        return batch
+
+    def own_row(self, event: Event) -> Row | None:
+        """The row of an event that haechi makes of others; None where it cannot be kept."""
+        return own_row(event, self.options.limits, now_ns=self._now_ns(), known=self._own_known)
 
     def append(self, batch: Sequence[Event] | EncodedBatch) -> Future[Appended]:
         """Queue events; the future resolves once they are durable.

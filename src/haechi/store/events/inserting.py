@@ -57,7 +57,38 @@ class Inserter:
 
     def insert(self, batch: EncodedBatch) -> Appended:
         """Insert a batch; what became of it once the transaction is committed."""
-        rows = self._unseen(batch.rows)
+        at = self._insert(batch.rows)
+        first, last = (at[0][2], at[-1][2]) if at else (0, 0)
+        derived: list[int] = []
+        if batch.derived and at:
+            derived, last = self._insert_derived(batch, at)
+        return Appended(
+            accepted=len(at),
+            duplicates=len(batch.rows) - len(at),
+            first_seq=first,
+            last_seq=last,
+            derived=tuple(derived),
+        )
+
+    def _insert_derived(self, batch: EncodedBatch, at: list[_AtRow]) -> tuple[list[int], int]:
+        """What was made of rows that were kept; their places, and the last number."""
+        origins = {row[:2] for row in at}
+        mine = [
+            place
+            for place, (origin, _) in enumerate(batch.derived)
+            if batch.rows[origin][:2] in origins
+        ]
+        made = {row[:2] for row in self._insert([batch.derived[place][1] for place in mine])}
+        kept = []
+        for place in mine:
+            if (key := batch.derived[place][1][:2]) in made:
+                made.discard(key)
+                kept.append(place)
+        return kept, self.next_seq - 1
+
+    def _insert(self, rows: Sequence[Row]) -> list[_AtRow]:
+        """Insert rows; those that were new."""
+        rows = self._unseen(rows)
         at, kinds = self._numbered(rows)
         kept = self._insert_at(at)
         if kept is not None:
@@ -72,12 +103,7 @@ class Inserter:
         if at:
             self.next_seq = at[-1][2] + 1
             self.hot_rows += len(at)
-        return Appended(
-            accepted=len(at),
-            duplicates=len(batch.rows) - len(at),
-            first_seq=at[0][2] if at else 0,
-            last_seq=at[-1][2] if at else 0,
-        )
+        return at
 
     def count(self) -> None:
         """Add what was inserted to the counts: before the end of the transaction, once for all

@@ -35,12 +35,14 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 class Appended(Record, frozen=True, kw_only=True):
     """What became of a batch once it is durable. The numbers of its accepted events lie in
-    ``first_seq``…``last_seq`` (both 0 when all were duplicates)."""
+    ``first_seq``…``last_seq`` (both 0 when all were duplicates). ``derived`` are the places of
+    the batch's derived rows that were kept; they are not among ``accepted``."""
 
     accepted: int
     duplicates: int
     first_seq: int
     last_seq: int
+    derived: tuple[int, ...] = ()
 
 
 class Refusal(Record, frozen=True, kw_only=True):

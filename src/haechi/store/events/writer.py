@@ -66,10 +66,10 @@ class Writer:
         future: Future[Appended] = Future()
         with self._changed:
             self._open_for_more()
-            events, size = self._events + len(batch.rows), self._bytes + batch.size
+            events, size = self._events + batch.events, self._bytes + batch.size
             over = events > self._options.queue_events or size > self._options.queue_bytes
             if over and self._events:
-                self.refused_busy += len(batch.rows)
+                self.refused_busy += batch.events
                 raise StoreBusy(
                     "too many events wait to be written",
                     why=f"{self._events} events, {self._bytes >> 20} MiB",
@@ -154,7 +154,7 @@ class Writer:
             return
         outcome = self._group(batches)
         with self._changed:
-            self._events -= sum(len(batch.rows) for batch, _ in batches)
+            self._events -= sum(batch.events for batch, _ in batches)
             self._bytes -= sum(batch.size for batch, _ in batches)
         for (batch, future), found in zip(batches, outcome, strict=True):
             if isinstance(found, Appended):
@@ -174,11 +174,11 @@ class Writer:
                         self._waiting.popleft()
                         return [], (first, future)
                     break
-                if batches and events + len(first.rows) > self._options.group_events:
+                if batches and events + first.events > self._options.group_events:
                     break
                 self._waiting.popleft()
                 batches.append((first, future))
-                events += len(first.rows)
+                events += first.events
         return batches, None
 
     def _group(self, batches: list[_Batch]) -> list[Appended | HaechiError]:

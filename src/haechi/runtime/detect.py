@@ -1,0 +1,198 @@
+"""Judging events by the rules in force: what holds becomes an event of its own, a detection.
+
+A detection's id is a hash of its rule and its origin, and its time is its origin's, so an event
+that is judged twice makes one. A rule that fails on an event costs that verdict alone: it is
+counted and logged, and the event goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from haechi.model.event import Event
+from haechi.store.events.encoding import OWN, EncodedBatch, Kind, Row
+from haechi.store.events.question import event_of
+
+if TYPE_CHECKING:
+    from haechi.engines.falco.engine import Engine
+    from haechi.engines.falco.ruleset import Rule
+
+log = logging.getLogger("haechi.runtime")
+MOST_DETECTIONS, MOST_BYTES = 100_000, 64 << 20
+"""Of one batch: rules that match everything must not take the memory of the server."""
+_FIELDS_BYTES = 48 << 10
+_MESSAGE = 8_000
+_LOGGED_EVERY_S = 30.0
+_payload = msgspec.json.Decoder(tuple[str, str, str, str, dict[str, Any]]).decode
+_encode = msgspec.json.Encoder().encode
+Outputs = Callable[[str, Event], str]
+
+
+class Detector:
+    """One set of rules, ready. Thread-safe."""
+
+    def __init__(self, engine: Engine, faults: Callable[[str], None] = lambda stage: None) -> None:
+        from haechi.engines.falco.engine import SOURCES
+
+        self.engine = engine
+        self._faults = faults
+        self._logged = 0.0
+        self._types: dict[str, frozenset[str] | None] = {}
+        """By Event.source: the types that some rule can hold for; None is any."""
+        for source, language in SOURCES.items():
+            bounds = [rule.event_types for rule in engine.rules if rule.source == language]
+            if bounds:
+                every = [one for one in bounds if one is not None]
+                whole = len(every) == len(bounds)
+                self._types[source] = frozenset().union(*every) if whole else None
+
+    def wants(self, source: str, kind: str) -> bool:
+        """True when some rule may hold for such an event."""
+        if source not in self._types:
+            return False
+        types = self._types[source]
+        return types is None or kind in types
+
+    def detect(self, event: Event) -> list[Event]:
+        """The detections of an event, in the order of the rules. Never raises."""
+        try:
+            rules = self.engine.judge(event)
+            return [self._detection(rule, event) for rule in rules] if rules else []
+        except Exception as error:  # noqa: BLE001  a rule's fault must not cost the event
+            self._fault("judge", error)
+            return []
+
+    def _detection(self, rule: Rule, event: Event) -> Event:
+        from haechi.engines.falco.output import render
+
+        try:
+            message = render(rule.output, event)[:_MESSAGE]
+        except Exception as error:  # noqa: BLE001  the detection counts more than its words
+            self._fault("render", error)
+            message = rule.name
+        return detection(rule, event, message)
+
+    def _fault(self, stage: str, error: Exception) -> None:
+        self._faults(stage)
+        now = time.monotonic()
+        if now - self._logged >= _LOGGED_EVERY_S:
+            self._logged = now
+            log.error("runtime rules: %s failed: %r", stage, error)
+
+
+def detection(rule: Rule, event: Event, message: str) -> Event:
+    """The event that says that a rule held for another."""
+    fields = {name: value for name, value in event.fields.items() if name != "jevt.obj"}
+    if not _fits(fields):
+        fields = {"haechi.cut": ["*"]}
+    fields["haechi.source"] = event.source
+    fields["haechi.event"] = event.id
+    if rule.id:
+        fields["haechi.rule"] = rule.id
+    if rule.tags:
+        fields["haechi.tags"] = list(rule.tags)
+    return Event(
+        id=detection_id(rule, event),
+        ts_ns=event.ts_ns,
+        source=OWN,
+        type=event.type,
+        cluster=event.cluster,
+        node=event.node,
+        container_id=event.container_id,
+        resource=event.resource,
+        namespace=event.namespace,
+        rule=_printable(rule.name),
+        priority=rule.priority,
+        message=message,
+        fields=fields,
+    )
+
+
+def _fits(fields: dict[str, Any]) -> bool:
+    try:
+        return len(_encode(fields)) <= _FIELDS_BYTES
+    except OverflowError:  # a number past 64 bits
+        return False
+
+
+def detection_id(rule: Rule, event: Event) -> str:
+    """The same for the same rule and origin, ever."""
+    text = "\0".join((rule.source, rule.name, event.source, event.id))
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in name[:500]) or "unnamed"
+
+
+def judged(
+    batch: EncodedBatch,
+    detector: Detector,
+    row_of: Callable[[Event], Row | None],
+    overflow: Callable[[int], None] = lambda dropped: None,
+) -> EncodedBatch:
+    """The batch with the detections of its rows. ``overflow`` is told how many were too many."""
+    derived: list[tuple[int, Row]] = []
+    size = dropped = 0
+    wanted: dict[Kind, bool] = {}
+    for kind in batch.kinds:
+        wanted[kind] = detector.wants(kind[0], kind[1])
+    if not any(wanted.values()):
+        return batch
+    detect = detector.detect
+    for place, row in enumerate(batch.rows):
+        if not wanted[row[2]]:
+            continue
+        for found in detect(decoded(row)):
+            if len(derived) >= MOST_DETECTIONS or size > MOST_BYTES:
+                dropped += 1
+                continue
+            made = row_of(found)
+            if made is not None:
+                derived.append((place, made))
+                size += len(made[4]) + 200
+    if dropped:
+        overflow(dropped)
+    return with_derived(batch, derived, size) if derived else batch
+
+
+def with_derived(
+    batch: EncodedBatch, derived: Sequence[tuple[int, Row]], size: int
+) -> EncodedBatch:
+    """The batch with these rows beside its own."""
+    kinds = batch.kinds + Counter([row[2] for _, row in derived])
+    return msgspec.structs.replace(
+        batch, derived=[*batch.derived, *derived], kinds=kinds, size=batch.size + size
+    )
+
+
+def decoded(row: Row) -> Event:
+    """The event of a row."""
+    ts_ns, _, kind, resource, payload = row
+    try:
+        id_, node, container, message, fields = _payload(payload)
+    except msgspec.ValidationError:  # a number past 64 bits
+        return event_of(ts_ns, kind, resource, payload)
+    source, type_, cluster, namespace, rule, priority = kind
+    return Event(
+        id=id_,
+        ts_ns=ts_ns,
+        source=source,
+        type=type_,
+        cluster=cluster,
+        node=node,
+        container_id=container,
+        resource=resource,
+        namespace=namespace,
+        rule=rule,
+        priority=priority,
+        message=message,
+        fields=fields,
+    )
