@@ -8,6 +8,7 @@ surrogates become U+FFFD, numbers out of range become null. Nothing here raises.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -18,6 +19,8 @@ from haechi.runtime.decode.refusal import Decoded
 Record: TypeAlias = bytes | dict[str, Any]
 MOST_BYTES = 64 * 1024 * 1024
 MOST_DOCUMENTS = 100_000
+_CONTAINER_LOG = re.compile(rb"\d{4}-\d\d-\d\dT[0-9:.]{8,24}\S{1,6} (?:stdout|stderr) [FP] ")
+"""What a container runtime writes before each line of a container's log."""
 _decode = msgspec.json.Decoder().decode
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -44,18 +47,32 @@ def each(record: Record, into: Decoded) -> Iterator[dict[str, Any]]:
 
 
 def split(body: bytes) -> list[bytes]:
-    """The JSON documents of a body: lines, the elements of an array, or the body itself."""
+    """The JSON documents of a body: lines (also those of a container's log), the elements of an
+    array, or the body itself."""
     body = bytes(body).removeprefix(b"\xef\xbb\xbf").strip()
     if len(body) > MOST_BYTES:
         return [body[:MOST_BYTES]]
     if body[:1] == b"[":
         return _elements(body)
+    if body[:1].isdigit() and _CONTAINER_LOG.match(body):
+        return lines(body)
     if b"\n" not in body:
         return [body] if body else []
     first, _, rest = body.partition(b"\n")
     if _is_whole(first) or not (_is_whole(body) or _spans_lines(first, rest)):
-        return [line for line in body.split(b"\n", MOST_DOCUMENTS) if line.strip()]
+        return lines(body)
     return [body]
+
+
+def lines(body: bytes) -> list[bytes]:
+    """The lines of a body that hold anything, without what a container runtime put before."""
+    found = []
+    for line in body.split(b"\n", MOST_DOCUMENTS):
+        if prefix := _CONTAINER_LOG.match(line):
+            line = line[prefix.end() :]
+        if line.strip():
+            found.append(line)
+    return found
 
 
 def parse(data: bytes) -> Any:
