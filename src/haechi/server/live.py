@@ -45,10 +45,13 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Follow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handler answers with to begin a stream: for whom, and of which topics."""
+    """What a handler answers with to begin a stream: for whom, and of which topics. A topic may
+    go on after a slash (``event/…``: some events only); clients are told what stands before it.
+    ``done`` is called when the stream has ended, or did not begin."""
 
     principal: Principal
     topics: frozenset[str]
+    done: Callable[[], None] | None = None
 
 
 class _Client:
@@ -258,7 +261,7 @@ class Hub:
     def _messages(self, client: _Client, notices: list[Notice]) -> bytes:
         topics: dict[str, list[Notice]] = {}
         for notice in notices:
-            topics.setdefault(notice.topic, []).append(notice)
+            topics.setdefault(notice.topic.partition("/")[0], []).append(notice)
         return b"".join(
             self._message(client, topic, {"count": len(rows), "items": _items(rows)})
             for topic, rows in topics.items()

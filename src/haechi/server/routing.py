@@ -148,7 +148,11 @@ class Api:
             value = await self.workers.within(made.value, seconds)
             made = msgspec.structs.replace(made, value=msgspec.json.encode(value))
         if isinstance(made.value, Follow):
-            await self._followed(endpoint.operation, made.value, wire)
+            try:
+                await self._followed(endpoint.operation, made.value, wire)
+            finally:
+                if made.value.done is not None:
+                    made.value.done()
         elif isinstance(made.value, bytes):
             await respond(made, wire)
         else:

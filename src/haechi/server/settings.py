@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Names
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,8 @@ from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_si
 from haechi.engines.values import Limits as DocumentLimits
 from haechi.errors import ConfigError
 from haechi.model.location import AttrPath
+from haechi.runtime.decode.application import Application, Mapping
+from haechi.runtime.sources import FeedSettings
 from haechi.server.auth.config import AuthSettings
 from haechi.server.shapes import Setting
 
@@ -142,6 +145,25 @@ class Tracing(Section, frozen=True, kw_only=True):
     ] = ""
 
 
+class Runtime(Section, frozen=True, kw_only=True):
+    """Judging events by rules in the Falco language, and where events are read from."""
+
+    judge: Annotated[bool, Meta(description="judge events by the runtime rules as they come")] = (
+        True
+    )
+    rules: Annotated[
+        list[str],
+        Meta(description="rule files, or folders of them, besides the built-in and saved ones"),
+    ] = []
+    feeds: Annotated[
+        list[FeedSettings], Meta(description="files and pipes that events are read from")
+    ] = []
+    mappings: Annotated[
+        dict[str, Mapping],
+        Meta(description="how lines of applications become events, by name"),
+    ] = {}
+
+
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a file may hold: every section."""
 
@@ -153,6 +175,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     witness: Witness = Witness()
     logging: Logging = Logging()
     tracing: Tracing = Tracing()
+    runtime: Runtime = Runtime()
 
 
 class Settings(FileSettings, frozen=True, kw_only=True):
@@ -216,7 +239,9 @@ def _words(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case list() | tuple():
-            return ", ".join(one.name if hasattr(one, "name") else str(one) for one in value)
+            return ", ".join(_named(one) for one in value)
+        case dict():
+            return ", ".join(map(str, value))
         case msgspec.Struct():
             return ", ".join(
                 f"{name} {_words(getattr(value, name))}" for name in value.__struct_fields__
@@ -225,11 +250,17 @@ def _words(value: Any) -> str:
             return str(value)
 
 
+def _named(value: Any) -> str:
+    if isinstance(value, FeedSettings):
+        return value.id
+    return value.name if hasattr(value, "name") else str(value)
+
+
 def load_settings(
     path: Path | None,
     *,
-    environ: Mapping[str, str],
-    options: Mapping[str, object] | None = None,
+    environ: Names[str, str],
+    options: Names[str, object] | None = None,
 ) -> Settings:
     """The settings in force. ``path`` None: no file. ``options`` by key (``listen.port``), None
     values are passed over. Raises ConfigError with the line of each fault."""
@@ -283,7 +314,10 @@ def _placed(misfit: Misfit) -> Misfit:
     return Misfit(path=path, message=_plain(misfit.message), do=misfit.do)
 
 
-def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
+_FILE_ONLY = frozenset({"runtime.feeds", "runtime.mappings"})
+
+
+def _of_environment(environ: Names[str, str]) -> dict[str, str]:
     """``HAECHI_SERVER_LISTEN_PORT`` is ``listen.port``. Unknown names are errors."""
     names = {f"{PREFIX}{re.sub('[.-]', '_', key).upper()}": key for key, *_ in keys()}
     found: dict[str, str] = {}
@@ -293,14 +327,14 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
         if name not in names:
             do = nearest(name, names) or f"the names are those of the keys in {FILE}"
             raise ConfigError(f"{name} names no setting", do=do, where="the environment")
-        if names[name].startswith("auth."):
+        if names[name].startswith("auth.") or names[name] in _FILE_ONLY:
             raise ConfigError(f"{name}: set it in {FILE}", where="the environment")
         found[names[name]] = value
     return found
 
 
 def _overlay(
-    data: dict[str, Any], origins: dict[str, str], origin: str, given: Mapping[str, object]
+    data: dict[str, Any], origins: dict[str, str], origin: str, given: Names[str, object]
 ) -> None:
     known = {key: (section, name) for key, section, name, _ in keys()}
     for key, value in given.items():
@@ -345,6 +379,20 @@ def _check(settings: Settings) -> None:
     for where, fault, do in _faults(listen, tls):
         raise ConfigError(fault, do=do, where=where)
     settings.auth.check()
+    for feed in settings.runtime.feeds:
+        if feed.kind == "application" and feed.mapping not in settings.runtime.mappings:
+            raise ConfigError(
+                f"the mapping {shown(feed.mapping)} of the feed {feed.id} is not declared",
+                do="declare it under runtime.mappings",
+                where="runtime.feeds",
+            )
+    for name, mapping in settings.runtime.mappings.items():
+        try:
+            Application(mapping)
+        except ConfigError as error:
+            raise ConfigError(
+                error.what, why=error.why, do=error.do, where=f"runtime.mappings.{name}"
+            ) from error
 
 
 def _faults(listen: Listen, tls: Tls) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,8 @@ from haechi.server.auth.memory import AuthMemory
 from haechi.server.jobs import Jobs
 from haechi.server.metrics import Metrics
 from haechi.server.work.memo import Memo
+from haechi.server.work.streams import Streams
+from haechi.server.work.watch import Watch
 
 if TYPE_CHECKING:
     from haechi.rules.catalogue import Catalogue
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 class World:
     """One per server. ``clock`` gives aware datetimes in UTC. ``auth`` is what signing in keeps
     in memory; ``jobs`` tells how the work by the clock went,
-    ``memo`` keeps answers until what they were made of changes."""
+    ``memo`` keeps answers until what they were made of changes; ``watch`` judges events, and
+    ``streams`` knows which live streams ask for some events only."""
 
     store: Store
     catalogue: Catalogue
@@ -36,4 +39,6 @@ class World:
     metrics: Metrics = field(default_factory=Metrics)
     jobs: Jobs = field(default_factory=Jobs)
     memo: Memo = field(default_factory=Memo)
+    watch: Watch = field(default_factory=Watch)
+    streams: Streams = field(default_factory=Streams)
     traces: Traces | None = None

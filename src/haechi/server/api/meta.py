@@ -15,10 +15,14 @@ from haechi.store.records import Page, Record
 
 
 class StreamQuery(Record, frozen=True, kw_only=True):
-    """Which topics, parted by commas; none is all."""
+    """Which topics, parted by commas; none is all. ``filter`` is a condition in the Falco
+    language: of the topic ``event`` only what it holds for."""
 
     topics: Annotated[
         str, msgspec.Meta(max_length=200, description=f"of {', '.join(TOPICS)}; none is all")
+    ] = ""
+    filter: Annotated[
+        str, msgspec.Meta(max_length=4000, description="of events: a Falco condition")
     ] = ""
 
 
@@ -33,7 +37,16 @@ def follow(call: Call) -> Follow:
             do=f"one of: {', '.join(TOPICS)}",
             errors=[("query.topics", "unknown topic")],
         )
-    return Follow(principal=call.principal, topics=asked or frozenset(TOPICS))
+    topics = asked or frozenset(TOPICS)
+    if not call.query.filter or "event" not in topics:
+        return Follow(principal=call.principal, topics=topics)
+    streams = call.world.streams
+    some = streams.open(call.query.filter)
+    return Follow(
+        principal=call.principal,
+        topics=(topics - {"event"}) | {some},
+        done=lambda: streams.close(some),
+    )
 
 
 def openapi(_call: Call) -> msgspec.Raw:
