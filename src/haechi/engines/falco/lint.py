@@ -7,7 +7,7 @@ words of a rule merely suggest (a misspelt list, an evasion) is told as that and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -17,13 +17,24 @@ from haechi.engines.falco.lint_fault import Fault
 from haechi.engines.falco.lint_places import Places
 from haechi.engines.falco.lint_words import undefined, unknown_types
 from haechi.engines.falco.ruleset import Rule, RuleSet, RuleText
-from haechi.engines.falco.satisfy import Dead, Fold, Why, checks_of, folds, satisfiable
+from haechi.engines.falco.satisfy import (
+    OTHER,
+    Dead,
+    Fold,
+    Why,
+    checks_of,
+    folds,
+    named_types,
+    satisfiable,
+)
 from haechi.engines.falco.syntax import And, Check, Field, Node, Not, Or
 from haechi.engines.falco.write import written
 
 __all__ = ["Fault", "lint"]
 
 _TYPES_SHOWN = 4
+MAX_CONJUNCTS = 60
+"""Of a contradiction's tests so many are tried in pairs, to name the two."""
 
 
 def lint(rules: RuleSet, *, files: Sequence[RuleText] = ()) -> tuple[Fault, ...]:
@@ -95,12 +106,12 @@ _ALWAYS = "test something that is there at these events, and that differs"
 
 
 def _bounds(possible: Sequence[Fold], rule: Rule) -> bool:
-    return rule.source == "syscall" and any(fold.event_type == "" for fold in possible)
+    return rule.source == "syscall" and any(fold.event_type == OTHER for fold in possible)
 
 
 def _tests_more(rule: Rule, possible: Sequence[Fold]) -> bool:
     """A rule that names types and nothing else means what it says: tell every such event."""
-    if any(fold.event_type == "" for fold in possible):
+    if any(fold.event_type == OTHER for fold in possible):
         return True
     plain = {"evt.type", "evt.dir"}
     return any(
@@ -116,36 +127,39 @@ def _never(rule: Rule, said: Saying) -> Fault:
         why = f"everything that its condition finds is excepted ({names})"
         do = "narrow the exception: its values must leave something"
         return said("shadowed", "high", "the rule's exceptions leave nothing", why, do, key="all")
-    why, word, do = _never_why(rule)
-    return said("never", "high", "the rule can never fire", why, do, word)
-
-
-def _never_why(rule: Rule) -> tuple[str, str, str]:
-    """The reason, the word to point at, what to do."""
-    from haechi.engines.falco.satisfy import named_types
-
-    types = named_types(rule.condition)
-    causes: dict[str, list[Dead]] = {}
-    for event_type in types:
-        fold = Fold(rule.source, event_type)
-        if fold.value(rule.condition) is False:
-            found = fold.causes(rule.condition)
-            if found and not any(cause.why is Why.TYPE for cause in found):
-                causes[event_type] = found
+    causes = _causes(rule)
     if not causes:
-        return _contradiction(rule)
+        why, word, do = _contradiction(rule)
+        return said("never", "high", _NEVER, why, do, word, key="contradiction")
     first = [cause for found in causes.values() for cause in found]
-    checks = list(dict.fromkeys(str(cause.check.left) for cause in first))
-    reasons = list(dict.fromkeys(cause.reason for cause in first))
+    fields = list(dict.fromkeys(str(cause.check.left) for cause in first))
     at = _types(causes)
     if all(cause.why is Why.EMPTY for cause in first):
-        what = f"{written(first[0].check)}: the list is empty"
-        return what, checks[0], "fill the list, or disable the rule until it is filled"
-    subject = ", ".join(checks[:3])
-    why = f"it is for {at}, where {subject} is not what it needs: {'; '.join(reasons[:3])}"
+        why = f"{written(first[0].check)} asks for one of a list that is empty"
+        do = "fill the list, or disable the rule until it is filled"
+        return said("empty", "low", "the rule waits for a list to be filled", why, do, fields[0])
+    reasons = "; ".join(list(dict.fromkeys(cause.reason for cause in first))[:3])
+    subject = ", ".join(fields[:3])
+    why = f"it is for {at}, where {subject} is not what it asks for: {reasons}"
     if all(cause.why is Why.ABSENT for cause in first):
-        why = f"it needs {subject}, which is never there at {at}: {'; '.join(reasons[:3])}"
-    return why, checks[0], _instead(checks[0], tuple(causes))
+        why = f"it needs {subject}, which is never there at {at}: {reasons}"
+    return said("never", "high", _NEVER, why, _instead(fields[0], tuple(causes)), fields[0])
+
+
+_NEVER = "the rule can never fire"
+
+
+def _causes(rule: Rule) -> dict[str, list[Dead]]:
+    """By event type the dead tests that end the rule there; nothing when tests contradict."""
+    causes: dict[str, list[Dead]] = {}
+    for event_type in (*named_types(rule.condition), OTHER):
+        fold = Fold(rule.source, event_type)
+        if fold.value(rule.condition) is not False:
+            return {}
+        found = fold.causes(rule.condition)
+        if found and not any(cause.why is Why.TYPE for cause in found):
+            causes[event_type] = found
+    return causes
 
 
 def _instead(field: str, types: Sequence[str]) -> str:
@@ -168,11 +182,12 @@ def _contradiction(rule: Rule) -> tuple[str, str, str]:
 
 def _pair(rule: Rule) -> tuple[str, str] | None:
     """Two conjuncts that exclude each other by themselves, to be named."""
-    parts = list(_conjuncts(rule.condition))
-    fold = Fold("", "")
+    parts = list(_conjuncts(rule.condition))[:MAX_CONJUNCTS]
+    ways = folds(rule.condition, rule.source) or [Fold(rule.source, OTHER)]
     for index, one in enumerate(parts):
         for other in parts[index + 1 :]:
-            if not satisfiable(And(parts=(one, other)), fold):
+            both = And(parts=(one, other))
+            if not any(satisfiable(both, fold) for fold in ways):
                 return written(one), written(other)
     return None
 
@@ -228,10 +243,10 @@ def _negation(node: Not, possible: Sequence[Fold], said: Saying) -> Fault:
         f"{', '.join(fields[:3])} is never there at {at} ({'; '.join(reasons[:3])}); a test of a "
         "missing field is false, so its negation is always true"
     )
-    return said("negation", "high", what, why, _instead(fields[0], at.split(", ")), fields[0])
+    return said("negation", "medium", what, why, _instead(fields[0], at.split(", ")), fields[0])
 
 
-def _types(names: Iterator[str] | Sequence[str] | dict[str, list[Dead]]) -> str:
+def _types(names: Iterable[str]) -> str:
     shown = list(names)
     more = f" and {len(shown) - _TYPES_SHOWN} more" if len(shown) > _TYPES_SHOWN else ""
     return ", ".join(name or "other events" for name in shown[:_TYPES_SHOWN]) + more

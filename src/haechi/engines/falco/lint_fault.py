@@ -8,6 +8,7 @@ from haechi.engines.falco.ruleset import At
 
 CODES = {
     "never": "can never fire",
+    "empty": "waits for a list to be filled",
     "always": "alerts on everything",
     "negation": "an exclusion that excludes nothing",
     "undefined": "a list that nobody defines",

@@ -65,11 +65,15 @@ def suspicious(check: Check, lists: set[str]) -> Iterator[str]:
 
 def looks_like_a_list(word: str, lists: set[str]) -> bool:
     """By its last word, or because a list's name is one slip away."""
-    if not _LIKE_A_LIST.match(word):
-        return False
-    if word.rpartition("_")[2] in _PLURALS:
+    if like_a_list(word):
         return True
-    return bool(difflib.get_close_matches(word, lists, n=1, cutoff=0.9))
+    close = _LIKE_A_LIST.match(word) and difflib.get_close_matches(word, lists, n=1, cutoff=0.9)
+    return bool(close)
+
+
+def like_a_list(word: str) -> bool:
+    """By its look alone: ``known_good_ips``."""
+    return bool(_LIKE_A_LIST.match(word)) and word.rpartition("_")[2] in _PLURALS
 
 
 def _define(word: str, lists: set[str]) -> str:
