@@ -85,7 +85,7 @@ class Portraits:
             fields["thread.cap_inheritable"] = flags.capabilities(status.inheritable)
 
 
-_MAY_BE_EMPTY = frozenset({"proc.cmdline", *CAPABILITIES})
+_MAY_BE_EMPTY = CAPABILITIES
 
 
 def _program(one: Process, fields: dict[str, Any]) -> None:

@@ -160,7 +160,7 @@ class Processes:
             one = self._meet(record.pid, record)
         if record.ppid and record.ppid != one.ppid and record.type != "clone":
             self._adopt(one, record.ppid)
-        if record.uid != one.uid or record.gid != one.gid:
+        if (record.uid != one.uid or record.gid != one.gid) and record.uid >= 0:
             one.uid, one.gid, one.fields = record.uid, record.gid, None
         if record.vpid and record.vpid != one.vpid:
             one.vpid, one.fields = record.vpid, None
@@ -236,7 +236,9 @@ class Processes:
             one.vpid, one.vpgid = status.vpid, status.vpgid
         if record is not None:
             one.comm = sys.intern(record.comm) or one.comm
-            one.uid, one.gid, one.loginuid = record.uid, record.gid, record.loginuid
+            one.loginuid = record.loginuid
+            if record.uid >= 0:
+                one.uid, one.gid = record.uid, record.gid
             one.vpid = record.vpid or one.vpid
         if stat is not None:
             self._from_proc(one)
