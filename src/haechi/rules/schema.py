@@ -37,7 +37,17 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 PLAIN_KINDS = frozenset(
-    {"pod", "kubernetes", "dockerfile", "workflow", "action", "gitlab-ci", "text", "event"}
+    {
+        "pod",
+        "kubernetes",
+        "dockerfile",
+        "workflow",
+        "action",
+        "gitlab-ci",
+        "text",
+        "event",
+        "falco-rules",
+    }
 )
 
 
@@ -47,8 +57,8 @@ class AppliesTo(Struct, frozen=True, kw_only=True):
     ``kinds`` holds ``group/Kind`` (``core/Service``, ``apps/Deployment``), ``*/Kind`` for any
     group, ``pod`` for everything that carries a pod template (pods included),
     ``kubernetes`` for every Kubernetes object, ``dockerfile``, the pipelines ``workflow``,
-    ``action`` and ``gitlab-ci``, ``text`` for patterns, which go over every file, and ``event``
-    for detections, which judge what happens.
+    ``action`` and ``gitlab-ci``, ``text`` for patterns, which go over every file, ``event``
+    for detections, which judge what happens, and ``falco-rules`` for files of Falco rules.
     """
 
     kinds: list[str]
