@@ -51,3 +51,18 @@ def masked(text: str) -> str:
     text = _ASSIGNED.sub(rf"\1{MASK}", text)
     text = _SCHEME.sub(rf"\1\2{MASK}", text)
     return without_logins(_JWT.sub(MASK, text))
+
+
+def printable(record: bytes | str, chars: int) -> str:
+    """How a record begins: one line of printable ASCII without credentials. It is masked before
+    it is cut, or half a credential would stay."""
+    if isinstance(record, str):
+        text = record[:_LOOKED_AT]
+    else:
+        text = bytes(record[:_LOOKED_AT]).decode("utf-8", "backslashreplace")
+    shown = masked(text).encode("ascii", "backslashreplace").decode()
+    return shown.translate(_ESCAPES)[:chars]
+
+
+_LOOKED_AT = 8_192
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)}

@@ -1,14 +1,13 @@
 """What a decoder gives back, and a record it could not make an event of.
 
-A sample goes into logs and the dead letter, so it is short, printable and without credentials:
-it is masked before it is cut, or half a token would stay.
+A sample goes into logs and the dead letter, so it is short, printable and without credentials.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from haechi.engines.masking import masked
+from haechi.engines.masking import printable
 from haechi.model.event import Event
 
 SAMPLE_CHARS = 200
@@ -44,13 +43,9 @@ def refusal(why: str, record: object) -> Refusal:
 
 def sample(record: object, chars: int = SAMPLE_CHARS) -> str:
     """How a record begins: one printable ASCII line without credentials."""
-    if isinstance(record, bytes | bytearray | memoryview):
-        text = bytes(record[:_LOOKED_AT]).decode("utf-8", "backslashreplace")
-    elif isinstance(record, str):
-        text = record[:_LOOKED_AT]
-    else:
-        text = _shown(record)
-    return masked(text).encode("ascii", "backslashreplace").decode().translate(_ESCAPES)[:chars]
+    if not isinstance(record, bytes | str):
+        record = _shown(record)
+    return printable(record, chars)
 
 
 def _shown(value: object) -> str:
@@ -68,6 +63,3 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple | set):
         return f"{type(value).__name__} of {len(value)}"
     return str(value)[:_LOOKED_AT]
-
-
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
