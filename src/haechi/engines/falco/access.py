@@ -27,10 +27,12 @@ ENDS = frozenset({"fd.ip", "fd.port", "fd.net", "fd.proto"})
 LINES = frozenset(derive_process.SELF) - {"proc.aargs"}
 """Without an argument: any ancestor."""
 
+FIXED = frozenset({"evt.dir", "evt.num", "evt.is_async", "evt.source"})
+"""The same for every event of a source: tests on them are decided before any event comes."""
+
 DERIVED: dict[str, Reader] = {
     "evt.hostname": derive_event.hostname,
     "evt.pluginname": derive_event.plugin,
-    "evt.is_async": derive_event.is_async,
     "evt.count": derive_event.count,
     "syscall.type": derive_event.syscall,
     "evt.rawres": derive_event.rawres,
@@ -119,6 +121,8 @@ SHAPED: dict[str, Reader] = {
     "evt.datetime": derive_event.datetime,
     "evt.datetime.s": derive_event.datetime_s,
     "evt.dir": derive_event.direction,
+    "evt.num": derive_event.number,
+    "evt.is_async": derive_event.is_async,
     "evt.source": derive_event.source,
     "fd.ip": derive_fd.both_ips,
     "fd.net": derive_fd.both_ips,

@@ -2,8 +2,9 @@
 
 Rules of libs that are kept: ``evt.is_open_…`` is false (not missing) for events that open nothing,
 ``evt.failed`` is missing where a call has no result. Differences: times are printed in UTC (libs
-prints them in the machine's zone), and ``evt.num`` and the deltas between events do not exist,
-because events of many sources have no common order.
+prints them in the machine's zone); events of many sources have no common order, so there are no
+deltas between events and ``evt.num`` is always 1 (rules only use it to say "always": ``evt.num >=
+0``, and "never": ``evt.num = 0``).
 """
 
 from __future__ import annotations
@@ -127,6 +128,10 @@ def hostname(event: Event) -> Any:
 
 def plugin(event: Event) -> Any:
     return "k8saudit" if event.source == "kubernetes-audit" else None
+
+
+def number(event: Event) -> Any:
+    return 1
 
 
 def is_async(event: Event) -> Any:

@@ -53,11 +53,11 @@ def check_holds(check: Check, event: Event, source: str) -> bool:
     if right is None:
         return False
     if its.many:
-        return _list_holds(check.op, its, left, right)
+        return list_holds(check.op, its, left, right)
     if its.spread:
         every = its.spread == "ends" and check.op == "!="
-        return (all if every else any)(_one_holds(check, its, value, right) for value in left)
-    return _one_holds(check, its, left, right)
+        return (all if every else any)(one_holds(check, its, value, right) for value in left)
+    return one_holds(check, its, left, right)
 
 
 def examined(check: Check, source: str) -> Shape:
@@ -108,9 +108,15 @@ def right_side(check: Check, its: Shape, event: Event, source: str) -> list[Any]
             return None
         items = found if isinstance(found, list) else [found]
         return [_of_event(item, its, check.op) for item in items]
-    texts = (
-        [right] if isinstance(right, Text) else right.values if isinstance(right, Values) else ()
-    )
+    return constants(check, its)
+
+
+def constants(check: Check, its: Shape) -> list[Any]:
+    """The constants on the right. Raises ConditionError."""
+    right = check.right
+    if isinstance(right, Text):
+        return [constant(right, its, check.op)]
+    texts = right.values if isinstance(right, Values) else ()
     return [constant(text, its, check.op) for text in texts]
 
 
@@ -132,7 +138,7 @@ def constant(text: Text, its: Shape, op: str) -> Any:
         raise ConditionError(f"filter error: {error}", text.place) from None
 
 
-def _list_holds(op: str, its: Shape, left: list[Any], right: list[Any]) -> bool:
+def list_holds(op: str, its: Shape, left: list[Any], right: list[Any]) -> bool:
     """``in``: every value of the list is among them; ``intersects``: any is."""
     found = (any(values.compare("=", its.type, mine, other) for other in right) for mine in left)
     return all(found) if op == "in" else any(found)
@@ -145,7 +151,8 @@ _MODES: dict[str, Callable[[list[bool]], bool]] = {
 }
 
 
-def _one_holds(check: Check, its: Shape, left: Any, right: list[Any]) -> bool:
+def one_holds(check: Check, its: Shape, left: Any, right: list[Any]) -> bool:
+    """One value that is there against the right side."""
     if check.op == "pmatch":
         return pmatch.PathPrefixes(right).matches(values.text_of(left) or "")
     if check.modifier:

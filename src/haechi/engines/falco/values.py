@@ -15,6 +15,7 @@ import errno
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -104,6 +105,7 @@ def _pattern(text: str, op: str) -> Any:
     return lowered(text) if op == "icontains" else text
 
 
+@lru_cache(maxsize=1024)
 def regex(text: str) -> Any:
     """A POSIX expression as libs compiles it: no ``\\d``, no ``(?i)``. Raises ValueError."""
     try:
@@ -222,7 +224,8 @@ def number_text(value: int | float) -> str:
     return f"{value:.1f}"
 
 
-def _to_number(value: Any) -> int | float | None:
+def coerce_number(value: Any) -> int | float | None:
+    """A number, also one given as a text; a truth value counts as 0 or 1."""
     if isinstance(value, str):
         return _number_or_none(value)
     if isinstance(value, float) and value != value:
@@ -230,7 +233,8 @@ def _to_number(value: Any) -> int | float | None:
     return value if isinstance(value, int | float) else None
 
 
-def _to_bool(value: Any) -> bool | None:
+def coerce_bool(value: Any) -> bool | None:
+    """A truth value; a number is one when it is not 0."""
     if isinstance(value, int | float):
         return value != 0
     return {"true": True, "false": False}.get(value) if isinstance(value, str) else None
@@ -257,8 +261,8 @@ def _to_any(value: Any) -> Any:
 
 _COERCE: dict[str, Callable[[Any], Any]] = {
     "text": text_of,
-    "number": _to_number,
-    "bool": _to_bool,
+    "number": coerce_number,
+    "bool": coerce_bool,
     "address": _to_address,
     "net": _to_address,
     "bytes": _to_bytes,
@@ -315,8 +319,8 @@ def compare(op: str, type: str, left: Any, right: Any) -> bool:
 def compare_any(op: str, left: Any, right: tuple[Any, int | float | None]) -> bool:
     """A field without a declared type: as numbers when both are, as texts otherwise."""
     pattern, number = right
-    if op in _ORDER or op in ("=", "!="):
-        mine = _to_number(left)
+    if op in _ORDER or (op in ("=", "!=") and not isinstance(left, str)):
+        mine = coerce_number(left)
         if mine is not None and number is not None:
             return OPERATIONS[op](mine, number)
     return OPERATIONS[op](text_of(left), pattern)
@@ -324,4 +328,4 @@ def compare_any(op: str, left: Any, right: tuple[Any, int | float | None]) -> bo
 
 def as_constant(value: Any, type: str) -> Any:
     """A value of the event on the right side (``val(…)``), as ``constant`` would give it."""
-    return (text_of(value), _to_number(value)) if family(type) == "any" else value
+    return (text_of(value), coerce_number(value)) if family(type) == "any" else value

@@ -1,0 +1,246 @@
+"""Code for single tests, and closures for those that no code is made for.
+
+Everything that comes from a rule (texts, numbers, sets, names of fields and their arguments) is
+put into the namespace of the generated code under a name of ours; the code itself is made of
+fixed pieces and numbers that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from haechi.engines.falco import access, netsets, pmatch, values
+from haechi.engines.falco.generate_nodes import Part, Slot
+from haechi.engines.falco.syntax import Check, Field, Transform
+from haechi.engines.falco.transform import Shape, Value, evaluator, listed
+from haechi.engines.falco.tree import check_holds, constants, examined, list_holds, one_holds
+from haechi.model.event import Event
+
+Memo: TypeAlias = dict[Any, Any]
+MANY = 6
+"""From so many prefixes on, a table is asked before each is tried."""
+_MISSING = object()
+_ORDERS = frozenset({"<", "<=", ">", ">="})
+
+
+class Names:
+    """The namespace of the code: constants by name, equal ones once where that is cheap."""
+
+    def __init__(self) -> None:
+        self.space: dict[str, Any] = {
+            "__builtins__": {},
+            "text": values.text_of,
+            "number": values.coerce_number,
+            "boolean": values.coerce_bool,
+            "address": netsets.address,
+            "lowered": values.lowered,
+            "str": str,
+            "int": int,
+            "len": len,
+        }
+        self._keys: dict[str, str] = {}
+
+    def constant(self, value: Any) -> str:
+        name = f"c{len(self.space)}"
+        self.space[name] = value
+        return name
+
+    def key(self, key: str) -> str:
+        if key not in self._keys:
+            self._keys[key] = self.constant(key)
+        return self._keys[key]
+
+
+# -- reading a field --------------------------------------------------------------------------
+
+
+def reading(slot: Slot, names: Names) -> list[str]:
+    """Lines that put the field's typed value, or None, into its variable. ``get`` is
+    ``event.fields.get``, ``e`` the event and ``m`` what was computed for it already."""
+    field, its, v = slot.field, slot.shape, f"v{slot.number}"
+    if field.name == "evt.type" and field.arg is None:
+        return [f"{v} = e.type"]
+    key = access.given(field.name, field.arg)
+    if its.many or its.spread or key is None:
+        whole = names.constant(_remembered(slot.number, evaluator_of(slot)))
+        return [f"{v} = {whole}(e, m)"]
+    lines = [f"{v} = get({names.key(key)})"]
+    follows = access.derived(field.name, field.arg)
+    if follows is not None:
+        derive = names.constant(_remembered(slot.number, follows))
+        lines.append(f"if {v} is None: {v} = {derive}(e, m)")
+    return lines + _typed(its.type, v)
+
+
+def _typed(type: str, v: str) -> list[str]:
+    """What the source says may be of any type; what is of the right one costs a comparison."""
+    kind = values.family(type)
+    if kind == "text":
+        return [f"if {v}.__class__ is not str and {v} is not None: {v} = text({v})"]
+    if kind == "number":
+        return [f"if {v}.__class__ is not int and {v} is not None: {v} = number({v})"]
+    if kind == "bool":
+        return [f"if {v} is not True and {v} is not False and {v} is not None: {v} = boolean({v})"]
+    if kind == "address":
+        return [f"{v} = address({v}) if {v}.__class__ is str else None"]
+    # a network is asked with the text: whether one holds is remembered by text
+    return [f"if {v}.__class__ is not str or address({v}) is None: {v} = None"]
+
+
+def evaluator_of(slot: Slot) -> Value:
+    """The typed value of a slot as the tree walker has it; of a network's field the texts."""
+    read = access.reader(slot.field.name, slot.field.arg)
+    its = slot.shape
+    if its.many or its.spread:
+        return lambda event: listed(read(event), its.type)
+    if values.family(its.type) == "net":
+
+        def network(event: Event) -> Any:
+            value = read(event)
+            known = isinstance(value, str) and netsets.address(value) is not None
+            return value if known else None
+
+        return network
+
+    def one(event: Event) -> Any:
+        value = read(event)
+        return None if value is None else values.coerce(value, its.type)
+
+    return one
+
+
+def _remembered(number: int, function: Callable[[Event], Any]) -> Callable[[Event, Memo], Any]:
+    """The function, called once for an event at most."""
+
+    def once(event: Event, memo: Memo) -> Any:
+        found = memo.get(number, _MISSING)
+        if found is _MISSING:
+            found = memo[number] = function(event)
+        return found
+
+    return once
+
+
+# -- testing it -------------------------------------------------------------------------------
+
+
+def testing(part: Part, names: Names, source: str) -> str:
+    """The expression of a leaf; its slot, if it has one, has been read."""
+    if part.check is not None:
+        return f"{names.constant(closure(part.check, source))}(e)"
+    assert part.slot is not None  # noqa: S101
+    v = f"v{part.slot.number}"
+    if part.kind == "exists":
+        return f"{v} is not None"
+    kind = values.family(part.slot.shape.type)
+    if part.kind in ("some", "every"):
+        return _list_test(part, v, names)
+    if kind == "net":
+        nets = netsets.NetSet(part.values)
+        holds = f"{names.constant(nets.matches)}({v})"
+        return f"({v} is not None and {'not ' if part.kind == 'ne' else ''}{holds})"
+    if part.kind in ("in", "ne"):
+        return _membership(part, v, kind, names)
+    return f"({v} is not None and {_text_test(part, v, names)})"
+
+
+def _membership(part: Part, v: str, kind: str, names: Names) -> str:
+    different = part.kind == "ne"
+    if kind == "bool" and len(part.values) == 1:
+        return f"{v} is {bool(part.values[0]) != different}"
+    if len(part.values) == 1:
+        test = f"{v} {'!=' if different else '=='} {names.constant(part.values[0])}"
+    else:
+        known = names.constant(frozenset(part.values))
+        test = f"{v} {'not ' if different else ''}in {known}"
+    return f"({v} is not None and {test})" if different else test
+
+
+def _list_test(part: Part, v: str, names: Names) -> str:
+    known = names.constant(frozenset(part.values))
+    if part.kind == "every":
+        return f"({v} is not None and {known}.issuperset({v}))"
+    return f"({v} is not None and not {known}.isdisjoint({v}))"
+
+
+def _text_test(part: Part, v: str, names: Names) -> str:
+    """A test of a value that is there."""
+    found = part.values
+    if part.kind in _ORDERS:
+        return f"{v} {part.kind} {names.constant(found[0])}"
+    if part.kind == "starts":
+        return _affix(found, v, names, start=True)
+    if part.kind == "ends":
+        return _affix(found, v, names, start=False)
+    if part.kind == "contains":
+        return "(" + " or ".join(f"{names.constant(text)} in {v}" for text in found) + ")"
+    if part.kind == "icontains":
+        return f"{names.constant(found[0])} in lowered({v})"
+    if part.kind == "pmatch":
+        return f"{names.constant(pmatch.PathPrefixes(found).matches)}({v})"
+    if part.kind in ("glob", "iglob"):
+        return f"{names.constant(found[0].matches)}({v})"
+    operation = values.OPERATIONS[part.kind]
+    return f"{names.constant(operation)}({v}, {names.constant(found[0])})"
+
+
+def _affix(found: tuple[str, ...], v: str, names: Names, *, start: bool) -> str:
+    method = "startswith" if start else "endswith"
+    if len(found) == 1:
+        return f"{v}.{method}({names.constant(found[0])})"
+    short = min(map(len, found))
+    if len(found) < MANY or short < 2:
+        return f"{v}.{method}({names.constant(found)})"
+    table: dict[str, tuple[str, ...]] = {}
+    for text in found:
+        head = text[:short] if start else text[-short:]
+        table[head] = (*table.get(head, ()), text)
+    cut = f"{v}[:{short}]" if start else f"{v}[-{short}:]"
+    known = names.constant(table.get)
+    return f"((t := {known}({cut})) is not None and {v}.{method}(t))"
+
+
+# -- checks without code of their own ---------------------------------------------------------
+
+
+def closure(check: Check, source: str) -> Callable[[Event], bool]:
+    """A check as a function: what can be known before an event comes is known."""
+    its = examined(check, source)
+    left = evaluator(check.left, source)
+    if isinstance(check.right, Field | Transform):
+        return lambda event: check_holds(check, event, source)
+    if check.op == "exists":
+        return lambda event: left(event) is not None
+    right = constants(check, its)
+    if check.op == "pmatch":
+        paths = pmatch.PathPrefixes(right)
+        return lambda event: (
+            (v := left(event)) is not None and paths.matches(values.text_of(v) or "")
+        )
+    if its.many:
+        return lambda event: (v := left(event)) is not None and list_holds(check.op, its, v, right)
+    if its.spread:
+        every = its.spread == "ends" and check.op == "!="
+        return _spread(check, its, left, right, all if every else any)
+    return lambda event: (v := left(event)) is not None and one_holds(check, its, v, right)
+
+
+def _spread(
+    check: Check,
+    its: Shape,
+    left: Value,
+    right: list[Any],
+    quantifier: Callable[[Iterable[bool]], bool],
+) -> Callable[[Event], bool]:
+    if values.family(its.type) == "net" and check.op == "in" and not check.modifier:
+        nets = netsets.NetSet(right)
+        return lambda event: any(map(nets.holds, left(event) or ()))
+
+    def holds(event: Event) -> bool:
+        found = left(event)
+        if found is None:
+            return False
+        return quantifier(one_holds(check, its, value, right) for value in found)
+
+    return holds
