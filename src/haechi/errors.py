@@ -16,6 +16,7 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 ├── Unauthenticated          no, wrong or expired credentials: HTTP 401
 ├── Forbidden                the asker may not do this
 ├── TooManyRequests          over a rate limit, or locked out after failed sign-ins: HTTP 429
+├── SensorError              the own sensor cannot run here: what is missing
 ├── AuditError               the audit log, a proof or a signature does not hold
 └── Refused                  a fix that needs a person; defined in scan/fix/changes.py
 
@@ -132,6 +133,10 @@ class TooManyRequests(HaechiError):
     def __init__(self, what: str, *, retry_after: int, do: str = "") -> None:
         super().__init__(what, do=do or f"try again in {max(1, retry_after)} s")
         self.retry_after = max(1, retry_after)
+
+
+class SensorError(HaechiError):
+    """The own sensor, or one of its ways in, cannot run here; ``why`` names what is missing."""
 
 
 class AuditError(HaechiError):

@@ -1,0 +1,320 @@
+"""From the bytes of a record to a ``Record``: one small function per kind, made beforehand.
+
+Names in records are bytes of the process's choice: they become text with the undecodable ones
+written as ``\\xff``, so that an event can always be stored and shown.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from haechi.world.sensor.programs.calls import Layout
+from haechi.world.sensor.programs.frame import CUT_PATH, HEAD
+from haechi.world.sensor.record import Record
+
+Arguments: TypeAlias = Callable[[Any, int, int], dict[str, Any]]
+"""(data, start behind the head, end) → the record's ``args``."""
+
+TMPFS_MAGIC = 0x01021994
+MAX_ARGUMENTS = 1024
+CREATED = 0x100000
+
+
+def text(raw: bytes) -> str:
+    return raw.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+
+
+class Kind:
+    """How a kind of record becomes a ``Record``."""
+
+    __slots__ = ("arguments", "size", "type")
+
+    def __init__(self, type: str, layout: Layout, arguments: Arguments) -> None:
+        self.type = type
+        self.size = HEAD.size + layout.size
+        self.arguments = arguments
+
+
+class Decoder:
+    """Decodes records of ``kinds`` (by number); ``offset_ns`` turns boot time into wall time."""
+
+    def __init__(self, kinds: dict[int, Kind]) -> None:
+        self._kinds = kinds
+        self.offset_ns = 0
+        self.refused = 0
+
+    def decode(self, data: Any, start: int, length: int) -> Record | None:
+        """None (and ``refused`` counts) when the bytes are not a record."""
+        if length < HEAD.size:
+            self.refused += 1
+            return None
+        head = HEAD.unpack_from(data, start)
+        kind = self._kinds.get(head[1])
+        if kind is None or length < kind.size:
+            self.refused += 1
+            return None
+        args = kind.arguments(data, start + HEAD.size, start + length)
+        if head[2] & CUT_PATH:
+            args["path_cut"] = True
+        thread = head[3]
+        loginuid = head[11]
+        return Record(
+            kind.type,
+            head[0] + self.offset_ns,
+            thread >> 32,
+            thread & 0xFFFFFFFF,
+            head[8],
+            head[4],
+            head[5],
+            text(head[12]),
+            head[6],
+            args,
+            head[7],
+            head[9],
+            head[10],
+            loginuid,
+        )
+
+
+def plain(layout: Layout) -> Arguments:
+    """Numbers and texts as they are; empty bases are left out."""
+    unpack, split = _splitter(layout)
+    names = tuple(name for name, _ in layout.numbers)
+    count = len(names)
+
+    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
+        values = unpack(data, start)
+        args: dict[str, Any] = dict(zip(names, values[:count], strict=True))
+        for name, raw in split(data, start, end, values):
+            if raw or not name.endswith("base"):
+                args[name] = text(raw)
+        return args
+
+    return arguments
+
+
+def opened(layout: Layout, name: str) -> Arguments:
+    unpack, split = _splitter(layout)
+    with_flags = name != "creat"
+    with_directory = name in ("openat", "openat2")
+
+    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
+        values = unpack(data, start)
+        flags, mode, dirfd, ino, dev, f_mode = values[:6]
+        args: dict[str, Any] = {"mode": mode}
+        if with_flags:
+            args["flags"] = flags
+        if with_directory:
+            args["dirfd"] = dirfd
+        if ino:
+            args["ino"], args["dev"] = ino, device(dev)
+            args["created"] = bool(f_mode & CREATED)
+        for key, raw in split(data, start, end, values):
+            if raw:
+                args[key] = text(raw)
+        return args
+
+    return arguments
+
+
+def executed(layout: Layout, env: frozenset[str]) -> Arguments:
+    unpack, split = _splitter(layout)
+    wanted = {name.encode() for name in env}
+
+    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
+        values = unpack(data, start)
+        effective, permitted, inheritable, argv_size, env_size = values[:5]
+        magic, upper, tty, ino, dev = values[5:10]
+        pieces = dict(split(data, start, end, values))
+        path = text(pieces["path"])
+        args: dict[str, Any] = {
+            "filename": text(pieces["filename"]),
+            "path": path,
+            "cwd": text(pieces["cwd"]),
+            "tty": tty,
+            "upper_layer": upper != 0,
+            "memfd": magic == TMPFS_MAGIC and path.startswith("memfd:"),
+            "ino": ino,
+            "dev": device(dev),
+            "cap_effective": effective,
+            "cap_permitted": permitted,
+            "cap_inheritable": inheritable,
+        }
+        raw = pieces["argv"]
+        if raw or not argv_size:
+            args["argv"] = _texts(raw)
+            args["argv_cut"] = argv_size > len(raw) or raw.count(b"\0") > MAX_ARGUMENTS
+        if wanted and pieces["env"]:
+            args["env"] = _environment(pieces["env"], wanted)
+            args["env_cut"] = env_size > len(pieces["env"])
+        return args
+
+    return arguments
+
+
+def device(number: int) -> int:
+    """The kernel's device number as ``st_dev`` shows it."""
+    return os.makedev(number >> 20, number & 0xFFFFF)
+
+
+def _texts(raw: bytes) -> list[str]:
+    if raw.endswith(b"\0"):
+        raw = raw[:-1]
+    parts = raw.split(b"\0", MAX_ARGUMENTS)[:MAX_ARGUMENTS] if raw else []
+    return [part.decode("utf-8", "backslashreplace") for part in parts]
+
+
+def _environment(raw: bytes, wanted: set[bytes]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in raw.split(b"\0"):
+        name, equals, value = part.partition(b"=")
+        if equals and name in wanted:
+            found[text(name)] = value.decode("utf-8", "backslashreplace")
+    return found
+
+
+def _splitter(layout: Layout) -> tuple[Any, Any]:
+    """Functions that unpack the fixed part, and give the texts by name."""
+    pattern = layout.pattern()
+    count, size, names = len(layout.numbers), pattern.size, layout.texts
+
+    def split(data: Any, start: int, end: int, values: tuple[int, ...]) -> list[tuple[str, bytes]]:
+        place = start + size
+        found = []
+        for name, length in zip(names, values[count:], strict=True):
+            # lengths come from our own program; a damaged one must not reach into the next
+            stop = min(place + length, end)
+            found.append((name, bytes(data[place:stop])))
+            place = stop
+        return found
+
+    return pattern.unpack_from, split
+
+
+class SockOffsets:
+    """Where the sent piece of ``struct sock_common`` has its fields."""
+
+    def __init__(self, offsets: dict[str, int]) -> None:
+        self.family = offsets["skc_family"]
+        self.remote = offsets["skc_daddr"]
+        self.local = offsets["skc_rcv_saddr"]
+        self.remote_port = offsets["skc_dport"]
+        self.local_port = offsets["skc_num"]
+        self.remote6 = offsets["skc_v6_daddr"]
+        self.local6 = offsets["skc_v6_rcv_saddr"]
+
+
+FAMILIES = {1: "AF_UNIX", 2: "AF_INET", 10: "AF_INET6", 16: "AF_NETLINK", 17: "AF_PACKET"}
+_PROTOCOLS = {1: "icmp", 58: "icmp", 6: "tcp", 17: "udp"}
+_RAW = 3
+_NATIVE16, _NET16 = struct.Struct("=H"), struct.Struct(">H")
+End: TypeAlias = "tuple[str, int]"
+
+
+def connection(layout: Layout, name: str, sock: SockOffsets) -> Arguments:
+    """Client and server by the call: who connects is the client, who accepts the server."""
+    unpack, split = _splitter(layout)
+    numbers = tuple(each for each, _ in layout.numbers[:-2])
+    count = len(numbers)
+
+    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
+        values = unpack(data, start)
+        args: dict[str, Any] = dict(zip(numbers, values[:count], strict=True))
+        (_, raw), (_, given) = split(data, start, end, values)
+        if len(raw) < sock.local6 + 16:
+            return args
+        _fill_ends(args, name, raw, given, values[count], values[count + 1], sock)
+        return args
+
+    return arguments
+
+
+def _fill_ends(
+    args: dict[str, Any],
+    name: str,
+    raw: bytes,
+    given: bytes,
+    proto: int,
+    type: int,
+    sock: SockOffsets,
+) -> None:
+    (family,) = _NATIVE16.unpack_from(raw, sock.family)
+    args["family"] = FAMILIES.get(family, str(family))
+    if family == socket.AF_UNIX:
+        args["proto"] = ""
+        if len(given) > 2:
+            args["path"] = _unix_name(given[2:])
+        return
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    args["proto"] = "raw" if type == _RAW else _PROTOCOLS.get(proto, "")
+    local, remote = _ends(raw, family, sock)
+    other = address(given)
+    if name == "bind":
+        _put(args, "s", other if other is not None and other[1] else _bound(other, local))
+        return
+    if name == "listen":
+        _put(args, "s", local)
+        return
+    if other is not None:
+        remote = other
+    server_side = name.startswith("accept") or (name.startswith("dup") and _serves(local, remote))
+    _put(args, "s", local if server_side else remote)
+    _put(args, "c", remote if server_side else local)
+    if ":" not in remote[0] and ":" not in local[0]:
+        args["family"] = "AF_INET"
+
+
+def _bound(given: End | None, local: End) -> End:
+    return local if given is None else (given[0], local[1])
+
+
+def _serves(local: End, remote: End) -> bool:
+    """Which side of an established connection is ours, by the usual ports of clients."""
+    return local[1] < 32768 <= remote[1]
+
+
+def _put(args: dict[str, Any], side: str, end: End) -> None:
+    args[f"{side}ip"], args[f"{side}port"] = end
+
+
+def _ends(raw: bytes, family: int, sock: SockOffsets) -> tuple[End, End]:
+    (local_port,) = _NATIVE16.unpack_from(raw, sock.local_port)
+    (remote_port,) = _NET16.unpack_from(raw, sock.remote_port)
+    if family == socket.AF_INET:
+        local = socket.inet_ntoa(raw[sock.local : sock.local + 4])
+        remote = socket.inet_ntoa(raw[sock.remote : sock.remote + 4])
+    else:
+        local = _address6(raw[sock.local6 : sock.local6 + 16])
+        remote = _address6(raw[sock.remote6 : sock.remote6 + 16])
+    return (local, local_port), (remote, remote_port)
+
+
+def _address6(raw: bytes) -> str:
+    if raw[:12] == b"\0\0\0\0\0\0\0\0\0\0\xff\xff":
+        return socket.inet_ntoa(raw[12:])
+    return socket.inet_ntop(socket.AF_INET6, raw)
+
+
+def address(raw: bytes) -> End | None:
+    """A ``struct sockaddr`` of the process; None unless it is an internet address."""
+    if len(raw) < 8:
+        return None
+    (family,) = _NATIVE16.unpack_from(raw)
+    (port,) = _NET16.unpack_from(raw, 2)
+    if family == socket.AF_INET:
+        return socket.inet_ntoa(raw[4:8]), port
+    if family == socket.AF_INET6 and len(raw) >= 24:
+        return _address6(raw[8:24]), port
+    return None
+
+
+def _unix_name(raw: bytes) -> str:
+    if raw.startswith(b"\0"):
+        # the abstract namespace, written as everyone writes it
+        return "@" + raw[1:].rstrip(b"\0").decode("utf-8", "backslashreplace").replace("\0", "@")
+    return text(raw)
