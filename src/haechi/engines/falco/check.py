@@ -41,7 +41,7 @@ _TRANSFORMS = {
     "basename": _STRINGS,
     "len": _STRINGS | {"bytebuf"},
 }
-_DEPRECATED = frozenset(
+DEPRECATED = frozenset(
     {
         "evt.dir",
         "evt.latency",
@@ -332,7 +332,7 @@ def _check(check: Check, source: str) -> Iterator[Caution]:
 
 def _deprecations(left: Field | Transform) -> Iterator[Caution]:
     for used in fields_in(left):
-        if used.name in _DEPRECATED:
+        if used.name in DEPRECATED:
             yield Caution(
                 code="LOAD_DEPRECATED_ITEM",
                 message=messages.deprecated_field(used.name),

@@ -70,6 +70,10 @@ def deprecated_field(name: str) -> str:
     return f"field '{name}' is deprecated: it is never there, for want of enter events"
 
 
+def undefined_macro(name: str) -> str:
+    return f"Undefined macro '{name}' used in filter."
+
+
 def is_unknown(message: str) -> bool:
     """Whether ``skip-if-unknown-filter`` forgives this error."""
     return any(

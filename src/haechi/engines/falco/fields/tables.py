@@ -130,6 +130,26 @@ charbuf: ka.auditid ka.stage ka.auth.decision ka.auth.reason ka.auth.openshift.d
     ka.req.volume.hostpath[k]!/d ka.req.pod.volumes.flexvolume_driver[i]?*
     ka.req.pod.volumes.volume_type[i]?* ka.resp.name ka.response.code ka.response.reason
     ka.useragent ka.sourceips[i]?* ka.cluster.name
+charbuf: ka.req.pod.initContainers.name[i]?* ka.req.pod.initContainers.image[i]?*
+    ka.req.pod.initContainers.image.repository[i]?* ka.req.pod.initContainers.command[i]?*
+    ka.req.pod.initContainers.args[i]?* ka.req.pod.initContainers.privileged[i]?*
+    ka.req.pod.initContainers.allow_privilege_escalation[i]?*
+    ka.req.pod.initContainers.read_only_fs[i]?* ka.req.pod.initContainers.run_as_user[i]?*
+    ka.req.pod.initContainers.eff_run_as_user[i]?* ka.req.pod.initContainers.run_as_group[i]?*
+    ka.req.pod.initContainers.eff_run_as_group[i]?* ka.req.pod.initContainers.proc_mount[i]?*
+    ka.req.pod.initContainers.add_capabilities[i]?* ka.req.pod.initContainers.host_port[i]?*
+    ka.req.pod.ephemeralContainers.name[i]?* ka.req.pod.ephemeralContainers.image[i]?*
+    ka.req.pod.ephemeralContainers.image.repository[i]?*
+    ka.req.pod.ephemeralContainers.command[i]?* ka.req.pod.ephemeralContainers.args[i]?*
+    ka.req.pod.ephemeralContainers.privileged[i]?*
+    ka.req.pod.ephemeralContainers.allow_privilege_escalation[i]?*
+    ka.req.pod.ephemeralContainers.read_only_fs[i]?*
+    ka.req.pod.ephemeralContainers.run_as_user[i]?*
+    ka.req.pod.ephemeralContainers.eff_run_as_user[i]?*
+    ka.req.pod.ephemeralContainers.run_as_group[i]?*
+    ka.req.pod.ephemeralContainers.eff_run_as_group[i]?*
+    ka.req.pod.ephemeralContainers.proc_mount[i]?*
+    ka.req.pod.ephemeralContainers.add_capabilities[i]?*
 charbuf: json.value[k]! json.obj json.rawtime jevt.value[k]! jevt.obj jevt.rawtime
 """
 

@@ -1,0 +1,147 @@
+"""Rule files to rules: Falco's loader.
+
+Reads all items of all files in order (``load_read``), lets later ones add to and replace earlier
+ones (``load_collect``), and compiles what stands at the end (``load_compile``). Nothing in a file
+raises: everything wrong is a Problem with Falco's code and its place.
+
+Two differences to Falco on purpose: loading goes on after an error, and a condition may be nested
+as deeply as libs' own parser allows (100), where Falco's loader raises that to 1,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from haechi.engines.falco import messages
+from haechi.engines.falco.fields import SOURCES
+from haechi.engines.falco.load_collect import Collector
+from haechi.engines.falco.load_compile import Compiler
+from haechi.engines.falco.load_read import ENGINE_VERSION, Reader, item_name
+from haechi.engines.falco.load_yaml import LoadError, Page, pages
+from haechi.engines.falco.resolve import Lists, Macros
+from haechi.engines.falco.ruleset import At, Problem, RuleSet, RuleText
+from haechi.engines.values import Limits
+
+__all__ = ["ENGINE_VERSION", "LoadLimits", "load"]
+
+
+class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one load. ``checks`` and ``depth`` are those of one rule with its macros written
+    out; ``values`` are the items put in place of lists' names in all conditions together."""
+
+    file_bytes: int = 4 * 1024 * 1024
+    items: int = 20_000
+    list_items: int = 100_000
+    values: int = 2_000_000
+    checks: int = 20_000
+    depth: int = 120
+    problems: int = 1_000
+
+
+_LIMITS = LoadLimits()
+
+
+def load(
+    files: Sequence[RuleText],
+    *,
+    limits: LoadLimits = _LIMITS,
+    known_sources: frozenset[str] = frozenset(SOURCES),
+) -> RuleSet:
+    """Every rule of ``files``, read in that order. ``engine_version`` of the result is the highest
+    that a file requires. A file's faults are problems of the result, never exceptions."""
+    problems: list[Problem] = []
+    collector = Collector(known_sources)
+    reader = Reader(collector, _warner(problems))
+    _read(files, reader, limits, problems.append)
+    lists = Lists(
+        {info.name: info.items for info in collector.lists.values()},
+        limits.list_items,
+        limits.values,
+    )
+    compiler = Compiler(collector, lists, Macros(limits.checks, limits.depth), problems.append)
+    rules = compiler.rules()
+    macros = compiler.macros()
+    item_lists = compiler.lists()
+    return RuleSet(
+        rules=rules,
+        macros=macros,
+        lists=item_lists,
+        problems=_ordered(problems, files, limits),
+        engine_version=".".join(map(str, reader.version)) if reader.version else "",
+        plugins=tuple(collector.plugins),
+        skipped=tuple(compiler.skipped),
+    )
+
+
+def _read(
+    files: Sequence[RuleText],
+    reader: Reader,
+    limits: LoadLimits,
+    tell: Callable[[Problem], None],
+) -> None:
+    bounds = Limits(size=limits.file_bytes, documents=1_000, values=500_000, depth=40)
+    left = limits.items
+    for file in files:
+        for page in pages(file, bounds):
+            if isinstance(page, LoadError):
+                tell(_error(page, ""))
+                continue
+            left -= _read_page(page, reader, left, tell)
+            if left < 0:
+                what = f"more than {limits.items:,} rules, macros and lists"
+                tell(_error(LoadError(messages.VALIDATE, what, page.at(page.root)), ""))
+                return
+
+
+def _read_page(page: Page, reader: Reader, most: int, tell: Callable[[Problem], None]) -> int:
+    """Read one document; the number of its items."""
+    root = page.root
+    if root is None or root.id != "sequence":
+        if root is None or root.id != "scalar" or root.value:
+            at = At(file=page.file) if root is None else page.at(root)
+            what = "Rules content is not yaml array of objects"
+            tell(_error(LoadError(messages.YAML_VALIDATE, what, at), ""))
+        return 0
+    for count, node in enumerate(root.value):
+        if count >= most:
+            return count + 1
+        if node.id == "scalar" and not node.value:
+            continue
+        try:
+            reader.read(page, node)
+        except LoadError as error:
+            tell(_error(error, item_name(node)))
+    return len(root.value)
+
+
+def _warner(problems: list[Problem]) -> Callable[[str, str, At, str], None]:
+    def warn(code: str, message: str, at: At, item: str) -> None:
+        problems.append(Problem(error=False, code=code, message=message, at=at, item=item))
+
+    return warn
+
+
+def _error(error: LoadError, item: str) -> Problem:
+    return Problem(error=True, code=error.code, message=error.what, at=error.at, item=item)
+
+
+def _ordered(
+    problems: list[Problem], files: Sequence[RuleText], limits: LoadLimits
+) -> tuple[Problem, ...]:
+    """Problems by place, the files in their order; cut when there are too many, errors last."""
+    order = {file.name: number for number, file in enumerate(files)}
+    found = sorted(
+        problems, key=lambda one: (order.get(one.at.file, 0), one.at.line, one.at.column)
+    )
+    if len(found) <= limits.problems:
+        return tuple(found)
+    kept = sorted(found, key=lambda one: not one.error)[: limits.problems]
+    more = Problem(
+        error=False,
+        code=messages.VALIDATE,
+        message=f"{len(found) - limits.problems:,} more problems are not listed",
+        at=kept[-1].at,
+    )
+    return (*kept, more)
