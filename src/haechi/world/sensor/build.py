@@ -91,9 +91,12 @@ class Builder:
             cluster=self._cluster if self._cluster != "-" else None,
         )
 
-    def path(self, one: Process, name: Any, dirfd: Any = _AT_FDCWD) -> str:
-        """Absolute where that can be said, else as asked for."""
+    def path(self, one: Process, name: Any, dirfd: Any = _AT_FDCWD, base: Any = None) -> str:
+        """Absolute where that can be said, else as asked for. ``base`` is the folder that the
+        kernel named for a relative one."""
         text = name if isinstance(name, str) else ""
+        if base and text and not text.startswith("/"):
+            text = f"{base}/{text}"
         return (
             self.processes.absolute(one, text, dirfd if type(dirfd) is int else _AT_FDCWD) or text
         )
@@ -108,7 +111,7 @@ def _open(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     args = record.args
     name = args.get("name") or ""
     dirfd = args.get("dirfd", _AT_FDCWD)
-    path = args.get("path") or make.path(one, name, dirfd)
+    path = args.get("path") or make.path(one, name, dirfd, args.get("base"))
     raw = args.get("flags", 0)
     ret = record.ret
     fields["fd.name"] = path
@@ -124,7 +127,8 @@ def _open(make: Builder, record: Record, one: Process, fields: Fields) -> str:
             fields["fd.ino"] = ino
             fields["fd.dev"] = args.get("dev", 0)
     fields["evt.arg.name"] = path or name
-    fields["evt.arg.flags"] = flags.open_flags(raw, created=ret >= 0 and raw & 0o300 == 0o300)
+    made = bool(args.get("created", ret >= 0 and raw & 0o300 == 0o300))
+    fields["evt.arg.flags"] = flags.open_flags(raw, created=made)
     if raw & 0o100:
         fields["evt.arg.mode"] = f"0{flags.open_mode(raw, args.get('mode') or 0):o}"
     return path
@@ -150,7 +154,9 @@ def _exec(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     fields["evt.arg.flags"] = "|".join(told) or "0"
     filename = args.get("filename")
     if filename:
-        fields["evt.arg.filename"] = make.path(one, filename)
+        fields["evt.arg.filename"] = make.path(
+            one, filename, args.get("dirfd", _AT_FDCWD), args.get("base")
+        )
     if record.ret >= 0:
         fields["evt.arg.exe"] = one.exe
         fields["evt.arg.args"] = " ".join(one.args)
@@ -187,7 +193,7 @@ def _one_path(key: str, with_dir: bool = False) -> _Make:
         dirfd = args.get("dirfd", _AT_FDCWD) if with_dir else _AT_FDCWD
         if with_dir:
             _dirfd(fields, "evt.arg.dirfd", args.get("dirfd"))
-        fields[key] = path = self.path(one, args.get("path") or args.get("target"), dirfd)
+        fields[key] = path = self.path(one, args.get("path"), dirfd, args.get("base"))
         return path
 
     return make
@@ -225,11 +231,14 @@ def _two_paths(first: str, second: str, dirs: tuple[str, str] = ("", "")) -> _Ma
         args = record.args
         told = []
         for name, key in ((first, dirs[0]), (second, dirs[1])):
+            base = name.replace("path", "base")
             number = args.get(key, _AT_FDCWD) if key else _AT_FDCWD
             if key:
                 told_as = key.removesuffix("fd") if record.type == "linkat" else key
                 _dirfd(fields, f"evt.arg.{told_as}", args.get(key))
-            fields[f"evt.arg.{name}"] = path = self.path(one, args.get(name), number)
+            fields[f"evt.arg.{name}"] = path = self.path(
+                one, args.get(name), number, args.get(base)
+            )
             told.append(path)
         raw = args.get("flags")
         if raw is not None:
@@ -246,7 +255,9 @@ def _symlink(make: Builder, record: Record, one: Process, fields: Fields) -> str
     fields["evt.arg.target"] = target = str(args.get("target") or "")
     dirfd = args.get("linkdirfd", _AT_FDCWD)
     _dirfd(fields, "evt.arg.linkdirfd", args.get("linkdirfd"))
-    fields["evt.arg.linkpath"] = path = make.path(one, args.get("linkpath"), dirfd)
+    fields["evt.arg.linkpath"] = path = make.path(
+        one, args.get("linkpath"), dirfd, args.get("linkbase")
+    )
     return f"{path} to {target}"
 
 
@@ -352,7 +363,7 @@ def _descriptor(make: Builder, record: Record, one: Process, fields: Fields) -> 
     number = record.args.get("fd")
     _number(fields, number)
     if isinstance(number, int) and number >= 0:
-        name = make.processes.descriptor(one, number)
+        name = record.args.get("path") or make.processes.descriptor(one, number)
         if name:
             fields["fd.name"], fields["fd.type"], fields["fd.typechar"] = name, "file", "f"
             return name
@@ -415,7 +426,7 @@ def _memfd(make: Builder, record: Record, one: Process, fields: Fields) -> str:
 def _mount(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     args = record.args
     fields["evt.arg.dev"] = str(args.get("source") or "")
-    fields["evt.arg.dir"] = target = make.path(one, args.get("target"))
+    fields["evt.arg.dir"] = target = make.path(one, args.get("target"), _AT_FDCWD, args.get("base"))
     fields["evt.arg.type"] = str(args.get("fstype") or "")
     fields["evt.arg.flags"] = flags.mount(int(args.get("flags") or 0))
     return target
@@ -423,7 +434,8 @@ def _mount(make: Builder, record: Record, one: Process, fields: Fields) -> str:
 
 def _umount(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     fields["evt.arg.flags"] = flags.umount(int(record.args.get("flags") or 0))
-    fields["evt.arg.name"] = target = make.path(one, record.args.get("target"))
+    base = record.args.get("base")
+    fields["evt.arg.name"] = target = make.path(one, record.args.get("target"), _AT_FDCWD, base)
     return target
 
 

@@ -3,7 +3,7 @@
 Made once for a process and copied into each of its events; made anew when it executes, moves or
 changes its user, or when one of its ancestors did. What follows from others (durations, numbers of
 arguments) is left to the reader of the event. Fields that cost a look into ``/proc`` each time
-(capabilities) are made only when a rule asks for them.
+(capabilities, where the kernel did not tell them) are made only when a rule asks for them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from haechi.world.sensor.proc_fs import ProcFs
 from haechi.world.sensor.processes import Process
 from haechi.world.sensor.users import Users
 
-CAPABILITIES = frozenset({"thread.cap_effective", "thread.cap_permitted", "thread.cap_inheritable"})
+_SETS = ("thread.cap_effective", "thread.cap_permitted", "thread.cap_inheritable")
+CAPABILITIES = frozenset(_SETS)
 _ANCESTOR_CMDLINE = 512
 """Characters of an ancestor's command line that an event repeats."""
 
@@ -78,11 +79,12 @@ class Portraits:
             del fields["proc.vpid"]
 
     def _held(self, one: Process, fields: dict[str, Any]) -> None:
-        status = self._proc.status(one.pid)
-        if status is not None:
-            fields["thread.cap_effective"] = flags.capabilities(status.effective)
-            fields["thread.cap_permitted"] = flags.capabilities(status.permitted)
-            fields["thread.cap_inheritable"] = flags.capabilities(status.inheritable)
+        held = one.capabilities
+        if held is None and (status := self._proc.status(one.pid)) is not None:
+            held = (status.effective, status.permitted, status.inheritable)
+        if held is not None:
+            for name, bits in zip(_SETS, held, strict=True):
+                fields[name] = flags.capabilities(bits)
 
 
 _MAY_BE_EMPTY = CAPABILITIES

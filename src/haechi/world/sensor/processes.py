@@ -36,6 +36,7 @@ class Process:
 
     __slots__ = (
         "args",
+        "capabilities",
         "cgroup",
         "comm",
         "container",
@@ -86,6 +87,7 @@ class Process:
         self.exe_file: ExeFile | None = None
         self.upper_layer: bool | None = None
         self.memfd = False
+        self.capabilities: tuple[int, int, int] | None = None
         self.exited_ns = 0
         self.forked = self.evicted = False
         self.fields: dict[str, Any] | None = None
@@ -117,6 +119,7 @@ class Process:
 _INHERITED = (
     *("comm", "exe", "exepath", "args", "cwd", "env", "uid", "gid", "loginuid", "sid", "pgid"),
     *("tty", "vpgid", "cgroup", "mount_ns", "container", "exe_file", "upper_layer", "memfd"),
+    "capabilities",
 )
 
 
@@ -306,7 +309,8 @@ class Processes:
         if int(record.args.get("flags") or 0) & _CLONE_PARENT and one.parent is not None:
             made.parent, made.ppid = one.parent, one.parent.pid
         made.cgroup = record.cgroup or made.cgroup
-        if one.vpid == one.pid:
+        made.vpid = int(record.args.get("child_vpid") or 0)
+        if not made.vpid and one.vpid == one.pid:
             made.vpid = pid  # no namespace of its own; else the child's first record tells
         self._keep(made)
 
@@ -330,6 +334,11 @@ class Processes:
         if stat is not None:
             one.sid, one.pgid, one.tty = stat.sid, stat.pgid, stat.tty
         one.tty = int(args.get("tty", one.tty) or 0)
+        if "cap_effective" in args:
+            told = (args["cap_effective"], args["cap_permitted"], args["cap_inheritable"])
+            one.capabilities = told
+        else:
+            one.capabilities = None
         self._surroundings(one, args)
         self._changed(one)
 
@@ -339,16 +348,20 @@ class Processes:
             one.env = masked_environment(env)
         elif self._environment:
             one.env = masked_environment(self._proc.environment(one.pid, self._environment))
+        one.cwd = args.get("cwd") or one.cwd
         if not one.cwd:
             one.cwd = self._proc.cwd(one.pid)
         if not one.cgroup:
             one.container = self._containers.of(0, one.pid, self._proc.mount_ns(one.pid))
 
     def _went(self, one: Process, record: Record) -> None:
-        if record.type == "fchdir":
+        path, base = record.args.get("path"), record.args.get("base")
+        if path and base and not path.startswith("/"):
+            path = f"{base}/{path}"
+        if record.type == "fchdir" and not path:
             one.cwd = self._proc.cwd(one.pid) or one.cwd
         else:
-            one.cwd = self.absolute(one, record.args.get("path")) or self._proc.cwd(one.pid)
+            one.cwd = self.absolute(one, path) or self._proc.cwd(one.pid)
         one.fields = None
 
     def descriptor(self, one: Process, number: int) -> str:
