@@ -251,7 +251,7 @@ class Rulebook:
         faults: Callable[[str], None] = lambda stage: None,
     ) -> None:
         self._store, self._paths, self._faults = store, tuple(paths), faults
-        self._builtin = builtin or _pack
+        self._builtin = builtin or builtin_pack
         self._changing = threading.RLock()
         self._book: Book | None = None
 
@@ -335,7 +335,7 @@ class Rulebook:
         return assembled(files, builtin=self._builtin(), switches=switches, faults=self._faults)
 
 
-def _pack() -> RuleSet | None:
+def builtin_pack() -> RuleSet | None:
     from haechi.runtime.pack import builtin
 
     return builtin()

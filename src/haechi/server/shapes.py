@@ -333,23 +333,26 @@ class RuntimeRule(Record, frozen=True, kw_only=True):
 
 
 class RuleExample(Record, frozen=True, kw_only=True):
-    """An event that a rule is tested with, and whether it must hold."""
+    """An event that a rule is tested with, as YAML, and whether it must hold."""
 
     holds: bool
-    what: str
-    event: dict[str, Any]
+    event: str
 
 
 class RuntimeRuleDetail(Record, frozen=True, kw_only=True):
-    """A rule with its examples, and every word about its being on or off."""
+    """A rule with its examples and, where it is of our own pack, its words in both languages;
+    who turned it on or off by hand, if anybody did."""
 
     rule: RuntimeRule
     examples: list[RuleExample]
     exceptions: list[str]
-    why: str = ""
-    why_ko: str = ""
-    switched_by: str = ""
-    switched_at: dt.datetime | None = None
+    why: str
+    why_ko: str
+    fix: str
+    fix_ko: str
+    refs: dict[str, list[str]]
+    switched_by: str
+    switched_at: dt.datetime | None
 
 
 class RuleFileRow(Record, frozen=True, kw_only=True):

@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from haechi.errors import UsageError
 from haechi.model.access import Role
+from haechi.runtime.filters import made
 from haechi.server.endpoint import Answer, Call, Operation
 from haechi.server.shapes import EventPage
-from haechi.store.events.shapes import EventFilter, SearchedRange
+from haechi.server.work.filtered import CHUNK, filtered
+from haechi.store.events.shapes import EventFilter, EventsFound, SearchedRange
 from haechi.store.records import Record, Series, StoredEvent
 
 DEADLINE_S = 2.0
-MOST_FOUND = 10_000
+MOST_FOUND, MOST_LOOKED_AT = 10_000, 5_000_000
 _STEPS = 2_000
 _DAY = 86_400
 By = Literal["rule", "priority", "source", "namespace", "type"]
 
 
-class EventsAsk(EventFilter, frozen=True, kw_only=True):
-    """A filter, and which part of the list; newest first."""
+_Condition = Annotated[
+    str, msgspec.Meta(max_length=4000, description="a condition in the Falco language")
+]
 
+
+class EventsAsk(EventFilter, frozen=True, kw_only=True):
+    """A filter, and which part of the list; newest first. ``filter`` is a condition in the Falco
+    language; events of sources that have not its fields do not match."""
+
+    filter: _Condition = ""
     limit: int = 100
     cursor: str | None = None
 
 
 class SearchAsk(EventFilter, frozen=True, kw_only=True):
-    """A filter, and how many to find at most."""
+    """A filter, and how many to find at most. ``filter`` is as in ``EventsAsk``."""
 
+    filter: _Condition = ""
     limit: int = 1000
 
 
@@ -58,20 +68,14 @@ def filter_of(ask: Any) -> EventFilter:
     """The filter alone, times in UTC."""
     values = {name: getattr(ask, name) for name in _FILTER if hasattr(ask, name)}
     for key in ("since", "until"):
-        values[key] = _utc(values[key])
+        values[key] = utc(values[key])
     return EventFilter(**values)
 
 
 def listed(call: Call) -> EventPage:
     """One page of the list, and what of the asked range was really searched."""
     ask: EventsAsk = call.query
-    found = call.world.store.events.page(
-        filter_of(ask),
-        within=call.within,
-        limit=ask.limit,
-        cursor=ask.cursor,
-        deadline_s=DEADLINE_S,
-    )
+    found = _page(call, ask.limit, ask.cursor)
     return EventPage(
         items=found.items,
         next=found.next,
@@ -83,16 +87,32 @@ def listed(call: Call) -> EventPage:
 
 def rows(call: Call) -> Iterator[StoredEvent]:
     """All that match, for the twins."""
-    ask: EventsAsk = call.query
     cursor: str | None = None
     while True:
-        found = call.world.store.events.page(
-            filter_of(ask), within=call.within, limit=1000, cursor=cursor, deadline_s=DEADLINE_S
-        )
+        found = _page(call, 1000, cursor)
         yield from found.items
         if found.next is None:
             return
         cursor = found.next
+
+
+def _page(call: Call, limit: int, cursor: str | None) -> EventsFound:
+    """A page, by the condition, too, where there is one."""
+    ask: EventsAsk = call.query
+    events, question = call.world.store.events, filter_of(ask)
+    if not ask.filter:
+        return events.page(
+            question, within=call.within, limit=limit, cursor=cursor, deadline_s=DEADLINE_S
+        )
+    return filtered(
+        made(ask.filter),
+        lambda cursor, left: events.page(
+            question, within=call.within, limit=CHUNK, cursor=cursor, deadline_s=left
+        ),
+        limit=limit,
+        cursor=cursor,
+        deadline_s=DEADLINE_S,
+    )
 
 
 def searched(call: Call) -> Answer:
@@ -103,16 +123,21 @@ def searched(call: Call) -> Answer:
 
 def _lines(call: Call) -> Iterator[dict[str, Any]]:
     ask: SearchAsk = call.query
+    limit = min(ask.limit, MOST_FOUND)
+    holds = made(ask.filter).holds if ask.filter else None
     found, last = 0, None
     for one in call.world.store.events.search(
-        filter_of(ask), within=call.within, limit=min(ask.limit, MOST_FOUND)
+        filter_of(ask), within=call.within, limit=MOST_LOOKED_AT if holds else limit
     ):
         if isinstance(one, SearchedRange):
-            last = one
-            yield {"range": one}
-        else:
+            last = msgspec.structs.replace(one, found=found) if holds else one
+            yield {"range": last}
+        elif holds is None or holds(one.event):
             found += 1
             yield {"event": one}
+            if holds and found >= limit:
+                last = None if last is None else msgspec.structs.replace(last, complete=False)
+                break
     yield {
         "done": {
             "found": found,
@@ -126,8 +151,8 @@ def _lines(call: Call) -> Iterator[dict[str, Any]]:
 def series(call: Call) -> Series:
     """Counts over time, from the aggregates."""
     ask: SeriesAsk = call.query
-    until_s = int((_utc(ask.until) or call.now).timestamp())
-    since = _utc(ask.since)
+    until_s = int((utc(ask.until) or call.now).timestamp())
+    since = utc(ask.since)
     since_s = int(since.timestamp()) if since else until_s - _DAY
     if since_s >= until_s:
         raise UsageError("`since` is not before `until`", where="query.since", do="turn them round")
@@ -154,7 +179,7 @@ def _step(span_s: int) -> int:
     return 7 * _DAY
 
 
-def _utc(value: dt.datetime | None) -> dt.datetime | None:
+def utc(value: dt.datetime | None) -> dt.datetime | None:
     """A time without a zone is UTC, as everything here is."""
     if value is None or value.tzinfo is None:
         return value and value.replace(tzinfo=dt.UTC)

@@ -138,6 +138,23 @@ class Cold:
             return None
         return sorted(map(_found, rows), key=lambda one: one.at, reverse=True)
 
+    def raw(
+        self, name: str, ask: Question, low_ns: int, before: Position, some: int
+    ) -> Iterator[list[tuple[int, int, Kind, str, bytes]]]:
+        """The rows of one file in its order, undecoded, ``some`` at a time: (seq, ts_ns, kind,
+        resource, payload). Gone, StoreError."""
+        import duckdb
+
+        where, values = _where(ask, low_ns, before)
+        sql = f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?) WHERE {where}"  # noqa: S608
+        with self._session() as session:
+            try:
+                session.execute(sql, [[str(self.folder / name)], *values])
+                while rows := session.fetchmany(some):
+                    yield [_raw(row) for row in rows]
+            except duckdb.Error as error:
+                raise _translate(error) from error
+
     def by(self, files: Sequence[Path], column: str, value: object) -> list[Found]:
         """Events by number or id."""
         sql = (
@@ -278,10 +295,15 @@ def _where(ask: Question, low_ns: int, before: Position) -> tuple[str, list[obje
 
 
 def _found(row: tuple[Any, ...]) -> Found:
+    seq, ts_ns, kind, resource, payload = _raw(row)
+    return Found(Position(ts_ns, seq), event_of(ts_ns, kind, resource, payload))
+
+
+def _raw(row: tuple[Any, ...]) -> tuple[int, int, Kind, str, bytes]:
     seq, ts_ns, source, type_, cluster, namespace, rule, priority, resource, id, payload = row
     kind: Kind = (source, type_, cluster, namespace, rule, priority)
     whole = b"[" + msgspec.json.encode(id) + b"," + payload.encode()[1:]
-    return Found(Position(ts_ns, seq), event_of(ts_ns, kind, resource, whole))
+    return seq, ts_ns, kind, resource, whole
 
 
 def _translate(error: Exception) -> Exception:

@@ -23,6 +23,7 @@ from haechi.store.events.encoding import (
 )
 from haechi.store.events.figures import stored
 from haechi.store.events.hot import Hot
+from haechi.store.events.hunting import FilePart, HourDone, RowsPart, parts
 from haechi.store.events.manifest import reconcile
 from haechi.store.events.payloads import Dictionaries
 from haechi.store.events.question import HOUR_NS, to_ns
@@ -175,6 +176,12 @@ class Events:
     ) -> Iterator[StoredEvent | SearchedRange]:
         """All that match, newest first, and after each window which range is done."""
         return self._reading.search(ask, within, limit=limit)
+
+    def hunt(
+        self, ask: EventFilter, *, within: Sequence[Reach]
+    ) -> Iterator[FilePart | RowsPart | HourDone]:
+        """Everything that may match, newest hour first, for others to read and judge."""
+        return parts(self._reading, ask, within)
 
     def event(self, key: int | str, *, within: Sequence[Reach]) -> StoredEvent:
         """The event of a number, or of an id (the newest of that id). NotFound."""

@@ -50,6 +50,28 @@ class Hot:
                     return Slice(found, reached)
         return Slice(found, Position(low_ns, 0))
 
+    def raw(
+        self,
+        connection: sqlite3.Connection,
+        ask: Question,
+        low_ns: int,
+        before: Position,
+        want: int,
+    ) -> list[tuple[int, int, Kind, str, bytes]]:
+        """As ``take``, without text and undecoded: (seq, ts_ns, kind, resource, payload)."""
+        self._dictionaries.load(connection)
+        sql, values = _select(connection, ask, low_ns, before, want)
+        return [
+            (
+                seq,
+                ts_ns,
+                self._kind(connection, kind)[0],
+                self._resource(connection, resource)[0],
+                self._dictionaries.decompress(version, payload),
+            )
+            for ts_ns, seq, kind, resource, version, payload in connection.execute(sql, values)
+        ]
+
     def one(self, connection: sqlite3.Connection, seq: int) -> Event | None:
         """The event of a number."""
         self._dictionaries.load(connection)

@@ -11,11 +11,12 @@ import datetime as dt
 import time
 from collections.abc import Iterator, Sequence
 from heapq import merge
+from pathlib import Path
 
 from haechi.errors import StoreError
 from haechi.model.access import Reach
 from haechi.store.events.cold import Cold, Gone
-from haechi.store.events.encoding import identity
+from haechi.store.events.encoding import Kind, identity
 from haechi.store.events.hot import Hot
 from haechi.store.events.panels import hours
 from haechi.store.events.question import (
@@ -153,6 +154,23 @@ class Reading:
         with self._readers.snapshot() as connection:
             found: int | None = connection.execute("SELECT min(ts_ns) FROM at").fetchone()[0]
             return found
+
+    def windows(self, ask: Question, start: Position) -> Iterator[tuple[int, Position]]:
+        """(from, before) of each window in which something may be, newest first."""
+        return self._windows(ask, start)
+
+    def raw(
+        self, ask: Question, low_ns: int, before: Position, want: int
+    ) -> tuple[list[tuple[int, int, Kind, str, bytes]], list[Path]]:
+        """The newest hot rows of a window, undecoded, and the files beside them, both as of one
+        moment."""
+        with self._readers.snapshot() as connection:
+            rows = self._hot.raw(connection, ask, low_ns, before, want)
+            return rows, self._cold.files(connection, low_ns, before.ts_ns)
+
+    def name_of(self, file: Path) -> str:
+        """A sealed file's name within its folder."""
+        return str(file.relative_to(self._cold.folder))
 
     def _windows(self, ask: Question, start: Position) -> Iterator[tuple[int, Position]]:
         """(from, before) of each window, newest first."""
