@@ -36,7 +36,7 @@ def test_every_rule_is_listed(haechi: Haechi) -> None:
     every = [rule.id for rule in load_catalogue().rules]
     assert done.code == 0
     assert ids(done.out) == every
-    assert done.err == f"{len(every)} rules\n"
+    assert done.err == f"{len(every):,} rules\n"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ COMMANDS = {
     "fix": "make the mechanical corrections, with a diff and a proof",
     "rules": "list, explain and document the rules",
     "lock": "pin the rules that may block (haechi.lock)",
+    "runtime": "try rules in Falco's language on events",
     "up": "the server with its page: scan a folder into it, keep, show, stream",
     "api": "call a server's API",
     "store": "check, back up, restore and export what a server keeps",

@@ -24,6 +24,7 @@ def command() -> None:
     Examples:
       haechi rules list --severity high
       haechi rules show k8s-privileged
+      haechi rules check falco_rules.yaml  dead and always-true Falco rules
       haechi rules check policy/           check a directory of your own rules
     """
 
@@ -96,17 +97,53 @@ def docs(directory: Path) -> None:
 
 
 @command.command()
-@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True),
+)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--severity",
+    type=click.Choice([str(severity) for severity in Severity]),
+    help="Falco: faults of this severity or worse",
+)
 @click.pass_context
-def check(ctx: click.Context, directory: Path) -> None:
-    """Check a directory of your own rules. Loads them and runs every example.
+def check(ctx: click.Context, paths: tuple[Path, ...], format_: str, severity: str | None) -> None:
+    """Check your own rules: files of Falco rules, or a directory of rules for haechi scan.
+
+    Falco rules are loaded as Falco does, in the order given, and then looked through for
+    rules that can never fire, that always do, that exclude nothing, and for ways around them.
+    Of a directory of your own rules every example is run.
 
     \b
-    Example:
+    Examples:
+      haechi rules check falco_rules.yaml local_rules.yaml
+      haechi rules check falco/ --severity medium --format json
       haechi rules check policy/
 
-    Exit codes: 0 every rule loads and its examples hold, 2 something is wrong.
+    \b
+    Exit codes: 0 nothing of weight, 1 a Falco rule with a fault of high severity,
+    2 something does not load or an example does not hold.
     """
+    from haechi.cli.rules_falco import check_files, is_falco
+
+    if all(is_falco(path) for path in paths):
+        ctx.exit(check_files(paths, format_, severity))
+    if len(paths) > 1:
+        raise UsageError(
+            "directories of your own rules are checked one at a time",
+            do="haechi rules check POLICY/, and the files of Falco rules in a run of their own",
+        )
+    if format_ == "json" or severity:
+        raise UsageError("--format json and --severity are for files of Falco rules")
+    ctx.exit(_check_own(paths[0]))
+
+
+def _check_own(directory: Path) -> int:
+    """Load a directory of rules for ``haechi scan`` and run every example."""
     from haechi.rules.user import load_user_rules
     from haechi.scan.examples import example_faults
 
@@ -119,7 +156,7 @@ def check(ctx: click.Context, directory: Path) -> None:
     for line in lines:
         click.echo(plain(line))
     click.echo(f"{counted(len(rules), 'rule')} read, {counted(len(lines), 'fault')}", err=True)
-    ctx.exit(2 if lines else 0)
+    return 2 if lines else 0
 
 
 def _all() -> Catalogue:

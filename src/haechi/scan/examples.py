@@ -19,6 +19,7 @@ from haechi.errors import InputError
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
 from haechi.rules.schema import JudgeKind, Rule
+from haechi.scan.falco import EXAMPLE, FALCO_RULES, read_rules
 from haechi.scan.iac.audits import Audited
 from haechi.scan.iac.kubernetes import Inventory, resources_of
 from haechi.scan.iac.workflows import ACTION, EXAMPLES, WORKFLOW, may_be_action, read_workflow
@@ -79,6 +80,8 @@ def judge_example(
         if faults and "syntax" not in rule.tags:
             raise InputError(f"line {faults[0].line}: {faults[0].message}")
         return judge.review(Review(resource=resource))
+    if rule.applies_to.kinds == [FALCO_RULES]:
+        return [verdict for review in _falco(text) for verdict in judge.review(review)]
     kinds = [kind for kind in rule.applies_to.kinds if kind in EXAMPLES]
     if kinds:
         resource = _pipeline(text, kinds)
@@ -107,6 +110,13 @@ def _pipeline(text: str, kinds: Sequence[str]) -> Resource:
 def _kind(text: str, kinds: Sequence[str]) -> str:
     told = ACTION if may_be_action(text.encode()) else WORKFLOW
     return told if told in kinds else kinds[0]
+
+
+def _falco(text: str) -> list[Review]:
+    """The review of an example of a Falco rule file; what Falco refuses for a missing list is
+    what some rules are about, so a fault of loading does not end it."""
+    resources, _ = read_rules({EXAMPLE: text})
+    return [Review(resource=resource) for resource in resources]
 
 
 def _objects(text: str) -> list[Resource]:

@@ -15,7 +15,8 @@ from haechi.engines.falco.basics import NAME as GIVEN
 from haechi.engines.falco.lint_evasion import evasions
 from haechi.engines.falco.lint_fault import Fault
 from haechi.engines.falco.lint_places import Places
-from haechi.engines.falco.lint_words import undefined, unknown_types
+from haechi.engines.falco.lint_words import undefined
+from haechi.engines.falco.presence import SOCKET_FIELDS
 from haechi.engines.falco.ruleset import Rule, RuleSet, RuleText
 from haechi.engines.falco.satisfy import (
     OTHER,
@@ -27,7 +28,7 @@ from haechi.engines.falco.satisfy import (
     named_types,
     satisfiable,
 )
-from haechi.engines.falco.syntax import And, Check, Field, Node, Not, Or
+from haechi.engines.falco.syntax import And, Check, Field, Node, Not, Or, Values
 from haechi.engines.falco.write import written
 
 __all__ = ["Fault", "lint"]
@@ -51,14 +52,17 @@ def lint(rules: RuleSet, *, files: Sequence[RuleText] = ()) -> tuple[Fault, ...]
 
 def _of_rule(rule: Rule, rules: RuleSet) -> Iterator[Fault]:
     said = _saying(rule)
-    yield from _truth(rule, said)
+    truths = list(_truth(rule, said))
+    yield from truths
     yield from undefined(rule, rules, said)
-    yield from unknown_types(rule, said)
     if not rule.enabled:
         yield said("disabled", "info", "the rule is switched off", "it says enabled: false", "")
-    yield from evasions(rule, said)
+    if not any(fault.code in _SILENT for fault in truths):
+        yield from evasions(rule, said)
 
 
+_SILENT = frozenset({"never", "empty", "shadowed"})
+"""What never fires need not be evaded."""
 Saying = Callable[..., Fault]
 
 
@@ -115,9 +119,14 @@ def _tests_more(rule: Rule, possible: Sequence[Fold]) -> bool:
         return True
     plain = {"evt.type", "evt.dir"}
     return any(
-        not (isinstance(check.left, Field) and check.left.name in plain)
+        not (isinstance(check.left, Field) and check.left.name in plain) and not _is_blank(check)
         for check in checks_of(rule.condition)
     )
+
+
+def _is_blank(check: Check) -> bool:
+    """A list left to be filled."""
+    return isinstance(check.right, Values) and not check.right.values
 
 
 def _never(rule: Rule, said: Saying) -> Fault:
@@ -163,10 +172,12 @@ def _causes(rule: Rule) -> dict[str, list[Dead]]:
 
 
 def _instead(field: str, types: Sequence[str]) -> str:
+    if field in SOCKET_FIELDS:
+        return "move the test to evt.type=connect, where the program's address is known"
     if field.startswith("fd.") and "execve" in types:
         return (
-            "watch the open instead (macro open_read, or evt.type in (open, openat, openat2)), "
-            "or connect for addresses; at execve test proc.args or proc.cmdline"
+            "watch the open instead (macro open_read, or evt.type in (open, openat, openat2)); "
+            "at execve test proc.args or proc.cmdline"
         )
     return "test a field that these events carry, or name the events that carry this one"
 

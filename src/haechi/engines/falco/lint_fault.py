@@ -13,7 +13,6 @@ CODES = {
     "negation": "an exclusion that excludes nothing",
     "undefined": "a list that nobody defines",
     "shadowed": "covered by exceptions or by another rule",
-    "unknown-type": "an event type that does not exist",
     "unbounded": "tried on every type of event",
     "unused-macro": "a macro that no rule uses",
     "unused-list": "a list that no rule uses",

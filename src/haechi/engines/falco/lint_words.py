@@ -1,4 +1,4 @@
-"""Words that look like something else: a list that nobody defines, an event type that is none.
+"""Words that look like something else: a list that nobody defines.
 
 In Falco a bare word in parentheses is the list of that name or, when there is none, the word
 itself: a misspelt list becomes a value that nothing equals. Only where the field cannot hold a
@@ -12,10 +12,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from haechi.engines.falco.lint_fault import Fault
-from haechi.engines.falco.presence import is_event
 from haechi.engines.falco.ruleset import Rule, RuleSet
-from haechi.engines.falco.satisfy import checks_of, named_types
-from haechi.engines.falco.syntax import Check, Field, Text, Values
+from haechi.engines.falco.satisfy import checks_of
+from haechi.engines.falco.syntax import Check, Field, Values
 
 _LIKE_A_LIST = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+\Z")
 _PLURALS = frozenset(
@@ -81,32 +80,3 @@ def _define(word: str, lists: set[str]) -> str:
     if near:
         return f"did you mean {near[0]}? Else define it: - list: {word}"
     return f"define it (- list: {word}, items: [...]) in this file or one that is loaded before"
-
-
-def unknown_types(rule: Rule, said: Saying) -> Iterator[Fault]:
-    """Event types of no system call and no event of Falco's own."""
-    if rule.source != "syscall":
-        return
-    for name in named_types(rule.condition):
-        if name and not is_event(name) and _compared(rule, name):
-            why = "libs has no event of that name; only a plugin's own event could be called so"
-            yield said("unknown-type", "medium", f"no event type {name!r}", why, _near(name), name)
-
-
-def _compared(rule: Rule, name: str) -> bool:
-    """It is compared as a whole, not by its beginning."""
-    for check in checks_of(rule.condition):
-        if check.op in ("=", "in") and str(check.left) == "evt.type":
-            right = check.right
-            if isinstance(right, Text) and right.value == name:
-                return True
-            if isinstance(right, Values) and any(text.value == name for text in right.values):
-                return True
-    return False
-
-
-def _near(name: str) -> str:
-    from haechi.engines.falco.event_table import event_kinds
-
-    near = difflib.get_close_matches(name, event_kinds(), n=1, cutoff=0.7)
-    return f"did you mean {near[0]}?" if near else "see falco --list-events"

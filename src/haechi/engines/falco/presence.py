@@ -14,7 +14,7 @@ from haechi.engines.falco.event_table import event_kinds
 
 _FILES_ONLY = frozenset({"open", "openat", "openat2", "creat", "open_by_handle_at"})
 """They make a descriptor that is a file or a directory, never a socket."""
-_SOCKET_FIELDS = frozenset(
+SOCKET_FIELDS = frozenset(
     f"fd.{name}"
     for name in (
         *("ip", "cip", "sip", "lip", "rip", "port", "cport", "sport", "lport", "rport"),
@@ -53,11 +53,6 @@ _IS_OPEN = {
 _ARGUMENTS = ("evt.arg", "evt.rawarg")
 
 
-def is_event(name: str) -> bool:
-    """Whether ``evt.type`` can be this without a plugin's help."""
-    return name in event_kinds()
-
-
 def absent(name: str, arg: str | None, event_type: str) -> str:
     """Why the field is never there at a system call of this type; empty when it may be."""
     kind = event_kinds().get(event_type)
@@ -66,7 +61,7 @@ def absent(name: str, arg: str | None, event_type: str) -> str:
     if name.startswith("fd."):
         if not kind.descriptor:
             return f"{event_type} has no file descriptor"
-        if name in _SOCKET_FIELDS and event_type in _FILES_ONLY:
+        if name in SOCKET_FIELDS and event_type in _FILES_ONLY:
             return f"the descriptor of {event_type} is a file, never a socket"
     calls = _FS_PATH.get(name)
     if calls is not None and event_type not in calls:

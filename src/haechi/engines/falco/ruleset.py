@@ -39,9 +39,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     item: str = ""
 
     def __str__(self) -> str:
-        kind = "error" if self.error else "warning"
+        weight = "error" if self.error else "warning"
         who = f"{self.item}: " if self.item else ""
-        return f"{self.at}: {kind} {self.code}: {who}{self.message}"
+        return f"{self.at}: {weight} {self.code}: {who}{self.message}"
 
 
 class Macro(msgspec.Struct, frozen=True, kw_only=True):

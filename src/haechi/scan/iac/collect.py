@@ -17,6 +17,7 @@ from haechi.engines.values import LIMITS
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
+from haechi.scan.falco import may_be_rules, may_hold_rules, read_rules
 from haechi.scan.iac.charts import (
     Template,
     TemplatePlaces,
@@ -77,6 +78,7 @@ class Collector:
         self.out = Collected()
         self._progress = progress
         self._text = 0
+        self._falco_texts: dict[str, str] = {}
         self._full = False
 
     def collect(self) -> Collected:
@@ -111,6 +113,8 @@ class Collector:
         for done, (step, entry) in enumerate(steps):
             self._tick(done, len(steps), entry.path)
             step(entry)
+        self.out.falco, gaps = read_rules(self._falco_texts)
+        self.out.gaps.extend(gaps)
         return self.out
 
     def _unrendered(self, entries: Mapping[Source, list[Entry]]) -> None:
@@ -142,7 +146,7 @@ class Collector:
                 self._too_large(entry)
             return
         data = self._read(entry)
-        if data is None or not may_hold_objects(data):
+        if data is None or self._falco(data, entry.path) or not may_hold_objects(data):
             return
         if not self._within_budget(len(data), entry.path):
             return
@@ -157,6 +161,19 @@ class Collector:
         if found:
             self.out.files.add(entry.path)
             self._inline(data, entry.path, "yaml")
+
+    def _falco(self, data: bytes, path: str) -> bool:
+        """Keep a file of Falco rules until all of its folder are known; True when it is one."""
+        if not may_hold_rules(data) or not self._within_budget(len(data), path):
+            return False
+        try:
+            self._falco_texts[path] = decode(data)
+        except InputError as error:
+            self._gap("encoding", path, error.what, error.do)
+            return True
+        self.out.files.add(path)
+        self._inline(data, path, "yaml")
+        return may_be_rules(data)
 
     def _within_budget(self, size: int, path: str) -> bool:
         """False once the run holds too much; said once, for the first file that is left out."""

@@ -13,7 +13,7 @@ from haechi.model.waiver import Waiver
 @dataclass(slots=True)
 class Collected:
     """What one tree holds. ``workflows`` are all CI files: workflows, actions, pipelines;
-    ``texts`` holds what zizmor reads of them, by path.
+    ``texts`` holds what zizmor reads of them, by path. ``falco`` are files of Falco rules.
 
     ``origins`` says of resources that came out of an overlay or chart, by ``id``, which object
     of which file they were made from: two overlays of one base have it in common.
@@ -23,6 +23,7 @@ class Collected:
     dockerfiles: list[Resource] = field(default_factory=list)
     workflows: list[Resource] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
+    falco: list[Resource] = field(default_factory=list)
     origins: dict[int, str] = field(default_factory=dict)
     waivers: list[Waiver] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)

@@ -56,6 +56,7 @@ def look_at_configuration(tree: Tree, setup: Setup) -> Configuration:
                 "kubernetes objects": len(collected.resources),
                 "dockerfiles": len(collected.dockerfiles),
                 "workflows": len(collected.workflows),
+                **({"falco rule files": len(collected.falco)} if collected.falco else {}),
             },
             evaluated=frozenset(run.evaluated),
             files=frozenset(collected.files),
@@ -85,7 +86,7 @@ class _Run:
     def judge_all(self) -> None:
         """Our own rules over every resource, in this process."""
         held = self.collected
-        for resource in (*held.resources, *held.dockerfiles, *held.workflows):
+        for resource in (*held.resources, *held.dockerfiles, *held.workflows, *held.falco):
             self._take(resource, self.judge.review(self.review(resource)))
 
     def judge_user_rules(self, rules: Sequence[Rule]) -> None:

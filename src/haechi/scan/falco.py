@@ -1,0 +1,145 @@
+"""Falco rule files of a tree → resources to judge, one a file.
+
+A rule file is told by its look: a YAML list of rules, macros or lists; or a Helm values file of
+Falco's chart, whose ``customRules`` hold such files as texts. Files of one folder are loaded
+together in the order of their names, as Falco does with a folder, so that a macro of one serves
+the others. The engine is imported when the first such file is met.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from haechi.model.coverage import Gap
+from haechi.model.keys import file_key
+from haechi.model.location import AttrPath, Location
+from haechi.model.resource import Resource
+
+if TYPE_CHECKING:
+    from haechi.engines.falco.lint_fault import Fault
+    from haechi.engines.falco.ruleset import At
+
+FALCO_RULES = "falco-rules"
+"""The kind of resource that a rule file is read as."""
+EXAMPLE = "rules.yaml"
+MAX_FOLDER = 8 * 1024 * 1024
+"""Bytes of one folder's rule files together."""
+_RULE = re.compile(rb"^- +['\"]?rule['\"]? *:", re.MULTILINE)
+_MACRO = re.compile(rb"^- +['\"]?macro['\"]? *:", re.MULTILINE)
+_LIST = re.compile(rb"^- +['\"]?list['\"]? *:", re.MULTILINE)
+_CONDITION = re.compile(rb"^ +['\"]?condition['\"]? *:", re.MULTILINE)
+_ITEMS = re.compile(rb"^ +['\"]?items['\"]? *:", re.MULTILINE)
+_CUSTOM = re.compile(rb"^['\"]?customRules['\"]? *:", re.MULTILINE)
+
+
+def may_be_rules(data: bytes) -> bool:
+    """By a cheap look: the top level lists rules, macros or lists of Falco."""
+    if _CONDITION.search(data) and (_RULE.search(data) or _MACRO.search(data)):
+        return True
+    return bool(_LIST.search(data) and _ITEMS.search(data))
+
+
+def may_hold_rules(data: bytes) -> bool:
+    """A rule file itself, or values of Falco's Helm chart with rules in them."""
+    return may_be_rules(data) or bool(_CUSTOM.search(data) and b"condition" in data)
+
+
+def read_rules(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap]]:
+    """The resources of rule files (path → text), and what of them Falco would refuse."""
+    resources: list[Resource] = []
+    gaps: list[Gap] = []
+    folders: dict[str, list[str]] = {}
+    for path in sorted(texts):
+        folders.setdefault(posixpath.dirname(path), []).append(path)
+    for paths in folders.values():
+        held = {path: _rules_in(texts[path]) for path in paths}
+        known = {path: text for path, text in held.items() if text.strip()}
+        if sum(len(text) for text in known.values()) > MAX_FOLDER:
+            reason = f"Falco rules past {MAX_FOLDER >> 20} MiB in one folder are not judged"
+            gaps.append(Gap(kind="too-much", path=paths[0], reason=reason, do="split the folder"))
+            continue
+        if known:
+            found, refused = _folder(known)
+            resources += found
+            gaps += refused
+    return resources, gaps
+
+
+def _folder(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap]]:
+    from haechi.engines.falco.ruleset import RuleText
+    from haechi.engines.falco.study import study
+
+    studied = study([RuleText(name=path, text=text) for path, text in texts.items()])
+    gaps = [
+        Gap(
+            kind="falco",
+            path=f"{problem.at.file}:{problem.at.line}",
+            reason=f"{problem.code}: {f'{problem.item}: ' if problem.item else ''}"
+            f"{problem.message[:500]}",
+            do="correct it, or keep the files that define what it uses in the same folder",
+        )
+        for problem in studied.problems
+        if problem.error
+    ]
+    resources = [
+        _resource(path, [fault for fault in studied.faults if fault.at.file == path])
+        for path in texts
+    ]
+    return resources, gaps
+
+
+def _resource(path: str, faults: list[Fault]) -> Resource:
+    places: dict[AttrPath, At] = {(f.rule, f.code, f.key): f.at for f in faults}
+
+    def locate(at: AttrPath) -> Location:
+        place = places.get(at)
+        line, column = (place.line, place.column) if place is not None else (1, 1)
+        return Location(path=path, line=line, column=column, end_line=line, end_column=column + 1)
+
+    return Resource(
+        key=file_key(path),
+        kind=FALCO_RULES,
+        name=path,
+        file=path,
+        data={"faults": faults},
+        locate=locate,
+    )
+
+
+# --- values of Falco's Helm chart ----------------------------------------------------------------
+
+
+def _rules_in(text: str) -> str:
+    """The rules of a file, each on the line on which it stands there."""
+    if not _CUSTOM.search(text.encode("utf-8", "replace")):
+        return text
+    from haechi.engines.documents import Document, parse_documents
+    from haechi.errors import InputError
+
+    lines = [""] * (text.count("\n") + 2)
+    try:
+        for document in parse_documents(text.encode("utf-8", "replace")):
+            if isinstance(document, Document) and isinstance(document.data, dict):
+                _take_custom(document.data.get("customRules"), document.locate, text, lines)
+    except InputError:
+        return ""
+    return "\n".join(lines)
+
+
+def _take_custom(
+    custom: Any, locate: Callable[[AttrPath], tuple[int, int, int, int]], text: str, out: list[str]
+) -> None:
+    """Put the texts under ``customRules`` on their lines; such as are not literal blocks are
+    passed over, for their lines cannot be told."""
+    written = text.splitlines()
+    for name, rules in custom.items() if isinstance(custom, dict) else ():
+        if not isinstance(rules, str) or not may_be_rules(rules.encode("utf-8", "replace")):
+            continue
+        start = locate(("customRules", name))[0]
+        lines = rules.splitlines()
+        there = [line.strip() for line in written[start : start + len(lines)]]
+        if there == [line.strip() for line in lines]:
+            out[start : start + len(lines)] = lines
