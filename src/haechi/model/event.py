@@ -24,6 +24,16 @@ PRIORITIES = (
 )
 """Falco's priorities, worst first (the severities of RFC 5424)."""
 
+SEVERITY_OF_PRIORITY = {
+    "emergency": "critical",
+    "alert": "critical",
+    "critical": "critical",
+    "error": "high",
+    "warning": "medium",
+    "notice": "low",
+}
+"""Falco's priorities as the guide's severities; the others are ``info``."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``id`` is unique within (cluster, source); an event that comes twice counts once.

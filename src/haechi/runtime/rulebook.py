@@ -263,16 +263,24 @@ class Rulebook:
             with self._changing:
                 book = self._book
                 if book is None:
-                    book = self._book = self._made(self._saved())
-                    for problem in book.problems:
-                        if problem.error:
-                            log.error("a runtime rule file does not load: %s", problem)
+                    book = self._renewed()
         return book
 
     @property
     def ready(self) -> bool:
         """True once it was loaded."""
         return self._book is not None
+
+    def refresh(self) -> bool:
+        """Load what changed in the files of the configuration; True when something did."""
+        book = self.book
+        there = [one for one in book.files if one.origin == FILE]
+        if read_files(self._paths) == there:
+            return False
+        with self._changing:
+            self._renewed()
+        log.info("runtime rules were loaded again: a file changed")
+        return True
 
     def candidate(self, name: str, text: str) -> Book:
         """What would be in force if this text were saved under this name."""
@@ -312,6 +320,9 @@ class Rulebook:
 
     def _renewed(self) -> Book:
         book = self._made(self._saved())
+        for problem in book.problems:
+            if problem.error:
+                log.error("a runtime rule file does not load: %s", problem)
         self._book = book
         return book
 

@@ -8,8 +8,10 @@ batch ended.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
@@ -19,6 +21,7 @@ from haechi.model.event import Event
 
 if TYPE_CHECKING:
     from haechi.runtime.decode.refusal import Decoded, Refusal
+    from haechi.world.feeds.lines import Batch as Lines
 
 Kind = Literal["falco", "tetragon", "kubernetes-audit", "hubble", "envoy", "application"]
 KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]
@@ -105,8 +108,7 @@ def mapping_of(name: str, mappings: Mapping[str, Any]) -> Any:
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source had. ``checkpoint`` is where it goes on once this is durable; ``records`` is
-    how many records it took from its input."""
+    """What a source had. ``checkpoint`` is where it goes on once this is durable."""
 
     events: Sequence[Event] = ()
     refusals: Sequence[Refusal] = ()
@@ -169,16 +171,122 @@ class QueueSource:
         """Nothing to let go of."""
 
 
-Now = Callable[[], int]
+class FileSource:
+    """A file that is followed through rotation, from its checkpoint on."""
+
+    def __init__(
+        self,
+        settings: FeedSettings,
+        decode: Decode,
+        *,
+        checkpoint: Any = None,
+        now_ns: Callable[[], int] = time.time_ns,
+        patience_s: float = 5.0,
+    ) -> None:
+        from haechi.world.feeds.follow import Follower
+        from haechi.world.feeds.lines import Checkpoint
+
+        self.kind: str = settings.kind
+        self.id = settings.id
+        self._settings, self._now_ns, self._decode = settings, now_ns, decode
+        self._follower = Follower(
+            Path(settings.file),
+            start=None if checkpoint is None else Checkpoint.of(checkpoint),
+            from_end=not settings.from_start,
+            patience_s=patience_s,
+        )
+
+    @property
+    def error(self) -> str:
+        """Why the file cannot be read now, or empty."""
+        return self._follower.error
+
+    def take(self) -> Batch:
+        """What is new."""
+        found = self._follower.poll()
+        if found is None:
+            return Batch()
+        return _decoded(
+            found,
+            self._decode,
+            self._settings,
+            self._now_ns(),
+            msgspec.to_builtins(found.checkpoint),
+        )
+
+    def done(self, batch: Batch) -> None:
+        """The follower has moved on already."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._follower.close()
 
 
-def joined(several: Iterable[Decoded]) -> tuple[list[Event], list[Refusal], int]:
-    """Events, refusals and what was skipped of several records."""
+class StreamSource:
+    """Standard input or a pipe: what was read and is not durable is lost with the process."""
+
+    def __init__(
+        self,
+        settings: FeedSettings,
+        decode: Decode,
+        *,
+        descriptor: int = 0,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        from haechi.world.feeds.stream import Stream
+
+        self.kind: str = settings.kind
+        self.id = settings.id
+        self._settings, self._now_ns, self._decode = settings, now_ns, decode
+        self._stream = Stream(descriptor)
+
+    @property
+    def error(self) -> str:
+        """A stream that ended is told as such."""
+        return "the input has ended" if self._stream.ended else ""
+
+    def take(self) -> Batch:
+        """What came within a moment."""
+        found = self._stream.poll(0.25)
+        if found is None:
+            return Batch()
+        return _decoded(found, self._decode, self._settings, self._now_ns(), None)
+
+    def done(self, batch: Batch) -> None:
+        """There is no way back in a stream."""
+
+    def close(self) -> None:
+        """The descriptor is its owner's."""
+
+
+def _decoded(
+    found: Lines, decode: Decode, settings: FeedSettings, now_ns: int, checkpoint: Any
+) -> Batch:
+    from haechi.runtime.decode.refusal import refusal
+
     events: list[Event] = []
-    refusals: list[Refusal] = []
+    refusals = [refusal("the line is too long", one.sample) for one in found.overlong]
     skipped = 0
-    for one in several:
-        events += one.events
-        refusals += one.refusals
-        skipped += one.skipped
-    return events, refusals, skipped
+    for line in found.lines:
+        made = decode(
+            line.data,
+            cluster=settings.cluster,
+            node=settings.node,
+            now_ns=now_ns,
+            place=line.place,
+        )
+        events += made.events
+        refusals += made.refusals
+        skipped += made.skipped
+    return Batch(events=events, refusals=refusals, skipped=skipped, checkpoint=checkpoint)
+
+
+def opened(
+    settings: FeedSettings, mappings: Mapping[str, Any], *, checkpoint: Any = None
+) -> FileSource | StreamSource:
+    """The source of a configured feed. ConfigError."""
+    mapping = mapping_of(settings.mapping, mappings) if settings.kind == "application" else None
+    decode = decoder(settings.kind, mapping)
+    if settings.file == "-":
+        return StreamSource(settings, decode)
+    return FileSource(settings, decode, checkpoint=checkpoint)

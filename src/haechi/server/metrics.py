@@ -18,6 +18,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from haechi.model.event import SEVERITY_OF_PRIORITY
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "(other)"
 MOST_VALUES = 200
@@ -153,16 +155,6 @@ COUNTED = (
     ),
 )
 """Counted while the process runs; they start at 0 with it, as counters may."""
-
-SEVERITY_OF_PRIORITY = {
-    "emergency": "critical",
-    "alert": "critical",
-    "critical": "critical",
-    "error": "high",
-    "warning": "medium",
-    "notice": "low",
-}
-"""Falco's priorities as the guide's severities; the others are ``info``."""
 
 Sample = tuple[str, tuple[str, ...], float]
 """Name of the family, values of its labels, value."""

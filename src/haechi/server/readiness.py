@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from haechi.errors import HaechiError
+from haechi.model.access import EVERYWHERE
 from haechi.server.shapes import Part
 from haechi.store.folder import storage_errors
 
@@ -55,6 +56,8 @@ def parts(world: World, *, write: bool = True) -> list[Part]:
         _tried("events", "events", lambda: _events(world)),
         _tried("audit", "the signed log", lambda: _audit(world)),
         _tried("disk", "room on the disk", lambda: _disk(world)),
+        _tried("rules", "runtime rules", lambda: _rules(world)),
+        _tried("feeds", "feeds", lambda: _feeds(world)),
         _jobs(world),
     ]
 
@@ -127,6 +130,42 @@ def _disk(world: World) -> Part:
         what=f"room on the disk: {usage.free >> 20} MiB",
         do="" if state == OK else "make room, or lower store.max_bytes or store.retention_days",
         figures={"free_bytes": usage.free, "total_bytes": usage.total},
+    )
+
+
+def _rules(world: World) -> Part | None:
+    if world.watch.fault:
+        what = f"events are kept, and not judged by rules: {world.watch.fault}"
+        return Part(name="rules", state=DEGRADED, what=what, do="see the server's log")
+    rules = world.watch.rulebook(world)
+    if not rules.ready:
+        return None
+    book = rules.book
+    figures = {"rules": len(book.rules), "on": sum(one.enabled for one in book.rules)}
+    bad = sorted({problem.at.file for problem in book.problems if problem.error})
+    if not bad:
+        return Part(name="rules", state=OK, what="runtime rules judge events", figures=figures)
+    return Part(
+        name="rules",
+        state=DEGRADED,
+        what=f"rule files with errors: {', '.join(bad[:5])}; the others run",
+        do="GET /api/v1/runtime/files says what is wrong with them",
+        figures=figures,
+    )
+
+
+def _feeds(world: World) -> Part:
+    every = world.store.state.feeds.all(within=(EVERYWHERE,))
+    failed = [one for one in every if one.state == "failed"]
+    figures = {"feeds": len(every), "refused": sum(one.counts.refused for one in every)}
+    if not failed:
+        return Part(name="feeds", state=OK, what="feeds are read", figures=figures)
+    return Part(
+        name="feeds",
+        state=DEGRADED,
+        what=f"feeds that cannot be read: {failed[0].id}: {failed[0].error}",
+        do="GET /api/v1/feeds lists them",
+        figures=figures,
     )
 
 

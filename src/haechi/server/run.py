@@ -28,6 +28,7 @@ from haechi.server.listener import Listener, bound
 from haechi.server.live import Hub
 from haechi.server.routing import Authenticate
 from haechi.server.settings import Settings, is_loopback
+from haechi.server.work.followers import follow_feeds
 from haechi.server.world import World
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ async def serve_world(
     socket = bound(world.settings.listen.address, world.settings.listen.port)
     unsubscribe = world.store.subscribe(world.hub.publish)
     listener = Listener(app, socket, world.settings, pair)
-    jobs = [*own_jobs(world), *_watch_over(pair, world)] if jobs is None else jobs
+    if jobs is None:
+        jobs = [*own_jobs(world), *_watch_over(pair, world)]
+        background = [*background, follow_feeds]
     tasks = [
         asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),
@@ -259,7 +262,15 @@ def own_jobs(world: World) -> list[Job]:
     def tended() -> None:
         store.events.tend(world.clock(), days=keep.retention_days, max_bytes=keep.max_bytes)
 
+    def refreshed() -> None:
+        world.watch.rulebook(world).refresh()
+
+    def noted() -> None:
+        store.state.feeds.flush()
+
     return [
+        Job(name="rules", every=60, work=refreshed, first=0),
+        Job(name="feeds", every=30, work=noted, first=30),
         Job(name="waivers", every=60, work=expired),
         Job(name="tidy", every=86_400, work=store.state.tidy, first=600),
         Job(name="events", every=60, work=tended, first=20),

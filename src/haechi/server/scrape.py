@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def figures(world: World) -> Iterator[Sample]:
     streams = world.hub.figures()
     yield "haechi_stream_clients", (), float(streams["clients"])
     yield "haechi_stream_skipped_total", (), float(streams["skipped"])
-    for read in (_findings, _waivers, _sources, _events, _audit, _disk, _parts):
+    for read in (_findings, _waivers, _sources, _events, _feeds, _rules, _audit, _disk, _parts):
         try:
             yield from list(read(world))
         except (StoreError, OSError):
@@ -140,6 +141,27 @@ def _events(world: World) -> Iterator[Sample]:
     yield "haechi_event_queue_ratio", (), full
     yield "haechi_store_bytes", ("hot",), float(told.get("hot_file_bytes", 0))
     yield "haechi_store_bytes", ("cold",), float(told.get("cold_bytes", 0))
+
+
+def _feeds(world: World) -> Iterator[Sample]:
+    feeds = world.store.state.feeds.all(within=(EVERYWHERE,))
+    for one in sorted(feeds, key=lambda feed: feed.last_seen or world.started)[-200:]:
+        if one.last_seen is not None:
+            at = one.last_seen.timestamp()
+            yield "haechi_feed_last_seen_timestamp_seconds", (one.id, one.cluster), at
+        if one.lag_s is not None:
+            yield "haechi_feed_lag_seconds", (one.id, one.cluster), one.lag_s
+
+
+def _rules(world: World) -> Iterator[Sample]:
+    rules = world.watch.rulebook(world)
+    if not rules.ready:
+        return
+    book = rules.book
+    on = Counter((one.rule.source, one.origin) for one in book.rules if one.enabled)
+    for labels, number in sorted(on.items()):
+        yield "haechi_rules_loaded", labels, float(number)
+    yield "haechi_rule_files_failed", (), float(len(book.left_out))
 
 
 def _audit(world: World) -> Iterator[Sample]:
