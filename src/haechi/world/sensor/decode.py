@@ -84,11 +84,11 @@ def plain(layout: Layout) -> Arguments:
     """Numbers and texts as they are; empty bases are left out."""
     unpack, split = _splitter(layout)
     names = tuple(name for name, _ in layout.numbers)
-    count = len(names)
 
     def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
         values = unpack(data, start)
-        args: dict[str, Any] = dict(zip(names, values[:count], strict=True))
+        args: dict[str, Any] = dict(zip(names, values, strict=False))
+        args.pop("", None)
         for name, raw in split(data, start, end, values):
             if raw or not name.endswith("base"):
                 args[name] = text(raw)

@@ -35,7 +35,7 @@ WAKE_S = 0.05
 BATCH = 8192
 """Records of one ``poll``; the rest waits in the ring."""
 MAX_PREFIXES = 4096
-MAX_KINDS = 128
+MAX_KINDS = 1024
 RECENT_ENTRIES = 8192
 CLOCK_JUMP_NS = 100_000
 
@@ -178,7 +178,7 @@ class Ebpf:
         if self._ring is None:
             return found
         pattern = struct.Struct(f"={self._processors}Q")
-        for kind, name in enumerate(self._names):
+        for kind, name in self._names.items():
             raw = self._bpf.lookup(self._lost_map, struct.pack("=I", kind), pattern.size)
             count = sum(pattern.unpack(raw))
             if count:

@@ -12,9 +12,13 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from haechi.world.sensor.assembler import R0, R1, R2, R3, R7, R8, R9, R10
-from haechi.world.sensor.programs.frame import HEAD, SLOT_D, SLOT_PATH, Frame
-from haechi.world.sensor.programs.walk import find_file, walk_path, walk_working_directory
+from haechi.world.sensor.assembler import R1, R2, R3, R7, R8, R9, R10
+from haechi.world.sensor.programs.frame import HEAD, SLOT_D, Frame
+from haechi.world.sensor.programs.walk import (
+    path_of_descriptor,
+    path_of_working_directory,
+    walk_path,
+)
 
 AT_FDCWD = 0xFFFFFF9C
 
@@ -23,7 +27,7 @@ Filter: TypeAlias = Callable[[Frame], None]
 
 
 class Number(msgspec.Struct, frozen=True):
-    """An argument as it is."""
+    """An argument as it is. Without a name it is not shown: calls of one shape share a program."""
 
     name: str
     argument: int
@@ -128,7 +132,7 @@ def append_name(frame: Frame, places: Layout, part: Text) -> None:
 
 def append_base(frame: Frame, places: Layout, part: Text) -> None:
     """The directory, when the text at SLOT_D (its place in the record) is relative."""
-    done, found, here = frame.fresh("base"), frame.fresh("found"), frame.fresh("here")
+    done, ready, here = frame.fresh("base"), frame.fresh("ready"), frame.fresh("here")
     frame.store_value(4, R7, places.length_at(part.base), 0)
     frame.load(4, R1, R7, places.length_at(part.name))
     frame.jump_if(R1, "==", 0, done)
@@ -141,11 +145,13 @@ def append_base(frame: Frame, places: Layout, part: Text) -> None:
         frame.argument(R1, part.directory, bits=32)
         frame.set(R2, AT_FDCWD)
         frame.jump_if_register(R1, "==", R2, here)
-        _walk_descriptor(frame, done)
-        frame.jump(found)
+        path_of_descriptor(frame, done)
+        frame.jump(ready)
     frame.label(here)
-    walk_working_directory(frame)
-    frame.label(found)
+    path_of_working_directory(frame)
+    # one place that walks: the verifier goes through the whole walk for each
+    frame.label(ready)
+    walk_path(frame)
     frame.append_walk(places.length_at(part.base))
     frame.label(done)
 
@@ -154,19 +160,10 @@ def _append_path(frame: Frame, places: Layout, part: Path) -> None:
     done = frame.fresh("path")
     frame.store_value(4, R7, places.length_at(part.name), 0)
     frame.argument(R1, part.argument, bits=32)
-    _walk_descriptor(frame, done)
+    path_of_descriptor(frame, done)
+    walk_path(frame)
     frame.append_walk(places.length_at(part.name))
     frame.label(done)
-
-
-def _walk_descriptor(frame: Frame, none: str) -> None:
-    """R0 = where the path of the descriptor in R1 begins."""
-    find_file(frame)
-    frame.jump_if(R0, "==", 0, none)
-    frame.move(R3, R0)
-    frame.compute(R3, "+", frame.kernel["file.f_path"])
-    frame.read_kernel(SLOT_PATH, 16)
-    walk_path(frame, SLOT_PATH)
 
 
 # what is kept
@@ -206,8 +203,13 @@ def _keep_socket(frame: Frame) -> None:
     frame.label("keep")
 
 
-def _keep_success(frame: Frame) -> None:
-    frame.jump_if(R9, "s<", 0, "out")
+ENOENT, EEXIST = -2, -17
+
+
+def _keep_done(frame: Frame) -> None:
+    """Not what changed nothing since nothing, or the same, was there: programs try that a lot."""
+    frame.jump_if(R9, "==", ENOENT, "out")
+    frame.jump_if(R9, "==", EEXIST, "out")
 
 
 def _file(name: str = "path", argument: int = 0, directory: int | None = None) -> Text:
@@ -219,54 +221,59 @@ def _dirfd(argument: int = 0, name: str = "dirfd") -> Number:
     return Number(name, argument, "i32")
 
 
-_MODE = "u32"
+def _one(name: str, second: str = "", *, path: str = "path") -> Call:
+    """``call(path, number)``"""
+    return Call(name, (_file(path), Number(second, 1, "u32")), _keep_done)
+
+
+def _one_at(name: str, third: str, fourth: str = "") -> Call:
+    """``call(dirfd, path, number, number)``"""
+    parts = (_dirfd(), _file("path", 1, 0), Number(third, 2, "u32"), Number(fourth, 3, "u32"))
+    return Call(name, parts, _keep_done)
+
+
+def _two(name: str) -> Call:
+    """``call(oldpath, newpath)``"""
+    return Call(name, (_file("oldpath"), _file("newpath", 1)), _keep_done)
+
+
+def _two_at(name: str, fifth: str = "") -> Call:
+    """``call(olddirfd, oldpath, newdirfd, newpath, number)``"""
+    parts = (
+        _dirfd(0, "olddirfd"),
+        _file("oldpath", 1, 0),
+        _dirfd(2, "newdirfd"),
+        _file("newpath", 3, 2),
+        Number(fifth, 4, "u32"),
+    )
+    return Call(name, parts, _keep_done)
+
 
 CALLS: tuple[Call, ...] = (
-    Call("rename", (_file("oldpath"), _file("newpath", 1))),
+    _two("rename"),
+    _two("link"),
+    _two_at("renameat"),
+    _two_at("renameat2", "flags"),
+    _two_at("linkat", "flags"),
+    _one("unlink"),
+    _one("rmdir"),
+    _one("mkdir", "mode"),
+    _one("chmod", "mode"),
+    _one("chdir"),
+    _one("chroot"),
+    _one("umount2", "flags", path="target"),
+    _one_at("unlinkat", "flags"),
+    _one_at("mkdirat", "mode"),
+    _one_at("fchmodat", "mode"),
+    _one_at("fchmodat2", "mode", "flags"),
+    Call("symlink", (Text("target", 0), _file("linkpath", 1)), _keep_done),
     Call(
-        "renameat",
-        (
-            _dirfd(0, "olddirfd"),
-            _file("oldpath", 1, 0),
-            _dirfd(2, "newdirfd"),
-            _file("newpath", 3, 2),
-        ),
+        "symlinkat",
+        (Text("target", 0), _dirfd(1, "linkdirfd"), _file("linkpath", 2, 1)),
+        _keep_done,
     ),
-    Call(
-        "renameat2",
-        (
-            _dirfd(0, "olddirfd"),
-            _file("oldpath", 1, 0),
-            _dirfd(2, "newdirfd"),
-            _file("newpath", 3, 2),
-            Number("flags", 4, "u32"),
-        ),
-    ),
-    Call("unlink", (_file(),)),
-    Call("unlinkat", (_dirfd(), _file("path", 1, 0), Number("flags", 2, "u32"))),
-    Call("rmdir", (_file(),)),
-    Call("mkdir", (_file(), Number("mode", 1, "u32"))),
-    Call("mkdirat", (_dirfd(), _file("path", 1, 0), Number("mode", 2, "u32"))),
-    Call("chmod", (_file(), Number("mode", 1, "u32"))),
     Call("fchmod", (Number("fd", 0, "i32"), Number("mode", 1, "u32"), Path("path", 0))),
-    Call("fchmodat", (_dirfd(), _file("path", 1, 0), Number("mode", 2, "u32"))),
-    Call(
-        "fchmodat2",
-        (_dirfd(), _file("path", 1, 0), Number("mode", 2, "u32"), Number("flags", 3, "u32")),
-    ),
-    Call("link", (_file("oldpath"), _file("newpath", 1))),
-    Call(
-        "linkat",
-        (
-            _dirfd(0, "olddirfd"),
-            _file("oldpath", 1, 0),
-            _dirfd(2, "newdirfd"),
-            _file("newpath", 3, 2),
-            Number("flags", 4, "u32"),
-        ),
-    ),
-    Call("symlink", (Text("target", 0), _file("linkpath", 1))),
-    Call("symlinkat", (Text("target", 0), _dirfd(1, "linkdirfd"), _file("linkpath", 2, 1))),
+    Call("fchdir", (Number("fd", 0, "i32"), Number("", 1, "u32"), Path("path", 0))),
     Call("socket", (_dirfd(0, "domain"), _dirfd(1, "type"), _dirfd(2, "proto")), _keep_socket),
     Call("ptrace", (Number("request", 0, "u64"), Number("pid", 1, "i32")), _keep_ptrace),
     Call("setns", (Number("fd", 0, "i32"), Number("nstype", 1, "u32"))),
@@ -293,9 +300,5 @@ CALLS: tuple[Call, ...] = (
             Number("flags", 3, "u64"),
         ),
     ),
-    Call("umount2", (_file("target"), Number("flags", 1, "u32"))),
-    Call("chdir", (_file(),), _keep_success),
-    Call("fchdir", (Number("fd", 0, "i32"), Path("path", 0)), _keep_success),
-    Call("chroot", (_file(),)),
     Call("kill", (Number("pid", 0, "i32"), Number("signal", 1, "i32")), _keep_kill),
 )

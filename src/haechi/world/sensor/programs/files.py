@@ -19,22 +19,19 @@ from haechi.world.sensor.programs.frame import (
     SLOT_A,
     SLOT_B,
     SLOT_C,
-    SLOT_PATH,
     TEXT_BYTES,
     WALK,
     WALK_BYTES,
     WATCHED,
     Frame,
 )
-from haechi.world.sensor.programs.walk import find_file, judge_path, walk_path
+from haechi.world.sensor.programs.walk import find_file, judge_path, path_of_file, walk_path
 
 WRITING = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000
 """O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, the bit of O_TMPFILE."""
-CREATED = 0x100000
-"""FMODE_CREATED of f_mode."""
+ENXIO = -6
 _TYPE, _PIPE, _CHARACTER, _SOCKET = 0o170000, 0o010000, 0o020000, 0o140000
 SLOT_FILE = -136
-SLOT_VERDICT = -144
 SLOT_HOW = -168
 SLOT_INODE = -176
 
@@ -104,15 +101,12 @@ def _take_flags(frame: Frame, call: Open) -> None:
 
 def _judge_opened(frame: Frame) -> None:
     """Leave unless the opened file is to be sent; its path stands in the walk's place."""
-    kernel = frame.kernel
     frame.move(R1, R9)
     find_file(frame)
     frame.jump_if(R0, "==", 0, "out")
     frame.store(8, R10, SLOT_FILE, R0)
-    frame.move(R3, R0)
-    frame.compute(R3, "+", kernel["file.f_path"])
-    frame.read_kernel(SLOT_PATH, 16)
-    walk_path(frame, SLOT_PATH)
+    path_of_file(frame)
+    walk_path(frame)
     frame.store(8, R10, SLOT_C, R0)
     judge_path(frame)
     frame.jump_if(R0, "==", WATCHED, "send")
@@ -167,6 +161,8 @@ def _read_inode(frame: Frame) -> None:
 
 def _judge_failed(frame: Frame, call: Open) -> None:
     frame.store_value(8, R10, SLOT_C, WALK_BYTES)
+    # no terminal, no reader of the pipe
+    frame.jump_if(R9, "==", ENXIO, "out")
     frame.load(8, R1, R10, SLOT_HOW)
     frame.jump_if(R1, "&", WRITING, "send")
     # the name goes where a path is built, its key before it

@@ -23,6 +23,7 @@ from haechi.world.sensor.assembler import (
     R9,
     R10,
     Assembler,
+    AssemblyError,
 )
 from haechi.world.sensor.kernel import Kernel
 
@@ -42,6 +43,8 @@ RECORD_BYTES = 22_528
 WALK = RECORD_BYTES + 8
 """Where a path is built, backwards from WALK + WALK_BYTES; the 4 bytes before it are its key's."""
 WALK_BYTES = 4096
+SETTLE = WALK - 8
+"""Four bytes for values that only pass through memory."""
 SCRATCH_BYTES = WALK + WALK_BYTES + 264
 
 WATCHED, QUIET = 1, 2
@@ -75,7 +78,10 @@ class Maps:
 class Frame(Assembler):
     """An assembler that knows the record: programs are written with its methods."""
 
-    def __init__(self, kernel: Kernel, maps: Maps, kind: int, *, own: int, watermark: int) -> None:
+    def __init__(
+        self, kernel: Kernel, maps: Maps, kind: int | None, *, own: int, watermark: int
+    ) -> None:
+        """``kind`` None stands for the number of the system call in R6."""
         super().__init__()
         self.kernel = kernel
         self.maps = maps
@@ -83,6 +89,7 @@ class Frame(Assembler):
         self.own = own
         self.watermark = watermark
         self.functions: set[str] = set()
+        self._ceiling = 0
 
     # beginnings
     def start_call(self) -> None:
@@ -118,7 +125,11 @@ class Frame(Assembler):
         kernel = self.kernel
         self.call(BOOT_TIME)
         self.store(8, R7, 0, R0)
-        self.store_value(4, R7, 8, self.kind)
+        if self.kind is None:
+            self.load(4, R1, R6, kernel.call_number)
+            self.store(4, R7, 8, R1)
+        else:
+            self.store_value(4, R7, 8, self.kind)
         self.load(8, R1, R10, SLOT_THREAD)
         self.store(8, R7, 16, R1)
         self.store(8, R7, 32, R9)
@@ -135,6 +146,7 @@ class Frame(Assembler):
             self.store(4, R7, place, R2)
         self._of_task()
         self.set(R8, HEAD.size + fixed)
+        self._ceiling = HEAD.size + fixed
 
     def _of_task(self) -> None:
         """Parent, mount namespace, pid in its namespace and login id of the task in R0."""
@@ -193,8 +205,21 @@ class Frame(Assembler):
         self.call(READ_USER)
 
     # appending
+    def settle(self) -> None:
+        """Make all ways that led here alike to the verifier, where much follows.
+
+        R8 goes through memory, so that only its bound is known and not how it came about: what
+        follows is then gone through once and not once for each way.
+        """
+        if not self._ceiling:
+            return
+        self.store(4, R7, SETTLE, R8)
+        self.load(4, R8, R7, SETTLE)
+        self.jump_if(R8, ">", self._ceiling, "out")
+
     def append_text(self, length_at: int, *, helper: int = READ_USER_TEXT) -> None:
         """Append the text at the address in R3; its length with NUL goes to ``length_at``."""
+        self._ceiling += TEXT_BYTES
         done, bad = self.fresh("text"), self.fresh("bad")
         self.move(R1, R7)
         self.combine(R1, "+", R8)
@@ -210,6 +235,7 @@ class Frame(Assembler):
 
     def append_block(self, length_at: int, limit: int, *, helper: int = READ_USER) -> None:
         """Append R2 bytes (at most ``limit``) from the address in R3."""
+        self._ceiling += limit
         done, bad = self.fresh("block"), self.fresh("bad")
         fits = self.fresh("fits")
         self.jump_if(R2, "<=", limit, fits)
@@ -240,6 +266,8 @@ class Frame(Assembler):
     # endings
     def finish(self) -> None:
         """Send what lies between the scratch's start and R8, then the shared end."""
+        if self._ceiling > RECORD_BYTES:
+            raise AssemblyError(f"a record of up to {self._ceiling} bytes")
         self.load_map(R1, self.maps.ring)
         self.set(R2, 0)
         self.call(RING_QUERY)
@@ -257,7 +285,8 @@ class Frame(Assembler):
         self.exit(0)
 
     def _count_lost(self) -> None:
-        self.store_value(4, R10, SLOT_KEY, self.kind)
+        self.load(4, R1, R7, 8)
+        self.store(4, R10, SLOT_KEY, R1)
         self.load_map(R1, self.maps.lost)
         self.move(R2, R10)
         self.compute(R2, "+", SLOT_KEY)

@@ -8,7 +8,7 @@ call's end, where the arguments are still those of the caller.
 from __future__ import annotations
 
 from haechi.world.sensor.assembler import R0, R1, R2, R3, R4, R6, R7, R9, R10
-from haechi.world.sensor.programs.calls import Layout, Text, append_name
+from haechi.world.sensor.programs.calls import ENOENT, Layout, Text, append_name
 from haechi.world.sensor.programs.frame import (
     CURRENT_TASK,
     PID_TGID,
@@ -20,7 +20,7 @@ from haechi.world.sensor.programs.frame import (
     SLOT_THREAD,
     Frame,
 )
-from haechi.world.sensor.programs.walk import walk_path, walk_working_directory
+from haechi.world.sensor.programs.walk import path_of_working_directory, walk_path
 
 EXECUTED = Layout(
     (
@@ -62,7 +62,8 @@ def emit_executed(frame: Frame, *, env: bool) -> None:
     frame.append_text(places.length_at("filename"), helper=READ_KERNEL_TEXT)
     _file(frame)
     frame.append_walk(places.length_at("path"))
-    walk_working_directory(frame)
+    path_of_working_directory(frame)
+    walk_path(frame)
     frame.append_walk(places.length_at("cwd"))
     _memory(frame, "arg", "argv", ARGV_BYTES, wanted=True)
     _memory(frame, "env", "env", ENV_BYTES, wanted=env)
@@ -111,7 +112,7 @@ def _file(frame: Frame) -> None:
     frame.load(8, R3, R6, kernel["linux_binprm.file"])
     frame.compute(R3, "+", kernel["file.f_path"])
     frame.read_kernel(SLOT_PATH, 16)
-    walk_path(frame, SLOT_PATH)
+    walk_path(frame)
 
 
 def _upper_dentry(frame: Frame) -> int:
@@ -228,6 +229,8 @@ def emit_failed(frame: Frame, name: str) -> None:
     argument, directory = EXECS[name]
     frame.start_call()
     frame.jump_if(R9, "s>=", 0, "out")
+    # the search through PATH
+    frame.jump_if(R9, "==", ENOENT, "out")
     frame.take_scratch()
     frame.head(places.size)
     if directory is None:

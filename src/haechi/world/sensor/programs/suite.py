@@ -122,7 +122,7 @@ class Suite:
 
     def __init__(self) -> None:
         self.kinds: dict[int, Kind] = {}
-        self.names: list[str] = []
+        self.names: dict[int, str] = {}
         self.missing: dict[str, str] = {}
         self.attached: list[int] = []
         self.loaded: list[int] = []
@@ -146,31 +146,40 @@ def load(
     suite = Suite()
     number_of = NUMBERS[kernel.machine]
     ready: list[int] = []
-    for kind, program in enumerate(programs(kernel, env)):
-        suite.names.append(program.name)
-        suite.kinds[kind] = program.kind
+    same: dict[bytes, int] = {}
+    for index, program in enumerate(programs(kernel, env)):
         if wanted is not None and program.kind.type not in wanted:
             continue
-        frame = Frame(kernel, maps, kind, own=own, watermark=watermark)
+        number = number_of[program.name] if program.tracepoint == "sys_exit" else None
+        frame = Frame(kernel, maps, None if number else LIMIT + index, own=own, watermark=watermark)
         try:
             code = assemble(program, frame)
-            target = kernel.tracepoint(program.tracepoint)
-            fd = bpf.load(
-                code, name=f"haechi_{program.name}", attach=BTF_RAW_TRACEPOINT, target=target
-            )
+            if code not in same:
+                same[code] = _load(bpf, kernel, program, code)
+                suite.loaded.append(same[code])
         except (BtfError, AssemblyError, BpfError) as error:
             suite.missing[program.name] = _reason(error)
             continue
-        suite.loaded.append(fd)
-        if program.tracepoint == "sys_exit":
-            number = number_of[program.name]
-            bpf.update(table, struct.pack("=I", number), struct.pack("=I", fd))
+        kind = LIMIT + index if number is None else number
+        suite.names[kind] = program.name
+        suite.kinds[kind] = program.kind
+        if number is None:
+            ready.append(same[code])
         else:
-            ready.append(fd)
+            bpf.update(table, struct.pack("=I", number), struct.pack("=I", same[code]))
     ready.append(_dispatcher(bpf, kernel, table))
     suite.loaded.append(ready[-1])
     suite.attached += [bpf.attach(fd) for fd in ready]
     return suite
+
+
+def _load(bpf: Bpf, kernel: Kernel, program: Program, code: bytes) -> int:
+    return bpf.load(
+        code,
+        name=f"haechi_{program.name}",
+        attach=BTF_RAW_TRACEPOINT,
+        target=kernel.tracepoint(program.tracepoint),
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -26,13 +26,14 @@ from haechi.world.sensor.programs.frame import (
     KEY_TEXT,
     MAP_LOOKUP,
     READ_KERNEL,
+    SETTLE,
     SLOT_PATH,
     WALK,
     WALK_BYTES,
     Frame,
 )
 
-DEPTH = 64
+DEPTH = 48
 """Steps towards the root, mounts included; deeper paths are cut and marked so."""
 
 
@@ -42,23 +43,37 @@ def find_file(frame: Frame) -> None:
     frame.call_label("file")
 
 
-def walk_path(frame: Frame, slot: int) -> None:
-    """Write the path of the ``struct path`` on the stack; R0 = where it begins."""
-    kernel = frame.kernel
-    frame.functions.add("walk")
-    frame.move(R1, R7)
-    frame.load(8, R2, R10, slot + kernel["path.dentry"])
-    frame.load(8, R3, R10, slot + kernel["path.mnt"])
-    frame.call_label("walk")
+def path_of_file(frame: Frame) -> None:
+    """SLOT_PATH = the path (mount and dentry) of the file in R0."""
+    frame.move(R3, R0)
+    frame.compute(R3, "+", frame.kernel["file.f_path"])
+    frame.read_kernel(SLOT_PATH, 16)
 
 
-def walk_working_directory(frame: Frame) -> None:
+def path_of_descriptor(frame: Frame, none: str) -> None:
+    """SLOT_PATH = the path of the descriptor in R1; jump when there is no such file."""
+    find_file(frame)
+    frame.jump_if(R0, "==", 0, none)
+    path_of_file(frame)
+
+
+def path_of_working_directory(frame: Frame) -> None:
     kernel = frame.kernel
     frame.call(CURRENT_TASK)
     frame.load(8, R3, R0, kernel["task_struct.fs"])
     frame.compute(R3, "+", kernel["fs_struct.pwd"])
     frame.read_kernel(SLOT_PATH, 16)
-    walk_path(frame, SLOT_PATH)
+
+
+def walk_path(frame: Frame) -> None:
+    """Write out the path in SLOT_PATH; R0 = where it begins."""
+    kernel = frame.kernel
+    frame.functions.add("walk")
+    frame.settle()
+    frame.move(R1, R7)
+    frame.load(8, R2, R10, SLOT_PATH + kernel["path.dentry"])
+    frame.load(8, R3, R10, SLOT_PATH + kernel["path.mnt"])
+    frame.call_label("walk")
 
 
 def judge_path(frame: Frame) -> None:
@@ -138,8 +153,8 @@ def _walk(frame: Frame) -> None:
     frame.move(R6, R1)
     frame.move(R7, R2)
     frame.move(R9, R3)
-    frame.store_value(4, R6, WALK - 8, WALK_BYTES)
-    frame.load(4, R8, R6, WALK - 8)
+    frame.store_value(4, R6, SETTLE, WALK_BYTES)
+    frame.load(4, R8, R6, SETTLE)
     frame.jump_if(R8, "<=", WALK_BYTES, "walk.known")
     frame.set(R8, WALK_BYTES)
     frame.label("walk.known")
@@ -181,8 +196,8 @@ def _walk(frame: Frame) -> None:
     frame.compute(R1, "-", 1)
     # through memory, so that the verifier forgets what it derived and finds every step alike:
     # with a bound of its own for each step it would follow all 2^DEPTH ways
-    frame.store(4, R6, WALK - 8, R1)
-    frame.load(4, R1, R6, WALK - 8)
+    frame.store(4, R6, SETTLE, R1)
+    frame.load(4, R1, R6, SETTLE)
     frame.jump_if(R1, ">", WALK_BYTES, "walk.cut")
     frame.move(R8, R1)
     frame.move(R1, R6)
