@@ -24,6 +24,7 @@ COMMANDS = {
     "rules": "list, explain and document the rules",
     "lock": "pin the rules that may block (haechi.lock)",
     "runtime": "try rules in Falco's language on events",
+    "sensor": "watch this machine: processes, files, connections, by rules (root)",
     "up": "the server with its page: scan a folder into it, keep, show, stream",
     "api": "call a server's API",
     "store": "check, back up, restore and export what a server keeps",

@@ -18,14 +18,16 @@ Query = Mapping[str, Any]
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. ``body`` is ready to be sent; ``again`` tells that sending it twice does no
-    harm, so it may be repeated when the server was busy or the connection broke."""
+    """One request. ``body`` is ready to be sent (``encoding`` says how it is packed, if it is);
+    ``again`` tells that sending it twice does no harm, so it may be repeated when the server was
+    busy or the connection broke."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     type: str = JSON
+    encoding: str = ""
     again: bool = True
 
 

@@ -45,6 +45,8 @@ class _Common:
             headers["Authorization"] = f"Bearer {self._token}"
         if one.body is not None:
             headers["Content-Type"] = one.type
+        if one.encoding:
+            headers["Content-Encoding"] = one.encoding
         return headers
 
     def _unreachable(self, error: Exception) -> ServerUnreachable:

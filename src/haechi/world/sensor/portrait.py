@@ -28,6 +28,11 @@ class Portraits:
     def __init__(self, proc: ProcFs, users: Users, wanted: frozenset[str] = frozenset()) -> None:
         self._proc = proc
         self._users = users
+        self.want(wanted)
+
+    def want(self, wanted: frozenset[str]) -> None:
+        """Rules ask for these from now on; processes that are known get them at their next
+        program."""
         self._capabilities = bool(wanted & CAPABILITIES)
 
     def of(self, one: Process, epoch: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -139,9 +139,10 @@ class Sensor:
             self._proc, runtimes=Runtimes(Path(self.place.root)), cluster=self.place.cluster
         )
         self.processes = Processes(self._proc, containers, environment=self.wants.environment)
+        self._portraits = Portraits(self._proc, users, self.wants.fields)
         self._builder = Builder(
             self.processes,
-            Portraits(self._proc, users, self.wants.fields),
+            self._portraits,
             users,
             prefix=_prefix(self.place.proc),
             cluster=self.place.cluster,
@@ -262,12 +263,15 @@ class Sensor:
                 "a %s of %d is unreadable: %s", record.type, record.pid, type(error).__name__
             )
 
-    def rewatch(self, watch: Sequence[str]) -> None:
-        """Watch other places from now on."""
-        self.wants = msgspec.structs.replace(self.wants, watch=tuple(watch))
+    def want(self, wants: Wants) -> None:
+        """Rules ask for other things from now on. Variables of the environment stay as they
+        were: the kernel's programs are made for them."""
+        changed = wants.watch != self.wants.watch
+        self.wants = msgspec.structs.replace(wants, environment=self.wants.environment)
+        self._portraits.want(wants.fields)
         again = getattr(self._way, "rewatch", None)
-        if again is not None:
-            again(watch)
+        if again is not None and changed:
+            again(wants.watch)
 
     def status(self) -> Status:
         """How it does."""

@@ -1,0 +1,405 @@
+"""``haechi sensor``: watch this machine; judge here, send to a server, or record to a file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import queue
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from haechi.cli.plain import plain
+from haechi.errors import HaechiError, UsageError
+
+if TYPE_CHECKING:
+    from haechi.cli.sensor_delivery import Delivery
+    from haechi.cli.sensor_rules import Known
+    from haechi.engines.falco.engine import Engine
+    from haechi.engines.falco.ruleset import Rule
+    from haechi.model.event import Event
+    from haechi.world.sensor.sensor import Sensor, Wants
+
+WAIT_S = 0.2
+STATUS_S = 60.0
+RULES_S = 300.0
+CLUSTER = "HAECHI_CLUSTER"
+EPILOG = """\b
+Examples:
+  haechi sensor                           judge by the built-in rules, tell alerts here
+  haechi sensor --rules my_rules.yaml --format json
+  haechi sensor --server https://haechi.example.org --spool /var/spool/haechi
+  haechi sensor --record attack.jsonl --pid-tree 4711
+  haechi sensor --check                   what would run here, and what it cannot see
+
+\b
+Exit codes: 0 ended by a signal or --seconds, 2 it cannot run here or the rules do not load,
+3 events were lost, dropped or not sent.
+"""
+
+
+@click.command(name="sensor", epilog=EPILOG)
+@click.option("--server", default="", metavar="URL", help="send events there (HAECHI_TOKEN)")
+@click.option(
+    "--rules",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="rule files in Falco's language, beside the built-in ones",
+)
+@click.option("--no-builtin", is_flag=True, help="only the rules of --rules")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+@click.option("--record", type=click.Path(path_type=Path), help="write every event to this file")
+@click.option("--spool", type=click.Path(path_type=Path), help="keep events here while away")
+@click.option("--spool-mib", default=1024, show_default=True, type=click.IntRange(1, 1 << 20))
+@click.option("--way", type=click.Choice(["ebpf", "audit", "connector"]), help="only this way in")
+@click.option("--audit-rules", is_flag=True, help="add audit rules beside another audit daemon's")
+@click.option("--watch", multiple=True, metavar="PREFIX", help="tell reads of these names, too")
+@click.option("--pid-tree", type=click.IntRange(1), help="only this process and those below it")
+@click.option("--cluster", default="", help="the cluster's name in events (HAECHI_CLUSTER)")
+@click.option("--node", default="", help="this node's name in events (default: host name)")
+@click.option("--host-root", default="/", help="where the host's / is mounted (in a DaemonSet)")
+@click.option("--seconds", type=click.FloatRange(0), help="end after so long")
+@click.option("--check", is_flag=True, help="say what would run, what it lacks, and end")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    server: str,
+    files: tuple[Path, ...],
+    no_builtin: bool,
+    format_: str,
+    record: Path | None,
+    spool: Path | None,
+    spool_mib: int,
+    way: str | None,
+    audit_rules: bool,
+    watch: tuple[str, ...],
+    pid_tree: int | None,
+    cluster: str,
+    node: str,
+    host_root: str,
+    seconds: float | None,
+    check: bool,
+) -> None:
+    """Watch what processes on this machine do (needs root).
+
+    Without --server and --record events are judged here, by the built-in rules and those of
+    --rules, and alerts are told on standard output. With --server every event goes there and is
+    judged there.
+    """
+    from haechi.cli import sensor_rules
+    from haechi.world.sensor.sensor import Place, Sensor
+
+    if spool is not None and not server:
+        raise UsageError("--spool keeps what a server should get", do="name --server")
+    known = sensor_rules.known(files, builtin=not no_builtin)
+    if known.problems:
+        raise _unloaded(known)
+    wants, open_ended = sensor_rules.wants(known.rules, watch)
+    place = Place(
+        cluster=cluster or os.environ.get(CLUSTER, "") or "-",
+        node=node or platform.node(),
+        root=host_root,
+    )
+    sinks: list[Sink] = []
+    if not check:
+        sinks = _sinks(known, server, record, format_, spool, spool_mib)
+    try:
+        sensor = Sensor(
+            wants, place=place, way=way or "", within=pid_tree or 0, audit_rules=audit_rules
+        )
+    except BaseException:
+        for sink in sinks:
+            sink.close()
+        raise
+    if check:
+        try:
+            _describe(sensor, open_ended)
+        finally:
+            sensor.close()
+        return
+    _introduce(sensor, open_ended)
+    update = ServerRules(server, known, watch) if server else None
+    ctx.exit(Run(sensor, sinks, update).until(seconds))
+
+
+class Sink:
+    """Where events go."""
+
+    def take(self, events: list[Event]) -> None:
+        """Some more."""
+        raise NotImplementedError
+
+    def told(self) -> dict[str, object]:
+        """For the status event."""
+        return {}
+
+    def close(self) -> bool:
+        """False when something was lost on the way."""
+        return True
+
+
+class Judge(Sink):
+    """Alerts on standard output, by rules that are judged here."""
+
+    def __init__(self, engine: Engine, format_: str) -> None:
+        self._engine = engine
+        self._json = format_ == "json"
+        self._node = platform.node()
+        self._alerts = 0
+
+    def take(self, events: list[Event]) -> None:
+        judge = self._engine.judge
+        lines = [self._line(rule, event) for event in events for rule in judge(event)]
+        if lines:
+            self._alerts += len(lines)
+            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.flush()
+
+    def _line(self, rule: Rule, event: Event) -> str:
+        from haechi.engines.falco.alerts import alert
+
+        told = alert(rule, event, hostname=self._node)
+        if self._json:
+            import msgspec
+
+            return msgspec.json.encode(told).decode()
+        return plain(str(told["output"]))
+
+    def told(self) -> dict[str, object]:
+        return {"alerts": self._alerts}
+
+
+class Recorder(Sink):
+    """``haechi.event/1``, a line each."""
+
+    def __init__(self, path: Path) -> None:
+        import msgspec
+
+        self._encode = msgspec.json.Encoder().encode
+        self._path = path
+        self._count = 0
+        try:
+            self._file: IO[bytes] = path.open("wb")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}", why=error.strerror or "") from error
+
+    def take(self, events: list[Event]) -> None:
+        for event in events:
+            if event.type != "sensor.status":
+                self._file.write(self._encode(event) + b"\n")
+                self._count += 1
+        self._file.flush()
+
+    def close(self) -> bool:
+        self._file.close()
+        sys.stderr.write(plain(f"haechi: {self._count} events in {self._path}\n"))
+        return True
+
+
+class Sender(Sink):
+    """To a server, in the background."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def take(self, events: list[Event]) -> None:
+        self._delivery.offer(events)
+
+    def told(self) -> dict[str, object]:
+        import msgspec
+
+        return dict(msgspec.to_builtins(self._delivery.counts))
+
+    def close(self) -> bool:
+        counts = self._delivery.close()
+        sys.stderr.write(
+            f"haechi: {counts.sent} events sent, {counts.dropped} dropped,"
+            f" {counts.refused} refused\n"
+        )
+        return not counts.dropped and not counts.refused
+
+
+class ServerRules:
+    """Asks the server now and then by which rules it judges, in a thread of its own: a server
+    that hangs must not hold up the reading of the kernel's ring."""
+
+    def __init__(self, server: str, known: Known, also: tuple[str, ...]) -> None:
+        self._server = server
+        self._known = known
+        self._also = also
+        self._asked = float("-inf")
+        self._told = False
+        self._answers: queue.SimpleQueue[Wants] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def wants(self) -> Wants | None:
+        """What they ask for, when there is news."""
+        busy = self._thread is not None and self._thread.is_alive()
+        if not busy and time.monotonic() - self._asked >= RULES_S:
+            self._asked = time.monotonic()
+            self._thread = threading.Thread(target=self._ask, name="rules", daemon=True)
+            self._thread.start()
+        try:
+            return self._answers.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _ask(self) -> None:
+        from haechi.cli import sensor_rules
+        from haechi.client.http import Client
+
+        try:
+            with Client(self._server) as client:
+                found = sensor_rules.of_server(client)
+        except HaechiError as error:
+            self._tell(f"the server's rules are not known, the built-in ones are: {error.what}")
+            return
+        if found.untold:
+            self._tell(
+                f"{found.untold} of the server's rules need macros that are not known here:"
+                " what they read may not be watched (--watch PREFIX adds places)"
+            )
+        wants, _ = sensor_rules.wants((*self._known.rules, *found.rules), self._also)
+        self._answers.put(wants)
+
+    def _tell(self, line: str) -> None:
+        if not self._told:
+            self._told = True
+            sys.stderr.write(plain(f"haechi: {line}\n"))
+
+
+class Run:
+    """The loop: read, hand on, tell the status, look for new rules of the server."""
+
+    def __init__(self, sensor: Sensor, sinks: list[Sink], update: ServerRules | None) -> None:
+        self._sensor = sensor
+        self._sinks = sinks
+        self._update = update
+        self._stopping = False
+        self._last = (time.monotonic(), 0)
+
+    def until(self, seconds: float | None) -> int:
+        """Until a signal, or so long. The exit code."""
+        ends = time.monotonic() + seconds if seconds is not None else float("inf")
+        before = {one: signal.signal(one, self._stop) for one in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            self._tell_status()
+            while not self._stopping and time.monotonic() < ends:
+                self._hand_on(self._sensor.events(WAIT_S))
+                if self._update is not None and (wants := self._update.wants()) is not None:
+                    self._sensor.want(wants)
+                if time.monotonic() - self._last[0] >= STATUS_S:
+                    self._tell_status()
+            self._hand_on(self._sensor.events(0.0))
+            self._tell_status()
+        finally:
+            lost = self._lost()
+            try:
+                self._sensor.close()
+            finally:
+                whole = [sink.close() for sink in self._sinks]
+                for one, handler in before.items():
+                    signal.signal(one, handler)
+        return 0 if all(whole) and not lost else 3
+
+    def _lost(self) -> int:
+        lost = self._sensor.lost
+        if lost:
+            sys.stderr.write(f"haechi: the kernel had no room for {lost} events\n")
+        return lost
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def _hand_on(self, events: list[Event]) -> None:
+        if events:
+            for sink in self._sinks:
+                sink.take(events)
+
+    def _tell_status(self) -> None:
+        now, before = time.monotonic(), self._last
+        made = self._sensor.events_made
+        self._last = (now, made)
+        more: dict[str, object] = {}
+        if now > before[0]:
+            more["rate"] = round((made - before[1]) / (now - before[0]), 1)
+        for sink in self._sinks:
+            more.update(sink.told())
+        self._hand_on([self._sensor.status_event(more)])
+
+
+def _sinks(
+    known: Known,
+    server: str,
+    record: Path | None,
+    format_: str,
+    spool: Path | None,
+    spool_mib: int,
+) -> list[Sink]:
+    sinks: list[Sink] = []
+    if record is not None:
+        sinks.append(Recorder(record))
+    if server:
+        sinks.append(Sender(_delivery(server, spool, spool_mib)))
+    if not sinks:
+        from haechi.engines.falco.engine import Engine
+    from haechi.engines.falco.ruleset import Rule
+
+        engine = Engine(known.rules)
+        engine.warm()
+        sinks.append(Judge(engine, format_))
+    return sinks
+
+
+def _delivery(server: str, spool: Path | None, spool_mib: int) -> Delivery:
+    from haechi.cli.sensor_delivery import Delivery
+    from haechi.cli.sensor_spool import Spool
+    from haechi.client.http import Client
+    from haechi.client.settings import connection
+
+    client = Client(server)
+    kept = Spool(spool, spool_mib << 20) if spool is not None else None
+    # On this machine packing costs more than it saves.
+    return Delivery(client, spool=kept, packed=not connection(server).local)
+
+
+def _unloaded(known: Known) -> UsageError:
+    told = [str(problem) for problem in known.problems[:10]]
+    more = len(known.problems) - len(told)
+    return UsageError(
+        "some rules do not load", why="; ".join(told) + (f"; {more} more" if more > 0 else "")
+    )
+
+
+def _introduce(sensor: Sensor, open_ended: tuple[str, ...]) -> None:
+    for line in _words(sensor, open_ended):
+        sys.stderr.write(plain(f"haechi: {line}\n"))
+
+
+def _words(sensor: Sensor, open_ended: tuple[str, ...]) -> list[str]:
+    lines = [f"watching by {sensor.way}; {len(sensor.wants.watch)} places are watched for reads"]
+    lines += [f"not possible here: {reason}" for reason in sensor.refused]
+    lines += [f"not seen: {what}" for what in sensor.blind]
+    if open_ended:
+        shown = ", ".join(open_ended[:5]) + (" …" if len(open_ended) > 5 else "")
+        lines.append(
+            f"{len(open_ended)} rules are about reads of files anywhere and see the watched"
+            f" places alone: {shown} (--watch PREFIX adds some)"
+        )
+    return lines
+
+
+def _describe(sensor: Sensor, open_ended: tuple[str, ...]) -> None:
+    told = [
+        f"machine: Linux {platform.release()} {platform.machine()}",
+        *_words(sensor, open_ended),
+        f"processes known: {len(sensor.processes)}",
+    ]
+    for line in told:
+        sys.stdout.write(plain(line) + "\n")

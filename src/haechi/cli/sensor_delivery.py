@@ -1,0 +1,243 @@
+"""Events on their way to the server: batches, a bounded queue, retries, the spool.
+
+The sensor's thread only encodes and appends; a thread of its own sends, so that a server that
+hangs never holds up the reading of the kernel's ring. A full queue takes no more and counts what
+it refused, which the next status tells. A batch counts as sent when the server said that it is
+durable; a batch that came twice counts once there, by the events' ids.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from haechi.client.answers import ServerRefused, ServerUnreachable
+from haechi.client.asks import BASE, NDJSON, Ask
+
+if TYPE_CHECKING:
+    from haechi.cli.sensor_spool import Spool
+    from haechi.client.http import Client
+    from haechi.model.event import Event
+
+BATCH, BATCH_BYTES = 500, 4 << 20
+EVERY_S = 0.2
+MOST_EVENTS, MOST_BYTES = 100_000, 64 << 20
+_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+_STOPPING_S = 5.0
+_BROKEN = frozenset({400, 413, 415, 422})
+"""Answers to a batch that will never be taken as it is."""
+
+
+def _told(line: str) -> None:
+    sys.stderr.write(f"haechi: {line}\n")
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the events so far."""
+
+    sent: int = 0
+    dropped: int = 0
+    refused: int = 0
+    waiting: int = 0
+
+
+class Delivery:
+    """Sends events to one server. ``close`` sends what is left, or spools it."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        spool: Spool | None = None,
+        packed: bool = True,
+        most_events: int = MOST_EVENTS,
+        tell: Callable[[str], None] = _told,
+        pauses: Sequence[float] = _PAUSES,
+    ) -> None:
+        self._client = client
+        self._spool = spool
+        self._pack = packed
+        self._most = most_events
+        self._tell = tell
+        self._pauses = pauses
+        self._encode = msgspec.json.Encoder().encode
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._sent = self._dropped = self._refused = 0
+        self._failures = 0
+        self._not_before = 0.0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+        self._thread.start()
+
+    def offer(self, events: Sequence[Event]) -> None:
+        """Take events, as far as there is room."""
+        dropped = 0
+        for event in events:
+            try:
+                line = self._encode(event)
+            except (OverflowError, ValueError, TypeError):
+                dropped += 1  # a number past 64 bits
+                continue
+            if len(self._lines) >= self._most or self._bytes + len(line) > MOST_BYTES:
+                dropped += 1
+                continue
+            with self._lock:
+                self._lines.append(line)
+                self._bytes += len(line)
+        if dropped:
+            with self._lock:
+                self._dropped += dropped
+        if len(self._lines) >= BATCH:
+            self._wake.set()
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the events."""
+        with self._lock:
+            waiting = len(self._lines)
+            return Counts(
+                sent=self._sent, dropped=self._dropped, refused=self._refused, waiting=waiting
+            )
+
+    def close(self) -> Counts:
+        """Send or spool what is left, for some seconds at most. What then waits is dropped."""
+        self._ending.set()
+        self._wake.set()
+        self._thread.join(_STOPPING_S + 3.0)
+        self._keep_rest()
+        counts = self.counts
+        self._client.close()
+        return counts
+
+    def _run(self) -> None:
+        ends = float("inf")
+        while True:
+            if self._ending.is_set():
+                ends = min(ends, time.monotonic() + _STOPPING_S)
+                if not self._lines or time.monotonic() > ends or self._failures:
+                    return
+            else:
+                self._wake.wait(EVERY_S)
+                self._wake.clear()
+            if not self._drained():
+                self._rest()
+
+    def _drained(self) -> bool:
+        """Send what is there; False when the server does not take it now."""
+        while batch := self._batch():
+            if not self._delivered(batch):
+                self._put_back(batch)
+                return False
+            if self._ending.is_set():
+                return True
+        spool = self._spool
+        while spool is not None and not self._ending.is_set() and (kept := spool.oldest()):
+            if not self._posted(kept, kept.count(b"\n") + 1):
+                return False
+            spool.sent()
+            if self._lines:
+                return True
+        return True
+
+    def _batch(self) -> list[bytes]:
+        with self._lock:
+            batch: list[bytes] = []
+            size = 0
+            while self._lines and len(batch) < BATCH and size < BATCH_BYTES:
+                line = self._lines.popleft()
+                batch.append(line)
+                size += len(line)
+            self._bytes -= size
+        return batch
+
+    def _delivered(self, batch: list[bytes]) -> bool:
+        body = b"\n".join(batch)
+        if self._posted(body, len(batch)):
+            return True
+        return self._spool is not None and self._spool.keep(body)
+
+    def _put_back(self, batch: list[bytes]) -> None:
+        with self._lock:
+            self._lines.extendleft(reversed(batch))
+            self._bytes += sum(map(len, batch))
+
+    def _posted(self, body: bytes, count: int) -> bool:
+        """True when nothing more is to be done with it: taken, or never to be taken."""
+        if self._failures and not self._ending.is_set() and time.monotonic() < self._not_before:
+            return False
+        try:
+            answer = self._client.send(self._ask(body))
+        except ServerUnreachable as error:
+            return self._failed(error.explain())
+        except ServerRefused as error:
+            if error.status not in _BROKEN:
+                return self._failed(error.explain())
+            with self._lock:
+                self._refused += count
+            self._tell(f"the server refuses a batch: {error.what}")
+            return True
+        self._arrived(answer, count)
+        return True
+
+    def _arrived(self, answer: Any, count: int) -> None:
+        refused = answer.get("refused") if isinstance(answer, dict) else None
+        with self._lock:
+            self._refused += len(refused or ())
+            self._sent += count - len(refused or ())
+        if self._failures:
+            self._tell("the server takes events again")
+        self._failures = 0
+
+    def _failed(self, why: str) -> bool:
+        if not self._failures:
+            self._tell(f"events wait, for the server does not take them: {why}")
+        pause = self._pauses[min(self._failures, len(self._pauses) - 1)]
+        self._not_before = time.monotonic() + pause
+        self._failures += 1
+        return False
+
+    def _rest(self) -> None:
+        """Until it is worth trying again; with a spool the queue is emptied into it meanwhile."""
+        left = self._not_before - time.monotonic()
+        if left > 0:
+            self._ending.wait(min(left, EVERY_S) if self._spool is not None else left)
+
+    def _ask(self, body: bytes) -> Ask:
+        encoding = ""
+        if self._pack:
+            body, encoding = _packed(body)
+        return Ask(
+            method="POST",
+            path=f"{BASE}/events",
+            body=body,
+            type=NDJSON,
+            encoding=encoding,
+            again=False,
+        )
+
+    def _keep_rest(self) -> None:
+        """What could not be sent goes to the spool, or is counted as dropped."""
+        while batch := self._batch():
+            if self._spool is None or not self._spool.keep(b"\n".join(batch)):
+                with self._lock:
+                    self._dropped += len(batch)
+
+
+def _packed(body: bytes) -> tuple[bytes, str]:
+    """zstd where it is installed, gzip elsewhere."""
+    try:
+        import zstandard
+    except ImportError:
+        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+        return packer.compress(body) + packer.flush(), "gzip"
+    return zstandard.ZstdCompressor(level=1).compress(body), "zstd"

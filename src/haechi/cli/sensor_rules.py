@@ -1,0 +1,133 @@
+"""What the rules ask of the sensor: places to watch, types of events, costly fields, variables."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from haechi.client.http import Client
+    from haechi.engines.falco.ruleset import Problem, Rule
+    from haechi.world.sensor.sensor import Wants
+
+ETC = ("/etc/",)
+_SECRETS = (
+    *(".ssh/", ".aws/", ".kube/", ".docker/", ".gnupg/", ".azure/", ".config/gcloud/", ".netrc"),
+    *(".git-credentials", ".pgpass", ".bash_history", ".bashrc", ".profile", ".npmrc", ".pypirc"),
+)
+_PLACES = ("/run/secrets/", "/var/run/secrets/", "/var/lib/kubelet/pki/", "/proc/1/environ")
+ENVIRONMENT = frozenset({"LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"})
+_MOST_HOMES = 200
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules that are judged or watched for, and what was wrong with their files."""
+
+    rules: tuple[Rule, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    untold: int = 0
+
+
+def known(files: Sequence[Path], *, builtin: bool = True) -> Known:
+    """Our own pack, and the rules of ``files``."""
+    from haechi.cli.rules_falco import rule_texts
+    from haechi.engines.falco.basics import given
+    from haechi.engines.falco.load import load
+
+    rules: list[Rule] = []
+    problems: list[Problem] = []
+    if builtin:
+        from haechi.runtime.pack import builtin as pack
+
+        rules += pack().rules
+    if files:
+        texts = rule_texts(files)
+        basic = given(texts).file
+        loaded = load([*([basic] if basic else []), *texts])
+        rules += loaded.rules
+        problems += [one for one in loaded.problems if one.error]
+    kept = tuple(one for one in rules if one.enabled and one.source == "syscall")
+    return Known(rules=kept, problems=tuple(problems))
+
+
+def of_server(client: Client) -> Known:
+    """The rules that the server judges by, as far as their conditions stand for themselves."""
+    from haechi.engines.falco.basics import given
+    from haechi.engines.falco.load import load
+    from haechi.engines.falco.ruleset import RuleText
+
+    rows = list(client.each("runtime/rules", source="syscall", enabled="true", limit=500))
+    items = [_item(row) for row in rows if row.get("origin") != "builtin"]
+    text = RuleText(name="server", text=msgspec.json.encode(items).decode())
+    basic = given([text]).file
+    loaded = load([*([basic] if basic else []), text])
+    return Known(rules=loaded.rules, untold=len(items) - len(loaded.rules))
+
+
+def _item(row: dict[str, Any]) -> dict[str, Any]:
+    """A rule of the API as an item of a rule file (JSON is YAML, too)."""
+    return {
+        "rule": str(row["name"]),
+        "condition": str(row["condition"]),
+        "desc": "",
+        "output": str(row.get("output") or row["name"]),
+        "priority": "notice",
+    }
+
+
+def wants(rules: Iterable[Rule], also: Sequence[str] = ()) -> tuple[Wants, tuple[str, ...]]:
+    """What these rules need; the names of those whose reads cannot be bounded to places."""
+    from haechi.engines.falco.watch import watch
+    from haechi.world.sensor.sensor import Wants
+
+    listed = tuple(rules)
+    found = watch(listed, (*places(), *also))
+    types: set[str] = set()
+    fields: set[str] = set()
+    environment = set(ENVIRONMENT)
+    for rule in listed:
+        types |= rule.event_types or set()
+        for name, argument in _fields(rule):
+            fields.add(name)
+            if name in ("proc.env", "proc.aenv") and argument and not argument.isdecimal():
+                environment.add(argument)
+    return (
+        Wants(
+            watch=found.prefixes,
+            types=frozenset(types),
+            fields=frozenset(fields),
+            environment=frozenset(environment),
+        ),
+        found.open_ended,
+    )
+
+
+def places() -> tuple[str, ...]:
+    """What is watched without any rule: settings of the machine, credentials in every home."""
+    homes = ["/root"]
+    with contextlib.suppress(OSError):
+        homes += sorted(entry.path for entry in os.scandir("/home"))[:_MOST_HOMES]
+    secrets = [f"{home}/{name}" for home in homes for name in _SECRETS]
+    return (*ETC, *_PLACES, *secrets)
+
+
+def _fields(rule: Rule) -> Iterator[tuple[str, str]]:
+    from haechi.engines.falco.syntax import Field
+
+    stack: list[Any] = [rule.condition]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Field):
+            yield node.name, node.arg or ""
+        elif isinstance(node, msgspec.Struct):
+            stack += (getattr(node, name) for name in node.__struct_fields__)
+        elif isinstance(node, tuple):
+            stack += node
+    for word in rule.output.split("%")[1:]:
+        name = word.split(" ", 1)[0].strip("().,;:'\"=")
+        yield name.partition("[")[0], name.partition("[")[2].rstrip("]")
