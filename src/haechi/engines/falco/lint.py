@@ -15,6 +15,7 @@ from haechi.engines.falco.basics import NAME as GIVEN
 from haechi.engines.falco.lint_evasion import evasions
 from haechi.engines.falco.lint_fault import Fault
 from haechi.engines.falco.lint_places import Places
+from haechi.engines.falco.lint_sensor import unfilled
 from haechi.engines.falco.lint_words import undefined
 from haechi.engines.falco.presence import SOCKET_FIELDS
 from haechi.engines.falco.ruleset import Rule, RuleSet, RuleText
@@ -59,6 +60,7 @@ def _of_rule(rule: Rule, rules: RuleSet) -> Iterator[Fault]:
         yield said("disabled", "info", "the rule is switched off", "it says enabled: false", "")
     if not any(fault.code in _SILENT for fault in truths):
         yield from evasions(rule, said)
+        yield from unfilled(rule, said)
 
 
 _SILENT = frozenset({"never", "empty", "shadowed"})

@@ -18,6 +18,7 @@ CODES = {
     "unused-list": "a list that no rule uses",
     "disabled": "switched off",
     "evasion": "a way around it",
+    "unfilled": "a field that haechi's own sensor does not fill",
     "given": "a well-known name taken from haechi's own definitions",
 }
 """What a fault can be, in a few words."""

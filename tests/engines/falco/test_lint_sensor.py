@@ -1,0 +1,38 @@
+"""The list of what the sensor fills is what the sensor's source says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.engines.falco.test_lint import faults, rule
+
+from haechi.engines.falco.lint_sensor import FILLED, is_filled
+
+SENSOR = Path(__file__).parents[3] / "src/haechi/world/sensor"
+FIELD = re.compile(r"\"((?:evt|fd|proc|user|group|container|k8s|thread|fs)\.[a-z0-9_.]+)\"")
+
+
+def written() -> set[str]:
+    names: set[str] = set()
+    for path in SENSOR.rglob("*.py"):
+        names.update(FIELD.findall(path.read_text(encoding="utf-8")))
+    return {name for name in names if not name.startswith("evt.arg.")} - {"k8s.io"}
+
+
+def test_the_table_is_in_step_with_the_sensor() -> None:
+    assert written() == FILLED
+
+
+@pytest.mark.parametrize("name", ["fd.directory", "evt.is_open_read", "proc.aname", "evt.arg.x"])
+def test_what_follows_from_others_is_filled(name: str) -> None:
+    assert is_filled(name)
+
+
+def test_a_field_that_the_sensor_leaves_out_is_named() -> None:
+    text = rule("evt.type=connect and fd.name_changed=true and fd.sip.name=a.example")
+    found = [f for f in faults(text, info=True) if f.code == "unfilled"]
+    assert [f.message for f in found] == [
+        "haechi's own sensor does not fill fd.name_changed, fd.sip.name"
+    ]
