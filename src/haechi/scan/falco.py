@@ -20,7 +20,7 @@ from haechi.model.resource import Resource
 
 if TYPE_CHECKING:
     from haechi.engines.falco.lint_fault import Fault
-    from haechi.engines.falco.ruleset import At
+    from haechi.engines.falco.ruleset import At, Problem
 
 FALCO_RULES = "falco-rules"
 """The kind of resource that a rule file is read as."""
@@ -73,22 +73,29 @@ def _folder(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap]]:
     from haechi.engines.falco.study import study
 
     studied = study([RuleText(name=path, text=text) for path, text in texts.items()])
-    gaps = [
-        Gap(
-            kind="falco",
-            path=f"{problem.at.file}:{problem.at.line}",
-            reason=f"{problem.code}: {f'{problem.item}: ' if problem.item else ''}"
-            f"{problem.message[:500]}",
-            do="correct it, or keep the files that define what it uses in the same folder",
-        )
-        for problem in studied.problems
-        if problem.error
-    ]
+    refused: dict[str, list[Problem]] = {}
+    for problem in studied.problems:
+        if problem.error:
+            refused.setdefault(problem.at.file, []).append(problem)
+    gaps = [_gap(problems) for problems in refused.values()]
     resources = [
         _resource(path, [fault for fault in studied.faults if fault.at.file == path])
         for path in texts
     ]
     return resources, gaps
+
+
+def _gap(problems: list[Problem]) -> Gap:
+    """What Falco would refuse of one file: the first fault, and how many there are."""
+    first = problems[0]
+    who = f"{first.item}: " if first.item else ""
+    more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
+    return Gap(
+        kind="falco",
+        path=f"{first.at.file}:{first.at.line}",
+        reason=f"{first.code}: {who}{first.message[:500]}{more}",
+        do="correct it, or keep the files that define what it uses in the same folder",
+    )
 
 
 def _resource(path: str, faults: list[Fault]) -> Resource:
