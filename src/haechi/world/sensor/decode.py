@@ -16,12 +16,14 @@ from haechi.world.sensor.programs.calls import Layout
 from haechi.world.sensor.programs.frame import CUT_PATH, HEAD
 from haechi.world.sensor.record import Record
 
-Arguments: TypeAlias = Callable[[Any, int, int], dict[str, Any]]
-"""(data, start behind the head, end) → the record's ``args``."""
+Arguments: TypeAlias = Callable[[bytes], dict[str, Any]]
+"""A whole record, as long as its layout's fixed part at least → the record's ``args``."""
 
 TMPFS_MAGIC = 0x01021994
 MAX_ARGUMENTS = 1024
 CREATED = 0x100000
+"""FMODE_CREATED of f_mode."""
+MAX_NAMES = 4096
 
 
 def text(raw: bytes) -> str:
@@ -44,40 +46,50 @@ class Decoder:
 
     def __init__(self, kinds: dict[int, Kind]) -> None:
         self._kinds = kinds
+        self._names: dict[bytes, str] = {}
+        self.records: list[Record] = []
         self.offset_ns = 0
         self.refused = 0
 
-    def decode(self, data: Any, start: int, length: int) -> Record | None:
-        """None (and ``refused`` counts) when the bytes are not a record."""
-        if length < HEAD.size:
+    def decode(self, data: bytes) -> None:
+        """Append to ``records``; ``refused`` counts when the bytes are not a record."""
+        if len(data) < HEAD.size:
             self.refused += 1
-            return None
-        head = HEAD.unpack_from(data, start)
-        kind = self._kinds.get(head[1])
-        if kind is None or length < kind.size:
-            self.refused += 1
-            return None
-        args = kind.arguments(data, start + HEAD.size, start + length)
-        if head[2] & CUT_PATH:
-            args["path_cut"] = True
-        thread = head[3]
-        loginuid = head[11]
-        return Record(
-            kind.type,
-            head[0] + self.offset_ns,
-            thread >> 32,
-            thread & 0xFFFFFFFF,
-            head[8],
-            head[4],
-            head[5],
-            text(head[12]),
-            head[6],
-            args,
-            head[7],
-            head[9],
-            head[10],
-            loginuid,
+            return
+        ts, number, flags, thread, uid, gid, ret, cgroup, ppid, mount_ns, vpid, loginuid, comm = (
+            HEAD.unpack_from(data)
         )
+        kind = self._kinds.get(number)
+        if kind is None or len(data) < kind.size:
+            self.refused += 1
+            return
+        args = kind.arguments(data)
+        if flags & CUT_PATH:
+            args["path_cut"] = True
+        self.records.append(
+            Record(
+                kind.type,
+                ts + self.offset_ns,
+                thread >> 32,
+                thread & 0xFFFFFFFF,
+                ppid,
+                uid,
+                gid,
+                self._names.get(comm) or self._learn(comm),
+                ret,
+                args,
+                cgroup,
+                mount_ns,
+                vpid,
+                loginuid,
+            )
+        )
+
+    def _learn(self, comm: bytes) -> str:
+        if len(self._names) >= MAX_NAMES:
+            self._names.clear()
+        name = self._names[comm] = text(comm)
+        return name
 
 
 def plain(layout: Layout) -> Arguments:
@@ -85,11 +97,11 @@ def plain(layout: Layout) -> Arguments:
     unpack, split = _splitter(layout)
     names = tuple(name for name, _ in layout.numbers)
 
-    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
-        values = unpack(data, start)
+    def arguments(data: bytes) -> dict[str, Any]:
+        values = unpack(data, HEAD.size)
         args: dict[str, Any] = dict(zip(names, values, strict=False))
         args.pop("", None)
-        for name, raw in split(data, start, end, values):
+        for name, raw in split(data, values):
             if raw or not name.endswith("base"):
                 args[name] = text(raw)
         return args
@@ -98,24 +110,35 @@ def plain(layout: Layout) -> Arguments:
 
 
 def opened(layout: Layout, name: str) -> Arguments:
-    unpack, split = _splitter(layout)
-    with_flags = name != "creat"
-    with_directory = name in ("openat", "openat2")
+    """Written out, since nothing comes as often as opens."""
+    unpack = layout.pattern().unpack_from
+    first = HEAD.size + layout.pattern().size
+    with_flags, with_directory = name != "creat", name in ("openat", "openat2")
 
-    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
-        values = unpack(data, start)
-        flags, mode, dirfd, ino, dev, f_mode = values[:6]
+    def arguments(data: bytes) -> dict[str, Any]:
+        flags, mode, dirfd, ino, dev, f_mode, path_size, name_size, base_size = unpack(
+            data, HEAD.size
+        )
         args: dict[str, Any] = {"mode": mode}
         if with_flags:
             args["flags"] = flags
         if with_directory:
             args["dirfd"] = dirfd
+        second = first + path_size
+        third = second + name_size
+        asked = data[second : third - 1]
+        if name_size:
+            args["name"] = asked.decode("utf-8", "backslashreplace")
         if ino:
-            args["ino"], args["dev"] = ino, device(dev)
-            args["created"] = bool(f_mode & CREATED)
-        for key, raw in split(data, start, end, values):
-            if raw:
-                args[key] = text(raw)
+            args["ino"] = ino
+            args["dev"] = (dev >> 20) << 8 | dev & 0xFF if dev & 0xFFF00 == 0 else device(dev)
+            args["created"] = f_mode & CREATED != 0
+        if path_size:
+            path = data[first:second]
+            same = path == asked
+            args["path"] = args["name"] if same else path.decode("utf-8", "backslashreplace")
+        if base_size:
+            args["base"] = text(data[third : third + base_size])
         return args
 
     return arguments
@@ -125,11 +148,11 @@ def executed(layout: Layout, env: frozenset[str]) -> Arguments:
     unpack, split = _splitter(layout)
     wanted = {name.encode() for name in env}
 
-    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
-        values = unpack(data, start)
+    def arguments(data: bytes) -> dict[str, Any]:
+        values = unpack(data, HEAD.size)
         effective, permitted, inheritable, argv_size, env_size = values[:5]
         magic, upper, tty, ino, dev = values[5:10]
-        pieces = dict(split(data, start, end, values))
+        pieces = dict(split(data, values))
         path = text(pieces["path"])
         args: dict[str, Any] = {
             "filename": text(pieces["filename"]),
@@ -180,16 +203,14 @@ def _environment(raw: bytes, wanted: set[bytes]) -> dict[str, str]:
 def _splitter(layout: Layout) -> tuple[Any, Any]:
     """Functions that unpack the fixed part, and give the texts by name."""
     pattern = layout.pattern()
-    count, size, names = len(layout.numbers), pattern.size, layout.texts
+    count, first, names = len(layout.numbers), HEAD.size + pattern.size, layout.texts
 
-    def split(data: Any, start: int, end: int, values: tuple[int, ...]) -> list[tuple[str, bytes]]:
-        place = start + size
+    def split(data: bytes, values: tuple[int, ...]) -> list[tuple[str, bytes]]:
+        place = first
         found = []
         for name, length in zip(names, values[count:], strict=True):
-            # lengths come from our own program; a damaged one must not reach into the next
-            stop = min(place + length, end)
-            found.append((name, bytes(data[place:stop])))
-            place = stop
+            found.append((name, data[place : place + length]))
+            place += length
         return found
 
     return pattern.unpack_from, split
@@ -221,10 +242,10 @@ def connection(layout: Layout, name: str, sock: SockOffsets) -> Arguments:
     numbers = tuple(each for each, _ in layout.numbers[:-2])
     count = len(numbers)
 
-    def arguments(data: Any, start: int, end: int) -> dict[str, Any]:
-        values = unpack(data, start)
+    def arguments(data: bytes) -> dict[str, Any]:
+        values = unpack(data, HEAD.size)
         args: dict[str, Any] = dict(zip(numbers, values[:count], strict=True))
-        (_, raw), (_, given) = split(data, start, end, values)
+        (_, raw), (_, given) = split(data, values)
         if len(raw) < sock.local6 + 16:
             return args
         _fill_ends(args, name, raw, given, values[count], values[count + 1], sock)

@@ -17,7 +17,6 @@ import struct
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from haechi.errors import SensorError
 from haechi.world.sensor import bpf as kinds
@@ -63,7 +62,6 @@ class Ebpf:
         self._fds: list[int] = []
         self._ring: Ring | None = None
         self._watched: set[bytes] = set()
-        self._records: list[Record] = []
         self.missing: dict[str, str] = {}
         try:
             self._start(ring_bytes, syscalls, env)
@@ -143,18 +141,13 @@ class Ebpf:
         deadline = time.monotonic() + timeout_s
         while True:
             self._estimate_clock()
-            self._ring.take(self._keep, BATCH)
+            self._ring.take(self._decoder.decode, BATCH)
             left = deadline - time.monotonic()
-            if self._records or left <= 0:
-                found, self._records = self._records, []
+            if self._decoder.records or left <= 0:
+                found, self._decoder.records = self._decoder.records, []
                 return found
             with contextlib.suppress(InterruptedError):
                 self._waiter.poll(min(left, WAKE_S))
-
-    def _keep(self, data: Any, start: int, length: int) -> None:
-        record = self._decoder.decode(data, start, length)
-        if record is not None:
-            self._records.append(record)
 
     def _estimate_clock(self) -> None:
         """Wall time minus boot time; small drifts are left, jumps of the clock are followed."""

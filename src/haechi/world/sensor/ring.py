@@ -22,51 +22,55 @@ _LENGTH = struct.Struct("I")
 
 
 class Ring:
-    """Reads records in order; ``take`` is the only method that is called often."""
+    """Reads records in order; ``take`` is the only method that is called often.
 
-    def __init__(self, consumer: Any, producer: Any, data: Any, size: int) -> None:
+    ``data`` gives bytes when sliced; the ring's data begins at ``base`` in it, the producer's
+    counter at 0.
+    """
+
+    def __init__(self, consumer: Any, data: Any, base: int, size: int) -> None:
         if size & (size - 1):
             raise ValueError("a ring's size is a power of two")
-        self._consumer, self._producer, self._data = consumer, producer, data
+        self._consumer, self._data, self._base = consumer, data, base
         self._place = ctypes.c_uint64.from_buffer(consumer)
         self._mask = size - 1
-        self.damaged = False
+        self.damaged = 0
 
     @classmethod
     def of_map(cls, fd: int, size: int) -> Ring:
         page = mmap.PAGESIZE
         consumer = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        whole = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
-        producer = memoryview(whole)[:page]
-        return cls(consumer, producer, memoryview(whole)[page:], size)
+        data = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        return cls(consumer, data, page, size)
 
-    def take(self, use: Callable[[Any, int, int], None], limit: int) -> int:
-        """Give at most ``limit`` records to ``use(data, start, length)``; how many there were.
+    def take(self, use: Callable[[bytes], None], limit: int) -> int:
+        """Give at most ``limit`` records to ``use``; how many there were.
 
-        A record is only valid during the call. When the counters make no sense the rest is
-        skipped and ``damaged`` set.
+        When the counters or a length make no sense the rest is skipped and ``damaged`` counts.
         """
-        data, mask = self._data, self._mask
+        data, mask, base = self._data, self._mask, self._base
         here = int(self._place.value)
-        end = _COUNTER.unpack_from(self._producer)[0]
+        end = _COUNTER.unpack_from(data, 0)[0]
         if end - here > mask + 1 or end < here:
-            self.damaged = True
+            self.damaged += 1
             self._place.value = end
             return 0
+        length_of = _LENGTH.unpack_from
         taken = 0
         while here < end and taken < limit:
-            start = here & mask
-            (length,) = _LENGTH.unpack_from(data, start)
+            start = base + (here & mask)
+            (length,) = length_of(data, start)
             if length & BUSY:
                 break
             size = length & ~DISCARDED
             here += (size + HEAD_BYTES + 7) & ~7
             if here > end:
-                self.damaged = True
+                self.damaged += 1
                 here = end
                 break
-            if not length & DISCARDED:
-                use(data, start + HEAD_BYTES, size)
+            if length == size:
+                start += HEAD_BYTES
+                use(data[start : start + size])
                 taken += 1
         self._place.value = here
         return taken
@@ -74,7 +78,6 @@ class Ring:
     def close(self) -> None:
         """Unmap; reading afterwards is a fault."""
         del self._place
-        for view in (self._producer, self._data):
-            if isinstance(view, memoryview):
-                view.release()
-        self._consumer = self._producer = self._data = None
+        for mapped in (self._consumer, self._data):
+            if isinstance(mapped, mmap.mmap):
+                mapped.close()
