@@ -36,6 +36,8 @@ _MOST_STEPS = 100
 _PATIENCES = 12
 """How many times the usual patience a renamed file that is still written to is waited for."""
 FASTEST_S, SLOWEST_S = 0.05, 1.0
+PATIENCE_S = 5.0
+"""How long a renamed file has to be quiet before it is left."""
 
 
 class Follower:
@@ -51,7 +53,7 @@ class Follower:
         from_end: bool = False,
         most_line: int = MOST_LINE,
         most_lines: int = 2_000,
-        patience_s: float = 5.0,
+        patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.error = ""
@@ -67,6 +69,8 @@ class Follower:
         self._live = False
         """The open file is (or was, when it was opened) the one that bears the log's name."""
         self._at = Checkpoint(device=0, inode=0, offset=0)
+        self._first = False
+        """A log was opened for the first time, which is told before anything is read of it."""
         self._copy = False
         """The open file is a copy of one that was cut: nobody writes to it."""
         self._quiet_since: float | None = None
@@ -79,7 +83,8 @@ class Follower:
         return self._at if self._file >= 0 else self._start
 
     def poll(self) -> Batch | None:
-        """What is new, at most a batch of it; None when there is nothing."""
+        """What is new, at most a batch of it; None when there is nothing. The first batch of a log
+        that has no checkpoint is empty: its place is kept before anything depends on it."""
         try:
             batch = self._poll() if self._file >= 0 or self._open() else None
         except OSError as error:
@@ -89,6 +94,9 @@ class Follower:
         return batch
 
     def _poll(self) -> Batch | None:
+        if self._first:
+            self._first = False
+            return Batch(lines=(), checkpoint=self._at)
         for _ in range(_MOST_STEPS):
             batch = self._read()
             if batch is not None:
@@ -116,6 +124,7 @@ class Follower:
         start = self._start
         live = rotation.open_regular(self._path)
         if start is None:
+            self._first = live is not None
             return live is not None and self._take(live, live=True)
         if live is not None and rotation.is_same(live, start):
             return self._take(live, at=start, live=True)
@@ -253,6 +262,8 @@ class Follower:
             self._copy = True
             return
         else:
+            copy = os.fstat(found[0])
+            self._done.append((copy.st_dev, copy.st_ino))
             os.close(found[0])
         self._take(os.dup(self._file), live=self._live)
 
@@ -274,12 +285,15 @@ def follow(
     stop: threading.Event,
     from_end: bool = False,
     most_line: int = MOST_LINE,
+    patience_s: float = PATIENCE_S,
     wait: Callable[[float], bool] | None = None,
 ) -> Iterator[Batch]:
     """Batches until ``stop`` is set, looking less often while nothing comes. Keep a batch's
     checkpoint when its events are durable, then ask for the next."""
     pause = wait or stop.wait
-    follower = Follower(path, start=start, from_end=from_end, most_line=most_line)
+    follower = Follower(
+        path, start=start, from_end=from_end, most_line=most_line, patience_s=patience_s
+    )
     delay = FASTEST_S
     try:
         while not stop.is_set():

@@ -51,8 +51,8 @@ class Overlong(NamedTuple):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines that were read together. Keep ``checkpoint`` once what they say is durable; streams
-    have none."""
+    """Lines that were read together, maybe none. Keep ``checkpoint`` once what they say is
+    durable; streams have none."""
 
     lines: tuple[Line, ...]
     overlong: tuple[Overlong, ...] = ()
