@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from haechi.cli.plain import plain
+from haechi.cli.send import command as send
 from haechi.model.counting import counted
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def command() -> None:
     Example:
       haechi runtime test falco_rules.yaml --events events.jsonl
     """
+
+
+command.add_command(send)
 
 
 @command.command()

@@ -217,15 +217,22 @@ class Client(_Common):
 
     def lines(self, path: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The values of an NDJSON answer as they come."""
-        one = ask("GET", path, query=query)
+        yield from self.stream(ask("GET", path, query=query))
+
+    def stream(self, one: Ask) -> Iterator[dict[str, Any]]:
+        """The values of an NDJSON answer to any ask, as they come."""
         self._sign_in()
         try:
             with self._http.stream(
-                one.method, one.path, params=list(one.query), headers=self._headers(one)
+                one.method,
+                one.path,
+                params=list(one.query),
+                content=one.body,
+                headers=self._headers(one),
             ) as response:
                 if response.status_code >= 400:
                     response.read()
-                    raise refusal(_taken(response), f"GET {one.path}")
+                    raise refusal(_taken(response), f"{one.method} {one.path}")
                 for line in response.iter_lines():
                     if line:
                         yield msgspec.json.decode(line)

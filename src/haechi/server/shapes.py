@@ -434,11 +434,11 @@ class FieldRow(Record, frozen=True, kw_only=True):
 
 
 class HuntRequest(Record, frozen=True, kw_only=True):
-    """Rules to run over stored events: the ``text`` of a rule file, or names of ``rules`` that
-    the server has (with a text: of that text's), or all that are on. ``limit`` is how many
-    matches are shown; all are counted."""
+    """Rules to run over stored events: those of ``files``, else the server's; of them the ``rules``
+    that are named (by name or id), else all that are on. ``limit`` is how many matches are shown;
+    all are counted."""
 
-    text: str = ""
+    files: list[RuleText] = []
     rules: list[str] = []
     since: dt.datetime | None = None
     until: dt.datetime | None = None

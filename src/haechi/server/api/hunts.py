@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from haechi.errors import StoreBusy, UsageError
 from haechi.model.access import Role
-from haechi.runtime.rulebook import Book, BookFile, Rejected, assembled
+from haechi.runtime.rulebook import SAVED, Book, BookFile, assembled
 from haechi.server.api.events_read import utc
 from haechi.server.endpoint import MIB, Answer, Call, Operation
 from haechi.server.shapes import HuntRequest
@@ -16,6 +16,8 @@ from haechi.store.events.shapes import EventFilter
 from haechi.store.state.runtime_rules import LARGEST
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from haechi.runtime.hunt_wire import Setup
     from haechi.server.world import World
 
@@ -24,7 +26,6 @@ AT_ONCE = 2
 DEADLINE_S = 540.0
 """A little less than an answer may take in all, so that it ends with its last line."""
 MOST_SHOWN = 10_000
-_NAME = "hunt.yaml"
 _running = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -35,12 +36,7 @@ def hunted(call: Call) -> Answer:
     ask: HuntRequest = call.body
     if not 0 <= ask.limit <= MOST_SHOWN:
         raise UsageError(f"must be from 0 to {MOST_SHOWN}", where="body.limit")
-    since, until = utc(ask.since), utc(ask.until)
-    if since and until and since >= until:
-        raise UsageError("`since` is not before `until`", where="body.since")
-    filter_ = EventFilter(
-        cluster=ask.cluster, namespace=ask.namespace, since=since, until=until or call.now
-    )
+    filter_ = filter_of_hunt(ask, call.now)
     setup = _setup(call, ask, filter_)
     return Answer(
         value=_lines(call.world, setup, ask.limit),
@@ -66,29 +62,42 @@ def _lines(world: World, setup: Setup, limit: int) -> Iterator[dict[str, Any]]:
         world.metrics.count("haechi_hunts_total", outcome)
 
 
+def filter_of_hunt(ask: HuntRequest, now: dt.datetime) -> EventFilter:
+    """Which events are asked for. UsageError."""
+    since, until = utc(ask.since), utc(ask.until) or now
+    if since is not None and since >= until:
+        raise UsageError("`since` is not before `until`", where="body.since")
+    return EventFilter(cluster=ask.cluster, namespace=ask.namespace, since=since, until=until)
+
+
+def book_of(ask: HuntRequest) -> Book | None:
+    """The rules of the files that are given; None without any. UsageError when they do not
+    load."""
+    if not ask.files:
+        return None
+    if sum(len(one.text.encode("utf-8", "surrogatepass")) for one in ask.files) > LARGEST:
+        raise UsageError("the rules are larger than 1 MiB", where="body.files")
+    files = [BookFile(name=one.name, text=one.text, origin=SAVED) for one in ask.files]
+    book = assembled(files)
+    bad = [one for one in book.problems if one.error]
+    if bad:
+        raise UsageError(
+            f"the rules do not load: {bad[0]}", where="body.files", do="POST runtime/rules/check"
+        )
+    return book
+
+
 def _setup(call: Call, ask: HuntRequest, filter_: EventFilter) -> Setup:
     from haechi.runtime.hunt_setup import setup_of
 
-    if len(ask.text.encode("utf-8", "surrogatepass")) > LARGEST:
-        raise UsageError("the rules are larger than 1 MiB", where="body.text")
-    book = _of_text(ask.text) if ask.text else call.world.watch.rulebook(call.world).book
     return setup_of(
-        book,
+        book_of(ask) or call.world.watch.rulebook(call.world).book,
         ask.rules,
         folder=call.world.store.folder.cold,
         ask=filter_,
         within=call.within,
-        builtin=not ask.text,
+        builtin=not ask.files,
     )
-
-
-def _of_text(text: str) -> Book:
-    book = assembled([BookFile(name=_NAME, text=text, origin="saved")])
-    bad = [one for one in book.problems if one.error]
-    if bad:
-        error = Rejected(_NAME, bad)
-        raise UsageError(f"the rules do not load: {bad[0]}", where="body.text", do=error.do)
-    return book
 
 
 OPERATIONS: tuple[Operation, ...] = (
