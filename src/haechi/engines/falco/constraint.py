@@ -16,7 +16,10 @@ import msgspec
 from haechi.engines.falco.syntax import Check, Field, Text, Values
 
 MAX_CANDIDATES = 2_000
-"""Values of a list that are tried one by one; longer lists count as possible."""
+MAX_LITERALS = 64
+MAX_WORK = 40_000
+"""Values of a list, tests of one field, and values times tests: what is more counts as possible,
+so that a hostile rule cannot take the time of a run."""
 
 _TEXTS = frozenset(
     {
@@ -55,7 +58,7 @@ class Literal(msgspec.Struct, frozen=True):
 def consistent(literals: Sequence[Literal]) -> bool:
     """False when no event can satisfy all of these tests of one field; they share their left."""
     positive = [literal.check for literal in literals if literal.positive]
-    if not positive:
+    if not positive or len(literals) > MAX_LITERALS:
         return True
     negative = [literal.check for literal in literals if not literal.positive]
     if any(check.op == "exists" or check in positive for check in negative):
@@ -88,6 +91,8 @@ def _texts_agree(positive: Sequence[Check], negative: Sequence[Check], kind: str
     meaning = _truth if kind == "truth" else str
     candidates = _candidates(positive, negative, meaning)
     if candidates is not None:
+        if len(candidates) * (len(positive) + len(negative)) > MAX_WORK:
+            return True
         return any(_fits(value, positive, negative, meaning) for value in candidates)
     if kind == "truth":
         return True

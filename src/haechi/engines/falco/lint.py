@@ -7,6 +7,7 @@ words of a rule merely suggest (a misspelt list, an evasion) is told as that and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
@@ -45,7 +46,8 @@ def lint(rules: RuleSet, *, files: Sequence[RuleText] = ()) -> tuple[Fault, ...]
     found: list[Fault] = []
     for rule in rules.rules:
         found.extend(_of_rule(rule, rules))
-    found.extend(_covered(rules.rules))
+    silent = {fault.rule for fault in found if fault.code in _SILENT}
+    found.extend(fault for fault in _covered(rules.rules) if fault.rule not in silent)
     found.extend(_unused(rules))
     placed = [places.exact(fault) for fault in found]
     return tuple(sorted(placed, key=lambda f: (f.at.file, f.at.line, f.at.column)))
@@ -53,6 +55,12 @@ def lint(rules: RuleSet, *, files: Sequence[RuleText] = ()) -> tuple[Fault, ...]
 
 def _of_rule(rule: Rule, rules: RuleSet) -> Iterator[Fault]:
     said = _saying(rule)
+    tests, types = sum(1 for _ in checks_of(rule.condition)), len(named_types(rule.condition))
+    if tests * (types + 1) > MAX_WORK:
+        yield said(
+            "too-large", "info", "the rule was not looked through", *_too_large(tests, types)
+        )
+        return
     truths = list(_truth(rule, said))
     yield from truths
     yield from undefined(rule, rules, said)
@@ -65,6 +73,14 @@ def _of_rule(rule: Rule, rules: RuleSet) -> Iterator[Fault]:
 
 _SILENT = frozenset({"never", "empty", "shadowed"})
 """What never fires need not be evaded."""
+MAX_WORK = 200_000
+"""Tests times event types of one rule; the largest public rule comes to 1,000."""
+
+
+def _too_large(tests: int, types: int) -> tuple[str, str]:
+    return f"{tests:,} tests at {types:,} event types are more than is tried", "split the rule"
+
+
 Saying = Callable[..., Fault]
 
 
@@ -270,39 +286,44 @@ def _types(names: Iterable[str]) -> str:
 
 class _Seen(msgspec.Struct):
     rule: Rule
+    order: tuple[Node, ...]
     parts: frozenset[Node]
 
 
 def _covered(rules: Sequence[Rule]) -> Iterator[Fault]:
     """Rules all of whose matches an earlier rule takes: its tests are some of theirs."""
     seen: dict[Node, list[_Seen]] = {}
-    for rule in rules:
-        if not rule.enabled:
-            continue
-        parts = frozenset(_conjuncts(rule.condition))
-        wider = _wider(rule, parts, seen)
+    enabled = [_seen(rule) for rule in rules if rule.enabled]
+    common = Counter(part for each in enabled for part in each.parts)
+    for each in enabled:
+        wider = _wider(each, seen)
         if wider is not None:
-            same = "the same" if wider.parts == parts else "all of the tests and more"
+            same = (
+                "the same tests as" if wider.parts == each.parts else "all tests of, and more than,"
+            )
             message = f"whatever it finds, the rule {wider.rule.name!r} finds first"
             why = (
-                f"it makes {same} as that rule ({wider.rule.at}); Falco tells only the first rule "
+                f"it makes {same} that rule ({wider.rule.at}); Falco tells only the first rule "
                 "that matches an event unless rule_matching is all"
             )
             do = "merge the two, put the narrower one first, or set rule_matching: all"
-            yield _saying(rule)("shadowed", "low", message, why, do, key=wider.rule.name)
-        for part in parts:
-            seen.setdefault(part, []).append(_Seen(rule, parts))
+            yield _saying(each.rule)("shadowed", "low", message, why, do, key=wider.rule.name)
+        rarest = min(each.order, key=lambda part: common[part])
+        seen.setdefault(rarest, []).append(each)
 
 
-def _wider(rule: Rule, parts: frozenset[Node], seen: dict[Node, list[_Seen]]) -> _Seen | None:
-    tried: set[str] = set()
-    for part in parts:
+def _seen(rule: Rule) -> _Seen:
+    order = tuple(dict.fromkeys(_conjuncts(rule.condition)))
+    return _Seen(rule, order, frozenset(order))
+
+
+def _wider(each: _Seen, seen: dict[Node, list[_Seen]]) -> _Seen | None:
+    """An earlier rule of the same source whose tests are all among these. A rule is kept under
+    one of its tests, the rarest, so that few have to be compared."""
+    for part in each.order:
         for candidate in seen.get(part, ()):
-            name = candidate.rule.name
-            if name not in tried and candidate.rule.source == rule.source:
-                tried.add(name)
-                if candidate.parts <= parts:
-                    return candidate
+            if candidate.rule.source == each.rule.source and candidate.parts <= each.parts:
+                return candidate
     return None
 
 

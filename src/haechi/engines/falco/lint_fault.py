@@ -19,6 +19,7 @@ CODES = {
     "disabled": "switched off",
     "evasion": "a way around it",
     "unfilled": "a field that haechi's own sensor does not fill",
+    "too-large": "too large to be looked through",
     "given": "a well-known name taken from haechi's own definitions",
 }
 """What a fault can be, in a few words."""

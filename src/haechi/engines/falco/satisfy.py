@@ -31,6 +31,8 @@ from haechi.engines.falco.syntax import (
 )
 
 MAX_STEPS = 5_000
+MAX_WORK = 300_000
+"""Steps of the search, and open choices looked at in all of them."""
 OTHER = ""
 """Stands for any event type that the condition does not name."""
 
@@ -237,10 +239,12 @@ def satisfiable(node: Node, fold: Fold, *, holds: bool = True) -> bool:
         return False
     stack: list[tuple[_State, Iterator[_Goal]]] = []
     state: _State | None = start
+    work = 0
     for _ in range(MAX_STEPS):
         if state is not None:
             choices = state.choices
-            if not choices:
+            work += len(choices)
+            if not choices or work > MAX_WORK:
                 return True
             at = min(range(len(choices)), key=[len(choice) for choice in choices].__getitem__)
             rest = choices[:at] + choices[at + 1 :]
