@@ -21,18 +21,18 @@ from haechi.errors import SensorError
 SYSCALLS = {"x86_64": 321, "aarch64": 280}
 """The number of ``bpf`` per machine."""
 
-HASH, ARRAY, PER_CPU_ARRAY, LRU_HASH, LPM_TRIE, RING = 1, 2, 6, 9, 11, 27
+PROGRAMS, PER_CPU_ARRAY, LRU_HASH, LPM_TRIE, RING = 3, 6, 9, 11, 27
 NO_PREALLOCATION = 1
 RAW_TRACEPOINT, TRACING = 17, 26
 """Program types."""
-BTF_RAW_TRACEPOINT, ENTRY, EXIT = 23, 24, 25
-"""Attach types of TRACING."""
+BTF_RAW_TRACEPOINT = 23
+"""The attach type of TRACING that needs no trampoline."""
 
 # the licence of the loaded programs: most helpers that read memory are for GPL-compatible ones
 LICENCE = b"Dual BSD/GPL\0"
 LOG_BYTES = 1 << 20
 
-_CREATE_MAP, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _LOAD = 0, 1, 2, 3, 4, 5
+_CREATE_MAP, _LOOKUP, _UPDATE, _DELETE, _LOAD = 0, 1, 2, 3, 5
 _TEST_RUN, _INFO, _OPEN_TRACEPOINT = 10, 15, 17
 
 
@@ -104,23 +104,6 @@ class Bpf:
         key_, value = _held(key), ctypes.create_string_buffer(size)
         self._element(_LOOKUP, fd, key_, value, "reading from a map")
         return value.raw
-
-    def keys(self, fd: int, size: int, limit: int) -> list[bytes]:
-        """At most ``limit`` keys of a map."""
-        found: list[bytes] = []
-        after, following = _held(b"\0" * size), ctypes.create_string_buffer(size)
-        address = 0
-        while len(found) < limit:
-            attributes = struct.pack("=IIQQQ", fd, 0, address, ctypes.addressof(following), 0)
-            result = self._call(_NEXT_KEY, _held(attributes))
-            if result == -errno.ENOENT:
-                break
-            if result < 0:
-                raise BpfError(-result, "listing a map")
-            found.append(following.raw)
-            after.raw = following.raw
-            address = ctypes.addressof(after)
-        return found
 
     def load(
         self, code: bytes, *, name: str, type: int = TRACING, attach: int = 0, target: int = 0

@@ -25,6 +25,7 @@ from haechi.world.sensor.decode import Decoder
 from haechi.world.sensor.kernel import Kernel
 from haechi.world.sensor.programs import suite
 from haechi.world.sensor.programs.frame import KEY_TEXT, QUIET, SCRATCH_BYTES, WATCHED, Maps
+from haechi.world.sensor.programs.numbers import LIMIT
 from haechi.world.sensor.programs.sockets import RECENT_KEY
 from haechi.world.sensor.record import Record
 from haechi.world.sensor.ring import Ring
@@ -37,6 +38,10 @@ MAX_PREFIXES = 4096
 MAX_KINDS = 1024
 RECENT_ENTRIES = 8192
 CLOCK_JUMP_NS = 100_000
+BLIND = (
+    "calls of 32-bit programs on a 64-bit kernel",
+    "what is done through io_uring (that a ring is set up is seen)",
+)
 
 
 class Ebpf:
@@ -63,6 +68,7 @@ class Ebpf:
         self._ring: Ring | None = None
         self._watched: set[bytes] = set()
         self.missing: dict[str, str] = {}
+        """Programs that this kernel did not take, and why."""
         try:
             self._start(ring_bytes, syscalls, env)
             self.rewatch(watch, quiet)
@@ -78,7 +84,7 @@ class Ebpf:
         self._bpf = Bpf()
         _lift_memory_limit()
         maps = self._make_maps(ring_bytes)
-        table = self._map(3, 4, 4, suite.TABLE_ENTRIES, name="haechi_table")
+        table = self._map(kinds.PROGRAMS, 4, 4, LIMIT, name="haechi_table")
         self._ring = Ring.of_map(maps.ring, ring_bytes)
         self._lost_map = maps.lost
         self._watch_map = maps.watch
@@ -158,6 +164,11 @@ class Ebpf:
         # a reading that was interrupted says little
         if abs(offset - self._decoder.offset_ns) > CLOCK_JUMP_NS + (after - before):
             self._decoder.offset_ns = offset
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """What this way in cannot see here."""
+        return (*BLIND, *(f"{name}: {why.splitlines()[0]}" for name, why in self.missing.items()))
 
     @property
     def lost(self) -> int:

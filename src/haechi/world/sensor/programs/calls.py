@@ -289,6 +289,8 @@ CALLS: tuple[Call, ...] = (
         (Number("fd", 0, "i32"), Text("params", 1), Number("flags", 2, "u32"), Path("path", 0)),
     ),
     Call("bpf", (Number("cmd", 0, "i32"),)),
+    # what a ring is told to do is no system call and not seen: that there is one is
+    Call("io_uring_setup", (Number("entries", 0, "u32"),)),
     Call("userfaultfd", (Number("flags", 0, "u32"),)),
     Call("memfd_create", (Text("name", 0), Number("flags", 1, "u32"))),
     Call(

@@ -54,6 +54,7 @@ X86_64 = {
     "bpf": 321,
     "execveat": 322,
     "userfaultfd": 323,
+    "io_uring_setup": 425,
     "openat2": 437,
     "fchmodat2": 452,
 }
@@ -96,6 +97,7 @@ AARCH64 = {
     "bpf": 280,
     "execveat": 281,
     "userfaultfd": 282,
+    "io_uring_setup": 425,
     "openat2": 437,
     "fchmodat2": 452,
 }

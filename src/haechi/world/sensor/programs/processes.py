@@ -40,7 +40,19 @@ EXECUTED = Layout(
 ARGV_BYTES = 4096
 ENV_BYTES = 8190
 """As much as the largest record leaves."""
-FORKED = Layout((("child_pid", "i32"), ("child_tid", "i32"), ("child_vpid", "i32")), ())
+FORKED = Layout(
+    (("child_pid", "i32"), ("child_tid", "i32"), ("child_vpid", "i32"), ("flags", "u64")), ()
+)
+NAMESPACES = {
+    "mnt_ns": 0x20000,
+    "cgroup_ns": 0x02000000,
+    "uts_ns": 0x04000000,
+    "ipc_ns": 0x08000000,
+    "pid_ns_for_children": 0x20000000,
+    "net_ns": 0x40000000,
+}
+"""Fields of nsproxy and the CLONE_NEW… flags that change them."""
+NEW_USER = 0x10000000
 EXITED = Layout((("status", "u32"),), ())
 FAILED = Layout((("dirfd", "i32"),), ("filename", "base"))
 
@@ -178,7 +190,28 @@ def emit_forked(frame: Frame) -> None:
     frame.store(8, R7, places.number_at("child_vpid"), R9)
     frame.store(8, R7, 32, R9)
     _child_inner_pid(frame)
+    _namespaces(frame)
     frame.finish()
+
+
+def _namespaces(frame: Frame) -> None:
+    """The flags of clone that gave the child other namespaces; the rest is not known here."""
+    kernel = frame.kernel
+    frame.set(R9, 0)
+    frame.call(CURRENT_TASK)
+    for owner, fields in (("nsproxy", NAMESPACES), ("cred", {"user_ns": NEW_USER})):
+        frame.load(8, R1, R0, kernel[f"task_struct.{owner}"])
+        frame.load(8, R2, R6, kernel[f"task_struct.{owner}"])
+        for field, flag in fields.items():
+            if not kernel.has(f"{owner}.{field}"):
+                continue
+            same = frame.fresh("same")
+            frame.load(8, R3, R1, kernel[f"{owner}.{field}"])
+            frame.load(8, R4, R2, kernel[f"{owner}.{field}"])
+            frame.jump_if_register(R3, "==", R4, same)
+            frame.compute(R9, "|", flag)
+            frame.label(same)
+    frame.store(8, R7, FORKED.number_at("flags"), R9)
 
 
 def _child_inner_pid(frame: Frame) -> None:

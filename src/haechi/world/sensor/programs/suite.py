@@ -25,12 +25,12 @@ from haechi.world.sensor.decode import (
 )
 from haechi.world.sensor.kernel import Kernel
 from haechi.world.sensor.programs import calls, files, processes, sockets
-from haechi.world.sensor.programs.frame import TAIL_CALL, Frame, Maps
+from haechi.world.sensor.programs.frame import CURRENT_TASK, PID_TGID, TAIL_CALL, Frame, Maps
 from haechi.world.sensor.programs.numbers import LIMIT, NUMBERS
 from haechi.world.sensor.programs.walk import emit_functions
 
-TS_COMPAT = 2
-"""x86: the running call is a 32-bit one."""
+TS_COMPAT, TIF_32BIT = 2, 1 << 22
+"""The running call is a 32-bit one: x86, aarch64."""
 
 
 class Program:
@@ -104,9 +104,13 @@ def assemble_dispatcher(kernel: Kernel, table: int) -> bytes:
     code = Assembler()
     code.move(R6, R1)
     if kernel.machine == "x86_64":
-        code.call(158)
+        code.call(CURRENT_TASK)
         code.load(4, R1, R0, kernel["task_struct.thread_info.status"])
         code.jump_if(R1, "&", TS_COMPAT, "out")
+    else:
+        code.call(CURRENT_TASK)
+        code.load(8, R1, R0, kernel["task_struct.thread_info.flags"])
+        code.jump_if(R1, "&", TIF_32BIT, "out")
     code.load(8, R3, R6, 0)
     code.load(4, R3, R3, kernel.call_number)
     code.move(R1, R6)
@@ -197,13 +201,10 @@ def _dispatcher(bpf: Bpf, kernel: Kernel, table: int) -> int:
     )
 
 
-TABLE_ENTRIES = LIMIT
-
-
 def assemble_own() -> bytes:
     """A program that gives the id of the process that runs it."""
     code = Assembler()
-    code.call(14)
+    code.call(PID_TGID)
     code.compute(R0, ">>", 32)
     code.exit()
     return code.assemble()
