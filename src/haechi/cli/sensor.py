@@ -349,7 +349,6 @@ def _sinks(
         sinks.append(Sender(_delivery(server, spool, spool_mib)))
     if not sinks:
         from haechi.engines.falco.engine import Engine
-    from haechi.engines.falco.ruleset import Rule
 
         engine = Engine(known.rules)
         engine.warm()

@@ -31,7 +31,7 @@ _HEADER = re.compile(
     r"|(?:x-api-key|x-auth-token|x-vault-token|private-token|cookie|set-cookie):\s{0,4})"
     r"([^'\"]{1,2048})"
 )
-_INLINE = re.compile(rf"(?i)(?<!\S)(--?{_WORD}[= ])([^\s'\"]{{1,512}})")
+_INLINE = re.compile(rf"(?i)(?<!\S)(--?{_WORD}[= ])([^\s'\";&|]{{1,512}})")
 _MYSQL = re.compile(r"(?:^|/)(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|mysqlimport)\Z")
 _CURL = re.compile(r"(?:^|/)curl\Z")
 _SSHPASS = re.compile(r"(?:^|/)sshpass\Z")

@@ -1,0 +1,233 @@
+"""The process table: ancestry, programs, folders, numbers that are used again, bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.world.sensor.fake import ID, NOW, Tree, record
+
+from haechi.world.sensor.masking import masked, masked_environment
+from haechi.world.sensor.processes import KEPT_NS
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    made = Tree(tmp_path)
+    made.process(1, "/sbin/init", ppid=0, comm="systemd")
+    made.process(50, "sshd", "-D", ppid=1)
+    made.process(100, "bash", "-l", ppid=50, cwd="/home/ann", uid=1000)
+    return made
+
+
+def test_what_runs_is_known_with_its_ancestors(tree: Tree) -> None:
+    one = tree.processes().known(100)
+    assert one is not None
+    assert [other.comm for other in one.ancestry()] == ["bash", "sshd", "systemd"]
+    assert (one.cmdline, one.exepath, one.cwd, one.uid) == (
+        "bash -l", "/usr/bin/bash", "/home/ann", 1000,
+    )  # fmt: skip
+
+
+def test_a_comm_with_parentheses_is_read_whole(tree: Tree) -> None:
+    tree.process(7, "x", comm="a) S 9 (b")
+    one = tree.processes().known(7)
+    assert one is not None
+    assert (one.comm, one.ppid) == ("a) S 9 (b", 1)
+
+
+def test_fork_and_exec_of_a_process_that_is_already_gone(tree: Tree) -> None:
+    """Nothing of 200 is in /proc: the records alone say who it was."""
+    table = tree.processes()
+    table.of(record("clone", 100, ret=200, args={"child_pid": 200, "child_tid": 200}, uid=1000))
+    args = {"filename": "./x", "path": "/home/ann/x", "argv": ["./x", "-a", "b c"]}
+    one = table.of(record("execve", 200, at=5, comm="x", ppid=100, uid=1000, args=args))
+    assert (one.cmdline, one.exe, one.exepath) == ("x -a b c", "./x", "/home/ann/x")
+    assert (one.cwd, one.ppid, one.start_ns) == ("/home/ann", 100, NOW)
+    assert [other.comm for other in one.ancestry()] == ["x", "bash", "sshd", "systemd"]
+
+
+def test_a_thread_is_no_process(tree: Tree) -> None:
+    table = tree.processes()
+    table.of(record("clone", 100, ret=300, args={"child_pid": 300, "child_tid": 301}))
+    assert table.known(300) is None
+
+
+def test_a_failed_exec_changes_nothing(tree: Tree) -> None:
+    one = tree.processes().of(record("execve", 100, ret=-2, comm="bash", args={"argv": ["no"]}))
+    assert one.cmdline == "bash -l"
+
+
+def test_the_number_of_a_dead_process_is_used_again(tree: Tree) -> None:
+    table = tree.processes()
+    first = table.of(record("unlink", 100, comm="bash", uid=1000))
+    table.ended(first, record("procexit", 100, at=1, comm="bash"))
+    tree.process(100, "nginx", ppid=1, ticks=900_000)
+    second = table.of(record("unlink", 100, at=10_000, comm="nginx"))
+    assert second is not first
+    assert [other.comm for other in second.ancestry()] == ["nginx", "systemd"]
+
+
+def test_a_leader_that_ended_before_its_threads_is_the_same_process(tree: Tree) -> None:
+    table = tree.processes()
+    first = table.of(record("unlink", 100, comm="bash"))
+    table.ended(first, record("procexit", 100, at=1))
+    again = table.of(record("unlink", 100, at=50, comm="bash", tid=101))
+    assert again is first
+    assert again.exited_ns == 0
+
+
+def test_a_child_keeps_its_parent_when_the_number_is_used_again(tree: Tree) -> None:
+    table = tree.processes()
+    table.of(record("clone", 100, ret=200, args={"child_pid": 200}, comm="bash"))
+    parent = table.known(100)
+    assert parent is not None
+    table.ended(parent, record("procexit", 100, at=1))
+    table.sweep(NOW + 2 * KEPT_NS)
+    child = table.known(200)
+    assert child is not None
+    assert [other.comm for other in child.ancestry()][1] == "bash"
+
+
+def test_an_orphan_follows_the_kernel_to_its_new_parent(tree: Tree) -> None:
+    table = tree.processes()
+    table.of(record("clone", 100, ret=200, args={"child_pid": 200}, comm="bash"))
+    one = table.of(record("unlink", 200, at=1, ppid=1))
+    assert (one.ppid, [other.comm for other in one.ancestry()]) == (1, ["bash", "systemd"])
+
+
+def test_descendants_are_stale_when_an_ancestor_executes(tree: Tree) -> None:
+    table = tree.processes()
+    before = table.epoch
+    table.of(record("execve", 50, comm="evil", ppid=1, args={"argv": ["evil"], "path": "/evil"}))
+    assert table.epoch > before
+
+
+@pytest.mark.parametrize(
+    ("name", "dirfd", "expected"),
+    [
+        ("/etc/passwd", -100, "/etc/passwd"),
+        ("x", -100, "/home/ann/x"),
+        ("../bob/./x", -100, "/home/bob/x"),
+        ("//etc//passwd", -100, "/etc/passwd"),
+        ("/../../etc/shadow", -100, "/etc/shadow"),
+        ("x", 9, ""),
+        ("", -100, ""),
+        (None, -100, ""),
+    ],
+    ids=["absolute", "relative", "dots", "slashes", "above-root", "unknown-folder", "empty", "no"],
+)
+def test_paths_are_made_absolute(tree: Tree, name: str, dirfd: int, expected: str) -> None:
+    table = tree.processes()
+    one = table.known(100)
+    assert one is not None
+    assert table.absolute(one, name, dirfd) == expected
+
+
+def test_a_folder_behind_a_descriptor_is_asked_of_proc(tree: Tree) -> None:
+    (tree.root / "100" / "fd").mkdir()
+    (tree.root / "100" / "fd" / "9").symlink_to("/srv/data")
+    table = tree.processes()
+    one = table.known(100)
+    assert one is not None
+    assert table.absolute(one, "x", 9) == "/srv/data/x"
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "expected"),
+    [("/tmp", "", "/tmp"), ("sub", "", "/home/ann/sub"), ("sub", "/srv", "/srv/sub")],
+    ids=["absolute", "relative", "base"],
+)
+def test_chdir_moves_a_process_and_its_children(
+    tree: Tree, path: str, base: str, expected: str
+) -> None:
+    table = tree.processes()
+    args = {"path": path, **({"base": base} if base else {})}
+    table.of(record("chdir", 100, args=args, comm="bash"))
+    table.of(record("clone", 100, ret=200, args={"child_pid": 200}, comm="bash"))
+    child = table.known(200)
+    assert child is not None
+    assert child.cwd == expected
+
+
+def test_what_ended_stays_for_a_minute(tree: Tree) -> None:
+    table = tree.processes()
+    one = table.of(record("unlink", 100))
+    table.ended(one, record("procexit", 100, at=1))
+    table.sweep(NOW + KEPT_NS)
+    assert table.known(100) is one
+    table.sweep(NOW + KEPT_NS + 2_000_000)
+    assert table.known(100) is None
+
+
+def test_the_table_is_bounded_and_what_ended_goes_first(tree: Tree) -> None:
+    table = tree.processes(most=50)
+    for pid in range(1000, 1100):
+        table.of(record("clone", 100, ret=pid, args={"child_pid": pid}, comm="bash"))
+        one = table.known(pid)
+        assert one is not None
+        table.ended(one, record("procexit", pid, at=1))
+    assert len(table) == 50
+    assert table.known(100) is not None
+    assert table.known(1099) is not None
+
+
+def test_a_chain_of_forks_that_all_end_holds_no_memory(tree: Tree) -> None:
+    """Each forks and ends: what is evicted lets go of what was evicted before it."""
+    table = tree.processes()
+    for pid in range(2000, 2100):
+        table.of(record("clone", pid - 1, ret=pid, args={"child_pid": pid}, ppid=1))
+        one = table.known(pid - 1)
+        assert one is not None
+        table.ended(one, record("procexit", pid - 1, at=1))
+        table.sweep(NOW + 2 * KEPT_NS)
+    last = table.known(2099)
+    assert last is not None
+    assert len(last.ancestry()) <= 4
+
+
+def test_a_container_that_lived_for_moments_is_seen_from_exec_to_exit(tree: Tree) -> None:
+    (tree.cgroups / "kubepods" / f"cri-containerd-{ID}.scope").mkdir(parents=True)
+    inode = (tree.cgroups / "kubepods" / f"cri-containerd-{ID}.scope").stat().st_ino
+    table = tree.processes()
+    table.of(record("clone", 100, ret=900, args={"child_pid": 900}, comm="bash"))
+    one = table.of(record("execve", 900, at=1, comm="job", cgroup=inode, args={"argv": ["job"]}))
+    (tree.cgroups / "kubepods" / f"cri-containerd-{ID}.scope").rmdir()
+    last = record("procexit", 900, at=2, comm="job", cgroup=inode)
+    assert table.of(last) is one
+    assert one.container.id == ID[:12]
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["psql", "--password=hunter2"], ["psql", "--password=***"]),
+        (["x", "--api-key", "abc", "y"], ["x", "--api-key", "***", "y"]),
+        (["x", "--token", "--verbose"], ["x", "--token", "--verbose"]),
+        (["mysql", "-uroot", "-psecret"], ["mysql", "-uroot", "-p***"]),
+        (["ls", "-psecret"], ["ls", "-psecret"]),
+        (["sshpass", "-p", "pw", "ssh", "h"], ["sshpass", "-p", "***", "ssh", "h"]),
+        (["curl", "-u", "ann:pw", "h"], ["curl", "-u", "***", "h"]),
+        (["curl", "-H", "Authorization: Bearer abc"], ["curl", "-H", "Authorization: Bearer ***"]),
+        (["git", "clone", "https://a:b@h/r"], ["git", "clone", "https://a:***@h/r"]),
+        (["env", "AWS_SECRET_ACCESS_KEY=abc", "x"], ["env", "AWS_SECRET_ACCESS_KEY=***", "x"]),
+        (["sh", "-c", "x --password=a; id"], ["sh", "-c", "x --password=***; id"]),
+        (["cat", "/etc/passwd"], ["cat", "/etc/passwd"]),
+        (["grep", "-i", "password", "f"], ["grep", "-i", "password", "f"]),
+        ([], []),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_secrets_on_command_lines_are_masked(argv: list[str], expected: list[str]) -> None:
+    assert masked(argv) == expected
+
+
+def test_secrets_in_the_environment_are_masked() -> None:
+    told = masked_environment({"LD_PRELOAD": "/x.so", "DB_PASSWORD": "a", "PROXY": "http://a:b@p"})
+    assert told == {"LD_PRELOAD": "/x.so", "DB_PASSWORD": "***", "PROXY": "http://a:***@p"}
+
+
+def test_a_long_command_line_is_bounded(tree: Tree) -> None:
+    argv = ["x", *("y" * 100 for _ in range(1000))]
+    one = tree.processes().of(record("execve", 100, comm="x", args={"argv": argv, "path": "/x"}))
+    assert len(" ".join(one.args)) <= 4096
