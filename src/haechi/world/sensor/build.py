@@ -335,7 +335,8 @@ def _socket(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     domain = args.get("domain")
     fields["evt.arg.domain"] = flags.family(domain) if isinstance(domain, int) else str(domain)
     kind = args.get("type")
-    fields["evt.arg.type"] = kind & 0xF if isinstance(kind, int) else kind
+    if isinstance(kind, int):
+        fields["evt.arg.type"] = kind & 0xF
     fields["evt.arg.proto"] = args.get("proto", 0)
     if record.ret >= 0:
         _number(fields, record.ret)
@@ -381,7 +382,8 @@ def _module(make: Builder, record: Record, one: Process, fields: Fields) -> str:
 def _ptrace(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     args = record.args
     request = args.get("request")
-    fields["evt.arg.request"] = flags.ptrace(request) if isinstance(request, int) else request
+    known = isinstance(request, int)
+    fields["evt.arg.request"] = flags.ptrace(request) if known else "PTRACE_UNKNOWN"
     fields["evt.arg.pid"] = args.get("pid", 0)
     return f"{fields['evt.arg.request']} {fields['evt.arg.pid']}"
 
