@@ -33,7 +33,7 @@ class Catalogue:
 
 
 def rule_files() -> list[Path]:
-    """The built-in rule files and tables in a stable order; ``*.falco.yaml`` is in Falco's format."""
+    """The built-in rule files and tables in a stable order, without what is in Falco's format."""
     found = (path for path in DATA.glob("*/*.yaml") if not path.name.endswith(".falco.yaml"))
     return sorted(found, key=lambda p: p.as_posix())
 

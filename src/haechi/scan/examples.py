@@ -37,6 +37,11 @@ def example_faults(
     if rule.judge is JudgeKind.PATTERN:
         yield from detector_faults(rule, _detector)
         return
+    if rule.judge is JudgeKind.FALCO:
+        from haechi.rules.detection_examples import detection_faults
+
+        yield from detection_faults(rule)
+        return
     if expressions is None:
         from haechi.engines.cel import CelEngine
 

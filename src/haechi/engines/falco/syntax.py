@@ -30,7 +30,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 _HERE = Place()
 
 
-class _Node(msgspec.Struct, frozen=True, kw_only=True):
+class _Node(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     place: Place = _HERE
 
 
