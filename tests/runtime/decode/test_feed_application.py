@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import yaml
 from tests.runtime.decode.feed_samples import LOGIN, MAPPING, NATIVE, NOW, as_bytes, decoded, one
 
 from haechi.errors import ConfigError, UsageError
@@ -51,13 +55,25 @@ def test_equal_lines_of_two_places_are_two_events() -> None:
         (
             Mapping(
                 format="regex",
-                pattern=r'(?P<ip>\S+) \S+ (?P<who>\S+) \[(?P<t>[^\]]+)\] "(?P<m>\S+) (?P<p>[^ ?]+)',
+                pattern=r'(?P<ip>\S+) \S+ (?P<who>\S+) \[(?P<t>[^\]]+)\] "(?P<m>\S+) (?P<p>[^ ?]+)'
+                r'[^"]*" (?P<s>\d+)',
                 time="t",
                 time_format="%d/%b/%Y:%H:%M:%S %z",
-                fields={"app.ip": "ip", "app.user": "who", "http.method": "m", "http.path": "p"},
+                fields={
+                    "app.ip": "ip",
+                    "app.user": "who",
+                    "http.method": "m",
+                    "http.path": "p",
+                    "http.status": "s",
+                },
             ),
             b'198.51.100.7 - bob [01/Nov/2026:19:00:00 +0100] "GET /admin?x=1 HTTP/1.1" 403',
-            {"app.ip": "198.51.100.7", "app.user": "bob", "http.path": "/admin"},
+            {
+                "app.ip": "198.51.100.7",
+                "app.user": "bob",
+                "http.path": "/admin",
+                "http.status": 403,
+            },
         ),
         (
             Mapping(format="json", fields={"app.role": "roles.1", "app.ok": "ok"}),
@@ -140,3 +156,18 @@ def test_small_times_of_ours_are_old_and_not_in_seconds() -> None:
 def test_a_feed_that_there_is_not_is_told() -> None:
     with pytest.raises(UsageError, match="no feed `syslog`"):
         reader("syslog")
+
+
+def test_the_guides_mappings_work() -> None:
+    """docs/guide/sources.md"""
+    page = (Path(__file__).parents[3] / "docs/guide/sources.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    mappings = [
+        block["runtime"]["mappings"] for block in blocks if "mappings" in block.get("runtime", {})
+    ]
+    (declared,) = mappings
+    made = {name: Application(msgspec.convert(one, Mapping)) for name, one in declared.items()}
+    line = b'198.51.100.7 - bob [01/Nov/2026:19:00:00 +0100] "GET /admin?x=1 HTTP/1.1" 403 12'
+    (event,) = made["nginx"].read(line, cluster="c", now_ns=NOW).events
+    assert (event.type, event.fields["http.status"]) == ("request", 403)
+    assert len(made["shop"].read(as_bytes(LOGIN), cluster="c", now_ns=NOW).events) == 1

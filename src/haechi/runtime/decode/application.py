@@ -23,7 +23,7 @@ from haechi.runtime.decode.building import Context, Draft, build, content_id, co
 from haechi.runtime.decode.documents import Record, Unreadable, lines, parse, split
 from haechi.runtime.decode.refusal import Decoded
 from haechi.runtime.decode.times import by_pattern
-from haechi.runtime.decode.values import text
+from haechi.runtime.decode.values import text, whole
 
 SOURCE = "application"
 MOST_LINE = 262_144
@@ -222,7 +222,9 @@ def _value(given: dict[str, Any], path: str) -> Any:
 
 
 def _taken(target: str, value: Any) -> Any:
-    """A value without credentials in it."""
+    """A value without credentials in it, of its field's type."""
+    if target == "http.status":
+        return whole(value)
     if isinstance(value, str):
         return masked(value[:65_536]) if target in _FREE_TEXT else value
     return _plain(value, 6)

@@ -9,6 +9,7 @@ part falls off is something an attacker would do.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,6 +21,7 @@ MOST_BYTES = 52 * 1024
 """Of the fields as JSON. The store takes 64 KiB with everything around them."""
 _MOST_NAMED = 16
 _KEY_CHARS = 256
+_TOP = 2**63
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -85,19 +87,22 @@ class _Cutter:
     def fields(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields, with a name for each, none of them null."""
         found: dict[str, Any] = {}
-        for name, value in fields.items():
-            if len(found) >= self._items:
-                self.mark(None, "*")
-                break
-            if type(name) is str and name.startswith(OURS):
+        longest = self._text
+        for given, value in fields.items():
+            name = _plain_name(given) if type(given) is str else self._key(given)
+            if name is None:
                 continue
             kind = type(value)
-            if kind is bool or (kind is int and -(2**63) <= value < 2**63):
-                plain = value
-            else:
-                plain = self._value(value, (None, str(name)), self._depth)
+            simple = (kind is str and len(value) <= longest and value.isascii()) or (
+                kind is int and -_TOP <= value < _TOP
+            )
+            plain = value if simple else self._value(value, (None, name), self._depth)
             if plain is not None:
-                found[self._key(name)] = plain
+                found[name] = plain
+            if len(found) > self._items:
+                del found[name]
+                self.mark(None, "*")
+                break
         return found
 
     def _value(self, value: Any, trail: Trail, depth: int) -> Any:
@@ -109,7 +114,7 @@ class _Cutter:
         if kind is list or kind is tuple:
             return self._list(value, trail, depth)
         if kind is int:
-            return value if -(2**63) <= value < 2**63 else _huge(value)
+            return value if -_TOP <= value < _TOP else _huge(value)
         if kind is float:
             return value if math.isfinite(value) else None
         return value if value is None or kind is bool else self._string(str(value), trail)
@@ -144,7 +149,7 @@ class _Cutter:
     def _key(self, name: Any) -> str:
         if type(name) is str and len(name) <= _KEY_CHARS and name.isascii():
             return name
-        return str(name)[:_KEY_CHARS].encode("utf-8", "replace").decode()
+        return _cleaned_key(str(name))
 
     def mark(self, trail: Trail, name: str = "") -> None:
         """Remember where something was cut, as a path of at most four names."""
@@ -156,6 +161,16 @@ class _Cutter:
             names.append(part[:60])
         path = "/".join(reversed(names[-4:]))
         self.cut.add(path.encode("utf-8", "replace").decode())
+
+
+@lru_cache(maxsize=4_096)
+def _plain_name(name: str) -> str | None:
+    """A field's name as it is kept; None for a name that only haechi may use. Names recur."""
+    return None if name.startswith(OURS) else _cleaned_key(name)
+
+
+def _cleaned_key(name: str) -> str:
+    return name[:_KEY_CHARS].encode("utf-8", "replace").decode()
 
 
 def _without_largest(fields: dict[str, Any], cutter: _Cutter) -> None:
