@@ -45,7 +45,7 @@ def test_the_guide_as_json(haechi: Haechi) -> None:
     assert set(told) == {"rules", "problems", "faults"}
     assert {(f["code"], f["severity"]) for f in told["faults"]} == {
         ("never", "high"),
-        ("negation", "medium"),
+        ("negation", "high"),
         ("undefined", "high"),
         ("given", "info"),
         ("evasion", "info"),

@@ -272,7 +272,7 @@ def _negation(node: Not, possible: Sequence[Fold], said: Saying) -> Fault:
         f"{', '.join(fields[:3])} is never there at {at} ({'; '.join(reasons[:3])}); a test of a "
         "missing field is false, so its negation is always true"
     )
-    return said("negation", "medium", what, why, _instead(fields[0], at.split(", ")), fields[0])
+    return said("negation", "high", what, why, _instead(fields[0], at.split(", ")), fields[0])
 
 
 def _types(names: Iterable[str]) -> str:
