@@ -91,7 +91,7 @@ def test_the_webhook_and_the_log_say_the_same_event() -> None:
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        ({"kind": "Pod", "auditID": "x"}, "but a Pod"),
+        ({"kind": "Pod", "auditID": "x"}, "`kind` is Pod"),
         ({"auditID": "x", "stage": "ResponseComplete"}, "`verb` is missing"),
         ({"verb": "get", "stage": "ResponseComplete"}, "`auditID` is missing"),
         ({"auditID": "x", "verb": "get", "stage": "Done"}, "`stage` is none"),
@@ -199,6 +199,11 @@ def test_padding_is_cut_and_what_it_would_hide_stays() -> None:
     [
         ({"resource": "nodes", "name": "n"}, None, "k8s:prod/core/Node/-/n"),
         (
+            {"resource": "namespaces", "namespace": "a", "name": "a"},
+            None,
+            "k8s:prod/core/Namespace/-/a",
+        ),
+        (
             {"resource": "deployments", "apiGroup": "apps", "namespace": "a", "name": "d"},
             None,
             "k8s:prod/apps/Deployment/a/d",
@@ -216,7 +221,7 @@ def test_padding_is_cut_and_what_it_would_hide_stays() -> None:
         ({"resource": "pods", "namespace": "a"}, {"kind": "PodList", "metadata": {}}, ""),
         ({}, None, ""),
     ],
-    ids=["cluster-scoped", "group", "generated-name", "custom", "list", "no-resource"],
+    ids=["cluster-scoped", "namespace", "group", "generated-name", "custom", "list", "no-resource"],
 )
 def test_resources_are_named_by_their_key(
     target: dict[str, Any], response: dict[str, Any] | None, key: str

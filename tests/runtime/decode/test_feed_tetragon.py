@@ -152,6 +152,8 @@ def test_a_result_that_is_told_wins() -> None:
     )
     fields = one("tetragon", record).fields
     assert (fields["evt.rawres"], fields["evt.res"]) == (-13, "EACCES")
+    assert fields["fd.num"] == -1
+    assert "tetragon.fd_assumed" not in fields
 
 
 @pytest.mark.parametrize(

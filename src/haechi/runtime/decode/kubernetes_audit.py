@@ -85,7 +85,7 @@ def _is_event(given: dict[str, Any]) -> bool:
 def _fault(given: dict[str, Any]) -> str:
     kind = given.get("kind")
     if kind not in (None, "", "Event"):
-        return f"no audit event but a {text(kind)[:60] or 'thing of no kind'}"
+        return f"no audit event: `kind` is {text(kind)[:60] or 'no text'}"
     version = text(given.get("apiVersion"))
     if version and not version.startswith("audit.k8s.io/"):
         return f"no audit event: apiVersion is {version[:60]}"
@@ -193,7 +193,7 @@ def _key(target: dict[str, Any], obj: dict[str, Any], name: str, about: Context)
     return k8s_key(
         group=_printable(target.get("apiGroup")),
         kind=_printable(kind_of(resource, *said)),
-        namespace=_printable(target.get("namespace")),
+        namespace=None if resource == "namespaces" else _printable(target.get("namespace")),
         name=_printable(name),
         cluster=None if about.cluster == ANYWHERE else about.cluster,
     )

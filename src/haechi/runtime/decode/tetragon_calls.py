@@ -118,8 +118,11 @@ def call(function: str, args: object, result: object, cwd: str) -> tuple[str, di
     hook = _HOOKS.get(name)
     if hook is None:
         return f"kprobe:{name}", known({"kprobe.args": given.shown()}) | _result(result)
-    type, fields = hook
-    return type, fields(given) | _result(result)
+    type, fields_of = hook
+    fields = fields_of(given) | _result(result)
+    if fields.get("evt.rawres", 0) < 0 and fields.pop("tetragon.fd_assumed", None):
+        fields["fd.num"] = -1
+    return type, fields
 
 
 def _argument(one: object) -> tuple[str, Any]:
@@ -282,6 +285,8 @@ _HOOKS: dict[str, tuple[str, Callable[[Arguments], dict[str, Any]]]] = {
     "security_file_permission": ("openat", _permitted),
     "file_open": ("openat", _permitted),
     "security_file_open": ("openat", _permitted),
+    "file_post_open": ("openat", _permitted),
+    "security_file_post_open": ("openat", _permitted),
     "security_path_truncate": ("openat", _written),
     "security_file_truncate": ("openat", _written),
     "security_mmap_file": ("mmap", _some_file),
