@@ -81,8 +81,14 @@ def _decoded(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """``text`` between double quotes, so that it reads back as it is."""
-    return '"' + "".join(_WRITTEN.get(char, char) for char in text) + '"'
+    """``text`` between double quotes, so that it reads back as it is.
+
+    A quote never closes after a backslash, so a backslash at the end is written by its code.
+    """
+    body = "".join(_WRITTEN.get(char, char) for char in text)
+    if text.endswith("\\"):
+        body = body[:-2] + "\\x5c"
+    return f'"{body}"'
 
 
 def written(text: str) -> str:

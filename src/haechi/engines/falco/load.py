@@ -19,7 +19,7 @@ from haechi.engines.falco.fields import SOURCES
 from haechi.engines.falco.load_collect import Collector
 from haechi.engines.falco.load_compile import Compiler
 from haechi.engines.falco.load_read import ENGINE_VERSION, Reader, item_name
-from haechi.engines.falco.load_yaml import LoadError, Page, pages
+from haechi.engines.falco.load_yaml import LoadError, Page, is_null, pages
 from haechi.engines.falco.resolve import Lists, Macros
 from haechi.engines.falco.ruleset import At, Problem, RuleSet, RuleText
 from haechi.engines.values import Limits
@@ -99,7 +99,7 @@ def _read_page(page: Page, reader: Reader, most: int, tell: Callable[[Problem], 
     """Read one document; the number of its items."""
     root = page.root
     if root is None or root.id != "sequence":
-        if root is None or root.id != "scalar" or root.value:
+        if root is None or not is_null(root):
             at = At(file=page.file) if root is None else page.at(root)
             what = "Rules content is not yaml array of objects"
             tell(_error(LoadError(messages.YAML_VALIDATE, what, at), ""))
@@ -107,7 +107,7 @@ def _read_page(page: Page, reader: Reader, most: int, tell: Callable[[Problem], 
     for count, node in enumerate(root.value):
         if count >= most:
             return count + 1
-        if node.id == "scalar" and not node.value:
+        if is_null(node):
             continue
         try:
             reader.read(page, node)

@@ -160,7 +160,8 @@ class Item:
         return LoadError(messages.YAML_VALIDATE, what, at)
 
     def is_null(self, key: str) -> bool:
-        return _is_null(self.node_of(key))
+        """Whether the value of a key is left empty."""
+        return is_null(self.node_of(key))
 
     def text(self, key: str) -> str:
         """A scalar that must be there and not be empty."""
@@ -171,7 +172,7 @@ class Item:
         if key not in self:
             raise self.wrong(f"Item has no mapping for key '{key}'")
         node = self.node_of(key)
-        if _is_null(node):
+        if is_null(node):
             raise self.wrong(f"Mapping for key '{key}' is empty")
         if node.id != "scalar":
             raise self.wrong(f"Value for '{key}' is not a scalar value", node)
@@ -223,5 +224,6 @@ class Item:
         return list(node.value)
 
 
-def _is_null(node: Any) -> bool:
+def is_null(node: Any) -> bool:
+    """Whether a value is left empty or written as null."""
     return node.id == "scalar" and node.tag == "P" and node.value in _NULLS

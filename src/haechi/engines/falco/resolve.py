@@ -138,7 +138,10 @@ def _parse_inserted(text: str, lists: Lists, error: ConditionError) -> Node:
     inserted = lists.inserted(text)
     if inserted == text:
         raise error
-    return parse_condition(inserted)
+    try:
+        return parse_condition(inserted)
+    except ConditionError:
+        raise error from None  # its place is one of the text as written
 
 
 def resolve_lists(node: Node, lists: Lists) -> Node:

@@ -1,0 +1,1 @@
+"""Against what others made: public rule files. What is not on this machine is skipped."""
