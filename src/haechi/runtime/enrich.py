@@ -11,8 +11,11 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from haechi.model.access import NONE, Reach, covered
 from haechi.model.keys import k8s_key
@@ -38,6 +41,7 @@ _CONTROLLERS = (
     (_SUFFIXED, (("apps", "DaemonSet"), ("batch", "Job"), ("apps", "ReplicaSet"))),
 )
 """How controllers name their pods."""
+_head = msgspec.json.Decoder(tuple[str, str, str, msgspec.Raw, msgspec.Raw]).decode
 _POD, _CONTAINER, _HOST = b'"k8s.pod.name"', b'"container.id"', b'"container.id":"host"'
 
 
@@ -82,10 +86,6 @@ class Enricher:
     def enriched(self, batch: EncodedBatch, within: Sequence[Reach]) -> EncodedBatch:
         """The batch with resources and namespaces where they were absent and are known. Nothing
         is moved to where its sender may not send."""
-        from collections import Counter
-
-        from msgspec.structs import replace
-
         wanted: dict[int, Pod] = {}
         for place, row in enumerate(batch.rows):
             if not row[3] and (pod := self._pod(row)) is not None:
@@ -96,7 +96,7 @@ class Enricher:
         rows = list(batch.rows)
         for place, pod in wanted.items():
             rows[place] = _moved(rows[place], pod, found.get(pod, ""), within)
-        return replace(batch, rows=rows, kinds=Counter([row[2] for row in rows]))
+        return msgspec.structs.replace(batch, rows=rows, kinds=Counter([row[2] for row in rows]))
 
     def _pod(self, row: Row) -> Pod | None:
         """The pod that a row tells of; what it tells of its container is remembered."""
@@ -123,7 +123,7 @@ class Enricher:
             return
         with self._lock:
             if len(self._pods) >= KEPT:
-                for old in list(self._pods)[: KEPT // 10]:
+                for old in list(self._pods)[: max(1, KEPT // 10)]:
                     del self._pods[old]
             self._pods[key] = pod
 
@@ -158,11 +158,10 @@ class Enricher:
 
 
 def _has_container(payload: bytes) -> bool:
-    """Names a container, in its fields or as its third text (``["id","node","container",…``).
-    A wrong guess costs a decoding."""
+    """Names a container, in its fields or beside them; a wrong guess costs a decoding."""
     if _CONTAINER in payload:
         return _HOST not in payload
-    return b',"",' not in payload[:600]
+    return bool(_head(payload)[2])
 
 
 def _moved(row: Row, pod: Pod, key: str, within: Sequence[Reach]) -> Row:

@@ -1,0 +1,145 @@
+"""Detections: of what, named how, once for each origin; a fault costs no event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.runtime.events import AT_NS, audit, engine, execve
+
+from haechi.model.access import EVERYWHERE
+from haechi.model.event import Event
+from haechi.runtime import detect
+from haechi.runtime.detect import Detector, judged
+from haechi.store.events.encoding import (
+    EncodedBatch,
+    Known,
+    encode,
+    encode_events,
+    own_row,
+)
+from haechi.store.events.shapes import Limits
+
+LIMITS = Limits()
+
+
+def encoded(events: list[Event]) -> EncodedBatch:
+    """A batch of them."""
+    batch = encode_events(events, LIMITS, now_ns=AT_NS, within=(EVERYWHERE,))
+    assert not batch.refused
+    return batch
+
+
+def after(batch: EncodedBatch, detector: Detector, **more: Any) -> EncodedBatch:
+    """The batch, judged."""
+    known = Known(LIMITS)
+    return judged(
+        batch, detector, lambda event: own_row(event, LIMITS, now_ns=AT_NS, known=known), **more
+    )
+
+
+def test_a_detection_says_what_it_was_made_of() -> None:
+    origin = execve(container_id="c1", resource="k8s:east/apps/Deployment/shop/web")
+    [found] = Detector(engine()).detect(origin)
+    assert (found.source, found.rule, found.priority) == ("haechi", "Shell", "warning")
+    assert found.message.endswith("shell bash by nginx")
+    for name in ("ts_ns", "type", "cluster", "node", "container_id", "resource", "namespace"):
+        assert getattr(found, name) == getattr(origin, name)
+    assert found.fields == {
+        **origin.fields,
+        "haechi.source": "sensor",
+        "haechi.event": "e0",
+        "haechi.tags": ["process"],
+    }
+
+
+def test_the_audit_object_is_not_kept_twice() -> None:
+    [found] = Detector(engine()).detect(audit())
+    assert "jevt.obj" not in found.fields
+    assert found.fields["ka.user.name"] == "eve"
+
+
+def test_ids_are_stable_and_apart() -> None:
+    detector = Detector(engine())
+    one, again = detector.detect(execve()), Detector(engine()).detect(execve())
+    others = detector.detect(execve(number=1)) + detector.detect(execve(source="tetragon"))
+    assert one[0].id == again[0].id
+    assert len({event.id for event in (*one, *others)}) == 3
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        execve("nginx"),
+        execve(source="falco"),
+        execve(source="somebody"),
+        execve(type="close"),
+    ],
+    ids=["another program", "judged by Falco", "an unknown source", "another type"],
+)
+def test_what_no_rule_holds_for_makes_nothing(event: Event) -> None:
+    assert Detector(engine()).detect(event) == []
+    assert not after(encoded([event]), Detector(engine())).derived
+
+
+def test_a_batch_is_judged_row_by_row() -> None:
+    events = [execve("nginx"), execve("bash", 1), audit(2), execve("sh", 3)]
+    batch = after(encoded(events), Detector(engine()))
+    rules = [(place, row[2][4]) for place, row in batch.derived]
+    assert rules == [(1, "Shell"), (2, "Secrets listed"), (3, "Shell")]
+    assert batch.events == 7
+    assert batch.tally()["haechi", "warning", "execve"] == 2
+    assert "haechi" not in {source for source, _ in batch.sources()}
+
+
+def test_nobody_sends_detections() -> None:
+    forged = msgspec.json.encode(execve(source="haechi"))
+    known = Known(LIMITS)
+    own = own_row(execve(source="haechi"), LIMITS, now_ns=AT_NS, known=Known(LIMITS))
+    batch = encode(forged, LIMITS, now_ns=AT_NS, known=known)
+    assert own is not None
+    assert [one.why for one in batch.refused] == ["`source` haechi is what the server itself finds"]
+
+
+def test_a_rule_that_fails_costs_its_verdict_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages: list[str] = []
+    detector = Detector(engine(), stages.append)
+
+    def broken(event: Event) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(detector, "engine", type("Broken", (), {"judge": staticmethod(broken)})())
+    batch = after(encoded([execve()]), detector)
+    assert len(batch.rows) == 1
+    assert not batch.derived
+    assert stages == ["judge"]
+
+
+def test_too_many_detections_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detect, "MOST_DETECTIONS", 3)
+    dropped: list[int] = []
+    events = [execve(number=number) for number in range(5)]
+    batch = after(encoded(events), Detector(engine()), overflow=dropped.append)
+    assert (len(batch.rows), len(batch.derived), dropped) == (5, 3, [2])
+
+
+@pytest.mark.parametrize(
+    ("fields", "cut"),
+    [({"proc.cmdline": "x" * 60_000}, True), ({"proc.vpid": 10**30}, False)],
+    ids=["large", "a number past 64 bits"],
+)
+def test_odd_fields_leave_a_detection_that_can_be_kept(fields: dict[str, Any], cut: bool) -> None:
+    [found] = Detector(engine()).detect(execve(fields=fields))
+    assert found.fields["haechi.event"] == "e0"
+    assert ("haechi.cut" in found.fields) is cut
+    assert own_row(found, LIMITS, now_ns=AT_NS, known=Known(LIMITS)) is not None
+
+
+def test_a_rules_name_cannot_break_the_store() -> None:
+    text = (
+        '[{"rule": "a\\nb\\u001f", "desc": "x", "condition": "evt.type=execve", '
+        '"output": "x", "priority": "DEBUG"}]'
+    )
+    [found] = Detector(engine(text)).detect(execve())
+    assert found.rule == "a b "
