@@ -104,3 +104,20 @@ def test_files_that_are_not_there(haechi: Haechi) -> None:
     done = haechi("runtime", "test", "r.yaml", "--events", "no.jsonl")
     assert done.code == 2
     assert "cannot read no.jsonl" in done.err
+
+
+def test_without_rules_our_own_are_tried(haechi: Haechi) -> None:
+    from haechi.runtime.pack import builtin
+
+    read = {
+        "evt.type": "openat",
+        "proc.name": "cat",
+        "fd.name": "/etc/shadow",
+        "evt.arg.flags": "O_RDONLY",
+    }
+    write(haechi.where, {"e.jsonl": lines(read)})
+    done = haechi("runtime", "test", "--events", "e.jsonl", "--format", "json")
+    told = json.loads(done.out)
+    assert (done.code, told["errors"]) == (0, [])
+    assert {found["rule"] for found in told["detections"]} <= {r.name for r in builtin().rules}
+    assert told["detections"]

@@ -14,7 +14,7 @@ from haechi.model.counting import counted
 
 if TYPE_CHECKING:
     from haechi.engines.falco.engine import Engine
-    from haechi.engines.falco.ruleset import Problem, Rule
+    from haechi.engines.falco.ruleset import Problem, Rule, RuleSet
     from haechi.model.event import Event
 
 SHOWN = 3
@@ -36,9 +36,7 @@ command.add_command(send)
 
 
 @command.command()
-@click.argument(
-    "rules", metavar="RULES...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("rules", metavar="[RULES]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--events",
     "events",
@@ -49,7 +47,8 @@ command.add_command(send)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 @click.pass_context
 def test(ctx: click.Context, rules: tuple[Path, ...], events: Path, format_: str) -> None:
-    """Judge the events of a file by rules. RULES are files or folders, loaded in this order.
+    """Judge the events of a file by rules. RULES are files or folders, loaded in this order;
+    without any, the rules that haechi brings along are tried.
 
     A line is an event of haechi (haechi.event/1), an alert of Falco, an audit event of
     Kubernetes, or an object of Falco's fields: {"evt.type": "execve", "proc.name": "nc"}.
@@ -62,14 +61,9 @@ def test(ctx: click.Context, rules: tuple[Path, ...], events: Path, format_: str
     \b
     Exit codes: 0 all was judged, 2 some rules do not load, 3 some events cannot be read.
     """
-    from haechi.cli.rules_falco import rule_texts
-    from haechi.engines.falco.basics import given
     from haechi.engines.falco.engine import Engine
-    from haechi.engines.falco.load import load
 
-    files = rule_texts(rules)
-    basic = given(files).file
-    loaded = load([*([basic] if basic else []), *files])
+    loaded = _loaded(rules)
     refused = [problem for problem in loaded.problems if problem.error]
     run = _Run(Engine([rule for rule in loaded.rules if rule.enabled]))
     run.take(events)
@@ -82,6 +76,20 @@ def test(ctx: click.Context, rules: tuple[Path, ...], events: Path, format_: str
             click.echo(plain(line))
         click.echo(plain(_summary(run, refused)), err=True)
     ctx.exit(2 if refused else 3 if run.errors else 0)
+
+
+def _loaded(paths: Sequence[Path]) -> RuleSet:
+    if not paths:
+        from haechi.runtime.pack import builtin
+
+        return builtin()
+    from haechi.cli.rules_falco import rule_texts
+    from haechi.engines.falco.basics import given
+    from haechi.engines.falco.load import load
+
+    files = rule_texts(paths)
+    basic = given(files).file
+    return load([*([basic] if basic else []), *files])
 
 
 class _Run:
