@@ -8,6 +8,7 @@ connects is local, whoever accepts is the server).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from haechi.engines.falco import derive_event
@@ -49,12 +50,16 @@ def _char(event: Event) -> Any:
 
 def directory(event: Event) -> Any:
     """The part before the last slash; a directory is its own."""
-    name = _text(event, "fd.name")
-    char = _char(event)
-    if name is None or char not in ("f", "d", None):
+    fields = event.fields
+    name = fields.get("fd.name")
+    if name.__class__ is not str:
         return None
-    if char == "d":
-        return name
+    if fields.get("fd.typechar") != "f":
+        char = _char(event)
+        if char == "d":
+            return name
+        if char not in ("f", None):
+            return None
     at = name.rfind("/")
     if at <= 0:
         return "/"
@@ -62,8 +67,9 @@ def directory(event: Event) -> Any:
 
 
 def filename(event: Event) -> Any:
-    name = _text(event, "fd.name")
-    if name is None or _char(event) != "f":
+    """The part behind the last slash."""
+    name = event.fields.get("fd.name")
+    if name.__class__ is not str or _char(event) != "f":
         return None
     at = name.rfind("/")
     if at < 0:
@@ -71,6 +77,7 @@ def filename(event: Event) -> Any:
     return name[at + 1 :] if at < len(name) - 1 else name
 
 
+@lru_cache(maxsize=1024)
 def ends(name: str) -> tuple[str, str, str, str] | None:
     """``1.2.3.4:55->5.6.7.8:80`` as its four parts; IPv6 as libs prints it (the last colon) or in
     brackets."""

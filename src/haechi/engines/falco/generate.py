@@ -25,9 +25,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from haechi.engines.falco import generate_checks, tree
-from haechi.engines.falco.generate_checks import Names
+from haechi.engines.falco import tree
+from haechi.engines.falco.generate_checks import Names, testing
 from haechi.engines.falco.generate_nodes import OTHER, Part, Parts, Slot
+from haechi.engines.falco.generate_plan import Rest, Step, Table, Test, ordered, plan
+from haechi.engines.falco.generate_reads import reading
 from haechi.engines.falco.ruleset import Rule
 from haechi.model.event import Event
 
@@ -39,39 +41,26 @@ HUGE = 50_000
 """Tests in one rule; beyond that it is walked as a tree."""
 SHARED = 3
 """Tests from which on a part that occurs twice is worth remembering."""
-_LEVELS = 24
-"""Branches inside each other."""
-
 Judge = Callable[[Event], "list[int] | None"]
 """Gives the numbers of the rules that hold, in any order, or None."""
-
-
-def rank(part: Part) -> float:
-    """Low for a test that is cheap and mostly false: what to ask first."""
-    return part.cost / max(1e-6, 1 - part.share)
-
-
-def conjuncts(part: Part) -> tuple[Part, ...]:
-    return part.parts if part.op == "and" else (part,)
 
 
 class Generator:
     """Makes the code for one type."""
 
-    def __init__(self, parts: Parts, source: str) -> None:
+    def __init__(self, parts: Parts, type: str) -> None:
         self.parts = parts
-        self.source = source
+        self.type = type
         self.names = Names()
         self.lines: list[str] = []
         self.shared: dict[Part, str] = {}
-        self._body: list[str] = []
         self._counts: dict[Part, int] = {}
 
     def text(self, rules: Sequence[tuple[int, Part]]) -> str:
         """The source; ``names.space`` is what it runs in."""
         self._count(part for _, part in rules)
         out: list[str] = []
-        self._branch([(n, frozenset(conjuncts(p))) for n, p in rules], frozenset(), 1, out)
+        self._block(plan(self.parts, rules), frozenset(), 1, out)
         head = ["def judge(e):", " get = e.fields.get", " m = {}", " hits = None"]
         return "\n".join([*self.lines, *head, *out, " return hits", ""])
 
@@ -90,164 +79,81 @@ class Generator:
                 self._counts[child] = self._counts.get(child, 0) + 1
                 todo.append(child)
 
-    # -- branches -------------------------------------------------------------------------
+    # -- blocks ---------------------------------------------------------------------------
 
-    def _branch(
-        self,
-        rules: list[tuple[int, frozenset[Part]]],
-        read: frozenset[Slot],
-        depth: int,
-        out: list[str],
+    def _block(
+        self, steps: Sequence[Step], read: frozenset[Slot], depth: int, out: list[str]
     ) -> None:
-        """Code for rules of which the conjuncts left are given; ``read`` slots are in variables."""
+        """Code for steps; ``read`` slots are in variables already."""
         pad = " " * depth
-        single: list[tuple[int, frozenset[Part]]] = []
-        while rules:
-            common = self._common(rules) if depth < _LEVELS else None
-            if common is None:
-                single += rules
-                break
-            under = [(n, left - {common}) for n, left in rules if common in left]
-            rules = [(n, left) for n, left in rules if common not in left]
-            now = self._read(common, read, pad, out)
-            out.append(f"{pad}if {self.expression(common)}:")
-            # what was read above stays readable: the branch comes after it
-            self._branch(under, now, depth + 1, out)
-            read = now
-        self._singles(single, read, depth, out)
-
-    def _common(self, rules: list[tuple[int, frozenset[Part]]]) -> Part | None:
-        """The conjunct under which most rules stand."""
-        counts: dict[Part, int] = {}
-        for _, left in rules:
-            for part in left:
-                counts[part] = counts.get(part, 0) + 1
-        best = None
-        best_gain = 0.0
-        for part, count in counts.items():
-            # a test that is nearly always true saves nothing by being asked first
-            gain = (count - 1) * (1 - part.share) / (1 + 0.02 * part.cost)
-            if (
-                count > 1
-                and part.share < 0.9
-                and (gain, -part.number)
-                > (
-                    best_gain,
-                    -best.number if best else 0,
-                )
-            ):
-                best, best_gain = part, gain
-        return best
-
-    def _singles(
-        self,
-        rules: list[tuple[int, frozenset[Part]]],
-        read: frozenset[Slot],
-        depth: int,
-        out: list[str],
-    ) -> None:
-        pad = " " * depth
-        tables: dict[Slot, list[tuple[int, Part, str]]] = {}
-        rest: list[tuple[int, Part, str]] = []
-        for number, left in rules:
-            if not left:
-                out.append(f"{pad}hits = [{number}] if hits is None else [*hits, {number}]")
+        # what will probably be read more than once below is read here
+        counts: dict[Slot, float] = {}
+        self._reads(steps, read, 1.0, counts)
+        often = {slot for slot, count in counts.items() if count > 1.05}
+        read = self._read(often, read, pad, out)
+        for step in steps:
+            if isinstance(step, Rest):
+                call = f"if {self._function(step)}(e, get, m): " if step.parts else ""
+                out.append(f"{pad}{call}{_hit(str(step.number))}")
                 continue
-            first, function = self._alone(number, left)
-            if first.kind == "in" and first.slot is not None and not first.slot.shape.many:
-                tables.setdefault(first.slot, []).append((number, first, function))
+            read = self._read(self._wanted(step), read, pad, out)
+            if isinstance(step, Table):
+                self._table(step, pad, out)
             else:
-                rest.append((number, first, function))
-        for slot, found in tables.items():
-            if len(found) < 3:
-                rest += found
-            else:
-                read = self._table(slot, found, read, pad, out)
-        for number, first, function in rest:
-            read = self._read(first, read, pad, out)
-            call = f" and {function}(e, get, m)" if function else ""
-            out.append(f"{pad}if {self.expression(first)}{call}:")
-            out.append(f"{pad} hits = [{number}] if hits is None else [*hits, {number}]")
+                out.append(f"{pad}if {self.expression(step.part)}:")
+                self._block(step.then, read, depth + 1, out)
 
-    def _alone(self, number: int, left: frozenset[Part]) -> tuple[Part, str]:
-        """The test to ask first (a part of the rule, or something that follows from it), and the
-        name of the function that asks the rest."""
-        ordered = sorted(left, key=lambda part: (rank(part), part.number))
-        first = ordered[0]
-        for part in ordered:
-            for implied in self._implied(part):
-                if rank(implied) < rank(first):
-                    first = implied
-        rest = [part for part in ordered if part is not first]
-        return first, self._function(f"r{number}", rest) if rest else ""
+    def _wanted(self, step: Test | Table) -> set[Slot]:
+        return {step.slot} if isinstance(step, Table) else self._needs(step.part)
 
-    def _implied(self, part: Part) -> list[Part]:
-        """Tests of one field that must hold when the part does."""
-        if part.op == "and":
-            return [found for one in part.parts for found in self._implied(one)]
-        if part.op == "or" and part.weight < 400:
-            return self._implied_by_all(part.parts)
-        return [part] if part.op == "leaf" and part.slot is not None else []
-
-    def _implied_by_all(self, parts: Sequence[Part]) -> list[Part]:
-        """What every branch of a disjunction asks of one and the same field, widened."""
-        found: list[dict[tuple[str, Slot], Part]] = []
-        for part in parts:
-            mine: dict[tuple[str, Slot], Part] = {}
-            for leaf in self._implied(part):
-                if leaf.slot is None or leaf.slot.shape.many or leaf.slot.shape.spread:
-                    continue
-                if leaf.kind in ("in", "starts"):
-                    mine.setdefault((leaf.kind, leaf.slot), leaf)
-                # one of these texts is also a beginning with one of them
-                if leaf.kind == "in" and leaf.values and isinstance(leaf.values[0], str):
-                    begins = self.parts.leaf("starts", leaf.slot, leaf.values)
-                    mine.setdefault(("starts", leaf.slot), begins)
-            found.append(mine)
-        keys = set(found[0]).intersection(*found[1:]) if found else set()
-        return [
-            self.parts.leaf(kind, slot, tuple(v for m in found for v in m[(kind, slot)].values))
-            for kind, slot in sorted(keys, key=lambda key: (key[0], key[1].number))
-        ]
-
-    def _table(
+    def _reads(
         self,
-        slot: Slot,
-        found: list[tuple[int, Part, str]],
+        steps: Sequence[Step],
         read: frozenset[Slot],
-        pad: str,
-        out: list[str],
-    ) -> frozenset[Slot]:
-        """Rules whose first test asks one field for one of some values: one look-up for all."""
-        table: dict[Any, tuple[tuple[int, str], ...]] = {}
-        for number, first, function in found:
-            name = function or self._function(f"r{number}", [])
-            for value in first.values:
-                table[value] = (*table.get(value, ()), (number, name))
-        read = self._read(found[0][1], read, pad, out)
-        known = self.names.constant(_Later(table))
-        out.append(f"{pad}for n, r in {known}.get(v{slot.number}, ()):")
-        out.append(f"{pad} if r(e, get, m): hits = [n] if hits is None else [*hits, n]")
-        return read
+        likely: float,
+        counts: dict[Slot, float],
+    ) -> None:
+        """How often each slot would be read, were each read where it is first needed."""
+        for step in steps:
+            if isinstance(step, Rest):
+                continue
+            wanted = self._wanted(step) - read
+            for slot in wanted:
+                counts[slot] = counts.get(slot, 0.0) + likely
+            read |= wanted
+            if isinstance(step, Test):
+                self._reads(step.then, read, likely * step.part.share, counts)
+
+    def _table(self, table: Table, pad: str, out: list[str]) -> None:
+        found: dict[Any, tuple[tuple[int, str], ...]] = {}
+        for lead, rest in table.rules:
+            entry = (rest.number, self._function(rest))
+            for value in lead.values:
+                found[value] = (*found.get(value, ()), entry)
+        known = self.names.constant(_Later(found))
+        out.append(f"{pad}for n, r in {known}.get(v{table.slot.number}, ()):")
+        out.append(f"{pad} if r(e, get, m): {_hit('n')}")
 
     # -- functions and expressions ----------------------------------------------------------
 
-    def _function(self, name: str, parts: Sequence[Part]) -> str:
+    def _function(self, rest: Rest) -> str:
         """A function that says whether all the parts hold, asked in this order."""
+        name = f"r{rest.number}"
         out = [f"def {name}(e, get, m):"]
         read: frozenset[Slot] = frozenset()
-        for part in parts:
-            read = self._read(part, read, " ", out)
+        for part in rest.parts:
+            read = self._read(self._needs(part), read, " ", out)
             out.append(f" if not {self.expression(part)}: return False")
         self.lines += [*out, " return True"]
         return name
 
-    def _read(self, part: Part, read: frozenset[Slot], pad: str, out: list[str]) -> frozenset[Slot]:
-        """Read what the expression of the part needs and no variable holds yet."""
-        needed = sorted(self._needs(part) - read, key=lambda slot: slot.number)
-        for slot in needed:
-            out.extend(pad + line for line in generate_checks.reading(slot, self.names))
-        return read.union(needed)
+    def _read(
+        self, wanted: set[Slot], read: frozenset[Slot], pad: str, out: list[str]
+    ) -> frozenset[Slot]:
+        """Read what is wanted and no variable holds yet."""
+        for slot in sorted(wanted - read, key=lambda slot: slot.number):
+            out.extend(pad + line for line in reading(slot, self.type, self.names))
+        return read | wanted
 
     def _needs(self, part: Part, depth: int = 0) -> set[Slot]:
         if self._apart(part, depth):
@@ -271,8 +177,8 @@ class Generator:
         if self._apart(part, depth):
             return f"{self._part(part)}(e, get, m)"
         if part.op == "leaf":
-            return generate_checks.testing(part, self.names, self.source)
-        inner = [self.expression(one, depth + 1) for one in _ordered(part)]
+            return testing(part, self.names, self.parts.source)
+        inner = [self.expression(one, depth + 1) for one in ordered(part)]
         if part.op == "not":
             return f"(not {inner[0]})"
         return "(" + f" {part.op} ".join(inner) + ")"
@@ -290,8 +196,8 @@ class Generator:
         ]
         read: frozenset[Slot] = frozenset()
         stop = part.op == "or"
-        for one in _ordered(part):
-            read = self._read(one, read, " ", out)
+        for one in ordered(part):
+            read = self._read(self._needs(one), read, " ", out)
             test = self.expression(one)
             out.append(f" if {'' if stop else 'not '}{test}:")
             out.append(f"  m[{-1 - part.number}] = {stop}")
@@ -300,11 +206,8 @@ class Generator:
         return name
 
 
-def _ordered(part: Part) -> list[Part]:
-    """Children, what decides soonest first."""
-    if part.op == "or":
-        return sorted(part.parts, key=lambda one: (one.cost / max(1e-6, one.share), one.number))
-    return sorted(part.parts, key=lambda one: (rank(one), one.number))
+def _hit(number: str) -> str:
+    return f"hits = [{number}] if hits is None else [*hits, {number}]"
 
 
 class _Later(dict[Any, Any]):
@@ -330,7 +233,7 @@ def compile_judge(parts: Parts, rules: Sequence[tuple[int, Rule]], type: str) ->
 def _run(parts: Parts, rules: list[tuple[int, Part]], type: str) -> Judge:
     if not rules:
         return _never
-    generator = Generator(parts, parts.source)
+    generator = Generator(parts, type)
     text = generator.text(rules)
     space = generator.names.space
     label = "other" if type == OTHER else "type"

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from haechi.engines.falco import access, netsets, pmatch, values
-from haechi.engines.falco.generate_nodes import Part, Slot
+from haechi.engines.falco import netsets, pmatch, values
+from haechi.engines.falco.generate_nodes import Part
 from haechi.engines.falco.syntax import Check, Field, Transform
-from haechi.engines.falco.transform import Shape, Value, evaluator, listed
+from haechi.engines.falco.transform import Shape, Value, evaluator
 from haechi.engines.falco.tree import check_holds, constants, examined, list_holds, one_holds
 from haechi.model.event import Event
 
@@ -38,6 +38,7 @@ class Names:
             "str": str,
             "int": int,
             "len": len,
+            "list": list,
         }
         self._keys: dict[str, str] = {}
 
@@ -52,76 +53,6 @@ class Names:
         return self._keys[key]
 
 
-# -- reading a field --------------------------------------------------------------------------
-
-
-def reading(slot: Slot, names: Names) -> list[str]:
-    """Lines that put the field's typed value, or None, into its variable. ``get`` is
-    ``event.fields.get``, ``e`` the event and ``m`` what was computed for it already."""
-    field, its, v = slot.field, slot.shape, f"v{slot.number}"
-    if field.name == "evt.type" and field.arg is None:
-        return [f"{v} = e.type"]
-    key = access.given(field.name, field.arg)
-    if its.many or its.spread or key is None:
-        whole = names.constant(_remembered(slot.number, evaluator_of(slot)))
-        return [f"{v} = {whole}(e, m)"]
-    lines = [f"{v} = get({names.key(key)})"]
-    follows = access.derived(field.name, field.arg)
-    if follows is not None:
-        derive = names.constant(_remembered(slot.number, follows))
-        lines.append(f"if {v} is None: {v} = {derive}(e, m)")
-    return lines + _typed(its.type, v)
-
-
-def _typed(type: str, v: str) -> list[str]:
-    """What the source says may be of any type; what is of the right one costs a comparison."""
-    kind = values.family(type)
-    if kind == "text":
-        return [f"if {v}.__class__ is not str and {v} is not None: {v} = text({v})"]
-    if kind == "number":
-        return [f"if {v}.__class__ is not int and {v} is not None: {v} = number({v})"]
-    if kind == "bool":
-        return [f"if {v} is not True and {v} is not False and {v} is not None: {v} = boolean({v})"]
-    if kind == "address":
-        return [f"{v} = address({v}) if {v}.__class__ is str else None"]
-    # a network is asked with the text: whether one holds is remembered by text
-    return [f"if {v}.__class__ is not str or address({v}) is None: {v} = None"]
-
-
-def evaluator_of(slot: Slot) -> Value:
-    """The typed value of a slot as the tree walker has it; of a network's field the texts."""
-    read = access.reader(slot.field.name, slot.field.arg)
-    its = slot.shape
-    if its.many or its.spread:
-        return lambda event: listed(read(event), its.type)
-    if values.family(its.type) == "net":
-
-        def network(event: Event) -> Any:
-            value = read(event)
-            known = isinstance(value, str) and netsets.address(value) is not None
-            return value if known else None
-
-        return network
-
-    def one(event: Event) -> Any:
-        value = read(event)
-        return None if value is None else values.coerce(value, its.type)
-
-    return one
-
-
-def _remembered(number: int, function: Callable[[Event], Any]) -> Callable[[Event, Memo], Any]:
-    """The function, called once for an event at most."""
-
-    def once(event: Event, memo: Memo) -> Any:
-        found = memo.get(number, _MISSING)
-        if found is _MISSING:
-            found = memo[number] = function(event)
-        return found
-
-    return once
-
-
 # -- testing it -------------------------------------------------------------------------------
 
 
@@ -134,6 +65,8 @@ def testing(part: Part, names: Names, source: str) -> str:
     if part.kind == "exists":
         return f"{v} is not None"
     kind = values.family(part.slot.shape.type)
+    if part.slot.shape.spread == "ends":
+        return _ends_test(part, v, kind, names)
     if part.kind in ("some", "every"):
         return _list_test(part, v, names)
     if kind == "net":
@@ -155,6 +88,19 @@ def _membership(part: Part, v: str, kind: str, names: Names) -> str:
         known = names.constant(frozenset(part.values))
         test = f"{v} {'not ' if different else ''}in {known}"
     return f"({v} is not None and {test})" if different else test
+
+
+def _ends_test(part: Part, v: str, kind: str, names: Names) -> str:
+    """Either end is among the values, or (``ne``) neither is."""
+    if kind == "number":
+        holds = f"not {names.constant(frozenset(part.values))}.isdisjoint({v})"
+    elif kind == "net":
+        holds = f"{names.constant(netsets.NetSet(part.values).either)}({v})"
+    else:
+        known = frozenset(part.values)
+        either = names.constant(lambda texts: any(netsets.address(t) in known for t in texts))
+        holds = f"{either}({v})"
+    return f"({v} is not None and {'not ' if part.kind == 'ne' else ''}{holds})"
 
 
 def _list_test(part: Part, v: str, names: Names) -> str:
@@ -213,7 +159,7 @@ def closure(check: Check, source: str) -> Callable[[Event], bool]:
     if check.op == "exists":
         return lambda event: left(event) is not None
     right = constants(check, its)
-    if check.op == "pmatch":
+    if check.op == "pmatch" and not its.spread:
         paths = pmatch.PathPrefixes(right)
         return lambda event: (
             (v := left(event)) is not None and paths.matches(values.text_of(v) or "")

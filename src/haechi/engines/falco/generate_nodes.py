@@ -148,7 +148,7 @@ class Parts:
             return self.leaf("exists", self.slot(left, its), ())
         if not isinstance(right, Text | Values):
             return None
-        if (its.many or its.spread) and (kind not in ("text", "number") or its.spread == "ends"):
+        if (its.many or its.spread == "line") and kind not in ("text", "number"):
             return None
         texts = (right,) if isinstance(right, Text) else right.values
         found = tuple(constant(text, its, check.op) for text in texts)
@@ -160,10 +160,16 @@ class Parts:
         return self.leaf(_DIRECT.get(check.op, check.op), slot, found)
 
     def _listed(self, op: str, slot: Slot, found: tuple[Any, ...]) -> Part | None:
+        if slot.shape.spread == "ends":
+            direct = _DIRECT.get(op) if op in _EQUALITY else None
+            return None if direct is None else self._any_end(direct, slot, found)
         if op not in ("in", "intersects", "=") or (op == "=" and slot.shape.many):
             return None
         every = slot.shape.many and op == "in"
         return self.leaf("every" if every else "some", slot, found)
+
+    def _any_end(self, kind: str, slot: Slot, found: tuple[Any, ...]) -> Part:
+        return self.leaf(kind, slot, found) if found else self.false
 
     def slot(self, field: Field, its: Shape) -> Slot:
         key = (field.name, field.arg)
@@ -243,7 +249,7 @@ class Parts:
         if len(unique) == 1:
             return unique[0]
         made = self._interned((op, *(p.number for p in unique)), op, tuple(unique))
-        made.cost = sum(part.cost for part in unique)
+        made.cost = _expected(op, unique)
         share = 1.0
         for part in unique:
             share *= part.share if op == "and" else 1 - part.share
@@ -295,23 +301,42 @@ def types_named(node: Node) -> set[str]:
     return found
 
 
-_SHARES = {"in": 0.02, "starts": 0.03, "ends": 0.03, "contains": 0.04, "some": 0.03}
+_FEW = frozenset(
+    {
+        "fd.typechar", "fd.type", "fd.l4proto", "fd.num", "evt.res", "evt.rawres", "evt.failed",
+        "user.name", "user.uid", "user.loginuid", "proc.tty", "proc.vpid", "container.id",
+        "container.privileged", "evt.arg.flags", "evt.is_open_read", "evt.is_open_write",
+        "ka.verb", "ka.stage", "jevt.rawtime", "ka.auth.decision", "ka.response.code",
+    }
+)  # fmt: skip
+"""Fields with few values, so that a test for one often holds."""
+_SHARES = {"in": 0.01, "starts": 0.02, "ends": 0.02, "contains": 0.03, "some": 0.03}
 
 
 def _estimate(kind: str, slot: Slot, found: tuple[Any, ...]) -> tuple[float, float]:
     """(how often it holds, what it costs): rough, only for the order of tests."""
-    derived = 3.0 if slot.field.name.startswith(("ka.", "jevt.")) or slot.shape.spread else 0.0
+    name = slot.field.name
+    more = 3.0 if name.startswith(("ka.", "jevt.")) or slot.shape.spread else 0.0
     if kind in _SHARES:
-        share = min(0.5, _SHARES[kind] * len(found) ** 0.5)
-        if values.family(slot.shape.type) in ("bool", "number"):
-            share = 0.3
-        if kind == "contains":
-            return share, 1.0 + len(found) + derived
-        return share, (1.0 if kind == "in" else 2.0) + derived
+        cost = {"in": 1.0, "contains": 1.0 + len(found)}.get(kind, 2.0)
+        if name in _FEW or values.family(slot.shape.type) in ("bool", "number"):
+            return 0.5, cost + more
+        return min(0.1, _SHARES[kind] * len(found) ** 0.5), cost + more
     if kind == "ne":
-        return 0.6, 1.2 + derived
+        return (0.6 if name in _FEW else 0.95), 1.2 + more
     if kind == "exists":
-        return 0.95, 1.0 + derived
+        return 0.95, 1.0 + more
     if kind in ("glob", "iglob", "regex", "pmatch", "icontains"):
-        return 0.05, 12.0 + derived
-    return 0.5, 2.0 + derived
+        return 0.05, 12.0 + more
+    return 0.6, 2.0 + more
+
+
+def _expected(op: str, parts: list[Part]) -> float:
+    """The cost of asking until it is decided, what decides soonest first."""
+    sure = [(part.share if op == "or" else 1 - part.share, part.cost) for part in parts]
+    cost = 0.0
+    open_still = 1.0
+    for decides, price in sorted(sure, key=lambda one: one[1] / max(1e-6, one[0])):
+        cost += open_still * price
+        open_still *= 1 - decides
+    return cost

@@ -76,6 +76,11 @@ class NetSet:
         # a cache of its own: bounded, and gone with the set
         self.matches = lru_cache(maxsize=REMEMBERED)(self._matches)
 
+    def either(self, texts: Iterable[str]) -> bool:
+        """Whether any of the networks has any of the addresses."""
+        matches = self.matches
+        return any(matches(text) for text in texts)
+
     def _matches(self, text: str) -> bool:
         place = address(text)
         return place is not None and self.holds(place)

@@ -45,6 +45,7 @@ class Glob:
 
     def __init__(self, pattern: str, *, casefold: bool = False) -> None:
         self.pattern = pattern
+        pattern = encodable(pattern)
         self.prefix = "" if casefold else _literal_prefix(pattern)
         try:
             self._expression = compiled(glob_expression(pattern), casefold=casefold)
@@ -53,9 +54,10 @@ class Glob:
 
     def matches(self, text: str) -> bool:
         """Whether the whole text is as the pattern says; an impossible pattern matches nothing."""
+        text = encodable(text)
         if self._expression is None or not text.startswith(self.prefix):
             return False
-        return self._expression.fullmatch(encodable(text)) is not None
+        return self._expression.fullmatch(text) is not None
 
 
 def encodable(text: str) -> str:

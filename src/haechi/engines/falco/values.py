@@ -109,7 +109,7 @@ def _pattern(text: str, op: str) -> Any:
 def regex(text: str) -> Any:
     """A POSIX expression as libs compiles it: no ``\\d``, no ``(?i)``. Raises ValueError."""
     try:
-        return pmatch.compiled(text, posix=True)
+        return pmatch.compiled(pmatch.encodable(text), posix=True)
     except re2.error as error:
         told = error.args[0] if error.args else b""
         reason = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
