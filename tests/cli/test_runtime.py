@@ -114,6 +114,7 @@ def test_without_rules_our_own_are_tried(haechi: Haechi) -> None:
         "proc.name": "cat",
         "fd.name": "/etc/shadow",
         "evt.arg.flags": "O_RDONLY",
+        "fd.num": 3,
     }
     write(haechi.where, {"e.jsonl": lines(read)})
     done = haechi("runtime", "test", "--events", "e.jsonl", "--format", "json")
