@@ -74,7 +74,7 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "rule": str(row["name"]),
         "condition": str(row["condition"]),
-        "desc": "",
+        "desc": str(row["name"]),
         "output": str(row.get("output") or row["name"]),
         "priority": "notice",
     }

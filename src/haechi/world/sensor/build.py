@@ -382,8 +382,7 @@ def _module(make: Builder, record: Record, one: Process, fields: Fields) -> str:
 def _ptrace(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     args = record.args
     request = args.get("request")
-    known = isinstance(request, int)
-    fields["evt.arg.request"] = flags.ptrace(request) if known else "PTRACE_UNKNOWN"
+    fields["evt.arg.request"] = flags.ptrace(request if isinstance(request, int) else -1)
     fields["evt.arg.pid"] = args.get("pid", 0)
     return f"{fields['evt.arg.request']} {fields['evt.arg.pid']}"
 
@@ -477,6 +476,7 @@ _MAKERS: dict[str, _Make] = {
     "bpf": _numbers(render=flags.bpf, key="cmd"),
     "userfaultfd": _numbers(render=flags.userfaultfd, key="flags"),
     "memfd_create": _memfd,
+    "io_uring_setup": _numbers("entries"),
     "mount": _mount,
     "umount2": _umount,
     "chdir": _one_path("evt.arg.path"),

@@ -34,8 +34,7 @@ QUIET = frozenset({"clone", "clone3", "fork", "vfork", "procexit", "chdir", "fch
 """Records that keep the table right and become events only when a rule is about them; the exit
 of a container's process always does, so that its life is seen whole."""
 STATUS = "sensor.status"
-ALWAYS_BLIND = ("what a program does through io_uring, in memory or in an open connection",)
-_EBPF_BLIND = ("calls of 32-bit programs on a 64-bit kernel",)
+ALWAYS_BLIND = ("what happens in a program's memory or within an open connection",)
 CALM = frozenset(
     {
         "/etc/ld.so.cache",
@@ -185,8 +184,8 @@ class Sensor:
             from haechi.world.sensor import ebpf
         except ImportError as error:
             raise SensorError("eBPF is not built in", why=str(error)) from error
-        opened: Way = ebpf.Ebpf(watch=self.wants.watch, env=self.wants.environment)
-        self._blind = tuple(getattr(opened, "blind", _EBPF_BLIND))
+        opened = ebpf.Ebpf(watch=self.wants.watch, env=self.wants.environment)
+        self._blind = opened.blind
         return opened
 
     def _audit(self) -> Way:
@@ -292,6 +291,7 @@ class Sensor:
         """The status as an event, so that whoever keeps events knows that this node is seen."""
         status = self.status()
         fields = {f"sensor.{key}": value for key, value in msgspec.to_builtins(status).items()}
+        fields["sensor.blind"] = list(status.blind)
         fields.update({f"sensor.{key}": value for key, value in (more or {}).items()})
         return Event(
             id=self._builder.next_id(),

@@ -1,0 +1,309 @@
+"""``haechi sensor``: what rules ask for, batches to a server, the spool, recordings, exit codes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from haechi.cli.sensor_delivery import BATCH, Delivery, _packed
+from haechi.cli.sensor_rules import known, of_server, wants
+from haechi.cli.sensor_spool import Spool
+from haechi.client.http import Client
+from haechi.errors import UsageError
+from haechi.model.event import Event
+from tests.cli.command import Haechi
+
+RULES = """
+- rule: shadow
+  desc: x
+  condition: >
+    evt.type in (open, openat, openat2) and evt.is_open_read=true and fd.name=/opt/shadow
+    and proc.env[SECRET_NAME] = x
+  output: "read (%proc.name %thread.cap_effective %proc.aname[2])"
+  priority: WARNING
+"""
+
+
+def _events(count: int, start: int = 0) -> list[Event]:
+    return [
+        Event(id=f"e{start + i}", ts_ns=1, source="sensor", type="execve") for i in range(count)
+    ]
+
+
+class Server:
+    """Takes batches and answers as told: each status once, then 200."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.ids: list[str] = []
+        self.batches: list[int] = []
+        self.encodings: set[str] = set()
+        self.rows: list[dict[str, Any]] = []
+        taken = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = taken.statuses.pop(0) if taken.statuses else 200
+                if status == 200:
+                    taken.take(body, self.headers.get("Content-Encoding", ""))
+                self.say(status, {"accepted": 1, "duplicates": 0, "refused": []})
+
+            def do_GET(self) -> None:
+                self.say(200, {"items": taken.rows, "next": None})
+
+            def say(self, status: int, value: Any) -> None:
+                raw = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def take(self, body: bytes, encoding: str) -> None:
+        self.encodings.add(encoding)
+        if encoding == "gzip":
+            body = gzip.decompress(body)
+        elif encoding == "zstd":
+            import zstandard
+
+            body = zstandard.ZstdDecompressor().decompress(body)
+        found = [json.loads(line)["id"] for line in body.split(b"\n")]
+        self.batches.append(len(found))
+        self.ids += found
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()
+
+
+def _until(done: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 15
+    while not done():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.01)
+
+
+def _delivery(server: Server, **more: Any) -> Delivery:
+    told: list[str] = []
+    settings: dict[str, Any] = {"tell": told.append, "pauses": (0.01,), "packed": False, **more}
+    return Delivery(Client(server.url, token="t"), **settings)
+
+
+def test_events_arrive_in_order_and_in_batches(server: Server) -> None:
+    delivery = _delivery(server)
+    delivery.offer(_events(1200))
+    counts = delivery.close()
+    assert server.ids == [f"e{i}" for i in range(1200)]
+    assert max(server.batches) <= BATCH
+    assert (counts.sent, counts.dropped, counts.refused) == (1200, 0, 0)
+
+
+@pytest.mark.parametrize("status", [503, 429, 401, 500])
+def test_what_the_server_does_not_take_now_is_sent_again(server: Server, status: int) -> None:
+    server.statuses = [status, status]
+    told: list[str] = []
+    delivery = _delivery(server, tell=told.append)
+    delivery.offer(_events(3))
+    _until(lambda: len(server.ids) == 3)
+    counts = delivery.close()
+    assert (counts.sent, counts.dropped) == (3, 0)
+    assert len(told) == 2  # once that events wait, once that they go again
+
+
+def test_a_batch_that_will_never_be_taken_is_counted_and_not_repeated(server: Server) -> None:
+    server.statuses = [400]
+    delivery = _delivery(server)
+    delivery.offer(_events(3))
+    _until(lambda: delivery.counts.refused == 3)
+    delivery.offer(_events(2, start=10))
+    _until(lambda: server.ids == ["e10", "e11"])
+    delivery.close()
+
+
+def test_a_full_queue_takes_no_more_and_says_so(server: Server) -> None:
+    server.statuses = [503] * 1000
+    delivery = _delivery(server, most_events=5, pauses=(30.0,))
+    delivery.offer(_events(9))
+    assert delivery.counts.dropped == 4
+    counts = delivery.close()
+    assert counts.dropped == 9  # and the rest could not be sent at the end
+
+
+def test_the_spool_keeps_what_the_server_missed_over_a_restart(
+    server: Server, tmp_path: Path
+) -> None:
+    server.statuses = [503] * 1000
+    first = _delivery(server, spool=Spool(tmp_path / "spool", 1 << 20), pauses=(30.0,))
+    first.offer(_events(3))
+    assert first.close().dropped == 0
+    assert server.ids == []
+    server.statuses = []
+    second = _delivery(server, spool=Spool(tmp_path / "spool", 1 << 20))
+    second.offer(_events(1, start=9))
+    _until(lambda: len(server.ids) == 4)
+    second.close()
+    assert sorted(server.ids) == ["e0", "e1", "e2", "e9"]
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_the_spool_is_bounded_private_and_takes_the_oldest_first(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s", 10)
+    assert [spool.keep(b"12345"), spool.keep(b"67890"), spool.keep(b"x")] == [True, True, False]
+    assert spool.oldest() == b"12345"
+    spool.sent()
+    assert spool.keep(b"abcde")
+    assert spool.oldest() == b"67890"
+    assert {p.stat().st_mode & 0o777 for p in (tmp_path / "s").iterdir()} == {0o600}
+    assert len(Spool(tmp_path / "s", 10)) == 2
+
+
+def test_half_a_batch_of_a_crash_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "1.part").write_bytes(b"half")
+    assert Spool(tmp_path, 10).oldest() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be used"):
+        Spool(tmp_path / "file", 10)
+
+
+def test_packed_batches_are_understood(server: Server) -> None:
+    delivery = _delivery(server, packed=True)
+    delivery.offer(_events(2))
+    delivery.close()
+    assert server.ids == ["e0", "e1"]
+    assert server.encodings <= {"gzip", "zstd"}
+
+
+def test_gzip_stands_in_where_zstd_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    body, encoding = _packed(b"x" * 1000)
+    assert (gzip.decompress(body), encoding) == (b"x" * 1000, "gzip")
+
+
+def test_rules_say_what_is_watched_and_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(RULES)
+    found, open_ended = wants(known([tmp_path / "r.yaml"], builtin=False).rules, ["/srv/"])
+    assert {"/opt/shadow", "/srv/", "/etc/"} <= set(found.watch)
+    assert {"open", "openat", "openat2"} == found.types
+    assert {"thread.cap_effective", "fd.name", "proc.aname"} <= found.fields
+    assert "SECRET_NAME" in found.environment
+    assert open_ended == ()
+
+
+def test_the_servers_rules_are_watched_for(server: Server) -> None:
+    condition = "evt.type=openat and evt.is_open_read=true and fd.name startswith /srv/keys/"
+    row = {"name": "a", "origin": "saved", "output": "", "condition": condition}
+    macro = {**row, "name": "b", "condition": "unknown_macro and fd.name=/x"}
+    server.rows = [row, macro, {**row, "name": "c", "origin": "builtin"}]
+    with Client(server.url, token="t") as client:
+        found = of_server(client)
+    assert ([rule.name for rule in found.rules], found.untold) == (["a"], 1)
+    assert "/srv/keys/" in wants(found.rules)[0].watch
+
+
+def test_rules_that_do_not_load_are_told_before_anything_runs(haechi: Haechi) -> None:
+    (haechi.where / "bad.yaml").write_text("- rule: x\n  condition: a = \n")
+    done = haechi("sensor", "--no-builtin", "--rules", "bad.yaml", "--check")
+    assert done.code == 2
+    assert "bad.yaml:1" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--spool", "x"), "--spool keeps what a server should get"),
+        (("--way", "magic"), "magic"),
+        (("--server", "http://example.com"), "not encrypted"),
+        (("--record", "none/such/folder"), "cannot write"),
+    ],
+    ids=["spool-alone", "way", "clear-text", "record"],
+)
+def test_wrong_use_is_told(haechi: Haechi, words: tuple[str, ...], said: str) -> None:
+    done = haechi("sensor", "--no-builtin", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def _live() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the sensor needs root")
+    from haechi.errors import SensorError
+    from haechi.world.sensor.sensor import Sensor
+
+    try:
+        Sensor().close()
+    except SensorError as error:
+        pytest.skip(f"no sensor here: {error.why}")
+
+
+def _started(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "haechi", "sensor", "--no-builtin", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_recording_holds_a_tree_and_a_signal_ends_it_well(tmp_path: Path) -> None:
+    _live()
+    shell = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, text=True)
+    assert shell.stdin is not None
+    file = tmp_path / "rec.jsonl"
+    sensor = _started(tmp_path, "--record", str(file), "--pid-tree", str(shell.pid))
+    try:
+        assert sensor.stderr is not None
+        assert "watching by" in sensor.stderr.readline()
+        shell.stdin.write("/bin/echo recorded > /dev/null\n")
+        shell.stdin.flush()
+        _until(lambda: file.exists() and b"recorded" in file.read_bytes())
+        sensor.send_signal(signal.SIGTERM)
+        _, err = sensor.communicate(timeout=20)
+    finally:
+        sensor.kill()
+        shell.stdin.close()
+        shell.wait()
+    assert sensor.returncode == 0, err
+    rows = [json.loads(line) for line in file.read_bytes().splitlines()]
+    assert {row["source"] for row in rows} == {"sensor"}
+    assert all(shell.pid in row["fields"]["proc.apid"] for row in rows)
+
+
+def test_check_says_what_would_run(haechi: Haechi) -> None:
+    _live()
+    done = haechi("sensor", "--no-builtin", "--check")
+    assert done.code == 0
+    assert "watching by" in done.out
+    assert "not seen:" in done.out
