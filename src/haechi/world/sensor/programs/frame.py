@@ -38,7 +38,7 @@ HEAD = struct.Struct("=QIIQIIqQIIIi16s")
 TEXT_BYTES = 4096
 """The longest text, with its NUL."""
 
-RECORD_BYTES = 22_528
+RECORD_BYTES = 24_832
 """Fixed part and texts of the largest record."""
 WALK = RECORD_BYTES + 8
 """Where a path is built, backwards from WALK + WALK_BYTES; the 4 bytes before it are its key's."""

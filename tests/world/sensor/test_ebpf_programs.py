@@ -1,0 +1,162 @@
+"""The programs assemble for every machine, and what does not load is named."""
+
+from __future__ import annotations
+
+import pytest
+from tests.world.sensor.made_up_kernel import NEAR, Loader, MadeUpKernel
+
+from haechi.world.sensor.assembler import AssemblyError
+from haechi.world.sensor.bpf import Bpf, BpfError
+from haechi.world.sensor.layout import ARGS
+from haechi.world.sensor.programs import suite
+from haechi.world.sensor.programs.frame import (
+    HEAD,
+    RECORD_BYTES,
+    SCRATCH_BYTES,
+    WALK,
+    Frame,
+    Maps,
+)
+from haechi.world.sensor.programs.numbers import LIMIT, NUMBERS
+
+MACHINES = ("x86_64", "aarch64")
+MAPS = Maps(ring=11, scratch=12, lost=13, watch=14, recent=15)
+
+
+def _assemble(kernel: MadeUpKernel, program: suite.Program) -> bytes:
+    frame = Frame(kernel, MAPS, None, own=4242, watermark=4096)
+    return suite.assemble(program, frame)
+
+
+def _all(machine: str) -> dict[str, bytes]:
+    kernel = MadeUpKernel(machine)
+    found = suite.programs(kernel, frozenset({"PATH"}))
+    return {each.name: _assemble(kernel, each) for each in found}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_program_assembles(machine: str) -> None:
+    made = _all(machine)
+    assert len(made) > 40
+    for name, code in made.items():
+        # in the whole of what one program may hold, with its functions
+        assert 30 * 8 < len(code) < 4096 * 8, name
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_call_of_the_machine_has_its_program(machine: str) -> None:
+    names = {
+        each.name
+        for each in suite.programs(MadeUpKernel(machine), frozenset())
+        if each.tracepoint == "sys_exit"
+    }
+    assert names == set(NUMBERS[machine])
+    assert max(NUMBERS[machine].values()) < LIMIT
+    assert len(set(NUMBERS[machine].values())) == len(NUMBERS[machine])
+
+
+def test_every_type_of_the_layout_is_made() -> None:
+    made = {
+        each.kind.type
+        for machine in MACHINES
+        for each in suite.programs(MadeUpKernel(machine), frozenset())
+    }
+    assert made == set(ARGS)
+
+
+def test_calls_of_one_shape_have_the_same_code() -> None:
+    made = _all("x86_64")
+    for same in (
+        ("unlink", "rmdir", "mkdir", "chmod", "chdir", "chroot", "umount2"),
+        ("unlinkat", "mkdirat", "fchmodat", "fchmodat2"),
+        ("rename", "link"),
+        ("renameat", "renameat2", "linkat"),
+    ):
+        assert len({made[name] for name in same}) == 1, same
+    assert made["open"] != made["openat"]
+
+
+def test_machines_read_arguments_from_their_own_registers() -> None:
+    assert _all("x86_64")["unlinkat"] != _all("aarch64")["unlinkat"]
+
+
+def test_the_scratch_holds_the_largest_record_and_fits_into_a_processors_share() -> None:
+    assert HEAD.size == 80
+    assert RECORD_BYTES < WALK < SCRATCH_BYTES <= 32 << 10
+
+
+@pytest.mark.parametrize(
+    ("lacking", "programs"),
+    [
+        ("task_struct.loginuid", set()),
+        ("unix_sock.addr", set()),
+        ("ovl_inode", set()),
+        ("group_dead", set()),
+        ("file.f_mode", {"open", "openat", "openat2", "creat"}),
+        ("linux_binprm.file", {"exec"}),
+        ("sched_process_fork", {"fork"}),
+    ],
+)
+def test_what_a_kernel_lacks_costs_only_what_needs_it(lacking: str, programs: set[str]) -> None:
+    loader = Loader()
+    made = _load(MadeUpKernel("x86_64", frozenset({lacking})), loader)
+    assert set(made.missing) == programs
+    assert all(lacking in why for why in made.missing.values())
+    assert len(made.kinds) > 40
+
+
+def _load(
+    kernel: MadeUpKernel, loader: Loader, wanted: frozenset[str] | None = None
+) -> suite.Suite:
+    return suite.load(
+        Bpf(loader), kernel, MAPS, 3, wanted=wanted, own=1, watermark=4096, env=frozenset()
+    )
+
+
+def test_fields_too_far_apart_are_refused() -> None:
+    far = MadeUpKernel("x86_64")
+    program = next(p for p in suite.programs(far, frozenset()) if p.name == "unlink")
+    try:
+        NEAR["dentry.d_parent"] = 4096
+        with pytest.raises(AssemblyError, match="too far apart"):
+            _assemble(far, program)
+    finally:
+        NEAR["dentry.d_parent"] = 24
+
+
+def test_a_program_that_is_refused_is_named_and_the_others_run() -> None:
+    loader = Loader(refused=frozenset({"connect", "exec"}))
+    made = _load(MadeUpKernel("x86_64"), loader)
+    assert set(made.missing) == {"connect", "exec"}
+    assert "Permission denied" in made.missing["connect"]
+    numbers = NUMBERS["x86_64"]
+    assert set(loader.table) == set(numbers.values()) - {numbers["connect"]}
+    # fork and exit, and the dispatcher after everything that it jumps to
+    assert [loader.loaded[fd] for fd in loader.attached] == [
+        "haechi_fork",
+        "haechi_exit",
+        "haechi_calls",
+    ]
+
+
+def test_when_the_dispatcher_is_refused_nothing_runs() -> None:
+    loader = Loader(refused=frozenset({"calls"}))
+    with pytest.raises(BpfError):
+        _load(MadeUpKernel("x86_64"), loader)
+    assert loader.attached == []
+
+
+def test_only_wanted_types_are_loaded() -> None:
+    loader = Loader()
+    made = _load(MadeUpKernel("x86_64"), loader, frozenset({"execve", "openat"}))
+    assert {kind.type for kind in made.kinds.values()} == {"execve", "openat"}
+    assert set(loader.table) == {59, 257}
+    # a failed execveat is of another type
+    assert {"haechi_exec", "haechi_openat", "haechi_execve"} <= set(loader.loaded.values())
+
+
+def test_kinds_are_numbers_of_calls_or_beyond_all_of_them() -> None:
+    made = _load(MadeUpKernel("aarch64"), Loader())
+    for kind, name in made.names.items():
+        assert kind == NUMBERS["aarch64"].get(name, kind)
+        assert (kind >= LIMIT) == (name in {"exec", "fork", "exit"})
