@@ -74,7 +74,7 @@ class Ebpf:
             self.rewatch(watch, quiet)
         except BpfError as error:
             self.close()
-            raise _explained(error) from error
+            raise explained(error) from error
         except BaseException:
             self.close()
             raise
@@ -247,7 +247,7 @@ def _lift_memory_limit() -> None:
         )
 
 
-def _explained(error: BpfError) -> SensorError:
+def explained(error: BpfError) -> SensorError:
     """What a refusal of ``bpf(2)`` means for whoever runs the sensor."""
     number = error.errno or 0
     if number == errno.EPERM:
