@@ -167,6 +167,18 @@ def test_an_earlier_rule_that_takes_everything() -> None:
     assert codes(off + narrow) == []
 
 
+def test_a_rule_that_its_namesake_replaces() -> None:
+    first = rule("evt.type=execve and proc.name=a", "Twice")
+    second = rule("evt.type=execve and proc.name=b", "Twice")
+    fault = one(f"# two\n{first}{second}")
+    assert (fault.code, fault.severity, fault.at.line) == ("shadowed", "medium", 2)
+    assert "line 7" in fault.message
+    assert codes(first, second) == []
+    change = "- rule: Twice\n  condition: and proc.pname=c\n  override: {condition: append}\n"
+    assert codes(first + change) == []
+    assert codes(first + "- rule: Twice\n  enabled: false\n") == []
+
+
 def test_files_are_read_together() -> None:
     lists = "- list: good_programs\n  items: [a, b]\n"
     text = rule("evt.type=execve and not proc.name in (good_programs)")

@@ -16,6 +16,7 @@ from haechi.engines.falco.basics import NAME as GIVEN
 from haechi.engines.falco.lint_evasion import evasions
 from haechi.engines.falco.lint_fault import Fault
 from haechi.engines.falco.lint_places import Places
+from haechi.engines.falco.lint_replaced import replaced
 from haechi.engines.falco.lint_sensor import unfilled
 from haechi.engines.falco.lint_words import undefined
 from haechi.engines.falco.presence import SOCKET_FIELDS
@@ -49,6 +50,7 @@ def lint(rules: RuleSet, *, files: Sequence[RuleText] = ()) -> tuple[Fault, ...]
     silent = {fault.rule for fault in found if fault.code in _SILENT}
     found.extend(fault for fault in _covered(rules.rules) if fault.rule not in silent)
     found.extend(_unused(rules))
+    found.extend(replaced(files))
     placed = [places.exact(fault) for fault in found]
     return tuple(sorted(placed, key=lambda f: (f.at.file, f.at.line, f.at.column)))
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from haechi.engines.falco.lint_fault import Fault
 from haechi.engines.falco.ruleset import At, RuleText
 
-_ITEM = re.compile(
+ITEM = re.compile(
     r"\s*-\s+[\"']?(?:rule|macro|list|required_engine_version|required_plugin_versions)\b"
 )
 
@@ -34,7 +34,7 @@ class Places:
         pattern = re.compile(rf"(?<![\w.]){re.escape(fault.word)}(?![\w])")
         start = fault.at.line - 1
         for number in range(start, len(lines)):
-            if number > start and _ITEM.match(lines[number]):
+            if number > start and ITEM.match(lines[number]):
                 break
             line = lines[number]
             found = pattern.search(line)
