@@ -219,6 +219,19 @@ def test_what_may_stand_left_in_an_exception() -> None:
     assert not is_field("proc.name = x", "syscall")
 
 
+def test_nested_transformers_are_looked_at_once() -> None:
+    text = "proc.name"
+    for _ in range(22):
+        text = f"concat({text}, tolower(proc.exe))"
+    assert check_condition(parse_condition(f"{text} = a"), "syscall") == []
+
+
+def test_types_in_a_transformer_of_several_are_those_of_the_fields() -> None:
+    with pytest.raises(ConditionError, match="arguments must be strings"):
+        check_condition(parse_condition("concat(proc.name, proc.pid) = a"), "syscall")
+    assert check_condition(parse_condition("concat(proc.name, len(proc.exe)) = a"), "syscall") == []
+
+
 @settings(deadline=None, max_examples=150)
 @given(trees)
 def test_any_tree_is_taken_or_refused_with_a_condition_error(tree: Node) -> None:

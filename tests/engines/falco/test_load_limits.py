@@ -138,3 +138,30 @@ def test_any_structure_loads_with_problems_at_worst(items: list[dict[str, object
 def test_any_text_loads_with_problems_at_worst(text: str) -> None:
     found = load([RuleText(name="f.yaml", text=text)])
     assert found.rules == ()
+
+
+def test_a_chain_of_macros_is_checked_once_for_all_rules() -> None:
+    chain = "- {macro: m0, condition: proc.nope = a}\n" + "".join(
+        f"- {{macro: m{n}, condition: m{n - 1}}}\n" for n in range(1, 1_500)
+    )
+    rules = "".join(rule(f"m{n}", name=f"r{n}") for n in range(0, 1_500, 10))
+    found = errors(loaded(chain + rules))
+    assert len(found) == 150
+    assert all("(in macro 'm0')" in one for one in found)
+
+
+def test_cautions_of_one_condition_are_cut() -> None:
+    many = ", ".join(f"proc.aname[{n}]" for n in range(500))
+    found = loaded(rule(f"evt.type = open and proc.name in ({many})"))
+    assert len(found.problems) == 50
+
+
+def test_a_long_output_is_refused() -> None:
+    text = rule("evt.type = open").replace("seen", "seen " + "%proc.name" * 10_000)
+    assert "the limit is 65,536" in errors(loaded(text))[0]
+
+
+def test_many_names_are_not_looked_for_in_a_long_text_that_is_wrong() -> None:
+    lists = "".join(f"- {{list: l{n}, items: [a]}}\n" for n in range(300))
+    found = errors(loaded(lists + rule(f"proc.name = l1 and {'x' * 100_000} l2")))
+    assert "unexpected token after" in found[0]

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import msgspec
 
 from haechi.engines.falco import messages, values
-from haechi.engines.falco.fields import FieldInfo, event_types, field
+from haechi.engines.falco.fields import event_types, field
+from haechi.engines.falco.operands import Kind, fields_in, kind_of
 from haechi.engines.falco.parse import parse_operand, parse_operand_at
 from haechi.engines.falco.syntax import (
     And,
     Check,
     Field,
-    Items,
     Macro,
     Node,
     Not,
@@ -33,14 +33,9 @@ from haechi.engines.falco.syntax import (
 )
 from haechi.errors import ConditionError
 
-_STRINGS = frozenset({"charbuf", "fspath", "fsrelpath"})
-_TRANSFORMS = {
-    "tolower": _STRINGS,
-    "toupper": _STRINGS,
-    "b64": frozenset({"charbuf", "bytebuf"}),
-    "basename": _STRINGS,
-    "len": _STRINGS | {"bytebuf"},
-}
+MAX_CAUTIONS = 50
+MAX_OUTPUT = 65_536
+"""Characters of an output."""
 DEPRECATED = frozenset(
     {
         "evt.dir",
@@ -68,16 +63,6 @@ class Caution(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
 
 
-class _Kind(msgspec.Struct, frozen=True):
-    """What an operand gives: ``name`` for messages, the rest as in FieldInfo."""
-
-    name: str
-    type: str
-    kind: str
-    many: bool = False
-    compared: bool = True
-
-
 def checks_of(node: Node) -> Iterator[Check]:
     """The checks of a tree in the order they are written; macros are not entered."""
     match node:
@@ -93,22 +78,30 @@ def checks_of(node: Node) -> Iterator[Check]:
 
 
 def check_condition(node: Node, source: str) -> list[Caution]:
-    """Check every comparison of a tree for rules of ``source``. Raises ConditionError."""
-    cautions: list[Caution] = []
+    """Check every comparison of a tree for rules of ``source``. Raises ConditionError.
+
+    Of what looks like a mistake the first ``MAX_CAUTIONS`` are told.
+    """
+    cautions: dict[Caution, None] = {}
     for check in checks_of(node):
-        cautions.extend(_check(check, source))
-    return list(dict.fromkeys(cautions))
+        for caution in _check(check, source):
+            if len(cautions) < MAX_CAUTIONS:
+                cautions[caution] = None
+    return list(cautions)
 
 
 def check_operand(operand: Operand, source: str) -> None:
     """Raise ConditionError when ``operand`` cannot be read from events of ``source``."""
-    _kind_of(operand, source)
+    kind_of(operand, source)
 
 
 def check_output(output: str, source: str) -> None:
     """Raise ConditionError when an output names what is no field of ``source``."""
     if not output:
         raise ConditionError("empty formatting token", Place())
+    if len(output) > MAX_OUTPUT:
+        what = f"the output has {len(output):,} characters; the limit is {MAX_OUTPUT:,}"
+        raise ConditionError(what, Place())
     end = len(output)
     at = output.find("%")
     while at >= 0:
@@ -161,160 +154,11 @@ def _is_bare_field(name: str, source: str) -> bool:
     return info is not None and info.argument != "required"
 
 
-# -- what an operand is -----------------------------------------------------------------------
-
-
-def _kind_of(operand: Operand, source: str) -> _Kind:
-    match operand:
-        case Field():
-            info = _field(operand, source)
-            return _Kind(operand.name, info.type, info.kind, info.many, info.compared)
-        case Transform():
-            return _transform(operand, source)
-        case Text():
-            return _Kind("NA", "string", "charbuf")
-        case Items():
-            for item in operand.items:
-                _kind_of(item, source)
-            return _Kind("NA", "string", "charbuf", many=True)
-
-
-def _field(wanted: Field, source: str) -> FieldInfo:
-    info = field(wanted.name, source)
-    if info is None:
-        if source == "syscall" and wanted.name.startswith(("evt.arg.", "evt.rawarg.")):
-            name = wanted.name.split(".", 2)[2]
-            raise ConditionError(f"unknown event argument {name}", wanted.place)
-        raise _nonexistent(wanted)
-    if wanted.arg is None:
-        if info.argument == "required":
-            raise _without_argument(wanted, info)
-    elif info.argument == "none":
-        raise _with_argument(wanted, info)
-    elif not info.key and not _is_index(wanted.arg, info):
-        raise _not_an_index(wanted, info)
-    return info
-
-
-def _nonexistent(wanted: Field) -> ConditionError:
-    return ConditionError(f"filter_check called with nonexistent field {wanted}", wanted.place)
-
-
-def _without_argument(wanted: Field, info: FieldInfo) -> ConditionError:
-    if info.plugin:
-        what = f"filter '{wanted}': {info.name} requires an argument but none provided"
-        return ConditionError(what, wanted.place)
-    return ConditionError(f"filter syntax error: {wanted}", wanted.place)
-
-
-def _with_argument(wanted: Field, info: FieldInfo) -> ConditionError:
-    if info.plugin:
-        what = (
-            f"filter '{wanted}': {info.name} does not allow nor require an argument but one is "
-            f"provided: {wanted.arg}"
-        )
-        return ConditionError(what, wanted.place)
-    return _nonexistent(wanted)
-
-
-def _not_an_index(wanted: Field, info: FieldInfo) -> ConditionError:
-    if info.plugin:
-        what = f"filter '{wanted}': {info.name} has an invalid index argument: {wanted.arg}"
-        return ConditionError(what, wanted.place)
-    if info.argument == "required":
-        return ConditionError(f"{wanted.arg} is not a valid number", wanted.place)
-    return _nonexistent(wanted)
-
-
-def _is_index(arg: str, info: FieldInfo) -> bool:
-    if info.plugin and len(arg) > 1 and arg.startswith("0"):
-        return False
-    return len(arg) <= 10 and arg.isascii() and arg.isdigit()
-
-
-def _transform(operand: Transform, source: str) -> _Kind:
-    if len(operand.args) != 1:
-        return _several(operand, source)
-    inner = _kind_of(operand.args[0], source)
-    takes = _TRANSFORMS.get(operand.name)
-    if operand.arg is not None:
-        raise ConditionError(
-            f"transformer '{operand.name}' does not support field arguments", operand.place
-        )
-    if takes is None:
-        raise ConditionError(f"{operand.name}() requires more than one argument", operand.place)
-    innermost = _innermost(operand)
-    if isinstance(innermost, Field) and not _field(innermost, source).transformed:
-        raise ConditionError(
-            f"field '{innermost.name}' does not support transformers", operand.place
-        )
-    if inner.kind not in takes and not (operand.name == "len" and inner.many):
-        raise ConditionError(
-            f"can't add field transformer: type '{inner.kind.upper()}' is not supported by "
-            f"'{operand.name}' transformer applied on {'list ' if inner.many else ''}field "
-            f"'{inner.name}'",
-            operand.place,
-        )
-    if operand.name == "len":
-        return _Kind(inner.name, "number", "uint64", compared=inner.compared)
-    return inner
-
-
-def _innermost(operand: Operand) -> Operand:
-    while isinstance(operand, Transform) and len(operand.args) == 1:
-        operand = operand.args[0]
-    return operand
-
-
-def _several(operand: Transform, source: str) -> _Kind:
-    """Transformers of several arguments: join, concat and getopt."""
-    for arg in operand.args:
-        _kind_of(arg, source)
-    kinds = [_kind_of(_innermost(arg), source) for arg in operand.args]
-    fault = _SEVERAL.get(operand.name, lambda _: "unknown multivalue transformer")(kinds)
-    if not fault and operand.arg is not None:
-        if operand.name != "getopt":
-            fault = f"transformer '{operand.name}' does not support field arguments"
-        elif len(operand.arg) != 1:
-            fault = "getopt() field argument must be a single option character"
-    if fault:
-        raise ConditionError(fault, operand.place)
-    many = operand.name == "getopt" and operand.arg is None
-    return _Kind("INTERNAL", "string", "charbuf", many=many)
-
-
-def _join(kinds: list[_Kind]) -> str:
-    if len(kinds) != 2:
-        return "join() requires exactly 2 arguments: separator and list"
-    if kinds[0].many:
-        return "join() first argument (separator) must be a single value, not a list"
-    return "" if kinds[1].many else "join() second argument must be a list"
-
-
-def _concat(kinds: list[_Kind]) -> str:
-    texts = all(kind.kind == "charbuf" and not kind.many for kind in kinds)
-    return "" if texts else "concat() arguments must be strings"
-
-
-def _getopt(kinds: list[_Kind]) -> str:
-    if len(kinds) != 2:
-        return "getopt() requires exactly 2 arguments: args list and optstring"
-    if not kinds[0].many:
-        return "getopt() first argument must be a list"
-    if kinds[1].many:
-        return "getopt() second argument (optstring) must be a single value"
-    texts = all(kind.kind == "charbuf" for kind in kinds)
-    return "" if texts else "getopt() arguments must be strings"
-
-
-_SEVERAL = {"join": _join, "concat": _concat, "getopt": _getopt}
-
-
 # -- one comparison ---------------------------------------------------------------------------
 
 
 def _check(check: Check, source: str) -> Iterator[Caution]:
-    left = _kind_of(check.left, source)
+    left = kind_of(check.left, source)
     refusal = values.refusal(check.op, left.type, left.many)
     if refusal:
         raise ConditionError(f"filter error: {refusal}", check.place)
@@ -340,23 +184,8 @@ def _deprecations(left: Field | Transform) -> Iterator[Caution]:
             )
 
 
-def fields_in(operand: Operand) -> Iterator[Field]:
-    """Every field that an operand reads."""
-    match operand:
-        case Field():
-            yield operand
-        case Transform():
-            for arg in operand.args:
-                yield from fields_in(arg)
-        case Items():
-            for item in operand.items:
-                yield from fields_in(item)
-        case Text():
-            return
-
-
-def _check_fields(check: Check, left: _Kind, other: Field | Transform, source: str) -> None:
-    right = _kind_of(other, source)
+def _check_fields(check: Check, left: Kind, other: Field | Transform, source: str) -> None:
+    right = kind_of(other, source)
     fault = ""
     if check.op in ("pmatch", "regex"):
         fault = f"operator '{check.op.upper()}' doesn't support right-hand side fields"
@@ -371,19 +200,19 @@ def _check_fields(check: Check, left: _Kind, other: Field | Transform, source: s
         right.kind,
     ):
         fault = (
-            f"field '{left.name}' has type {_type_name(left)} while the right-hand side field "
-            f"'{right.name}' has incompatible type {_type_name(right)}"
+            f"field '{left.name}' has type {type_name(left)} while the right-hand side field "
+            f"'{right.name}' has incompatible type {type_name(right)}"
         )
     if fault:
         raise ConditionError(fault, other.place)
 
 
-def _type_name(kind: _Kind) -> str:
+def type_name(kind: Kind) -> str:
     return f"'{kind.kind.upper()}{' (list)' if kind.many else ''}'"
 
 
 def _check_values(
-    check: Check, left: _Kind, texts: tuple[Text, ...], source: str
+    check: Check, left: Kind, texts: tuple[Text, ...], source: str
 ) -> Iterator[Caution]:
     names = [used.name for used in fields_in(check.left)]
     is_type = names == ["evt.type"] and source == "syscall" and left.type == "string"

@@ -59,7 +59,7 @@ class Compiler:
         self._macros = macros
         self._tell = tell
         self._parts: dict[str, _Part] = {}
-        self._verdicts: dict[tuple[str, str], _Verdict] = {}
+        self._faults: dict[tuple[str, str], LoadError | None] = {}
         self._cautioned: set[tuple[str, check.Caution]] = set()
 
     def rules(self) -> tuple[Rule, ...]:
@@ -241,32 +241,43 @@ class Compiler:
         if verdict.fault is not None:
             at = _at(part, verdict.fault)
             return LoadError(messages.COMPILE_CONDITION, verdict.fault.what, at)
-        for name in self._reached(part.tree):
-            inner = self._parts[name]
-            verdict = self._verdict(name, source)
-            self._caution(verdict, inner, f"macro {name}")
-            if verdict.fault is not None:
-                what = f"{verdict.fault.what} (in macro '{name}')"
-                at = _at(inner, verdict.fault)
-                return LoadError(messages.COMPILE_CONDITION, what, at)
+        for name in _names(part.tree):
+            fault = self._macro_fault(name, source)
+            if fault is not None:
+                return fault
         return None
 
-    def _verdict(self, name: str, source: str) -> _Verdict:
+    def _macro_fault(self, name: str, source: str) -> LoadError | None:
+        """The first fault of a macro or of those that it uses; each is checked once a source."""
         key = (name, source)
-        if key not in self._verdicts:
-            self._verdicts[key] = _judged(self._parts[name].tree, source)
-        return self._verdicts[key]
+        if key in self._faults:
+            return self._faults[key]
+        found: set[str] = set()
+        waiting = [name]
+        fault: LoadError | None = None
+        while waiting and fault is None:
+            other = waiting.pop()
+            if other in found or other not in self._parts:
+                continue
+            found.add(other)
+            if (other, source) in self._faults:
+                fault = self._faults[(other, source)]
+                continue
+            fault = self._own_fault(other, source)
+            waiting.extend(_names(self._parts[other].tree))
+        if fault is None:
+            self._faults.update({(other, source): None for other in found})
+        self._faults[key] = fault
+        return fault
 
-    def _reached(self, tree: Node) -> list[str]:
-        """The macros that a condition uses, those of its macros included, each once."""
-        found: dict[str, None] = {}
-        waiting = list(_names(tree))
-        while waiting:
-            name = waiting.pop(0)
-            if name not in found and name in self._parts:
-                found[name] = None
-                waiting.extend(_names(self._parts[name].tree))
-        return list(found)
+    def _own_fault(self, name: str, source: str) -> LoadError | None:
+        part = self._parts[name]
+        verdict = _judged(part.tree, source)
+        self._caution(verdict, part, f"macro {name}")
+        if verdict.fault is None:
+            return None
+        what = f"{verdict.fault.what} (in macro '{name}')"
+        return LoadError(messages.COMPILE_CONDITION, what, _at(part, verdict.fault))
 
     def _caution(self, verdict: _Verdict, part: _Part, who: str) -> None:
         for caution in verdict.cautions:

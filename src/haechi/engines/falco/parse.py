@@ -12,11 +12,10 @@ Two deliberate differences. A value with a broken escape as the first item of a 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from haechi.engines.falco.escaping import unescape
+from haechi.engines.falco.cursor import Cursor
 from haechi.engines.falco.syntax import (
     And,
     Check,
@@ -40,7 +39,6 @@ MAX_LENGTH = 1_000_000
 """Characters in one condition; the largest public one has fewer than 10,000."""
 
 _NOT = re.compile(r"not[\t\n\v\f\r ]+")
-_BLANKS = frozenset(" \t\b\r\n")
 _IDENTIFIER = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 _FIELD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(?:\.[a-zA-Z][a-zA-Z0-9_]*)+")
 _FIELD_ARG = re.compile(r"[^\]\[\"'\t\n\v\f\r ]+")
@@ -80,9 +78,7 @@ def parse_operand(text: str) -> Field | Transform:
     """A field or a transformer as outputs name them: ``proc.aname[2]``, ``toupper(fd.name)``."""
     operand, end = parse_operand_at(text, 0)
     if end != len(text):
-        raise ConditionError(
-            f"unexpected text after '{operand_text(text, end)}'", _place(text, end)
-        )
+        raise _Parser(text, end).error(f"unexpected text after '{text[:end][-40:]}'")
     return operand
 
 
@@ -93,11 +89,6 @@ def parse_operand_at(text: str, start: int) -> tuple[Field | Transform, int]:
     if operand is None:
         raise parser.error("expected a field or a transformer")
     return operand, parser.at
-
-
-def operand_text(text: str, end: int) -> str:
-    """The last characters before ``end``, for messages."""
-    return text[max(0, end - 40) : end]
 
 
 def _parse(text: str, *, partial: bool) -> tuple[Node, int]:
@@ -112,12 +103,6 @@ def _parse(text: str, *, partial: bool) -> tuple[Node, int]:
     if not partial and parser.at != len(text):
         raise parser.error(f"unexpected token after '{parser.last}', expecting 'or', 'and'")
     return node, parser.at
-
-
-def _place(text: str, index: int) -> Place:
-    return Place(
-        index=index, line=text.count("\n", 0, index) + 1, column=index - text.rfind("\n", 0, index)
-    )
 
 
 def _counted(
@@ -136,68 +121,10 @@ def _counted(
     return counted
 
 
-class _Parser:
-    """``at`` is the cursor, ``last`` the token read last."""
+class _Parser(Cursor):
+    """One method for each rule of the grammar; those that recurse are counted."""
 
-    __slots__ = ("_breaks", "at", "depth", "last", "text")
-
-    def __init__(self, text: str, at: int = 0) -> None:
-        self.text = text
-        self.at = at
-        self.depth = 0
-        self.last = ""
-        self._breaks = [match.start() for match in re.finditer("\n", text)]
-
-    def place(self, index: int | None = None) -> Place:
-        at = self.at if index is None else index
-        line = bisect_right(self._breaks, at - 1)
-        before = self._breaks[line - 1] if line else -1
-        return Place(index=at, line=line + 1, column=at - before)
-
-    def error(self, message: str, index: int | None = None) -> ConditionError:
-        return ConditionError(message, self.place(index))
-
-    # -- tokens ---------------------------------------------------------------------------
-
-    def blank(self) -> bool:
-        start = self.at
-        while self.text[self.at : self.at + 1] in _BLANKS:
-            self.at += 1
-        return self.at > start
-
-    def take(self, pattern: re.Pattern[str]) -> bool:
-        match = pattern.match(self.text, self.at)
-        if match is None:
-            return False
-        self.last = match[0]
-        self.at = match.end()
-        return True
-
-    def word(self, word: str) -> bool:
-        if not self.text.startswith(word, self.at):
-            return False
-        self.last = word
-        self.at += len(word)
-        return True
-
-    def quoted(self) -> bool:
-        """A quoted string. A quote after a backslash never closes it, even where that
-        backslash is an escaped one: so it is in libs."""
-        quote = self.text[self.at : self.at + 1]
-        if quote not in ("'", '"') or not quote:
-            return False
-        start = self.at + 1
-        end = self.text.find(quote, start)
-        while end > start and self.text[end - 1] == "\\":
-            end = self.text.find(quote, end + 1)
-        if end < 0 or "\x00" in self.text[start:end]:
-            return False
-        try:
-            self.last = unescape(self.text[start:end], quote)
-        except ConditionError as error:
-            raise self.error(error.what) from None
-        self.at = end + 1
-        return True
+    __slots__ = ()
 
     # -- and, or, not ---------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ from haechi.errors import ConditionError
 
 _BARE = re.compile(r"[^()\"'\t\n\v\f\r =,]+")
 _MAX_NESTING = 50
+_MAX_SEARCH = 20_000_000
+"""Characters times lists that are looked through for names in a text that does not parse."""
 
 
 class Lists:
@@ -55,6 +57,9 @@ class Lists:
 
     def __contains__(self, name: str) -> bool:
         return name in self._items
+
+    def __len__(self) -> int:
+        return len(self._items)
 
     def flat(self, name: str) -> tuple[str, ...]:
         """The items of a list, those of lists in it included. Raises ConditionError."""
@@ -135,6 +140,8 @@ def parse_with_lists(text: str, lists: Lists) -> tuple[Node, Node]:
 
 
 def _parse_inserted(text: str, lists: Lists, error: ConditionError) -> Node:
+    if len(text) * len(lists) > _MAX_SEARCH:
+        raise error
     inserted = lists.inserted(text)
     if inserted == text:
         raise error
