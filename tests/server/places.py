@@ -131,6 +131,13 @@ def _fill(asker: Asker, places: list[Place]) -> None:
         _told(asker.ask("POST", "/scans", who="admin", body=push(cluster, there)))
     events = b"\n".join(msgspec.json.encode(one) for place in places for one in events_of(place))
     _told(asker.ask("POST", "/events", who="admin", body=events))
+    _told(asker.ask("PUT", "/runtime/files/saved.yaml", who="admin", body={"text": RUNTIME_RULE}))
+    for place in places:
+        _told(asker.ask("POST", "/events", who="admin", body=msgspec.json.encode(started(place))))
+        path = f"/feeds/falco?cluster={place.cluster}"
+        _told(asker.ask("POST", path, who="admin", body=msgspec.json.encode(alert(place))))
+        refused = asker.ask("POST", path, who="admin", body=f'{{"bad": "{place.mark}"}}'.encode())
+        assert refused.json()["refused"], refused.text
     for place in places:
         _told(asker.ask("POST", "/waivers", who="admin", body=waiver_of(place)))
     wide = {**waiver_of(HOME), "reason": "accepted everywhere", "owner": "team", "reach": {}}
@@ -272,6 +279,42 @@ def events_of(place: Place) -> list[dict[str, Any]]:
         }
         for number in range(3)
     ]
+
+
+RUNTIME_RULE = """
+- rule: zq fired
+  desc: a program of ours was started
+  condition: evt.type = execve and proc.name startswith zq
+  output: started %proc.name
+  priority: WARNING
+"""
+"""Holds for ``started``."""
+
+
+def started(place: Place) -> dict[str, Any]:
+    """A program was started there."""
+    return {
+        "id": f"{place.mark}-exec",
+        "ts_ns": (int(START.timestamp()) - 300) * 10**9,
+        "source": "sensor",
+        "type": "execve",
+        "cluster": place.cluster,
+        "namespace": place.namespace,
+        "fields": {"proc.name": place.mark},
+    }
+
+
+def alert(place: Place) -> dict[str, Any]:
+    """As Falco sends it."""
+    namespace = {} if place.namespace == "-" else {"k8s.ns.name": place.namespace}
+    return {
+        "time": (START - dt.timedelta(minutes=4)).isoformat(),
+        "rule": f"Falco {place.mark}",
+        "priority": "Warning",
+        "source": "syscall",
+        "output": f"Output {place.mark}",
+        "output_fields": {"proc.name": place.mark, "evt.type": "open", **namespace},
+    }
 
 
 def waiver_of(place: Place) -> dict[str, Any]:

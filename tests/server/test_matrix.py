@@ -36,6 +36,7 @@ from tests.server.places import (
     URL,
     Asker,
     Place,
+    alert,
     events_of,
     filled,
     holder,
@@ -77,6 +78,19 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "events.list": (V, False),
     "events.search": (V, False),
     "events.series": (V, False),
+    "feeds.list": (V, False),
+    "feeds.letters": (V, False),
+    "feeds.send": (O, False),
+    "runtime.rules": (V, False),
+    "runtime.check": (O, False),
+    "runtime.rule": (V, False),
+    "runtime.switch": (A, ALL),
+    "runtime.fields": (V, False),
+    "runtime.files": (V, False),
+    "runtime.file": (V, False),
+    "runtime.save": (A, ALL),
+    "runtime.remove": (A, ALL),
+    "hunts.start": (V, False),
     "audit.list": (V, ALL),
     "audit.head": (V, ALL),
     "audit.prove": (V, ALL),
@@ -142,8 +156,20 @@ READ = {
         "/events?cluster=west",
         "/events?text=zq",
         "/events?source=falco&limit=2",
+        "/events?filter=proc.name+exists&limit=3",
     ],
-    "events.search": ["/events/search?text=zq", "/events/search?cluster=west"],
+    "events.search": [
+        "/events/search?text=zq",
+        "/events/search?cluster=west",
+        "/events/search?filter=proc.name+exists",
+    ],
+    "feeds.list": ["/feeds", "/feeds?kind=falco"],
+    "feeds.letters": ["/feeds/letters", "/feeds/letters?feed=falco&limit=3"],
+    "runtime.rules": ["/runtime/rules?limit=1000", "/runtime/rules?text=zq&origin=saved"],
+    "runtime.rule": ["/runtime/rules/zq%20fired"],
+    "runtime.fields": ["/runtime/fields?source=flow"],
+    "runtime.files": ["/runtime/files"],
+    "runtime.file": ["/runtime/files/saved.yaml"],
     "events.series": [
         f"/events/series?by={by}&since=2026-11-22T11:00:00Z&until=2026-11-22T12:30:00Z&step=3600"
         for by in ("rule", "priority", "source", "namespace", "type")
@@ -160,6 +186,7 @@ CHANGES = {
     "waivers.revoke",
     "scans.push",
     "events.ingest",
+    "feeds.send",
 }
 ELSEWHERE = {
     "session.start": "tests/server/auth",
@@ -167,6 +194,8 @@ ELSEWHERE = {
     "session.login": "tests/server/auth",
     "session.callback": "tests/server/auth",
     "stream.follow": "test_a_stream_tells_of_nothing_foreign",
+    "hunts.start": "test_a_hunt_tells_of_nothing_foreign",
+    "runtime.check": "it reads the asker's own text, and rules that every viewer may see",
 }
 OPERATIONS = {one.id: one for one in all_operations()}
 
@@ -507,6 +536,39 @@ def test_nobody_writes_where_they_have_no_right(worlds: Worlds, who: str) -> Non
         assert taken == inside, (place, answer.text)
         before += taken
     assert full.ask("GET", "/events", who="admin").text.count('"seq"') == before
+
+
+HUNT = """
+- rule: anything
+  desc: any program
+  condition: evt.type = execve
+  output: started %proc.name
+  priority: NOTICE
+"""
+
+
+@pytest.mark.parametrize("who", ["shop", "two"])
+def test_a_hunt_tells_of_nothing_foreign(worlds: Worlds, who: str) -> None:
+    body = {"files": [{"name": "hunt.yaml", "text": HUNT}], "since": "2026-11-22T00:00:00Z"}
+    answer = worlds.full.ask("POST", "/hunts", who=who, body=body)
+    assert answer.status_code == 200, answer.text
+    assert not foreign_marks(answer.text, BY_NAME[who])
+    lines = [msgspec.json.decode(line) for line in answer.text.splitlines()]
+    mine = places_of(BY_NAME[who])
+    assert sum("match" in line for line in lines) == len(mine)
+    assert lines[-1]["done"]["scanned"] == len(mine)
+    assert lines[-2]["counts"] == {"anything": len(mine)}
+
+
+@pytest.mark.parametrize("who", BY_NAME)
+def test_nobody_feeds_where_they_have_no_right(worlds: Worlds, who: str) -> None:
+    principal = BY_NAME[who]
+    for place in EVERYWHERE:
+        record = {**alert(place), "rule": f"fresh {who}"}
+        path = f"/feeds/falco?cluster={place.cluster}"
+        answer = worlds.full.ask("POST", path, who=who, body=msgspec.json.encode(record))
+        taken = answer.status_code == 200 and answer.json()["accepted"] == 1
+        assert taken == (place in places_of(principal)), (place, answer.text)
 
 
 # The stream ------------------------------------------------------------------------------------

@@ -40,6 +40,9 @@ _TAGS = {
     "resources": "The things of the world and how they hang together",
     "rules": "Rules",
     "events": "Events: sending, searching, counting",
+    "feeds": "Feeds: records of Falco, Tetragon, audit logs, flows, applications",
+    "runtime": "Rules that judge events",
+    "hunts": "Rules over stored events",
     "stream": "What happens, live",
     "audit": "The signed log",
     "tokens": "Tokens of programs",
@@ -293,7 +296,14 @@ def _body(one: Operation, by_type: Mapping[Any, Any]) -> dict[str, Any]:
     if one.body is bytes:
         content: dict[str, Any] = {
             _NDJSON: {"schema": {"type": "string"}},
-            _JSON: {"schema": {"type": "array", "items": {"type": "object"}}},
+            _JSON: {
+                "schema": {
+                    "anyOf": [
+                        {"type": "array", "items": {"type": "object"}},
+                        {"type": "object"},
+                    ]
+                }
+            },
         }
     else:
         content = {_JSON: {"schema": by_type[one.body]}}

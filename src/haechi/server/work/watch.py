@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from haechi.model.access import Reach
 
 if TYPE_CHECKING:
+    from haechi.engines.falco.ruleset import RuleSet
+    from haechi.runtime.detect import Detector
     from haechi.runtime.enrich import Enricher
     from haechi.runtime.rulebook import Rulebook
     from haechi.server.world import World
@@ -26,9 +28,12 @@ _LOGGED_EVERY_S = 30.0
 
 
 class Watch:
-    """One per world; what it needs of the world it is given when it is first asked."""
+    """One per world; what it needs of the world it is given when it is first asked. ``builtin``
+    gives our own pack."""
 
-    def __init__(self) -> None:
+    def __init__(self, builtin: Callable[[], RuleSet | None] | None = None) -> None:
+        self._builtin = builtin
+        self._engine_faults = 0
         self._making = threading.Lock()
         self._rulebook: Rulebook | None = None
         self._enricher: Enricher | None = None
@@ -46,6 +51,7 @@ class Watch:
                     self._rulebook = Rulebook(
                         world.store.state.rules,
                         paths=[Path(one) for one in world.settings.runtime.rules],
+                        builtin=self._builtin,
                         faults=lambda stage: world.metrics.count(_FAULTS, stage),
                     )
         return self._rulebook
@@ -76,12 +82,22 @@ class Watch:
 
         detector = self.rulebook(world).book.detector
         self.fault = ""
-        return judged(
+        found = judged(
             batch,
             detector,
             world.store.events.own_row,
             lambda dropped: world.metrics.count(_DROPPED, by=dropped),
         )
+        self._count_faults(world, detector)
+        return found
+
+    def _count_faults(self, world: World, detector: Detector) -> None:
+        """Rules whose code failed; their events were judged the slow way, and the rules are
+        counted by the engine."""
+        faults = detector.engine.faults.total()
+        if faults != self._engine_faults:
+            world.metrics.count(_FAULTS, "rule", by=max(0, faults - self._engine_faults) or faults)
+            self._engine_faults = faults
 
     def _tried(
         self,
