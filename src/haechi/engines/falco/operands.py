@@ -26,8 +26,11 @@ _TRANSFORMS = {
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What an operand gives: ``name`` for messages, the rest as in FieldInfo. ``base`` is what it was
-    before a transformer changed its type: libs looks at that when it joins several."""
+    """What an operand gives: ``name`` for messages, the rest as in FieldInfo.
+
+    ``base`` is what it was before a transformer changed its type: libs looks at that where a
+    transformer takes several arguments.
+    """
 
     name: str
     type: str
