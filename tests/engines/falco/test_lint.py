@@ -179,6 +179,10 @@ def test_a_rule_that_its_namesake_replaces() -> None:
     assert codes(first + "- rule: Twice\n  enabled: false\n") == []
 
 
+def test_a_rule_may_say_that_it_is_meant_for_every_event() -> None:
+    assert codes(rule("proc.name=a", more="  warn_evttypes: false\n")) == []
+
+
 def test_files_are_read_together() -> None:
     lists = "- list: good_programs\n  items: [a, b]\n"
     text = rule("evt.type=execve and not proc.name in (good_programs)")

@@ -113,7 +113,7 @@ def _truth(rule: Rule, said: Saying) -> Iterator[Fault]:
     if not possible:
         yield _never(rule, said)
         return
-    if _bounds(possible, rule):
+    if _is_unbounded(possible, rule):
         why = "no test of evt.type bounds it, so Falco tries it on every event"
         yield said("unbounded", "low", "the rule is tried on every type of event", why, _BOUND)
     if _tests_more(rule, possible) and not any(
@@ -129,8 +129,11 @@ _BOUND = "add evt.type, or a macro such as spawned_process, in front"
 _ALWAYS = "test something that is there at these events, and that differs"
 
 
-def _bounds(possible: Sequence[Fold], rule: Rule) -> bool:
-    return rule.source == "syscall" and any(fold.event_type == OTHER for fold in possible)
+def _is_unbounded(possible: Sequence[Fold], rule: Rule) -> bool:
+    """The rule is tried on every type, and does not say that this is meant."""
+    if rule.source != "syscall" or not rule.warn_evttypes:
+        return False
+    return any(fold.event_type == OTHER for fold in possible)
 
 
 def _tests_more(rule: Rule, possible: Sequence[Fold]) -> bool:
