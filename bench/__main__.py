@@ -14,7 +14,8 @@ def names() -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Run ``bench.<NAME>`` with the rest of the arguments."""
+    """Run ``bench.<NAME>`` with the rest of the arguments; ``diff-falco`` is ``diff_falco``."""
+    argv = [*(name.replace("-", "_") for name in argv[:1]), *argv[1:]]
     if not argv or argv[0] not in names():
         for name in names():
             text = importlib.import_module(f"bench.{name}").__doc__ or ""

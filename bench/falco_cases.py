@@ -47,7 +47,7 @@ ADDRESSES = ("10.0.0.1", "10.1.2.3", "192.168.1.1", "::1", "fe80::1", "::ffff:10
              "bad", "2001:db8::5")  # fmt: skip
 NETS = ("10.0.0.0/8", "10.0.0.1/32", "0.0.0.0/0", "::/0", "fe80::/10", "192.168.0.0/16",
         "2001:db8::/32")  # fmt: skip
-NAMES = (
+_NAMES = (
     "proc.name proc.pname proc.cmdline proc.args proc.exe proc.env proc.aname proc.apid proc.aexe "
     "proc.tty proc.duration proc.is_exe_upper_layer proc.vpid fd.name fd.directory fd.filename "
     "fd.typechar fd.type fd.num fd.ip fd.cip fd.sip fd.net fd.snet fd.cnet fd.port fd.sport "
@@ -56,7 +56,8 @@ NAMES = (
     "evt.rawarg.res evt.buffer evt.category evt.time evt.args container.id container.name "
     "container.privileged container.image.repository user.name user.uid thread.cap_effective "
     "fs.path.name k8s.ns.name"
-).split()
+)
+NAMES = tuple(_NAMES.split())
 ARGUMENTS = {"proc.aname": ("0", "1", "2", "7"), "proc.apid": ("1",), "proc.aexe": ("2",),
              "proc.env": ("A", "HOME"), "proc.args": ("0", "2"), "fd.types": ("0",)}  # fmt: skip
 
@@ -67,7 +68,7 @@ class Cases:
     def __init__(self, seed: int, source: str = "syscall") -> None:
         self.random = random.Random(seed)  # noqa: S311  (must be repeatable)
         self.source = source
-        known = [info for info in map(lambda n: field(n, source), NAMES) if info is not None]
+        known = [info for info in (field(n, source) for n in NAMES) if info is not None]
         self.infos: list[FieldInfo] = known or list(fields_of(source))
 
     # -- conditions -----------------------------------------------------------------------

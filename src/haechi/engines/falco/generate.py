@@ -39,8 +39,11 @@ DEEP = 8
 """Levels of an expression; more become functions."""
 HUGE = 50_000
 """Tests in one rule; beyond that it is walked as a tree."""
-SHARED = 3
-"""Tests from which on a part that occurs twice is worth remembering."""
+SHARED = 12
+"""Tests from which on a part that occurs twice is worth remembering …"""
+DEAR = 6.0
+"""… or the cost of asking it."""
+
 Judge = Callable[[Event], "list[int] | None"]
 """Gives the numbers of the rules that hold, in any order, or None."""
 
@@ -168,7 +171,7 @@ class Generator:
             return False
         if len(part.parts) > WIDE or depth >= DEEP:
             return True
-        return part.weight >= SHARED and self._counts.get(part, 0) > 1
+        return self._counts.get(part, 0) > 1 and (part.cost >= DEAR or part.weight >= SHARED)
 
     def expression(self, part: Part, depth: int = 0) -> str:
         """The part as an expression; ``_read`` was asked for it before."""

@@ -126,7 +126,12 @@ def _text_test(part: Part, v: str, names: Names) -> str:
     if part.kind == "pmatch":
         return f"{names.constant(pmatch.PathPrefixes(found).matches)}({v})"
     if part.kind in ("glob", "iglob"):
-        return f"{names.constant(found[0].matches)}({v})"
+        call = f"{names.constant(found[0].matches)}({v})"
+        prefix = found[0].prefix
+        # the call is for what begins right only
+        return (
+            f"({v}.startswith({names.constant(prefix)}) and {call})" if prefix.isascii() else call
+        )
     operation = values.OPERATIONS[part.kind]
     return f"{names.constant(operation)}({v}, {names.constant(found[0])})"
 

@@ -310,13 +310,14 @@ _FEW = frozenset(
     }
 )  # fmt: skip
 """Fields with few values, so that a test for one often holds."""
+_SPREAD = {"": 0.0, "line": 6.0, "ends": 12.0}
 _SHARES = {"in": 0.01, "starts": 0.02, "ends": 0.02, "contains": 0.03, "some": 0.03}
 
 
 def _estimate(kind: str, slot: Slot, found: tuple[Any, ...]) -> tuple[float, float]:
     """(how often it holds, what it costs): rough, only for the order of tests."""
     name = slot.field.name
-    more = 3.0 if name.startswith(("ka.", "jevt.")) or slot.shape.spread else 0.0
+    more = 3.0 if name.startswith(("ka.", "jevt.")) else _SPREAD[slot.shape.spread]
     if kind in _SHARES:
         cost = {"in": 1.0, "contains": 1.0 + len(found)}.get(kind, 2.0)
         if name in _FEW or values.family(slot.shape.type) in ("bool", "number"):

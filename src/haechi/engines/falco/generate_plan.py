@@ -20,6 +20,8 @@ _LEAD = 3
 """Tests of a rule that stand in the branch itself; the rest is a function."""
 _RARE = 0.06
 """A rule whose tests so far hold so seldom may cost a call."""
+_DEAR = 8.0
+"""Tests that cost more are asked when cheaper ones of the rule have held."""
 _TABLE = 3
 """Rules led by one field from which on a table is worth it."""
 
@@ -99,7 +101,7 @@ def _common(rules: list[Left]) -> Part | None:
     best_gain = (0.0, 0)
     for part, count in counts.items():
         # a test that is nearly always true saves nothing by being asked first
-        if count < 2 or part.share >= 0.9:
+        if count < 2 or part.share >= 0.9 or part.cost > _DEAR:
             continue
         gain = ((count - 1) * (1 - part.share) / (1 + 0.02 * part.cost), -part.number)
         if best is None or gain > best_gain:

@@ -21,7 +21,13 @@ _MISSING = object()
 _CHEAP = frozenset({derive_fd.typechar, derive_fd.directory, derive_fd.filename,
                     derive_fd.l4proto, derive_fd.sip, derive_fd.sport})  # fmt: skip
 """Called again rather than remembered."""
-_OPEN = {"evt.is_open_read": "O_RDONLY", "evt.is_open_write": "O_WRONLY"}
+_OPEN = {
+    "evt.is_open_read": (derive_event.is_open_read, ("O_RDONLY", "O_RDWR")),
+    "evt.is_open_write": (derive_event.is_open_write, ("O_WRONLY", "O_RDWR")),
+    "evt.is_open_exec": (derive_event.is_open_exec, ("O_CREAT", "O_TMPFILE", "")),
+    "evt.is_open_create": (derive_event.is_open_create, ("O_F_CREATED", "O_TMPFILE", "")),
+}
+"""The flags of which one must be there; a third entry says that this is not all."""
 
 
 def reading(slot: Slot, type: str, names: Names) -> list[str]:
@@ -54,11 +60,17 @@ def _derived(slot: Slot, type: str, v: str, names: Names) -> list[str]:
 
 
 def _opened(name: str, type: str, v: str, names: Names) -> list[str]:
-    if type not in derive_event.OPENS:
+    """``evt.is_open_…`` for one type: mostly its flags say no."""
+    function, told = _OPEN[name]
+    if type not in derive_event.OPENS and (type != "creat" or name != "evt.is_open_exec"):
         return [f"if {v} is None: {v} = False"]
-    flags, one, both = names.key("evt.arg.flags"), names.key(_OPEN[name]), names.key("O_RDWR")
-    test = f"x.__class__ is str and ({one} in x or {both} in x)"
-    return [f"if {v} is None:", f" x = get({flags})", f" {v} = {test}"]
+    if type == "creat":
+        return [f"if {v} is None: {v} = {names.constant(function)}(e)"]
+    one, other = names.key(told[0]), names.key(told[1])
+    test = f"x.__class__ is str and ({one} in x or {other} in x)"
+    if len(told) > 2:
+        test += f" and {names.constant(function)}(e)"
+    return [f"if {v} is None:", f" x = get({names.key('evt.arg.flags')})", f" {v} = {test}"]
 
 
 def _typed(type: str, v: str) -> list[str]:

@@ -11,6 +11,7 @@ count for nothing, and ``/`` holds for every path.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ import re2
 MEMORY = 8 * 1024 * 1024
 """Bytes that one compiled expression and its automata may take."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NEVER = "[^\\x{0}-\\x{10FFFF}]"
 _NAMES = "alnum alpha blank cntrl digit graph lower print punct space upper xdigit"
 _CLASSES = frozenset(_NAMES.split())
@@ -64,7 +66,7 @@ def encodable(text: str) -> str:
     """RE2 takes UTF-8 only: lone surrogates (bytes that were none) become U+FFFD, as libs does."""
     if text.isascii():
         return text
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def glob_expression(pattern: str) -> str:
