@@ -30,7 +30,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def read_shadow(folder: Path) -> None:
 
 
 def read_environment(folder: Path) -> None:
-    start(copied(folder, "cat"), "/proc/1/environ")
+    start(copied(folder, "cat"), f"/proc/{os.getpid()}/environ")
 
 
 def reverse_shell(folder: Path) -> None:
@@ -273,33 +273,40 @@ def _none(_: int) -> None:
 
 def in_container(work: Callable[[], None]) -> None:
     """Work in a control group that is named as those of containers are: for a sensor, that is one."""
-    with control_group() as group:
+    group = control_group()
 
-        def inside() -> None:
-            (group / "cgroup.procs").write_text("0")
-            work()
+    def inside() -> None:
+        (group / "cgroup.procs").write_text("0")
+        work()
 
-        in_child(inside)
+    in_child(inside)
 
 
-@contextlib.contextmanager
-def control_group() -> Iterator[Path]:
-    """A group of version 2, made for one step."""
-    roots = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")]
-    root = next((root for root in roots if (root / "cgroup.procs").is_file()), None)
-    if root is None:
-        raise CannotRun("control groups of version 2 are not mounted")
-    group = root / SCOPE
+def control_group() -> Path:
+    """A group of version 2. It stays until the end, as a container's does: what it is called is
+    read by its number, which says nothing any more when it is gone."""
+    group = group_root() / SCOPE
     try:
         group.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotRun(f"a control group cannot be made: {error.strerror}") from error
-    try:
-        yield group
-    finally:
-        for left in (group, group.parent):
-            with contextlib.suppress(OSError):
-                left.rmdir()
+    return group
+
+
+def group_root() -> Path:
+    roots = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")]
+    root = next((root for root in roots if (root / "cgroup.procs").is_file()), None)
+    if root is None:
+        raise CannotRun("control groups of version 2 are not mounted")
+    return root
+
+
+def leave_groups() -> None:
+    """Take the group away again, if one was made."""
+    with contextlib.suppress(OSError, CannotRun):
+        group = group_root() / SCOPE
+        group.rmdir()
+        group.parent.rmdir()
 
 
 def step(run: Callable[[Path], None], name: str, does: str, *expects: str) -> Step:
@@ -316,7 +323,7 @@ STEPS = (
     step(
         read_environment,
         "read-environment",
-        "reads the environment of process 1",
+        "reads the environment of another process",
         "detect-process-environment-read",
     ),
     step(
@@ -465,6 +472,7 @@ def perform(steps: Sequence[Step], pause: float, *, as_json: bool) -> int:
                 failed += 1
             tell(one, started, fault, as_json=as_json)
             time.sleep(pause)
+    leave_groups()
     return 3 if failed else 0
 
 

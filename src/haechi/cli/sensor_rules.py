@@ -19,6 +19,21 @@ ETC = ("/etc/",)
 _SECRETS = (
     *(".ssh/", ".aws/", ".kube/", ".docker/", ".gnupg/", ".azure/", ".config/gcloud/", ".netrc"),
     *(".git-credentials", ".pgpass", ".bash_history", ".bashrc", ".profile", ".npmrc", ".pypirc"),
+    *(".my.cnf", ".vault-token", ".boto", ".oci/", ".terraform.d/", ".cargo/credentials"),
+    *(
+        ".config/gh/",
+        ".config/rclone/",
+        ".config/openstack/",
+        ".gem/credentials",
+        ".m2/settings.xml",
+    ),
+    *(
+        ".mozilla/firefox/",
+        ".config/google-chrome/",
+        ".config/chromium/",
+        ".electrum/",
+        ".bitcoin/",
+    ),
 )
 _PLACES = ("/run/secrets/", "/var/run/secrets/", "/var/lib/kubelet/pki/", "/proc/1/environ")
 ENVIRONMENT = frozenset({"LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"})
