@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -70,7 +70,7 @@ class Hunt:
         self._unread: list[str] = []
         self._reached: int | None = None
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Generator[Line, None, None]:
         """Matches, ranges that are done, counts, and a last line."""
         try:
             self._begin()
