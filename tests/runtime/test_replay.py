@@ -79,6 +79,15 @@ def test_our_own_events(tmp_path: Path) -> None:
     assert found[1].source == "sensor"
 
 
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [("syscall", "sensor"), ("falco", "sensor"), ("k8s_audit", "kubernetes-audit"), ("envoy",) * 2],
+)
+def test_falcos_names_of_sources_are_understood(tmp_path: Path, said: str, source: str) -> None:
+    (event,) = events(tmp_path, json.dumps({"type": "open", "source": said}))
+    assert event.source == source
+
+
 def test_alerts_of_falco_are_judged_again(tmp_path: Path) -> None:
     alert = {"rule": "r", "source": "syscall", "output_fields": {"evt.type": "execve"}}
     (event,) = events(tmp_path, json.dumps(alert))
@@ -115,6 +124,8 @@ def test_what_cannot_be_read_has_its_line(tmp_path: Path) -> None:
         {"type": 5},
         {"type": "open", "priority": "huge"},
         {"type": "open", "ts_ns": "now"},
+        {"type": "open", "source": "haechi"},
+        {"type": "open", "source": 5},
     ],
 )
 def test_a_wrong_event_of_ours_is_told(tmp_path: Path, event: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from haechi.engines.falco.derive_event import SOURCES
 from haechi.errors import InputError
 from haechi.model.event import PRIORITIES, SCHEMA, Event
 
@@ -22,11 +23,12 @@ MAX_LINE = 4 * 1024 * 1024
 _SYSCALL = "sensor"
 _OF_SOURCE = {
     "syscall": _SYSCALL,
+    "falco": _SYSCALL,
     "k8s_audit": "kubernetes-audit",
     "flow": "hubble",
     "application": "application",
 }
-"""Falco's source → a source of events that is judged by its rules."""
+"""Falco's name of a source (or Falco itself, whose alerts are judged again) → a source of events that is judged by its rules."""
 _BY_PREFIX = (
     (("ka.", "jevt."), "k8s_audit"),
     (("flow.", "http."), "flow"),
@@ -167,11 +169,16 @@ def _of_ours(value: dict[str, Any], line: int) -> Event:
     given = {key: inner for key, inner in value.items() if key != "schema"}
     given.setdefault("id", f"line-{line}")
     given.setdefault("ts_ns", 0)
-    given.setdefault("source", _source(given.get("fields")))
+    source = given.setdefault("source", _source(given.get("fields")))
+    if isinstance(source, str):
+        given["source"] = _OF_SOURCE.get(source, source)
     try:
         event = msgspec.convert(given, Event)
     except msgspec.ValidationError as error:
         raise _Refused(f"not as {SCHEMA} has it: {error}") from error
+    if event.source not in SOURCES:
+        known = ", ".join((*SOURCES, *_OF_SOURCE))
+        raise _Refused(f"events of source {event.source[:60]!r} are not judged; use one of {known}")
     if event.priority and event.priority not in PRIORITIES:
         raise _Refused(f"priority {event.priority[:60]!r} is none of Falco's")
     return event
