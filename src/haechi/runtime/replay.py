@@ -28,7 +28,8 @@ _OF_SOURCE = {
     "flow": "hubble",
     "application": "application",
 }
-"""Falco's name of a source (or Falco itself, whose alerts are judged again) → a source of events that is judged by its rules."""
+"""Falco's name of a source, or Falco itself, whose alerts are judged again → a source of events
+that its rules judge."""
 _BY_PREFIX = (
     (("ka.", "jevt."), "k8s_audit"),
     (("flow.", "http."), "flow"),
