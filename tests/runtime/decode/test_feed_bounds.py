@@ -222,6 +222,29 @@ def test_fields_always_fit(fields: dict[str, Any]) -> None:
     assert size_of(found) <= MOST_BYTES + 8_192
 
 
+@pytest.mark.parametrize("levels", [13, 14, 15, 16, 17, 200])
+def test_deep_objects_are_cut_to_what_the_store_takes(levels: int) -> None:
+    kind, record = GOOD["audit"]
+    deep: Any = "bottom"
+    for _ in range(levels):
+        deep = {"a": deep}
+    (event,) = decoded(kind, {**record, "requestObject": deep}).events
+    assert refused_by_store([event]) == []
+    assert ("bottom" in json.dumps(event.fields)) == (levels <= 14)
+    assert ("haechi.cut" in event.fields) == (levels > 14)
+
+
+@pytest.mark.parametrize("name", ["*", "", "a\nb", "\ud800", "x" * 5_000, 7, None])
+def test_names_of_namespaces_and_pods_are_made_storable(name: Any) -> None:
+    kind, record = GOOD["falco"]
+    fields = {"k8s.ns.name": name, "k8s.pod.name": name, "container.id": name, "evt.type": name}
+    (event,) = decoded(kind, {**record, "output_fields": fields, "rule": "r\x00"}).events
+    assert refused_by_store([event]) == []
+    assert event.namespace not in ("", "*")
+    assert event.fields.get("k8s.ns.name") != "*"
+    assert event.type
+
+
 def test_depth_is_cut_and_not_refused() -> None:
     deep: Any = "x"
     for _ in range(400):

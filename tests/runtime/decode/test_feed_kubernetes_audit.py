@@ -76,6 +76,9 @@ def test_each_stage_and_each_request_is_an_event_of_its_own() -> None:
         _audit(stage="ResponseStarted"),
         _audit(stageTimestamp="2026-11-01T18:00:00.200003Z"),
         _audit(user={"username": "mallory"}),
+        _audit(verb="delete"),
+        _audit(requestURI="/api/v1/namespaces/shop/pods/web-2/exec?command=id"),
+        _audit(sourceIPs=["203.0.113.10"]),
         _audit(auditID="5d3f2a10-0000-4000-8000-000000000002"),
     ]
     ids = {one("kubernetes-audit", record).id for record in records}

@@ -70,10 +70,8 @@ def size_of(value: Any) -> int:
 
 
 def clean(text: str, most: int) -> str:
-    """A name: no lone surrogates, no control characters, no longer than ``most``."""
+    """A name: no control characters, no lone surrogates, no longer than ``most``."""
     text = text[:most]
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode()
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 

@@ -20,6 +20,7 @@ from haechi.runtime.decode.values import text
 CLOCK = "haechi.clock"
 """Set when an event's own time cannot be right: what it claimed."""
 ANYWHERE = "-"
+_NAMESPACE = "k8s.ns.name"
 _NAME_CHARS = 256
 _MESSAGE_CHARS = 2_000
 _RESOURCE_CHARS = 1_000
@@ -67,9 +68,9 @@ def build(draft: Draft, context: Context) -> Event:
     fields = fitted(draft.fields, draft.cut)
     if claimed:
         fields[CLOCK] = clean(claimed, 64)
-    namespace = _name(draft.namespace)
-    if namespace in ("", "*"):
-        namespace = ANYWHERE
+    namespace = _namespace(draft.namespace)
+    if _NAMESPACE in fields:
+        _settle_namespace(fields)
     resource = draft.resource
     if not resource and draft.pod and namespace != ANYWHERE:
         resource = k8s_key(
@@ -95,6 +96,20 @@ def build(draft: Draft, context: Context) -> Event:
         message=clean(draft.message, _MESSAGE_CHARS),
         fields=fields,
     )
+
+
+def _namespace(value: object) -> str:
+    """A namespace that events may have: ``*`` means all of them, so none may be called so."""
+    found = _name(value)
+    return ANYWHERE if found in ("", "*") else found
+
+
+def _settle_namespace(fields: dict[str, Any]) -> None:
+    """The store takes the namespace from this field where the event has none."""
+    if (found := _namespace(fields[_NAMESPACE])) == ANYWHERE:
+        del fields[_NAMESPACE]
+    else:
+        fields[_NAMESPACE] = found
 
 
 def content_id(value: object, *more: str) -> str:
