@@ -45,6 +45,20 @@ def _files(place: Path) -> None:
     assert secret.exists()
 
 
+def _by_handle(place: Path) -> None:
+    """Open a watched file without saying its name."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    handle = (ctypes.c_uint32 * 34)(128)
+    mount = ctypes.c_int()
+    path = str(place / "watched" / "secret").encode()
+    assert libc.name_to_handle_at(-100, path, handle, ctypes.byref(mount), 0) == 0
+    directory = os.open(place, os.O_RDONLY)
+    opened = libc.open_by_handle_at(directory, handle, os.O_RDONLY)
+    assert opened >= 0
+    os.close(opened)
+    os.close(directory)
+
+
 def _sockets(place: Path) -> dict[str, object]:
     done: dict[str, object] = {}
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -105,6 +119,7 @@ def _memory_file() -> None:
 
 def main(place: Path) -> None:
     _files(place)
+    _by_handle(place)
     done = _sockets(place)
     _privileges()
     _memory_file()

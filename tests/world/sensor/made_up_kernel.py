@@ -45,6 +45,10 @@ class MadeUpKernel(Kernel):
             return NEAR[path]
         return self._order.setdefault(path, 8 * (len(self._order) + 1))
 
+    @property
+    def narrow_calls(self) -> bool:
+        return self.machine == "x86_64" and "narrow" not in self.lacking
+
     def has(self, path: str) -> bool:
         return path not in self.lacking
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
 import threading
@@ -122,8 +124,9 @@ def test_a_new_program_with_its_environment(done: Done) -> None:
 def test_watched_reads_are_seen_by_every_name(done: Done) -> None:
     secret = str(done.place / "watched" / "secret")
     reads = [each for each in done.of("openat", "open") if each.args.get("path") == secret]
-    names = [each.args["name"] for each in reads]
-    assert names == ["watched/secret", "link", "watched/../watched/secret"]
+    names = [each.args.get("name") for each in reads]
+    # the last one by its handle
+    assert names == ["watched/secret", "link", "watched/../watched/secret", None]
     assert all(each.ret >= 0 and each.args["flags"] & 3 == 0 for each in reads)
     assert {each.args["ino"] for each in reads} == {Path(secret).stat().st_ino}
 
@@ -255,6 +258,42 @@ def test_short_lived_programs_are_all_seen_whole() -> None:
     ends = {e.vpid for e in watch.records if e.type == "procexit"}
     assert children <= ends
     assert not [e for e in watch.records if e.type not in {"execve", "clone", "procexit"}]
+
+
+# int 0x80: open and unlink by the 32-bit calls, from a 64-bit process; the name lies
+# low in memory, where 32 bits reach
+INT80 = """
+#include <sys/mman.h>
+#include <string.h>
+int main(int count, char **words) {
+    int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT;
+    char *low = mmap(0, 4096, PROT_READ | PROT_WRITE, kind, -1, 0);
+    long result;
+    strcpy(low, words[1]);
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(5), "b"(low), "c"(2), "d"(0) : "memory");
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(10), "b"(low) : "memory");
+    return result != 0;
+}
+"""
+
+
+@live
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="int 0x80 is of x86")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler for the 32-bit call")
+def test_calls_through_the_32_bit_gate_are_seen(tmp_path: Path) -> None:
+    program, victim = tmp_path / "gate", tmp_path.resolve() / "victim"
+    victim.write_text("x")
+    subprocess.run(["gcc", "-x", "c", "-o", str(program), "-"], input=INT80.encode(), check=True)
+    with Ebpf(watch=[], syscalls=frozenset({"open", "unlink", "procexit"})) as sensor:
+        watch = Watch(sensor)
+        process = subprocess.Popen([program, victim])
+        watch.ended(process.pid)
+        if process.wait():
+            pytest.skip("this kernel takes no 32-bit calls")
+    assert not victim.exists()
+    seen = [each for each in watch.records if each.vpid == process.pid]
+    assert [each.type for each in seen] == ["open", "unlink", "procexit"]
+    assert seen[0].args["path"] == seen[1].args["path"] == str(victim)
 
 
 @live

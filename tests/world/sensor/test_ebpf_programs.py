@@ -17,7 +17,7 @@ from haechi.world.sensor.programs.frame import (
     Frame,
     Maps,
 )
-from haechi.world.sensor.programs.numbers import LIMIT, NUMBERS
+from haechi.world.sensor.programs.numbers import I386, LIMIT, NUMBERS
 
 MACHINES = ("x86_64", "aarch64")
 MAPS = Maps(ring=11, scratch=12, lost=13, watch=14, recent=15)
@@ -92,7 +92,7 @@ def test_the_scratch_holds_the_largest_record_and_fits_into_a_processors_share()
         ("unix_sock.addr", set()),
         ("ovl_inode", set()),
         ("group_dead", set()),
-        ("file.f_mode", {"open", "openat", "openat2", "creat"}),
+        ("file.f_mode", {"open", "openat", "openat2", "creat", "open_by_handle_at"}),
         ("linux_binprm.file", {"exec"}),
         ("sched_process_fork", {"fork"}),
     ],
@@ -100,7 +100,8 @@ def test_the_scratch_holds_the_largest_record_and_fits_into_a_processors_share()
 def test_what_a_kernel_lacks_costs_only_what_needs_it(lacking: str, programs: set[str]) -> None:
     loader = Loader()
     made = _load(MadeUpKernel("x86_64", frozenset({lacking})), loader)
-    assert set(made.missing) == programs
+    without_narrow = {name for name in made.missing if "32-bit" not in name}
+    assert without_narrow == programs
     assert all(lacking in why for why in made.missing.values())
     assert len(made.kinds) > 40
 
@@ -127,10 +128,15 @@ def test_fields_too_far_apart_are_refused() -> None:
 def test_a_program_that_is_refused_is_named_and_the_others_run() -> None:
     loader = Loader(refused=frozenset({"connect", "exec"}))
     made = _load(MadeUpKernel("x86_64"), loader)
-    assert set(made.missing) == {"connect", "exec"}
+    assert set(made.missing) == {"connect", "connect (32-bit)", "exec"}
     assert "Permission denied" in made.missing["connect"]
     numbers = NUMBERS["x86_64"]
-    assert set(loader.table) == set(numbers.values()) - {numbers["connect"]}
+    assert {number for number in loader.table if number < LIMIT} == (
+        set(numbers.values()) - {numbers["connect"]}
+    )
+    assert {number - LIMIT for number in loader.table if number >= LIMIT} == (
+        set(I386.values()) - {I386["connect"]}
+    )
     # fork and exit, and the dispatcher after everything that it jumps to
     assert [loader.loaded[fd] for fd in loader.attached] == [
         "haechi_fork",
@@ -148,9 +154,11 @@ def test_when_the_dispatcher_is_refused_nothing_runs() -> None:
 
 def test_only_wanted_types_are_loaded() -> None:
     loader = Loader()
-    made = _load(MadeUpKernel("x86_64"), loader, frozenset({"execve", "openat"}))
+    kernel = MadeUpKernel("x86_64", frozenset({"narrow"}))
+    made = _load(kernel, loader, frozenset({"execve", "openat"}))
     assert {kind.type for kind in made.kinds.values()} == {"execve", "openat"}
-    assert set(loader.table) == {59, 257}
+    # execve, openat and what comes as it: open_by_handle_at
+    assert set(loader.table) == {59, 257, 304}
     # a failed execveat is of another type
     assert {"haechi_exec", "haechi_openat", "haechi_execve"} <= set(loader.loaded.values())
 
@@ -160,3 +168,16 @@ def test_kinds_are_numbers_of_calls_or_beyond_all_of_them() -> None:
     for kind, name in made.names.items():
         assert kind == NUMBERS["aarch64"].get(name, kind)
         assert (kind >= LIMIT) == (name in {"exec", "fork", "exit"})
+
+
+def test_calls_of_32_bit_programs_have_programs_of_their_own() -> None:
+    kernel = MadeUpKernel("x86_64")
+    unlink = next(each for each in suite.programs(kernel, frozenset()) if each.name == "unlink")
+    narrow = Frame(kernel, MAPS, None, own=4242, watermark=4096, narrow=True)
+    assert suite.assemble(unlink, narrow) != _assemble(kernel, unlink)
+    made = _load(kernel, Loader())
+    assert made.kinds[LIMIT + I386["unlink"]] is made.kinds[NUMBERS["x86_64"]["unlink"]]
+    assert all(
+        kind < LIMIT or kind >= suite.FIRST_KIND
+        for kind in _load(MadeUpKernel("aarch64"), Loader()).names
+    )

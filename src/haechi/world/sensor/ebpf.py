@@ -35,11 +35,11 @@ WAKE_S = 0.05
 BATCH = 8192
 """Records of one ``poll``; the rest waits in the ring."""
 MAX_PREFIXES = 4096
-MAX_KINDS = 1024
+MAX_KINDS = 3 * LIMIT
 RECENT_ENTRIES = 8192
 CLOCK_JUMP_NS = 100_000
 BLIND = (
-    "calls of 32-bit programs on a 64-bit kernel",
+    "socketcall and sendmsg of 32-bit programs, and all of their calls on aarch64",
     "what is done through io_uring (that a ring is set up is seen)",
 )
 
@@ -84,7 +84,7 @@ class Ebpf:
         self._bpf = Bpf()
         _lift_memory_limit()
         maps = self._make_maps(ring_bytes)
-        table = self._map(kinds.PROGRAMS, 4, 4, LIMIT, name="haechi_table")
+        table = self._map(kinds.PROGRAMS, 4, 4, 2 * LIMIT, name="haechi_table")
         self._ring = Ring.of_map(maps.ring, ring_bytes)
         self._lost_map = maps.lost
         self._watch_map = maps.watch

@@ -9,13 +9,15 @@ from __future__ import annotations
 import platform
 
 from haechi.errors import SensorError
-from haechi.world.sensor.btf import STRUCT, TYPEDEF, UNION, Btf, BtfError
+from haechi.world.sensor.btf import FUNCTION, STRUCT, TYPEDEF, UNION, Btf, BtfError
 
 _ARGUMENTS = {
     "x86_64": ("di", "si", "dx", "r10", "r8", "r9"),
     # x0 holds the result when a call returns, its argument is kept beside it
     "aarch64": ("orig_x0", "regs+8", "regs+16", "regs+24", "regs+32", "regs+40"),
 }
+_NARROW = ("bx", "cx", "dx", "si", "di", "bp")
+"""The registers of a 32-bit call on x86."""
 _NUMBER = {"x86_64": "orig_ax", "aarch64": "syscallno"}
 
 NAMES = (
@@ -34,6 +36,7 @@ NAMES = (
     *("unix_address", "thread_info", "sock_common", "btf_trace_sys_exit"),
     "btf_trace_sched_process_exec",
     *("btf_trace_sched_process_fork", "btf_trace_sched_process_exit"),
+    "__ia32_compat_sys_openat",
 )
 """Everything looked up, so that one pass over the types finds all."""
 
@@ -85,9 +88,16 @@ class Kernel:
         # the first parameter of the type is the tracepoint's own
         return self._types.parameters(self.tracepoint(name)) - 1
 
-    def argument(self, index: int) -> int:
+    @property
+    def narrow_calls(self) -> bool:
+        """Whether 32-bit calls are possible, in a way that the programs know (x86)."""
+        return self.machine == "x86_64" and (
+            self._types.identify("__ia32_compat_sys_openat", FUNCTION) is not None
+        )
+
+    def argument(self, index: int, *, narrow: bool = False) -> int:
         """Where ``pt_regs`` keeps a system call's argument."""
-        name = _ARGUMENTS[self.machine][index]
+        name = (_NARROW if narrow else _ARGUMENTS[self.machine])[index]
         field, _, more = name.partition("+")
         return self[f"pt_regs.{field}"] + int(more or 0)
 

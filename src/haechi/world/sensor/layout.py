@@ -2,7 +2,9 @@
 
 Absent keys mean that the way in could not see it. Where a name is relative, ``base`` (``oldbase``,
 ``newbase``, ``linkbase``) is the directory that it starts from. ``path_cut`` is set when a path
-was too deep or too long to be told whole. A successful ``execveat`` is an ``execve``.
+was too deep or too long to be told whole. Calls that do
+the same come as the better known one: a successful ``execveat`` as ``execve``, ``fchmodat2`` as
+``fchmodat``, ``open_by_handle_at`` (without a name) as ``openat``, ``move_mount`` as ``mount``.
 """
 
 ARGS: dict[str, tuple[str, ...]] = {
@@ -60,7 +62,7 @@ ARGS: dict[str, tuple[str, ...]] = {
     "bpf": ("cmd",),
     "userfaultfd": ("flags",),
     "memfd_create": ("name", "flags"),
-    "mount": ("source", "target", "base", "fstype", "flags"),
+    "mount": ("source", "sourcebase", "target", "base", "fstype", "flags"),
     "umount2": ("target", "base", "flags"),
     "chdir": ("path", "base"),
     "fchdir": ("fd", "path"),

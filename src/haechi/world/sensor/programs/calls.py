@@ -213,7 +213,12 @@ def _keep_done(frame: Frame) -> None:
 
 
 def _file(name: str = "path", argument: int = 0, directory: int | None = None) -> Text:
-    base = {"oldpath": "oldbase", "newpath": "newbase", "linkpath": "linkbase"}.get(name, "base")
+    base = {
+        "oldpath": "oldbase",
+        "newpath": "newbase",
+        "linkpath": "linkbase",
+        "source": "sourcebase",
+    }.get(name, "base")
     return Text(name, argument, base=base, directory=directory)
 
 
@@ -293,6 +298,15 @@ CALLS: tuple[Call, ...] = (
     Call("io_uring_setup", (Number("entries", 0, "u32"),)),
     Call("userfaultfd", (Number("flags", 0, "u32"),)),
     Call("memfd_create", (Text("name", 0), Number("flags", 1, "u32"))),
+    # the newer way to mount: what was made or taken before is put in its place
+    Call(
+        "move_mount",
+        (
+            _file("source", 1, 0),
+            _file("target", 3, 2),
+            Number("flags", 4, "u32"),
+        ),
+    ),
     Call(
         "mount",
         (

@@ -40,7 +40,7 @@ class Open(msgspec.Struct, frozen=True):
     """Where a call of the family has its arguments; ``how`` is openat2's structure."""
 
     name: str
-    file: int
+    file: int | None
     flags: int | None = None
     mode: int | None = None
     directory: int | None = None
@@ -52,6 +52,8 @@ OPENS = (
     Open("openat", 1, flags=2, mode=3, directory=0),
     Open("openat2", 1, how=2, directory=0),
     Open("creat", 0, mode=1),
+    # no name: the handle stands for the file itself
+    Open("open_by_handle_at", None, flags=2),
 )
 LAYOUT = Layout(
     (
@@ -95,7 +97,10 @@ def _take_flags(frame: Frame, call: Open) -> None:
     else:
         frame.argument(R1, call.flags, bits=32)
     frame.store(8, R10, SLOT_HOW, R1)
-    frame.argument(R1, call.mode or 0, bits=32)
+    if call.mode is None:
+        frame.set(R1, 0)
+    else:
+        frame.argument(R1, call.mode, bits=32)
     frame.store(8, R10, SLOT_HOW + 8, R1)
 
 
@@ -160,6 +165,9 @@ def _read_inode(frame: Frame) -> None:
 
 
 def _judge_failed(frame: Frame, call: Open) -> None:
+    if call.file is None:
+        frame.jump("out")
+        return
     frame.store_value(8, R10, SLOT_C, WALK_BYTES)
     # no terminal, no reader of the pipe
     frame.jump_if(R9, "==", ENXIO, "out")
@@ -194,7 +202,6 @@ def _fill(frame: Frame, call: Open) -> None:
     for name in ("ino", "dev", "f_mode"):
         frame.store_value(8, R7, places.number_at(name), 0)
     _fill_file(frame)
-    part = Text("name", call.file, base="base", directory=call.directory)
     # the path first: finding the name's directory uses its place
     frame.store_value(4, R7, places.length_at("path"), 0)
     frame.load(8, R1, R10, SLOT_FILE)
@@ -202,11 +209,15 @@ def _fill(frame: Frame, call: Open) -> None:
     frame.load(8, R0, R10, SLOT_C)
     frame.append_walk(places.length_at("path"))
     frame.store_value(4, R7, places.length_at("base"), 0)
+    if call.file is None:
+        frame.store_value(4, R7, places.length_at("name"), 0)
+        frame.label("nopath")
+        return
     frame.argument(R3, call.file)
     frame.append_text(places.length_at("name"))
     frame.jump("ready")
     frame.label("nopath")
-    append_name(frame, places, part)
+    append_name(frame, places, Text("name", call.file, base="base", directory=call.directory))
     frame.label("ready")
 
 

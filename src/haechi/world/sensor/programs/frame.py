@@ -26,6 +26,7 @@ from haechi.world.sensor.assembler import (
     AssemblyError,
 )
 from haechi.world.sensor.kernel import Kernel
+from haechi.world.sensor.programs.numbers import LIMIT
 
 MAP_LOOKUP, TAIL_CALL, PID_TGID, COMM, CGROUP_ID = 1, 12, 14, 16, 80
 READ_USER, READ_KERNEL, READ_USER_TEXT, READ_KERNEL_TEXT = 112, 113, 114, 115
@@ -79,15 +80,27 @@ class Frame(Assembler):
     """An assembler that knows the record: programs are written with its methods."""
 
     def __init__(
-        self, kernel: Kernel, maps: Maps, kind: int | None, *, own: int, watermark: int
+        self,
+        kernel: Kernel,
+        maps: Maps,
+        kind: int | None,
+        *,
+        own: int,
+        watermark: int,
+        narrow: bool = False,
     ) -> None:
-        """``kind`` None stands for the number of the system call in R6."""
+        """``kind`` None stands for the number of the system call in R6.
+
+        ``narrow`` is for calls of 32-bit programs: other registers, half as wide, and kinds
+        that begin at LIMIT.
+        """
         super().__init__()
         self.kernel = kernel
         self.maps = maps
         self.kind = kind
         self.own = own
         self.watermark = watermark
+        self.narrow = narrow
         self.functions: set[str] = set()
         self._ceiling = 0
 
@@ -105,8 +118,8 @@ class Frame(Assembler):
         self.jump_if(R0, "==", self.own, "out")
 
     def argument(self, target: int, index: int, *, bits: int = 64) -> None:
-        self.load(8, target, R6, self.kernel.argument(index))
-        if bits == 32:
+        self.load(8, target, R6, self.kernel.argument(index, narrow=self.narrow))
+        if bits == 32 or self.narrow:
             self.low32(target)
 
     def take_scratch(self) -> None:
@@ -127,6 +140,8 @@ class Frame(Assembler):
         self.store(8, R7, 0, R0)
         if self.kind is None:
             self.load(4, R1, R6, kernel.call_number)
+            if self.narrow:
+                self.compute(R1, "+", LIMIT)
             self.store(4, R7, 8, R1)
         else:
             self.store_value(4, R7, 8, self.kind)

@@ -3,7 +3,8 @@
 System calls are seen at the raw tracepoint ``sys_exit``: one short program jumps by the call's
 number into the program of that call (a tail call), so a call that nobody asked for costs only
 the lookup. Where a program does not load, the kernel lacks something: it is named in ``missing``
-and the others run. Calls of 32-bit programs have other numbers and are not looked at.
+and the others run. On x86 calls of 32-bit programs (and ``int 0x80`` of any) have numbers and
+registers of their own, so they have programs of their own, behind LIMIT in the table.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ import struct
 from collections.abc import Callable
 from functools import partial
 
-from haechi.world.sensor.assembler import R0, R1, R2, R3, R6, Assembler, AssemblyError
+from haechi.world.sensor.assembler import (
+    R0,
+    R1,
+    R2,
+    R3,
+    R6,
+    R7,
+    Assembler,
+    AssemblyError,
+)
 from haechi.world.sensor.bpf import BTF_RAW_TRACEPOINT, Bpf, BpfError
 from haechi.world.sensor.btf import BtfError
 from haechi.world.sensor.decode import (
@@ -26,11 +36,17 @@ from haechi.world.sensor.decode import (
 from haechi.world.sensor.kernel import Kernel
 from haechi.world.sensor.programs import calls, files, processes, sockets
 from haechi.world.sensor.programs.frame import CURRENT_TASK, PID_TGID, TAIL_CALL, Frame, Maps
-from haechi.world.sensor.programs.numbers import LIMIT, NUMBERS
+from haechi.world.sensor.programs.numbers import I386, LIMIT, NUMBERS
 from haechi.world.sensor.programs.walk import emit_functions
 
+FIRST_KIND = 2 * LIMIT
+"""Kinds below are numbers of calls."""
 TS_COMPAT, TIF_32BIT = 2, 1 << 22
 """The running call is a 32-bit one: x86, aarch64."""
+
+
+ALIASES = {"fchmodat2": "fchmodat", "open_by_handle_at": "openat", "move_mount": "mount"}
+"""Calls that do the same as a better known one, which rules ask for, come as that."""
 
 
 class Program:
@@ -55,12 +71,13 @@ def programs(kernel: Kernel, env: frozenset[str]) -> list[Program]:
         kind = Kind(name, processes.FAILED, plain(processes.FAILED))
         found.append(Program(name, kind, partial(processes.emit_failed, name=name)))
     for open_ in files.OPENS:
-        kind = Kind(open_.name, files.LAYOUT, opened(files.LAYOUT, open_.name))
+        kind = Kind(
+            ALIASES.get(open_.name, open_.name), files.LAYOUT, opened(files.LAYOUT, open_.name)
+        )
         found.append(Program(open_.name, kind, partial(files.emit, call=open_)))
     for call in calls.CALLS:
         places = calls.layout(call)
-        name = "fchmodat" if call.name == "fchmodat2" else call.name
-        kind = Kind(name, places, plain(places))
+        kind = Kind(ALIASES.get(call.name, call.name), places, plain(places))
         found.append(Program(call.name, kind, partial(calls.emit, call=call)))
     for socket_ in sockets.SOCKET_CALLS:
         places = sockets.layout(socket_)
@@ -103,16 +120,21 @@ def assemble_dispatcher(kernel: Kernel, table: int) -> bytes:
     """``sys_exit(regs, ret)``: jump by the call's number; fall through when there is nothing."""
     code = Assembler()
     code.move(R6, R1)
+    code.load(8, R7, R6, 0)
+    code.load(4, R7, R7, kernel.call_number)
+    # beyond the calls lie those of 32-bit programs
+    code.jump_if(R7, ">=", LIMIT, "out")
+    code.call(CURRENT_TASK)
     if kernel.machine == "x86_64":
-        code.call(CURRENT_TASK)
         code.load(4, R1, R0, kernel["task_struct.thread_info.status"])
-        code.jump_if(R1, "&", TS_COMPAT, "out")
+        code.compute(R1, "&", TS_COMPAT)
+        code.jump_if(R1, "==", 0, "wide")
+        code.compute(R7, "+", LIMIT)
+        code.label("wide")
     else:
-        code.call(CURRENT_TASK)
         code.load(8, R1, R0, kernel["task_struct.thread_info.flags"])
         code.jump_if(R1, "&", TIF_32BIT, "out")
-    code.load(8, R3, R6, 0)
-    code.load(4, R3, R3, kernel.call_number)
+    code.move(R3, R7)
     code.move(R1, R6)
     code.load_map(R2, table)
     code.call(TAIL_CALL)
@@ -148,42 +170,76 @@ def load(
     BpfError when not even the first can be loaded: then it is not one program that is at fault.
     """
     suite = Suite()
-    number_of = NUMBERS[kernel.machine]
+    loader = _Loader(bpf, kernel, maps, table, own=own, watermark=watermark)
     ready: list[int] = []
-    same: dict[bytes, int] = {}
     for index, program in enumerate(programs(kernel, env)):
         if wanted is not None and program.kind.type not in wanted:
             continue
-        number = number_of[program.name] if program.tracepoint == "sys_exit" else None
-        frame = Frame(kernel, maps, None if number else LIMIT + index, own=own, watermark=watermark)
-        try:
-            code = assemble(program, frame)
-            if code not in same:
-                same[code] = _load(bpf, kernel, program, code)
-                suite.loaded.append(same[code])
-        except (BtfError, AssemblyError, BpfError) as error:
-            suite.missing[program.name] = _reason(error)
+        if program.tracepoint != "sys_exit":
+            fd = loader.load(suite, program, FIRST_KIND + index)
+            ready += [] if fd is None else [fd]
             continue
-        kind = LIMIT + index if number is None else number
-        suite.names[kind] = program.name
-        suite.kinds[kind] = program.kind
-        if number is None:
-            ready.append(same[code])
-        else:
-            bpf.update(table, struct.pack("=I", number), struct.pack("=I", same[code]))
+        loader.put(suite, program, NUMBERS[kernel.machine].get(program.name))
+        if kernel.narrow_calls:
+            loader.put(suite, program, I386.get(program.name), narrow=True)
     ready.append(_dispatcher(bpf, kernel, table))
     suite.loaded.append(ready[-1])
     suite.attached += [bpf.attach(fd) for fd in ready]
     return suite
 
 
-def _load(bpf: Bpf, kernel: Kernel, program: Program, code: bytes) -> int:
-    return bpf.load(
-        code,
-        name=f"haechi_{program.name}",
-        attach=BTF_RAW_TRACEPOINT,
-        target=kernel.tracepoint(program.tracepoint),
-    )
+class _Loader:
+    """Assembles and loads; programs of the same code are loaded once."""
+
+    def __init__(
+        self, bpf: Bpf, kernel: Kernel, maps: Maps, table: int, *, own: int, watermark: int
+    ) -> None:
+        self._bpf, self._kernel, self._maps, self._table = bpf, kernel, maps, table
+        self._own, self._watermark = own, watermark
+        self._same: dict[bytes, int] = {}
+
+    def put(
+        self, suite: Suite, program: Program, number: int | None, *, narrow: bool = False
+    ) -> None:
+        """Load the program of a call and make the dispatcher find it."""
+        if number is None:
+            return
+        fd = self.load(suite, program, None, narrow=narrow)
+        if fd is None:
+            return
+        kind = number + LIMIT if narrow else number
+        suite.names[kind] = f"{program.name} (32-bit)" if narrow else program.name
+        suite.kinds[kind] = program.kind
+        self._bpf.update(self._table, struct.pack("=I", kind), struct.pack("=I", fd))
+
+    def load(
+        self, suite: Suite, program: Program, kind: int | None, *, narrow: bool = False
+    ) -> int | None:
+        frame = Frame(
+            self._kernel,
+            self._maps,
+            kind,
+            own=self._own,
+            watermark=self._watermark,
+            narrow=narrow,
+        )
+        try:
+            code = assemble(program, frame)
+            if code not in self._same:
+                self._same[code] = self._bpf.load(
+                    code,
+                    name=f"haechi_{program.name}",
+                    attach=BTF_RAW_TRACEPOINT,
+                    target=self._kernel.tracepoint(program.tracepoint),
+                )
+                suite.loaded.append(self._same[code])
+        except (BtfError, AssemblyError, BpfError) as error:
+            suite.missing[f"{program.name} (32-bit)" if narrow else program.name] = _reason(error)
+            return None
+        if kind is not None:
+            suite.names[kind] = program.name
+            suite.kinds[kind] = program.kind
+        return self._same[code]
 
 
 def _reason(error: Exception) -> str:

@@ -33,7 +33,7 @@ from haechi.world.sensor.programs.frame import (
     Frame,
 )
 
-DEPTH = 48
+DEPTH = 40
 """Steps towards the root, mounts included; deeper paths are cut and marked so."""
 
 
