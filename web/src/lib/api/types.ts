@@ -219,6 +219,53 @@ export interface StoredEvent {
   event: Event;
 }
 
+export interface RuleFile {
+  name: string;
+  version: number;
+  text: string;
+  at: string;
+  by: string;
+  note: string;
+  removed: boolean;
+}
+
+export interface RuleSwitch {
+  source: string;
+  name: string;
+  enabled: boolean;
+  at: string;
+  by: string;
+}
+
+export interface FeedCounts {
+  accepted: number;
+  duplicates: number;
+  refused: number;
+  skipped: number;
+}
+
+export interface FeedStatus {
+  id: string;
+  kind: string;
+  way: string;
+  cluster: string;
+  place: string;
+  state: string;
+  counts: FeedCounts;
+  last_seen: string | null;
+  last_event: string | null;
+  lag_s: number | null;
+  error: string;
+}
+
+export interface DeadLetter {
+  feed: string;
+  cluster: string;
+  at: string;
+  why: string;
+  sample: string;
+}
+
 export interface Series {
   step_s: number;
   start_s: number[];
@@ -427,6 +474,148 @@ export interface EventPage {
   searched_from: string;
   searched_to: string;
   complete: boolean;
+}
+
+export interface FeedAnswer {
+  accepted: number;
+  duplicates: number;
+  refused: Refused[];
+  skipped: number;
+}
+
+export interface RuleProblem {
+  error: boolean;
+  code: string;
+  message: string;
+  file: string;
+  line: number;
+  column: number;
+  item: string;
+}
+
+export interface RuleFault {
+  code: string;
+  severity: string;
+  rule: string;
+  message: string;
+  why: string;
+  file: string;
+  line: number;
+  column: number;
+}
+
+export interface RuntimeRule {
+  name: string;
+  id: string;
+  source: string;
+  priority: string;
+  tags: string[];
+  enabled: boolean;
+  origin: string;
+  file: string;
+  line: number;
+  description: string;
+  condition: string;
+  output: string;
+  event_types: string[] | null;
+  hits: number;
+  faults: RuleFault[];
+}
+
+export interface RuleExample {
+  holds: boolean;
+  event: string;
+}
+
+export interface RuntimeRuleDetail {
+  rule: RuntimeRule;
+  examples: RuleExample[];
+  exceptions: string[];
+  why: string;
+  why_ko: string;
+  fix: string;
+  fix_ko: string;
+  refs: Record<string, string[]>;
+  switched_by: string;
+  switched_at: string | null;
+}
+
+export interface RuleFileRow {
+  name: string;
+  origin: string;
+  version: number;
+  rules: number;
+  loaded: boolean;
+  problems: RuleProblem[];
+  at: string | null;
+  by: string;
+  note: string;
+}
+
+export interface RuleFileVersion {
+  version: number;
+  at: string;
+  by: string;
+  note: string;
+  removed: boolean;
+}
+
+export interface RuleFileDetail {
+  file: RuleFileRow;
+  text: string;
+  versions: RuleFileVersion[];
+}
+
+export interface RuleText {
+  text: string;
+  name: string;
+}
+
+export interface RuleFileSave {
+  text: string;
+  version: number;
+  note: string;
+}
+
+export interface RuleCheck {
+  ok: boolean;
+  problems: RuleProblem[];
+  faults: RuleFault[];
+  rules: RuntimeRule[];
+  fields: string[];
+}
+
+export interface RuleSwitched {
+  enabled: boolean;
+  source: string;
+}
+
+export interface FieldRow {
+  name: string;
+  type: string;
+  source: string;
+  many: boolean;
+  argument: string;
+}
+
+export interface HuntRequest {
+  files: RuleText[];
+  rules: string[];
+  since: string | null;
+  until: string | null;
+  cluster: string[];
+  namespace: string[];
+  limit: number;
+}
+
+export interface HuntMatch {
+  rule: string;
+  priority: string;
+  source: string;
+  tags: string[];
+  output: string;
+  event: StoredEvent;
+  would_have_fired: boolean;
 }
 
 export interface TokenRequest {
