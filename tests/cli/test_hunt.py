@@ -1,0 +1,174 @@
+"""``haechi hunt`` and ``haechi runtime send``: a recording is sent, hunted through, with a server
+and without."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from haechi.cli.hunt import command as hunt
+from haechi.cli.hunt import when
+from haechi.cli.runtime import command as runtime
+from haechi.errors import UsageError
+from haechi.model.access import EVERYWHERE, Reach
+from haechi.store.store import Store
+from tests.server.serving import Running, by_word, real_world, serving
+
+RULE = """
+- rule: Shell
+  desc: a shell was started
+  condition: evt.type = execve and proc.name in (bash, sh)
+  output: shell %proc.name
+  priority: WARNING
+"""
+NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    with (
+        real_world(tmp_path / "store") as world,
+        serving(world, authenticate=by_word()) as running,
+    ):
+        monkeypatch.setenv("HAECHI_SERVER", running.url)
+        monkeypatch.setenv("HAECHI_TOKEN", "operator")
+        yield running
+
+
+def recording(folder: Path, count: int = 40) -> Path:
+    """Programs that were started long ago; one line is broken."""
+    lines = [
+        {
+            "id": f"e{number}",
+            "ts_ns": 1_700_000_000 * 10**9 + number * 10**9,
+            "source": "sensor",
+            "type": "execve",
+            "cluster": "east",
+            "namespace": "shop",
+            "fields": {"proc.name": "bash" if number % 4 == 0 else "nginx"},
+        }
+        for number in range(count)
+    ]
+    file = folder / "recording.jsonl"
+    file.write_bytes(b"\n".join([*map(msgspec.json.encode, lines), b"{broken"]))
+    return file
+
+
+def rule_file(folder: Path) -> Path:
+    """A rule of one's own."""
+    file = folder / "rules.yaml"
+    file.write_text(RULE)
+    return file
+
+
+def run(command: object, *words: str | Path) -> Result:
+    """The command's answer."""
+    return CliRunner().invoke(command, [str(word) for word in words])  # type: ignore[arg-type]
+
+
+def test_a_recording_is_sent_as_if_it_were_now_and_hunted_through(
+    server: Running, tmp_path: Path
+) -> None:
+    file, rules = recording(tmp_path), rule_file(tmp_path)
+    began = time.time_ns()
+    sent = run(runtime, "send", file, "--now")
+    assert sent.exit_code == 3, sent.output
+    assert "40 events were taken, 1 were refused" in sent.output
+    newest = server.world.store.events.event("e39", within=_everywhere()).event
+    assert began <= newest.ts_ns <= time.time_ns()
+    found = run(hunt, rules, "--since", "1h", "--limit", "3")
+    assert found.exit_code == 0, found.output
+    lines = found.output.splitlines()
+    assert sum("would have fired: " in line for line in lines) == 3
+    assert "      10  Shell" in lines
+    assert lines[-1].startswith("10 matches in 40 events")
+    told = run(hunt, rules, "--since", "1h", "--namespace", "pay", "--format", "json")
+    assert json.loads(told.output.splitlines()[-1])["done"]["matched"] == 0
+
+
+def _everywhere() -> tuple[Reach, ...]:
+    return (EVERYWHERE,)
+
+
+def test_what_was_sent_before_counts_once(server: Running, tmp_path: Path) -> None:
+    file = recording(tmp_path)
+    packed = tmp_path / "again.jsonl.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert "40 events were taken" in run(runtime, "send", file).output
+    assert "0 events were taken, 40 were there already" in run(runtime, "send", packed).output
+
+
+def test_alerts_of_falco_are_sent_as_such(server: Running, tmp_path: Path) -> None:
+    file = tmp_path / "falco.json"
+    alert = {"time": "2026-11-22T04:00:00Z", "rule": "R", "priority": "Error", "output": "o"}
+    file.write_bytes(msgspec.json.encode(alert))
+    sent = run(runtime, "send", file, "--kind", "falco", "--cluster", "east")
+    assert sent.exit_code == 0, sent.output
+
+
+def test_a_store_without_a_server_is_hunted_through(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    events = [
+        {"id": f"e{n}", "ts_ns": time.time_ns() - n * 10**9, "source": "sensor", "type": "execve"}
+        | {"fields": {"proc.name": "sh"}}
+        for n in range(5)
+    ]
+    batch = store.events.encode(b"\n".join(map(msgspec.json.encode, events)))
+    store.events.append(batch).result()
+    rules = rule_file(tmp_path)
+    busy = run(hunt, rules, "--store", tmp_path / "store")
+    assert busy.exit_code != 0
+    store.close()
+    found = run(hunt, rules, "--store", tmp_path / "store", "--format", "json")
+    assert found.exit_code == 0, found.output
+    lines = [json.loads(line) for line in found.output.splitlines()]
+    assert [line["match"]["event"]["event"]["id"] for line in lines if "match" in line] == [
+        "e0",
+        "e1",
+        "e2",
+        "e3",
+        "e4",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("30d", NOW - dt.timedelta(days=30)),
+        ("90m", NOW - dt.timedelta(minutes=90)),
+        ("2026-11-01", dt.datetime(2026, 11, 1, tzinfo=dt.UTC)),
+        ("2026-11-01T09:00+09:00", dt.datetime(2026, 11, 1, tzinfo=dt.UTC)),
+    ],
+)
+def test_times(words: str, wanted: dt.datetime) -> None:
+    assert when(words, NOW) == wanted
+
+
+@pytest.mark.parametrize("words", ["", "30", "soon", "999999w", "2026-13-01"])
+def test_what_is_no_time_is_said(words: str) -> None:
+    with pytest.raises(UsageError):
+        when(words, NOW)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--rule", "None such"), ("missing.yaml",), ("--since", "soon")],
+    ids=["no rule", "no file", "no time"],
+)
+def test_what_cannot_be_done_is_said(server: Running, words: tuple[str, ...]) -> None:
+    assert run(hunt, *words).exception is not None
+
+
+def test_rules_that_do_not_load_end_it(server: Running, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("- rule: x\n  condition: proc.name ==\n")
+    answer = run(hunt, file)
+    assert "do not load" in str(answer.exception)
