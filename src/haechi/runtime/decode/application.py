@@ -28,6 +28,8 @@ from haechi.runtime.decode.values import text, whole
 SOURCE = "application"
 MOST_LINE = 262_144
 _MOST_PAIRS = 256
+_MASKED = 8_200
+"""Characters of a message that are looked at: a little more than are kept, so that it is said."""
 _TARGET = re.compile(r"app\.[a-z][a-z0-9_.]{0,60}\Z")
 _OTHER_TARGETS = frozenset(
     ("k8s.ns.name", "k8s.pod.name", "container.id", "http.method", "http.path", "http.status",
@@ -226,7 +228,7 @@ def _taken(target: str, value: Any) -> Any:
     if target == "http.status":
         return whole(value)
     if isinstance(value, str):
-        return masked(value[:65_536]) if target in _FREE_TEXT else value
+        return masked(value[:_MASKED]) if target in _FREE_TEXT else value
     return _plain(value, 6)
 
 
