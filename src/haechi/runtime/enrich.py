@@ -19,6 +19,7 @@ import msgspec
 
 from haechi.model.access import NONE, Reach, covered
 from haechi.model.keys import k8s_key
+from haechi.runtime.detect import decoded
 from haechi.store.events.encoding import EncodedBatch, Row
 
 if TYPE_CHECKING:
@@ -99,24 +100,29 @@ class Enricher:
         return msgspec.structs.replace(batch, rows=rows, kinds=Counter([row[2] for row in rows]))
 
     def _pod(self, row: Row) -> Pod | None:
-        """The pod that a row tells of; what it tells of its container is remembered."""
-        from haechi.runtime.detect import decoded
+        """The pod that a row tells of; what it tells of its container is remembered. Rows are
+        decoded only where that is needed: this is asked of every event."""
+        payload, kind = row[4], row[2]
+        if _POD in payload:
+            return self._named(row)
+        if not self._pods:
+            return None
+        container = _head(payload)[2]
+        if not container and _CONTAINER in payload and _HOST not in payload:
+            container = str(decoded(row).fields.get("container.id") or "")
+        known = self._pods.get((kind[2], container[:12])) if container else None
+        return known if known is not None and kind[3] in (NONE, known.namespace) else None
 
-        payload = row[4]
-        if _POD not in payload and (not self._pods or not _has_container(payload)):
-            return None
+    def _named(self, row: Row) -> Pod | None:
         event = decoded(row)
-        container = event.container_id or str(event.fields.get("container.id") or "")
-        name, namespace = event.fields.get("k8s.pod.name"), event.namespace
-        if isinstance(name, str) and name and namespace != NONE:
-            pod = Pod(event.cluster, namespace, name)
-            if container and container != "host":
-                self._remember((event.cluster, container[:12]), pod)
-            return pod
-        known = self._pods.get((event.cluster, container[:12])) if container else None
-        if known is None or namespace not in (NONE, known.namespace):
+        name = event.fields.get("k8s.pod.name")
+        if not isinstance(name, str) or not name or event.namespace == NONE:
             return None
-        return known
+        container = event.container_id or str(event.fields.get("container.id") or "")
+        pod = Pod(event.cluster, event.namespace, name)
+        if container and container != "host":
+            self._remember((event.cluster, container[:12]), pod)
+        return pod
 
     def _remember(self, key: tuple[str, str], pod: Pod) -> None:
         if self._pods.get(key) == pod:
@@ -155,13 +161,6 @@ class Enricher:
             pod: next((key for cluster, key in places if (cluster, key) in there), "")
             for pod, places in several.items()
         }
-
-
-def _has_container(payload: bytes) -> bool:
-    """Names a container, in its fields or beside them; a wrong guess costs a decoding."""
-    if _CONTAINER in payload:
-        return _HOST not in payload
-    return bool(_head(payload)[2])
 
 
 def _moved(row: Row, pod: Pod, key: str, within: Sequence[Reach]) -> Row:

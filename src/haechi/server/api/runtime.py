@@ -8,7 +8,7 @@ from typing import Literal
 from haechi.errors import NotFound, UsageError
 from haechi.model.access import Role
 from haechi.runtime.rulebook import Book, Rejected
-from haechi.server.endpoint import MIB, Answer, Call, Operation
+from haechi.server.endpoint import MIB, Call, Operation
 from haechi.server.problems import Refusal
 from haechi.server.shapes import (
     FieldRow,
@@ -184,7 +184,7 @@ def file(call: Call) -> RuleFileDetail:
     return RuleFileDetail(file=row, text=kept.text, versions=told)
 
 
-def saved(call: Call) -> Answer:
+def saved(call: Call) -> RuleFileRow:
     """Keep a file and judge by it from now on."""
     name, body = call.params["name"], call.body
     _bounded(body.text)
@@ -204,8 +204,7 @@ def saved(call: Call) -> Answer:
                 for one in shown
             ],
         ) from error
-    row = next(file_row(book, one) for one in book.files if one.name == kept.name)
-    return Answer(value=row, status=201 if body.version == 0 else 200)
+    return next(file_row(book, one) for one in book.files if one.name == kept.name)
 
 
 def removed(call: Call) -> None:
