@@ -100,7 +100,7 @@ def command(
     known = sensor_rules.known(files, builtin=not no_builtin)
     if known.problems:
         raise _unloaded(known)
-    wants, open_ended = sensor_rules.wants(known.rules, watch)
+    wants, open_ended = sensor_rules.wants(known.rules, watch, root=host_root)
     place = Place(
         cluster=cluster or os.environ.get(CLUSTER, "") or "-",
         node=node or platform.node(),
@@ -124,7 +124,7 @@ def command(
             sensor.close()
         return
     _introduce(sensor, open_ended)
-    update = ServerRules(server, known, watch) if server else None
+    update = ServerRules(server, known, watch, host_root) if server else None
     ctx.exit(Run(sensor, sinks, update).until(seconds))
 
 
@@ -229,10 +229,11 @@ class ServerRules:
     """Asks the server now and then by which rules it judges, in a thread of its own: a server
     that hangs must not hold up the reading of the kernel's ring."""
 
-    def __init__(self, server: str, known: Known, also: tuple[str, ...]) -> None:
+    def __init__(self, server: str, known: Known, also: tuple[str, ...], root: str) -> None:
         self._server = server
         self._known = known
         self._also = also
+        self._root = root
         self._asked = float("-inf")
         self._told = False
         self._answers: queue.SimpleQueue[Wants] = queue.SimpleQueue()
@@ -265,7 +266,8 @@ class ServerRules:
                 f"{found.untold} of the server's rules need macros that are not known here:"
                 " what they read may not be watched (--watch PREFIX adds places)"
             )
-        wants, _ = sensor_rules.wants((*self._known.rules, *found.rules), self._also)
+        rules = (*self._known.rules, *found.rules)
+        wants, _ = sensor_rules.wants(rules, self._also, root=self._root)
         self._answers.put(wants)
 
     def _tell(self, line: str) -> None:

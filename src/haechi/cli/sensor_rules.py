@@ -95,13 +95,16 @@ def _item(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def wants(rules: Iterable[Rule], also: Sequence[str] = ()) -> tuple[Wants, tuple[str, ...]]:
-    """What these rules need; the names of those whose reads cannot be bounded to places."""
+def wants(
+    rules: Iterable[Rule], also: Sequence[str] = (), *, root: str = "/"
+) -> tuple[Wants, tuple[str, ...]]:
+    """What these rules need; the names of those whose reads cannot be bounded to places. ``root``
+    is where the machine's own ``/`` is mounted."""
     from haechi.engines.falco.watch import watch
     from haechi.world.sensor.sensor import Wants
 
     listed = tuple(rules)
-    found = watch(listed, (*places(), *also))
+    found = watch(listed, (*places(root), *also))
     types: set[str] = set()
     fields: set[str] = set()
     environment = set(ENVIRONMENT)
@@ -122,11 +125,12 @@ def wants(rules: Iterable[Rule], also: Sequence[str] = ()) -> tuple[Wants, tuple
     )
 
 
-def places() -> tuple[str, ...]:
+def places(root: str = "/") -> tuple[str, ...]:
     """What is watched without any rule: settings of the machine, credentials in every home."""
     homes = ["/root"]
     with contextlib.suppress(OSError):
-        homes += sorted(entry.path for entry in os.scandir("/home"))[:_MOST_HOMES]
+        names = sorted(entry.name for entry in os.scandir(Path(root, "home")))
+        homes += [f"/home/{name}" for name in names[:_MOST_HOMES]]
     secrets = [f"{home}/{name}" for home in homes for name in _SECRETS]
     return (*ETC, *_PLACES, *secrets)
 

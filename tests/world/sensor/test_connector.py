@@ -8,6 +8,8 @@ import subprocess
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from haechi.errors import SensorError
 from haechi.world.sensor import connector
@@ -81,6 +83,15 @@ def test_a_foreign_message_is_none() -> None:
 )
 def test_datagrams_are_taken_apart(raw: bytes, expected: int) -> None:
     assert len(list(split(raw))) == expected
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_are_taken_without_a_fault(raw: bytes) -> None:
+    one = _bare()
+    for _, _, body in split(raw):
+        one._record(body)
+    one._record(_message(connector.FORK, raw))
+    one._record(raw)
 
 
 @pytest.fixture

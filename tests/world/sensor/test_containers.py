@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.world.sensor.fake import ID, Tree
 
@@ -242,3 +242,33 @@ def test_state_written_a_moment_later_is_found(tree: Tree) -> None:
     assert "container.name" not in containers.of(inode, 4242).fields
     _write(tree.root.parent, f"var/lib/docker/containers/{ID}/config.v2.json", {"Name": "/web"})
     assert containers.of(inode, 4242).fields["container.name"] == "web"
+
+
+_TEXT = st.text(max_size=20)
+_KEYS = st.sampled_from(
+    ["annotations", "mounts", "linux", "maskedPaths", "process", "capabilities", "bounding", "Name",
+     "Config", "Image", "Labels", "MountPoints", "Source", CRI + "container-name", "source", "x"]
+)  # fmt: skip
+_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), _TEXT),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_KEYS, inner, max_size=5)),
+    max_leaves=20,
+)
+
+
+@given(value=_JSON, kind=st.sampled_from(["docker", "containerd", "cri-o", "podman", ""]))
+@settings(max_examples=60, deadline=None)
+def test_any_state_is_read_without_a_fault(
+    tmp_path_factory: pytest.TempPathFactory, value: Any, kind: str
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "state"
+    storage = "containers/storage/overlay-containers"
+    for path in (
+        f"run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json",
+        f"var/lib/docker/containers/{ID}/config.v2.json",
+        f"run/{storage}/{ID}/userdata/config.json",
+        f"var/lib/{storage}/containers.json",
+    ):
+        _write(root, path, value if not isinstance(value, str) else json.dumps(value))
+    found = Runtimes(root).details(ID, kind)
+    assert found is None or None not in found.fields().values()

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.world.sensor.fake import ID, NOW, Tree, record
 
+from haechi.world.sensor.containers import Containers
 from haechi.world.sensor.masking import masked, masked_environment
-from haechi.world.sensor.processes import KEPT_NS
+from haechi.world.sensor.proc_fs import ProcFs
+from haechi.world.sensor.processes import KEPT_NS, Processes
 
 
 @pytest.fixture
@@ -231,3 +235,32 @@ def test_a_long_command_line_is_bounded(tree: Tree) -> None:
     argv = ["x", *("y" * 100 for _ in range(1000))]
     one = tree.processes().of(record("execve", 100, comm="x", args={"argv": argv, "path": "/x"}))
     assert len(" ".join(one.args)) <= 4096
+
+
+@given(
+    stat=st.one_of(st.binary(max_size=120), st.just(b"7 (a) S 1 2 3 4 " + b"0 " * 20)),
+    status=st.binary(max_size=120),
+    cmdline=st.binary(max_size=120),
+    cgroup=st.binary(max_size=120),
+)
+@settings(max_examples=80, deadline=None)
+def test_any_proc_is_read_without_a_fault(
+    tmp_path_factory: pytest.TempPathFactory, **files: bytes
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "hostile"
+    (root / "proc" / "7").mkdir(parents=True, exist_ok=True)
+    for name, raw in files.items():
+        (root / "proc" / "7" / name).write_bytes(raw)
+    proc = ProcFs(str(root / "proc"))
+    table = Processes(proc, Containers(proc, cgroups=""))
+    table.load()
+    one = table.known(7)
+    assert one is not None
+    assert "\0" not in one.cmdline
+
+
+@given(st.lists(st.text(max_size=60), max_size=8))
+def test_masking_keeps_the_number_of_words_and_is_stable(argv: list[str]) -> None:
+    told = masked(argv)
+    assert len(told) == len(argv)
+    assert masked(told) == told

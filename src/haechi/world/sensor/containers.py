@@ -124,13 +124,11 @@ class Containers:
         *,
         cgroups: str | None = None,
         runtimes: Runtimes | None = None,
-        cluster: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._proc = proc
         self._cgroups = mounted(proc.root) if cgroups is None else cgroups
         self._runtimes = runtimes or Runtimes()
-        self._cluster = cluster
         self._clock = clock
         self._by_inode: OrderedDict[int, Container] = OrderedDict()
         self._by_id: OrderedDict[str, Container] = OrderedDict()
@@ -243,7 +241,7 @@ class Containers:
         if known is not None:
             return self._again(known)
         details = self._runtimes.details(place.full_id, place.type)
-        made = container_of(place, details, self._cluster)
+        made = container_of(place, details)
         if details is None:
             self._incomplete[place.full_id] = (self._clock(), place)
         self._by_id[place.full_id] = made
@@ -262,7 +260,7 @@ class Containers:
                 del self._incomplete[known.full_id]
             return known
         del self._incomplete[known.full_id]
-        made = container_of(place, details, self._cluster)
+        made = container_of(place, details)
         self._by_id[place.full_id] = made
         for inode, one in self._by_inode.items():
             if one.full_id == place.full_id:
@@ -275,7 +273,7 @@ class Containers:
             table.popitem(last=False)
 
 
-def container_of(place: Place, details: Details | None, cluster: str = "") -> Container:
+def container_of(place: Place, details: Details | None) -> Container:
     """The container with every field that is known of it."""
     fields: dict[str, Any] = {"container.id": place.id, "container.full_id": place.full_id}
     kind = place.type or (details.runtime if details else "") or "containerd"

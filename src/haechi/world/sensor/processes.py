@@ -24,6 +24,8 @@ from haechi.world.sensor.record import Record
 MOST = 65_536
 KEPT_NS = 60_000_000_000
 ANCESTORS = 16
+_PORTRAITS = 8192
+"""A table larger than this forgets the event fields of its processes at each sweep: 5 kB each."""
 _SAME_START_NS = 200_000_000
 """The start by a record's clock and by the ticks of /proc differ by less, in one process."""
 _CLONE_PARENT, _CLONE_FS = 0x8000, 0x200
@@ -196,6 +198,9 @@ class Processes:
                 self._evict(one)
         while len(self._table) > self._most:
             self._evict(next(iter(self._table.values())))
+        if now_ns and len(self._table) > _PORTRAITS:
+            for one in self._table.values():
+                one.fields = None  # most will not make another event soon
 
     def _evict(self, one: Process) -> None:
         one.evicted = True

@@ -50,6 +50,8 @@ CALM = frozenset(
 """What nearly every program reads at its start. Such a read is no event unless a rule names the
 file; writing to one always is."""
 _OPENS = frozenset({"open", "openat", "openat2"})
+_SENSELESS = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+"""What a record of wrong shapes leads to."""
 _SWEEP_S = 10.0
 _EXITS = frozenset({"procexit"})
 
@@ -134,9 +136,7 @@ class Sensor:
 
     def _make_tables(self) -> None:
         users = Users(Path(self.place.root, "etc"))
-        containers = Containers(
-            self._proc, runtimes=Runtimes(Path(self.place.root)), cluster=self.place.cluster
-        )
+        containers = Containers(self._proc, runtimes=Runtimes(Path(self.place.root)))
         self.processes = Processes(self._proc, containers, environment=self.wants.environment)
         self._portraits = Portraits(self._proc, users, self.wants.fields)
         self._builder = Builder(
@@ -225,7 +225,7 @@ class Sensor:
                 continue
             try:
                 event = self._event(record)
-            except (ValueError, TypeError, KeyError, OverflowError) as error:
+            except _SENSELESS as error:
                 self._fault(record, error)
                 continue
             if event is not None:
