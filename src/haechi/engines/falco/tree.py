@@ -44,12 +44,12 @@ def holds(node: Node, event: Event, source: str = "syscall") -> bool:
 def check_holds(check: Check, event: Event, source: str) -> bool:
     """One check: false when either side is missing."""
     its = examined(check, source)
+    right = None if check.op == "exists" else right_side(check, its, event, source)
     left = evaluator(check.left, source)(event)
     if left is None:
         return False
     if check.op == "exists":
         return True
-    right = right_side(check, its, event, source)
     if right is None:
         return False
     if its.many:
