@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from haechi.engines.falco.engine import Engine
-from haechi.engines.falco.load import load
-from haechi.engines.falco.ruleset import RuleText
 from haechi.engines.falco.watch import watch
 from haechi.model.event import PRIORITIES
 from haechi.rules import detections
@@ -20,7 +18,7 @@ from haechi.rules.detections import entries, load_detections
 from haechi.rules.schema import Falco
 from haechi.rules.schema import Rule as Entry
 from haechi.runtime.decode import kubernetes_audit
-from haechi.runtime.pack import builtin, shared
+from haechi.runtime.pack import builtin
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,22 +65,6 @@ def test_a_warm_start_reads_no_yaml(tmp_path: Path) -> None:
     ]
     count = str(len(builtin().rules))
     assert said == [[count, "True"], [count, "False"]]
-
-
-def test_rules_of_users_may_use_the_shared_macros() -> None:
-    own = RuleText(
-        name="own.yaml",
-        text="""
-- rule: ours
-  desc: a rule of a user
-  condition: spawned_process and container and shell_procs and not user_known_shell_in_container
-  output: shell (%proc.name)
-  priority: WARNING
-""",
-    )
-    found = load([shared(), own])
-    assert [rule.name for rule in found.rules] == ["ours"]
-    assert [problem for problem in found.problems if problem.error] == []
 
 
 def test_rules_about_reads_say_where_the_sensor_must_look() -> None:

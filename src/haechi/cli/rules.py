@@ -142,6 +142,29 @@ def check(ctx: click.Context, paths: tuple[Path, ...], format_: str, severity: s
     ctx.exit(_check_own(paths[0]))
 
 
+@command.command()
+@click.option("--falco", is_flag=True, help="as a rule file of Falco (the only format so far)")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="instead of standard output")
+def export(falco: bool, output: Path | None) -> None:
+    """Write the runtime detections as rules that Falco itself loads.
+
+    The rules for flows and application logs stay out: Falco has no such events.
+
+    \b
+    Examples:
+      haechi rules export --falco > haechi_rules.yaml
+      haechi rules export --falco -o /etc/falco/rules.d/haechi.yaml
+    """
+    if not falco:
+        raise UsageError("the format to export is not named", do="haechi rules export --falco")
+    from haechi.rules.detections import falco_file
+
+    if output:
+        save(output, falco_file())
+    else:
+        click.echo(falco_file(), nl=False)
+
+
 def _check_own(directory: Path) -> int:
     """Load a directory of rules for ``haechi scan`` and run every example."""
     from haechi.rules.user import load_user_rules

@@ -29,7 +29,8 @@ from haechi.rules.schema import Rule as Entry
 from haechi.engines.falco.ruleset import At, RuleSet, RuleText  # isort: skip
 
 BASE = DATA / "detections" / "base.falco.yaml"
-EXPORT = "haechi-detections.yaml"
+FALCO_SOURCES = ("syscall", "k8s_audit")
+"""What Falco itself has events of; flows and applications only haechi reads."""
 PRIORITIES = {
     Severity.CRITICAL: "CRITICAL",
     Severity.HIGH: "ERROR",
@@ -57,13 +58,20 @@ def entries(rules: Iterable[Entry] | None = None) -> list[tuple[Entry, Falco]]:
 
 
 def base_text() -> RuleText:
-    """Macros and lists that our rules use, and that rules of users may."""
+    """Macros and lists that our rules use."""
     return RuleText(name=BASE.name, text=BASE.read_text(encoding="utf-8"))
 
 
-def items(rules: Iterable[Entry] | None = None) -> list[dict[str, Any]]:
-    """Entries as items of a rule file of Falco."""
-    return [_item(rule, falco) for rule, falco in entries(rules)]
+def falco_file() -> str:
+    """Our rules as a file that Falco loads: macros, lists, and the rules of its sources."""
+    parts = [base_text().text.rstrip() + "\n"]
+    for rule, falco in entries():
+        if falco.source in FALCO_SOURCES:
+            (first, name), *rest = _item(rule, falco).items()
+            lines = [f"- {first}: {_quoted(name)}"]
+            lines += [f"  {key}: {_quoted(value)}" for key, value in rest]
+            parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
 
 
 def load_detections(*, cache: Path | None = None) -> RuleSet:
@@ -109,6 +117,11 @@ def _item(rule: Entry, falco: Falco) -> dict[str, Any]:
             for one in falco.exceptions
         ]
     return item
+
+
+def _quoted(value: Any) -> str:
+    """JSON, which is YAML, too, and leaves no text to interpretation."""
+    return msgspec.json.encode(value).decode()
 
 
 def _flat(text: str) -> str:

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from haechi.engines.falco.ruleset import RuleSet, RuleText
-from haechi.rules.detections import base_text, load_detections
+from haechi.engines.falco.ruleset import RuleSet
+from haechi.rules.detections import load_detections
 
 
 @cache
 def builtin() -> RuleSet:
     """Our pack: rules with their catalogue ids, in a stable order. Loaded once in a process."""
     return load_detections()
-
-
-def shared() -> RuleText:
-    """Our macros and lists, for rule files of users that name them without bringing them along."""
-    return base_text()
