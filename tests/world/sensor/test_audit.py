@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from haechi.errors import SensorError
 from haechi.world.sensor import audit_parse, audit_rules
-from haechi.world.sensor.audit import _GET, _LIST, Audit, status_of
+from haechi.world.sensor.audit import _ADD, _GET, _LIST, Audit, status_of
 from haechi.world.sensor.audit_parse import Assembly, address, arguments, pairs, unquoted
 from haechi.world.sensor.audit_rules import KEY, is_ours, rules, watchable
 from haechi.world.sensor.netlink import AUDIT, DUMP, REQUEST, Netlink
@@ -257,4 +257,19 @@ def test_a_real_exec_and_a_real_read_are_seen_and_nothing_is_left_behind(tmp_pat
         audit.close()
     assert seen["exec"]["argv"] == ["/bin/cat", str(secret)]
     assert seen["read"]["flags"] & 3 == 0
+    assert _state() == before
+
+
+def test_rules_of_a_sensor_that_was_killed_are_removed(tmp_path: Path) -> None:
+    audit, before = _opened(tmp_path)
+    left = audit._rules[0]
+    audit.close()
+    netlink = Netlink(AUDIT)
+    try:
+        netlink.ask(_ADD, left)
+    finally:
+        netlink.close()
+    assert _state()[1] == before[1] + 1
+    again, _ = _opened(tmp_path)
+    again.close()
     assert _state() == before

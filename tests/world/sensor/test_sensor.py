@@ -14,6 +14,7 @@ from tests.world.sensor.fake import ID, Tree, record
 from haechi.errors import SensorError
 from haechi.model.event import Event
 from haechi.world.sensor import sensor as module
+from haechi.world.sensor.containers import mounted
 from haechi.world.sensor.record import Record
 from haechi.world.sensor.sensor import Place, Sensor, Wants, Way
 
@@ -226,3 +227,40 @@ def _note(events: list[Event], pid: int, seen: dict[str, Event], secret: str) ->
                 seen["exec"] = event
         elif event.fields.get("fd.name") == secret:
             seen["read"] = event
+
+
+def _cgroup() -> Path:
+    """A cgroup as Docker names one; its process is gone long before anybody could ask /proc."""
+    root = mounted()
+    if os.geteuid() != 0 or not root:
+        pytest.skip("needs root and cgroup version 2")
+    folder = Path(root) / f"docker-{ID}.scope"
+    try:
+        folder.mkdir()
+    except OSError as error:
+        pytest.skip(f"cgroups cannot be made here: {error}")
+    return folder
+
+
+def test_a_real_container_of_moments_is_seen_from_exec_to_exit() -> None:
+    folder = _cgroup()
+    try:
+        sensor = Sensor(way="ebpf")
+    except SensorError as error:
+        folder.rmdir()
+        pytest.skip(f"no eBPF here: {error.why}")
+    script = f"echo $$ > {folder}/cgroup.procs && exec /bin/echo haechi-moment"
+    seen: list[Event] = []
+    try:
+        subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.DEVNULL, check=True)
+        ends = time.monotonic() + 15
+        while not any(event.type == "procexit" for event in seen):
+            assert time.monotonic() < ends, f"not seen: {_types(seen)}"
+            seen += [e for e in sensor.events(0.1) if e.container_id == ID[:12]]
+    finally:
+        sensor.close()
+        folder.rmdir()
+    (started,) = [event for event in seen if event.type == "execve"]
+    assert started.fields["proc.cmdline"] == "echo haechi-moment"
+    assert started.fields["container.type"] == "docker"
+    assert seen[-1].fields["proc.pid"] == started.fields["proc.pid"]
