@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from tests.world.sensor.made_up_kernel import NEAR, Loader, MadeUpKernel
 
@@ -145,11 +147,17 @@ def test_a_program_that_is_refused_is_named_and_the_others_run() -> None:
     ]
 
 
-def test_when_the_dispatcher_is_refused_nothing_runs() -> None:
-    loader = Loader(refused=frozenset({"calls"}))
+@pytest.mark.parametrize("refused", ["calls", ""], ids=["dispatcher", "all"])
+def test_when_the_dispatcher_or_all_are_refused_nothing_runs(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    monkeypatch.setattr(os, "close", closed.append)
+    loader = Loader(refused=frozenset({refused}), all_refused=not refused)
     with pytest.raises(BpfError):
         _load(MadeUpKernel("x86_64"), loader)
     assert loader.attached == []
+    assert closed == list(loader.loaded)
 
 
 def test_only_wanted_types_are_loaded() -> None:

@@ -65,13 +65,17 @@ class Ebpf:
         if ring_bytes < os.sysconf("SC_PAGE_SIZE") or ring_bytes & (ring_bytes - 1):
             raise SensorError(f"a ring of {ring_bytes} bytes", why="it must be a power of two")
         self._fds: list[int] = []
+        self._lost_at_end: dict[str, int] = {}
+        self._ready = False
         self._ring: Ring | None = None
         self._watched: set[bytes] = set()
         self.missing: dict[str, str] = {}
         """Programs that this kernel did not take, and why."""
         try:
-            self._start(ring_bytes, syscalls, env)
+            maps = self._prepare(ring_bytes)
             self.rewatch(watch, quiet)
+            self._start(maps, ring_bytes, syscalls, env)
+            self._ready = True
         except BpfError as error:
             self.close()
             raise explained(error) from error
@@ -79,16 +83,21 @@ class Ebpf:
             self.close()
             raise
 
-    def _start(self, ring_bytes: int, wanted: frozenset[str] | None, env: frozenset[str]) -> None:
-        kernel = Kernel.running()
+    def _prepare(self, ring_bytes: int) -> Maps:
         self._bpf = Bpf()
         _lift_memory_limit()
         maps = self._make_maps(ring_bytes)
-        table = self._map(kinds.PROGRAMS, 4, 4, 2 * LIMIT, name="haechi_table")
         self._ring = Ring.of_map(maps.ring, ring_bytes)
         self._lost_map = maps.lost
         self._watch_map = maps.watch
         self._processors = _possible_processors()
+        return maps
+
+    def _start(
+        self, maps: Maps, ring_bytes: int, wanted: frozenset[str] | None, env: frozenset[str]
+    ) -> None:
+        kernel = Kernel.running()
+        table = self._map(kinds.PROGRAMS, 4, 4, 2 * LIMIT, name="haechi_table")
         loaded = suite.load(
             self._bpf,
             kernel,
@@ -177,10 +186,11 @@ class Ebpf:
 
     @property
     def lost_by_type(self) -> dict[str, int]:
-        """As ``lost``, by program; "skipped" are runs that the kernel left out."""
-        found: dict[str, int] = {}
+        """As ``lost``, by program; "skipped" are runs that the kernel left out, "unreadable"
+        records that made no sense."""
         if self._ring is None:
-            return found
+            return dict(self._lost_at_end)
+        found: dict[str, int] = {}
         pattern = struct.Struct(f"={self._processors}Q")
         for kind, name in self._names.items():
             raw = self._bpf.lookup(self._lost_map, struct.pack("=I", kind), pattern.size)
@@ -190,22 +200,27 @@ class Ebpf:
         skipped = sum(self._bpf.misses(fd) for fd in self._programs)
         if skipped:
             found["skipped"] = skipped
+        unreadable = self._ring.damaged + self._decoder.refused
+        if unreadable:
+            found["unreadable"] = unreadable
         return found
 
     def rewatch(self, prefixes: Sequence[str], quiet: Sequence[str] = ()) -> None:
-        """Replace the watched (and quiet) prefixes while running; new ones are put in first."""
+        """Replace the watched (and quiet) prefixes while running; what stays is never out."""
         wanted = {_key(each): QUIET for each in quiet} | {_key(each): WATCHED for each in prefixes}
         if len(wanted) > MAX_PREFIXES:
             raise SensorError(f"{len(wanted)} watched prefixes; at most {MAX_PREFIXES}")
         for key in self._watched - wanted.keys():
-            # room for the new ones when nearly full; what stays is never taken out
             self._bpf.delete(self._watch_map, key)
         for key, verdict in wanted.items():
             self._bpf.update(self._watch_map, key, struct.pack("=I", verdict))
         self._watched = set(wanted)
 
     def close(self) -> None:
-        """Detach and free everything; may be called twice."""
+        """Detach and free everything; may be called twice. ``lost`` keeps its last value."""
+        if self._ready and self._ring is not None:
+            with contextlib.suppress(OSError):
+                self._lost_at_end = self.lost_by_type
         waiter = getattr(self, "_waiter", None)
         if waiter is not None:
             waiter.close()

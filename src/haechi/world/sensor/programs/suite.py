@@ -9,6 +9,7 @@ registers of their own, so they have programs of their own, behind LIMIT in the 
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from functools import partial
@@ -152,6 +153,11 @@ class Suite:
         self.missing: dict[str, str] = {}
         self.attached: list[int] = []
         self.loaded: list[int] = []
+        self.first_error: BpfError | None = None
+
+    def close(self) -> None:
+        for fd in (*self.attached, *self.loaded):
+            os.close(fd)
 
 
 def load(
@@ -167,12 +173,35 @@ def load(
 ) -> Suite:
     """Load and attach; ``table`` is the map of programs by call number.
 
-    BpfError when not even the first can be loaded: then it is not one program that is at fault.
+    BpfError when none can be loaded: then it is not one program that is at fault.
     """
     suite = Suite()
     loader = _Loader(bpf, kernel, maps, table, own=own, watermark=watermark)
+    try:
+        ready = _load_all(loader, suite, kernel, programs(kernel, env), wanted)
+        if suite.first_error is not None and not suite.loaded:
+            raise suite.first_error
+        ready.append(_dispatcher(bpf, kernel, table))
+        suite.loaded.append(ready[-1])
+        # one after the other: BpfError in the middle must find the earlier ones in the list
+        for fd in ready:
+            suite.attached.append(bpf.attach(fd))
+    except BaseException:
+        suite.close()
+        raise
+    return suite
+
+
+def _load_all(
+    loader: _Loader,
+    suite: Suite,
+    kernel: Kernel,
+    found: list[Program],
+    wanted: frozenset[str] | None,
+) -> list[int]:
+    """The programs of tracepoints of their own, ready to be attached; the rest is in the table."""
     ready: list[int] = []
-    for index, program in enumerate(programs(kernel, env)):
+    for index, program in enumerate(found):
         if wanted is not None and program.kind.type not in wanted:
             continue
         if program.tracepoint != "sys_exit":
@@ -182,10 +211,7 @@ def load(
         loader.put(suite, program, NUMBERS[kernel.machine].get(program.name))
         if kernel.narrow_calls:
             loader.put(suite, program, I386.get(program.name), narrow=True)
-    ready.append(_dispatcher(bpf, kernel, table))
-    suite.loaded.append(ready[-1])
-    suite.attached += [bpf.attach(fd) for fd in ready]
-    return suite
+    return ready
 
 
 class _Loader:
@@ -234,6 +260,8 @@ class _Loader:
                 )
                 suite.loaded.append(self._same[code])
         except (BtfError, AssemblyError, BpfError) as error:
+            if isinstance(error, BpfError):
+                suite.first_error = suite.first_error or error
             suite.missing[f"{program.name} (32-bit)" if narrow else program.name] = _reason(error)
             return None
         if kind is not None:
