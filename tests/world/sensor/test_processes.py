@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.world.sensor.fake import ID, NOW, Tree, record
 
-from haechi.world.sensor.containers import Containers
+from haechi.world.sensor.containers import HOST, Containers
 from haechi.world.sensor.masking import masked, masked_environment
 from haechi.world.sensor.proc_fs import ProcFs
 from haechi.world.sensor.processes import KEPT_NS, Processes
@@ -199,6 +199,19 @@ def test_a_container_that_lived_for_moments_is_seen_from_exec_to_exit(tree: Tree
     (tree.cgroups / "kubepods" / f"cri-containerd-{ID}.scope").rmdir()
     last = record("procexit", 900, at=2, comm="job", cgroup=inode)
     assert table.of(last) is one
+    assert one.container.id == ID[:12]
+
+
+def test_a_container_of_the_older_hierarchies_is_known_at_its_exec(tree: Tree) -> None:
+    """Its cgroup of version 2 is the root, as everybody's; the runtime moves it before exec."""
+    root = tree.cgroups.stat().st_ino
+    table = tree.processes()
+    tree.process(900, "runc", ppid=100, cgroup="0::/\n4:memory:/user", mount_ns=77)
+    first = table.of(record("mount", 900, comm="runc", cgroup=root, mount_ns=77, ppid=100))
+    assert first.container is HOST
+    tree.process(900, "job", ppid=100, cgroup=f"0::/\n4:memory:/docker/{ID}", mount_ns=77)
+    args = {"argv": ["job"], "path": "/job"}
+    one = table.of(record("execve", 900, at=1, comm="job", cgroup=root, mount_ns=77, args=args))
     assert one.container.id == ID[:12]
 
 

@@ -357,7 +357,12 @@ class Processes:
         if not one.cwd:
             one.cwd = self._proc.cwd(one.pid)
         if not one.cgroup:
-            one.container = self._containers.of(0, one.pid, self._proc.mount_ns(one.pid))
+            one.mount_ns = self._proc.mount_ns(one.pid) or one.mount_ns
+        elif one.container is not HOST or one.mount_ns == self._containers.host_mount_ns:
+            return
+        # Where containers lie in the older hierarchies, the kernel's cgroup says nothing of them:
+        # what is not in the host's mount namespace is looked at again.
+        one.container = self._containers.of(one.cgroup, one.pid, one.mount_ns)
 
     def _went(self, one: Process, record: Record) -> None:
         path, base = record.args.get("path"), record.args.get("base")
