@@ -48,3 +48,21 @@ def test_a_detection_is_judged_as_what_it_was_made_of() -> None:
 def test_what_is_no_condition_is_said(condition: str) -> None:
     with pytest.raises(UsageError, match="filter"):
         made(condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [
+        ("proc.name = ", 13),
+        ("proc.name = bash and", 21),
+        ("proc.nam = bash", 1),
+        ("proc.name = bash and proc.nam = a", 22),
+        ('proc.name = "a b" and proc.nam = a', 23),
+        ("ka.verb = create and ka.nam = a", 22),
+    ],
+    ids=["end", "after and", "first field", "later field", "after a quotation", "audit"],
+)
+def test_the_place_of_a_fault_is_told(condition: str, where: int) -> None:
+    with pytest.raises(UsageError) as raised:
+        made(condition)
+    assert raised.value.where == f"query.filter:{where}"

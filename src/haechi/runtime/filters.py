@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LONGEST = 4_000
 _KEPT = 64
 _NAME = "filter"
+_CONDITION = '"condition":"'
 _FOR = {"syscall": "sensor", "k8s_audit": "kubernetes-audit", "flow": "hubble"}
 """An event source for each of the language's."""
 
@@ -68,31 +69,34 @@ def made(text: str) -> Filter:
     try:
         parse_condition(text)
     except HaechiError as error:
-        raise _wrong(error.what, str(getattr(error, "place", "") or "")) from error
+        place = getattr(error, "place", None)
+        raise _wrong(error.what, None if place is None else place.index) from error
     rules: list[Rule] = []
-    faults: list[tuple[str, Problem]] = []
+    faults: list[tuple[int, Problem]] = []
     for source in sorted(set(SOURCES.values())):
         file = RuleText(name=_NAME, text=_rule(text, source))
         basics = given([file]).file
         loaded = load([*([basics] if basics else []), file])
         bad = [one for one in loaded.problems if one.error]
         if bad:
-            faults.append((source, bad[0]))
+            faults.append((_index(bad[0], file.text), bad[0]))
         rules += loaded.rules if not bad else ()
     if not rules:
-        raise _wrong(_first(faults), "")
+        # of the source whose fields it uses most likely: where it was read furthest
+        index, problem = max(faults, key=lambda fault: fault[0])
+        raise _wrong(problem.message, index)
     try:
         engine = Engine(rules)
     except HaechiError as error:
-        raise _wrong(error.what, "") from error
+        raise _wrong(error.what) from error
     return Filter(text, engine, frozenset(rule.source for rule in rules))
 
 
-def _first(faults: list[tuple[str, Problem]]) -> str:
-    """What is said of system calls, where most conditions belong."""
-    return next(
-        (one.message for source, one in faults if source == "syscall"), "it is no condition"
-    )
+def _index(problem: Problem, rule: str) -> int:
+    """The character of the condition that a problem stands at. Where the text had to be escaped,
+    the loader counts from the quotation mark before it."""
+    begin = rule.index(_CONDITION) + len(_CONDITION) - ("\\" in rule)
+    return max(0, problem.at.column - 1 - begin)
 
 
 def _rule(text: str, source: str) -> str:
@@ -102,9 +106,10 @@ def _rule(text: str, source: str) -> str:
     return msgspec.json.encode([rule]).decode()
 
 
-def _wrong(what: str, place: str) -> UsageError:
+def _wrong(what: str, index: int | None = None) -> UsageError:
+    """``where`` ends with the character's number, from 1, as far as it is known."""
     return UsageError(
-        f"the filter is no condition: {what}" + (f" ({place})" if place else ""),
-        where="query.filter",
+        f"the filter is no condition: {what}",
+        where="query.filter" + ("" if index is None else f":{index + 1}"),
         do="for example: proc.name = bash and fd.name startswith /etc",
     )

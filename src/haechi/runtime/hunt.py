@@ -94,7 +94,8 @@ class Hunt:
         elif isinstance(part, HourDone):
             self._reached = part.from_ns
             where = {"from": from_ns(part.from_ns), "to": from_ns(part.to_ns)}
-            yield {"range": where, "scanned": self._scanned}
+            counts = dict(self._counts)
+            yield {"range": where, "scanned": self._scanned, "counts": counts}
         elif found is not None:
             self._scanned += found.scanned
             self._faults += found.faults

@@ -31,8 +31,8 @@ _running = threading.BoundedSemaphore(AT_ONCE)
 
 def hunted(call: Call) -> Answer:
     """``{"match": …}`` for each event that a rule would have fired on, newest hour first;
-    ``{"range": …, "scanned": n}`` after each part of time that is done, ``{"scanned": n}`` now
-    and then; at the end ``{"counts": …}`` by rule and ``{"done": …}``."""
+    ``{"range": …, "scanned": n, "counts": …}`` after each part of time that is done,
+    ``{"scanned": n}`` now and then; at the end ``{"counts": …}`` by rule and ``{"done": …}``."""
     ask: HuntRequest = call.body
     if not 0 <= ask.limit <= MOST_SHOWN:
         raise UsageError(f"must be from 0 to {MOST_SHOWN}", where="body.limit")
