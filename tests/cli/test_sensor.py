@@ -296,6 +296,7 @@ def test_a_recording_holds_a_tree_and_a_signal_ends_it_well(tmp_path: Path) -> N
         shell.stdin.close()
         shell.wait()
     assert sensor.returncode == 0, err
+    assert file.stat().st_mode & 0o777 == 0o600
     rows = [json.loads(line) for line in file.read_bytes().splitlines()]
     assert {row["source"] for row in rows} == {"sensor"}
     assert all(shell.pid in row["fields"]["proc.apid"] for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from pathlib import Path
@@ -74,7 +75,10 @@ class Recorder(Sink):
         self._path = path
         self._count = 0
         try:
-            self._file: IO[bytes] = path.open("wb")
+            # Command lines are nobody else's; and root must not be led along a link in /tmp.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            handle = os.open(path, flags, 0o600)
+            self._file: IO[bytes] = os.fdopen(handle, "wb")
         except OSError as error:
             raise UsageError(f"cannot write {path}", why=error.strerror or "") from error
 
