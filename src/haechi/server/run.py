@@ -138,8 +138,9 @@ async def serve_world(
         world.hub.close()
         for task in tasks:
             task.cancel()
-        await _stopped(listener, app)
+        # What runs beside the server (the sensor) hands over its last events: they are still taken.
         await asyncio.gather(*tasks, return_exceptions=True)
+        await _stopped(listener, app)
         unsubscribe()
         app.close(wait=False)
         if world.traces is not None:
