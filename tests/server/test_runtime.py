@@ -128,6 +128,19 @@ def test_the_pack_is_listed_with_its_words_and_examples(client: httpx.Client) ->
     assert found["why_ko"]
 
 
+def test_whole_conditions_are_told_to_who_asks_for_them(client: httpx.Client) -> None:
+    from haechi.engines.falco.parse import parse_condition
+    from haechi.engines.falco.syntax import Macro
+
+    text = SHELL.replace("evt.type = execve and", "spawned_process and")
+    client.put("runtime/files/mine.yaml", json={"text": text})
+    query = {"origin": "saved", "resolved": "true"}
+    [row] = client.get("runtime/rules", params=query).json()["items"]
+    assert "spawned_process" in row["condition"]
+    assert not isinstance(parse_condition(row["resolved"]), Macro)
+    assert "spawned_process" not in row["resolved"]
+
+
 def test_a_rule_that_is_off_detects_nothing(client: httpx.Client) -> None:
     client.put("runtime/files/mine.yaml", json={"text": SHELL})
     off = client.patch("runtime/rules/Shell%20of%20ours", json={"enabled": False}).json()

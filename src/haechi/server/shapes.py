@@ -313,7 +313,8 @@ class RuntimeRule(Record, frozen=True, kw_only=True):
     """A rule that judges events. ``source``: syscall, k8s_audit, flow, application. ``origin``:
     builtin, file (named in the configuration), saved (by the page or the API). ``condition`` is
     as written; ``event_types`` what it can hold for, null: any. ``hits`` are its detections in
-    the last 30 days within the asker's reach."""
+    the last 30 days within the asker's reach. ``resolved`` is the condition with macros, lists
+    and exceptions in their places, where it is asked for."""
 
     name: str
     id: str
@@ -330,6 +331,7 @@ class RuntimeRule(Record, frozen=True, kw_only=True):
     event_types: list[str] | None
     hits: int
     faults: list[RuleFault]
+    resolved: str = ""
 
 
 class RuleExample(Record, frozen=True, kw_only=True):

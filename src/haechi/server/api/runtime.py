@@ -27,6 +27,7 @@ from haechi.server.work.runtime_rows import (
     file_row,
     hits_of,
     problem_row,
+    resolved,
     rule_detail,
     rule_rows,
 )
@@ -38,7 +39,7 @@ _MOST_SHOWN = 100
 
 class RuntimeRulesAsk(Record, frozen=True, kw_only=True):
     """``text`` is words, each of which stands in name, id, tags, description or condition.
-    ``faults``: with or without what lint says."""
+    ``faults``: with or without what lint says. ``resolved``: tell the whole conditions, too."""
 
     text: str = ""
     source: str = ""
@@ -47,6 +48,7 @@ class RuntimeRulesAsk(Record, frozen=True, kw_only=True):
     origin: Literal["", "builtin", "file", "saved"] = ""
     enabled: bool | None = None
     faults: bool | None = None
+    resolved: bool = False
     limit: int = 500
     cursor: str | None = None
 
@@ -80,7 +82,10 @@ def listed(call: Call) -> Page[RuntimeRule]:
     start = _start(ask.cursor)
     end = start + ask.limit
     following = str(end) if end < len(every) else None
-    return Page(items=every[start:end], next=following, total=len(every))
+    rows = every[start:end]
+    if ask.resolved:
+        rows = list(resolved(rows, _book(call)))
+    return Page(items=rows, next=following, total=len(every))
 
 
 def _matching(call: Call) -> Iterator[RuntimeRule]:

@@ -49,6 +49,16 @@ def hits_of(call: Call) -> dict[str, int]:
     return {name: sum(counts) for name, counts in found.lines.items()}
 
 
+def resolved(rows: Iterable[RuntimeRule], book: Book) -> Iterator[RuntimeRule]:
+    """The rows with their whole conditions."""
+    from haechi.engines.falco.whole import whole
+
+    rules = {one.key: one.rule for one in book.rules}
+    for row in rows:
+        condition = whole(rules[row.source, row.name].condition)
+        yield msgspec.structs.replace(row, resolved=condition)
+
+
 def rule_rows(book: Book, hits: Mapping[str, int]) -> list[RuntimeRule]:
     """All rules: what detected something first, then by priority and name."""
     faults: defaultdict[tuple[str, str], list[Fault]] = defaultdict(list)

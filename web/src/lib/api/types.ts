@@ -520,6 +520,7 @@ export interface RuntimeRule {
   event_types: string[] | null;
   hits: number;
   faults: RuleFault[];
+  resolved: string;
 }
 
 export interface RuleExample {
