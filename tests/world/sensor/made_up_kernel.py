@@ -64,7 +64,9 @@ class MadeUpKernel(Kernel):
         return 1000 + len(name)
 
     def tracepoint_arguments(self, name: str) -> int:
-        return 1 if "group_dead" in self.lacking else 2
+        if name == "sched_process_exit":
+            return 1 if "group_dead" in self.lacking else 2
+        return 6 if "short_submit" in self.lacking else 1
 
 
 class Loader:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.world.sensor import acts
+from tests.world.sensor import acts, acts_ring
 
 from haechi.errors import SensorError
 from haechi.world.sensor.bpf import BpfError
@@ -293,6 +293,35 @@ def test_calls_through_the_32_bit_gate_are_seen(tmp_path: Path) -> None:
     seen = [each for each in watch.records if each.vpid == process.pid]
     assert [each.type for each in seen] == ["open", "unlink", "procexit"]
     assert seen[0].args["path"] == seen[1].args["path"] == str(victim)
+
+
+@live
+def test_what_is_asked_of_io_uring_is_seen(tmp_path: Path) -> None:
+    place = tmp_path.resolve()
+    (place / "first").write_text("x")
+    with Ebpf(watch=[]) as sensor:
+        if "io_uring" in sensor.missing:
+            pytest.skip("this kernel has no tracepoint for what is asked of io_uring")
+        watch = Watch(sensor)
+        process = subprocess.Popen([sys.executable, acts_ring.__file__, str(place)])
+        watch.ended(process.pid)
+        if process.wait() == 77:
+            pytest.skip("io_uring is switched off here")
+    assert process.returncode == 0
+    mine = [each for each in watch.records if each.vpid == process.pid]
+    assert [each.type for each in mine if each.type == "io_uring_setup"] == ["io_uring_setup"]
+    asked = [each for each in mine if each.args.get("io_uring")]
+    assert [each.type for each in asked] == ["openat", "renameat2", "unlinkat", "connect"]
+    opened, renamed, removed, connected = (each.args for each in asked)
+    assert (opened["name"], opened["base"], opened["dirfd"]) == ("first", str(place), -100)
+    assert (renamed["oldpath"], renamed["newpath"]) == ("first", "second")
+    assert renamed["newbase"] == str(place)
+    assert (removed["path"], removed["base"]) == ("second", str(place))
+    assert (connected["sip"], connected["sport"], connected["family"]) == (
+        "127.0.0.1",
+        9,
+        "AF_INET",
+    )
 
 
 @live

@@ -144,6 +144,23 @@ def opened(layout: Layout, name: str) -> Arguments:
     return arguments
 
 
+def requested(layout: Layout) -> Arguments:
+    """What was asked of io_uring; of a connection only the address that was given is known."""
+    usual = plain(layout)
+    connects = "address" in layout.texts
+    first = HEAD.size + layout.pattern().size
+
+    def arguments(data: bytes) -> dict[str, Any]:
+        args = usual(data)
+        args["io_uring"] = True
+        if connects:
+            del args["address"]
+            args |= _target(data[first:])
+        return args
+
+    return arguments
+
+
 def executed(layout: Layout, env: frozenset[str]) -> Arguments:
     unpack, split = _splitter(layout)
     wanted = {name.encode() for name in env}
@@ -288,6 +305,20 @@ def _fill_ends(
     _put(args, "c", remote if server_side else local)
     if ":" not in remote[0] and ":" not in local[0]:
         args["family"] = "AF_INET"
+
+
+def _target(given: bytes) -> dict[str, Any]:
+    if len(given) < 2:
+        return {}
+    (family,) = _NATIVE16.unpack_from(given)
+    args: dict[str, Any] = {"family": FAMILIES.get(family, str(family)), "proto": ""}
+    if family == socket.AF_UNIX:
+        return args | {"path": _unix_name(given[2:])}
+    end = address(given)
+    if end is not None:
+        _put(args, "s", end)
+        args["family"] = "AF_INET6" if ":" in end[0] else "AF_INET"
+    return args
 
 
 def _bound(given: End | None, local: End) -> End:

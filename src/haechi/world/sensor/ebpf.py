@@ -40,7 +40,7 @@ RECENT_ENTRIES = 8192
 CLOCK_JUMP_NS = 100_000
 BLIND = (
     "socketcall and sendmsg of 32-bit programs, and all of their calls on aarch64",
-    "what is done through io_uring (that a ring is set up is seen)",
+    "how what is asked of io_uring ends, and what is accepted, bound or sent through it",
 )
 
 
@@ -196,7 +196,7 @@ class Ebpf:
             raw = self._bpf.lookup(self._lost_map, struct.pack("=I", kind), pattern.size)
             count = sum(pattern.unpack(raw))
             if count:
-                found[name] = count
+                found[name] = found.get(name, 0) + count
         skipped = sum(self._bpf.misses(fd) for fd in self._programs)
         if skipped:
             found["skipped"] = skipped

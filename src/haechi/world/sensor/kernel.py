@@ -37,6 +37,8 @@ NAMES = (
     "btf_trace_sched_process_exec",
     *("btf_trace_sched_process_fork", "btf_trace_sched_process_exit"),
     "__ia32_compat_sys_openat",
+    *("btf_trace_io_uring_submit_req", "io_kiocb", "io_open", "io_unlink", "io_rename"),
+    *("io_link", "io_mkdir", "io_connect", "filename"),
 )
 """Everything looked up, so that one pass over the types finds all."""
 

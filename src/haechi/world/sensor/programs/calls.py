@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -127,22 +128,29 @@ def append_name(frame: Frame, places: Layout, part: Text) -> None:
     frame.argument(R3, part.argument)
     frame.append_text(places.length_at(part.name))
     if part.base:
-        append_base(frame, places, part)
+        directory = part.directory
+        load = None if directory is None else partial(frame.argument, R1, directory, bits=32)
+        append_base(frame, places, part.name, part.base, load)
 
 
-def append_base(frame: Frame, places: Layout, part: Text) -> None:
-    """The directory, when the text at SLOT_D (its place in the record) is relative."""
+def append_base(
+    frame: Frame, places: Layout, name: str, base: str, load: Callable[[], None] | None
+) -> None:
+    """The directory, when the text at SLOT_D (its place in the record) is relative.
+
+    ``load`` puts the descriptor of the directory into R1; None stands for the working directory.
+    """
     done, ready, here = frame.fresh("base"), frame.fresh("ready"), frame.fresh("here")
-    frame.store_value(4, R7, places.length_at(part.base), 0)
-    frame.load(4, R1, R7, places.length_at(part.name))
+    frame.store_value(4, R7, places.length_at(base), 0)
+    frame.load(4, R1, R7, places.length_at(name))
     frame.jump_if(R1, "==", 0, done)
     frame.load(8, R2, R10, SLOT_D)
     frame.move(R1, R7)
     frame.combine(R1, "+", R2)
     frame.load(1, R1, R1, 0)
     frame.jump_if(R1, "==", ord("/"), done)
-    if part.directory is not None:
-        frame.argument(R1, part.directory, bits=32)
+    if load is not None:
+        load()
         frame.set(R2, AT_FDCWD)
         frame.jump_if_register(R1, "==", R2, here)
         path_of_descriptor(frame, done)
@@ -152,7 +160,7 @@ def append_base(frame: Frame, places: Layout, part: Text) -> None:
     # one place that walks: the verifier goes through the whole walk for each
     frame.label(ready)
     walk_path(frame)
-    frame.append_walk(places.length_at(part.base))
+    frame.append_walk(places.length_at(base))
     frame.label(done)
 
 
@@ -294,7 +302,6 @@ CALLS: tuple[Call, ...] = (
         (Number("fd", 0, "i32"), Text("params", 1), Number("flags", 2, "u32"), Path("path", 0)),
     ),
     Call("bpf", (Number("cmd", 0, "i32"),)),
-    # what a ring is told to do is no system call and not seen: that there is one is
     Call("io_uring_setup", (Number("entries", 0, "u32"),)),
     Call("userfaultfd", (Number("flags", 0, "u32"),)),
     Call("memfd_create", (Text("name", 0), Number("flags", 1, "u32"))),

@@ -33,15 +33,17 @@ from haechi.world.sensor.decode import (
     executed,
     opened,
     plain,
+    requested,
 )
 from haechi.world.sensor.kernel import Kernel
-from haechi.world.sensor.programs import calls, files, processes, sockets
+from haechi.world.sensor.programs import calls, files, processes, rings, sockets
 from haechi.world.sensor.programs.frame import CURRENT_TASK, PID_TGID, TAIL_CALL, Frame, Maps
 from haechi.world.sensor.programs.numbers import I386, LIMIT, NUMBERS
 from haechi.world.sensor.programs.walk import emit_functions
 
 FIRST_KIND = 2 * LIMIT
 """Kinds below are numbers of calls."""
+RING_KINDS = FIRST_KIND + 256
 TS_COMPAT, TIF_32BIT = 2, 1 << 22
 """The running call is a 32-bit one: x86, aarch64."""
 
@@ -53,19 +55,27 @@ ALIASES = {"fchmodat2": "fchmodat", "open_by_handle_at": "openat", "move_mount":
 class Program:
     """One program: its kind of record, how it is emitted and how its records are decoded."""
 
-    __slots__ = ("emit", "kind", "name", "tracepoint")
+    __slots__ = ("emit", "kind", "more", "name", "tracepoint")
 
     def __init__(
-        self, name: str, kind: Kind, emit: Callable[[Frame], None], tracepoint: str = "sys_exit"
+        self,
+        name: str,
+        kind: Kind,
+        emit: Callable[[Frame], None],
+        tracepoint: str = "sys_exit",
+        more: dict[int, Kind] | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
+        self.more = more or {}
         self.emit = emit
         self.tracepoint = tracepoint
 
 
-def programs(kernel: Kernel, env: frozenset[str]) -> list[Program]:
-    """Every program that this kernel's machine can have, the process ones first."""
+def programs(
+    kernel: Kernel, env: frozenset[str], wanted: frozenset[str] | None = None
+) -> list[Program]:
+    """Every program of ``wanted`` types (all: None) that the machine can have, processes first."""
     found = _process_programs(env)
     offsets = SockOffsets({name: kernel[f"sock_common.{name}"] for name in sockets.SOCK_FIELDS})
     for name in processes.EXECS:
@@ -85,7 +95,12 @@ def programs(kernel: Kernel, env: frozenset[str]) -> list[Program]:
         kind = Kind(socket_.name, places, connection(places, socket_.name, offsets))
         found.append(Program(socket_.name, kind, partial(sockets.emit, call=socket_)))
     known = NUMBERS[kernel.machine]
-    return [each for each in found if each.tracepoint != "sys_exit" or each.name in known]
+    return [
+        each
+        for each in (*found, *_ring_programs(wanted))
+        if (each.tracepoint != "sys_exit" or each.name in known)
+        and (wanted is None or each.kind.type in wanted)
+    ]
 
 
 def _process_programs(env: frozenset[str]) -> list[Program]:
@@ -108,6 +123,24 @@ def _process_programs(env: frozenset[str]) -> list[Program]:
             processes.emit_exited,
             "sched_process_exit",
         ),
+    ]
+
+
+def _ring_programs(wanted: frozenset[str] | None) -> list[Program]:
+    """At most one, for all wanted kinds of requests."""
+    chosen = {
+        RING_KINDS + index: each
+        for index, each in enumerate(rings.REQUESTS)
+        if wanted is None or each.type in wanted
+    }
+    kinds = {
+        kind: Kind(each.type, rings.layout(each), requested(rings.layout(each)))
+        for kind, each in chosen.items()
+    }
+    emit = partial(rings.emit, requests=chosen)
+    return [
+        Program("io_uring", first, emit, rings.TRACEPOINT, more=kinds)
+        for first in list(kinds.values())[:1]
     ]
 
 
@@ -178,7 +211,7 @@ def load(
     suite = Suite()
     loader = _Loader(bpf, kernel, maps, table, own=own, watermark=watermark)
     try:
-        ready = _load_all(loader, suite, kernel, programs(kernel, env), wanted)
+        ready = _load_all(loader, suite, kernel, programs(kernel, env, wanted))
         if suite.first_error is not None and not suite.loaded:
             raise suite.first_error
         ready.append(_dispatcher(bpf, kernel, table))
@@ -197,13 +230,10 @@ def _load_all(
     suite: Suite,
     kernel: Kernel,
     found: list[Program],
-    wanted: frozenset[str] | None,
 ) -> list[int]:
     """The programs of tracepoints of their own, ready to be attached; the rest is in the table."""
     ready: list[int] = []
     for index, program in enumerate(found):
-        if wanted is not None and program.kind.type not in wanted:
-            continue
         if program.tracepoint != "sys_exit":
             fd = loader.load(suite, program, FIRST_KIND + index)
             ready += [] if fd is None else [fd]
@@ -265,8 +295,8 @@ class _Loader:
             suite.missing[f"{program.name} (32-bit)" if narrow else program.name] = _reason(error)
             return None
         if kind is not None:
-            suite.names[kind] = program.name
-            suite.kinds[kind] = program.kind
+            suite.kinds |= program.more or {kind: program.kind}
+            suite.names |= dict.fromkeys(program.more or (kind,), program.name)
         return self._same[code]
 
 
