@@ -1,0 +1,97 @@
+"""Does the sensor tell of every step of the attack in time? Sensor and attack together, as root.
+
+    sudo .venv/bin/python -m examples.check
+
+For each step: the time from its beginning to the alert on the sensor's standard output. Exit code
+0 when every promised detection came within a second and nothing else was raised by the attack.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from examples import attack
+from haechi.runtime.pack import builtin
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_TIME_MS = 1_000.0
+_READY_S, _AFTER_S = 30.0, 2.0
+Alerts = list[tuple[int, dict[str, Any]]]
+
+
+def main() -> int:
+    """Exit code 0 when all held, 1 when something was missing or late, 2 when nothing could run."""
+    if os.geteuid() != 0:
+        print("check: this needs root", file=sys.stderr)
+        return 2
+    alerts, steps = watched()
+    names = {rule.id: rule.name for rule in builtin().rules}
+    if not steps:
+        print("check: the sensor or the attack did not run", file=sys.stderr)
+        return 2
+    failed = 0
+    for step in steps:
+        for expected in step["expects"]:
+            delay = first_after(alerts, names[expected], step["started_ns"])
+            late = delay is None or delay > IN_TIME_MS
+            failed += late
+            told = "no alert" if delay is None else f"{delay:.0f} ms"
+            print(f"{'LATE ' if late else ''}{step['step']:<18} {expected:<36} {told}")
+    print(f"{len(steps)} steps, {failed} missing or late, {len(alerts)} alerts")
+    return 1 if failed else 0
+
+
+def first_after(alerts: Alerts, name: str, started_ns: int) -> float | None:
+    """Milliseconds until the first alert of a rule after a moment."""
+    found = [at - started_ns for at, one in alerts if one["rule"] == name and at > started_ns]
+    return min(found) / 1e6 if found else None
+
+
+def watched() -> tuple[Alerts, list[dict[str, Any]]]:
+    """Alerts with the times at which they were read, and what the attack said of its steps."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    alerts: Alerts = []
+    ready = threading.Event()
+    with subprocess.Popen(
+        [sys.executable, "-m", "haechi", "sensor", "--format", "json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        env=environment,
+        text=True,
+    ) as sensor:
+
+        def read_alerts() -> None:
+            for line in sensor.stdout or ():
+                alerts.append((time.time_ns(), json.loads(line)))
+
+        def read_status() -> None:
+            for line in sensor.stderr or ():
+                if "watching by" in line:
+                    ready.set()
+
+        readers = [threading.Thread(target=one) for one in (read_alerts, read_status)]
+        for reader in readers:
+            reader.start()
+        said = ""
+        if ready.wait(_READY_S):
+            time.sleep(_AFTER_S)
+            command = [sys.executable, attack.__file__, "--json", "--pause", "0.3"]
+            done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=120)
+            said = done.stdout
+            time.sleep(_AFTER_S)
+        sensor.terminate()
+        for reader in readers:
+            reader.join()
+    return alerts, [json.loads(line) for line in said.splitlines()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
