@@ -19,7 +19,7 @@ def test_resolved_conditions_read_back(rule: Rule) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'proc.name in (a, "b c", "d'e") and not (fd.name startswith "/etc" or evt.type exists)',
+        'proc.name in (a, "b c", "d e/f") and not (fd.name startswith "/etc" or evt.type exists)',
         'tolower(proc.name) contains "\\"" or proc.aname[2] = x',
         'proc.env[PATH] icontains oneof ("a,b", c) and fd.name = val(fd.directory)',
         'join(",", (proc.name, "x")) = y and evt.rawres >= -1',
