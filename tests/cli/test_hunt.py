@@ -88,7 +88,7 @@ def test_a_recording_is_sent_as_if_it_were_now_and_hunted_through(
     assert found.exit_code == 0, found.output
     lines = found.output.splitlines()
     assert sum("would have fired: " in line for line in lines) == 3
-    assert "      10  Shell" in lines
+    assert lines.count("      10  Shell") == 1
     assert lines[-1].startswith("10 matches in 40 events")
     told = run(hunt, rules, "--since", "1h", "--namespace", "pay", "--format", "json")
     assert json.loads(told.output.splitlines()[-1])["done"]["matched"] == 0

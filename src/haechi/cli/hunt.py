@@ -161,7 +161,7 @@ def _words(line: dict[str, Any]) -> Iterator[str]:
         yield f"    would have fired: {match['output']}" + (f"  [{place}]" if place else "")
     elif "unread" in line:
         yield f"not searched: {line['unread']}"
-    elif "counts" in line:
+    elif "counts" in line and "range" not in line:
         yield from (f"{count:>8}  {rule}" for rule, count in line["counts"].items())
     elif "done" in line:
         done = line["done"]
