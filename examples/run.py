@@ -1,4 +1,5 @@
-"""What ``./dev run`` does: make the sample shop as a repository, and ``haechi up`` on it.
+"""What ``./dev run`` does: make the sample shop as a repository, and ``haechi up`` on it, with the
+recording of an attack (``examples/attack.py``, recorded by the own sensor) replayed into it.
 
 The shop has planted faults, so the gate is expected to block. With ``--once`` the program ends
 when the page is filled, and succeeds when the job ran, whatever the gate said; without it the
@@ -18,6 +19,7 @@ from examples.history import HistoryError, materialise
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 STORE = ROOT / ".haechi"
+ATTACK = ROOT / "examples" / "attack.events.jsonl"
 _VERDICTS = {
     0: "the gate passes",
     1: "the gate blocks, as it should: the shop's faults were planted",
@@ -53,7 +55,9 @@ def up(shop: Path, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """``haechi up`` on the shop: its words and its environment."""
     folder = str(shop.relative_to(ROOT))
     store = str(STORE.relative_to(ROOT))
-    command = [sys.executable, "-m", "haechi", "up", folder, "--store", store, *words]
+    attack = str(ATTACK.relative_to(ROOT))
+    command = [sys.executable, "-m", "haechi", "up", folder, "--store", store]
+    command += ["--replay", attack, *words]
     path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
     return command, os.environ | {"PYTHONPATH": path}
 

@@ -24,7 +24,7 @@ BATCH, MOST_HELD, MOST_LINE = 1_000, 200_000, 4 << 20
 _SHOWN = 5
 EPILOG = """\b
 Examples:
-  haechi runtime send examples/attack.jsonl --now
+  haechi runtime send examples/attack.events.jsonl --now
   haechi runtime send falco.json.gz --kind falco --cluster prod
   kubectl logs -n kube-system tetragon-x2 -c export-stdout | haechi runtime send - --kind tetragon
 
