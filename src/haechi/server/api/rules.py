@@ -21,7 +21,7 @@ class RulesAsk(Record, frozen=True, kw_only=True):
     counted in these clusters and namespaces; everywhere without."""
 
     text: str = ""
-    domain: Literal["", "iac", "secrets"] = ""
+    domain: Literal["", "iac", "runtime", "secrets"] = ""
     cluster: list[str] = []
     namespace: list[str] = []
     limit: int = 500

@@ -67,9 +67,12 @@ def narrowed(
     return simplest(reach for reach in common if reach is not None)
 
 
+_DOMAINS = {JudgeKind.PATTERN: "secrets", JudgeKind.FALCO: "runtime"}
+
+
 def domain_of(rule: Rule) -> str:
     """The domain that a rule's findings count to."""
-    return "secrets" if rule.judge is JudgeKind.PATTERN else "iac"
+    return _DOMAINS.get(rule.judge, "iac")
 
 
 def first_sentence(text: str) -> str:
