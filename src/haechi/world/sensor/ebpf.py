@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import platform
 import resource
 import select
 import struct
@@ -38,10 +39,11 @@ MAX_PREFIXES = 4096
 MAX_KINDS = 3 * LIMIT
 RECENT_ENTRIES = 8192
 CLOCK_JUMP_NS = 100_000
-BLIND = (
-    "socketcall and sendmsg of 32-bit programs, and all of their calls on aarch64",
-    "how what is asked of io_uring ends, and what is accepted, bound or sent through it",
-)
+BLIND_NARROW = {
+    "x86_64": "socketcall and sendmsg of 32-bit programs",
+    "aarch64": "calls of 32-bit programs",
+}
+BLIND = ("how what is asked of io_uring ends, and what is accepted, bound or sent through it",)
 
 
 class Ebpf:
@@ -177,7 +179,12 @@ class Ebpf:
     @property
     def blind(self) -> tuple[str, ...]:
         """What this way in cannot see here."""
-        return (*BLIND, *(f"{name}: {why.splitlines()[0]}" for name, why in self.missing.items()))
+        narrow = BLIND_NARROW[platform.machine()]
+        return (
+            narrow,
+            *BLIND,
+            *(f"{name}: {why.splitlines()[0]}" for name, why in self.missing.items()),
+        )
 
     @property
     def lost(self) -> int:
