@@ -13,16 +13,17 @@ from haechi.model.access import EVERYWHERE, Reach
 from haechi.store.records import FeedCounts
 from haechi.store.state.feeds import LETTERS, Heard
 from haechi.store.state.state import State
-from tests.store.state.made import open_state
+from tests.store.state.made import Clock, open_state
 
 ALL = (EVERYWHERE,)
 START = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
 
 
-class Clock:
+class Still(Clock):
     """Stands still until it is moved."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.at = START
 
     def __call__(self) -> dt.datetime:
@@ -30,12 +31,12 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> Still:
+    return Still()
 
 
 @pytest.fixture
-def state(tmp_path: Path, clock: Clock) -> Iterator[State]:
+def state(tmp_path: Path, clock: Still) -> Iterator[State]:
     made = open_state(tmp_path, clock=clock)
     yield made
     made.close()
@@ -47,7 +48,7 @@ def heard(at: dt.datetime = START, **more: Any) -> Heard:
     return Heard(**{**given, "at": at, **more})
 
 
-def test_counts_add_up_whether_written_or_not(state: State, clock: Clock) -> None:
+def test_counts_add_up_whether_written_or_not(state: State, clock: Still) -> None:
     for seconds in range(5):
         at = START + dt.timedelta(seconds=seconds)
         newest = at - dt.timedelta(seconds=2)
@@ -62,9 +63,9 @@ def test_counts_add_up_whether_written_or_not(state: State, clock: Clock) -> Non
     assert state.feeds.all(within=ALL)[0].state == "silent"
 
 
-def test_a_followers_place_is_kept_with_its_counts(tmp_path: Path, clock: Clock) -> None:
+def test_a_followers_place_is_kept_with_its_counts(tmp_path: Path, clock: Still) -> None:
     state = open_state(tmp_path, clock=clock)
-    given = {"id": "falco:/var/log/falco", "way": "file", "place": "/var/log/falco"}
+    given: dict[str, Any] = {"id": "falco:/var/log/falco", "way": "file", "place": "/var/log/falco"}
     counts = FeedCounts(accepted=3)
     state.feeds.keep(heard(**given, counts=counts, checkpoint={"inode": 7, "offset": 120}))
     state.feeds.keep(heard(**given, counts=counts))
