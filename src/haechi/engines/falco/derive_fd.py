@@ -68,8 +68,11 @@ def directory(event: Event) -> Any:
 
 def filename(event: Event) -> Any:
     """The part behind the last slash."""
-    name = event.fields.get("fd.name")
-    if name.__class__ is not str or _char(event) != "f":
+    fields = event.fields
+    name = fields.get("fd.name")
+    if name.__class__ is not str:
+        return None
+    if fields.get("fd.typechar") != "f" and _char(event) != "f":
         return None
     at = name.rfind("/")
     if at < 0:

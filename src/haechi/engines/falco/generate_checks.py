@@ -37,6 +37,7 @@ class Names:
             "lowered": values.lowered,
             "str": str,
             "int": int,
+            "bool": bool,
             "len": len,
             "list": list,
         }
@@ -137,18 +138,21 @@ def _text_test(part: Part, v: str, names: Names) -> str:
 
 
 def _affix(found: tuple[str, ...], v: str, names: Names, *, start: bool) -> str:
+    """A beginning or an end. ``in`` costs half of what a call of ``startswith`` does, and mostly
+    says no; of many, a table says which are worth trying."""
     method = "startswith" if start else "endswith"
     if len(found) == 1:
-        return f"{v}.{method}({names.constant(found[0])})"
+        text = names.constant(found[0])
+        return f"({text} in {v} and {v}.{method}({text}))"
     short = min(map(len, found))
     if len(found) < MANY or short < 2:
         return f"{v}.{method}({names.constant(found)})"
-    table: dict[str, tuple[str, ...]] = {}
+    heads: dict[str, tuple[str, ...]] = {}
     for text in found:
         head = text[:short] if start else text[-short:]
-        table[head] = (*table.get(head, ()), text)
+        heads[head] = (*heads.get(head, ()), text)
     cut = f"{v}[:{short}]" if start else f"{v}[-{short}:]"
-    known = names.constant(table.get)
+    known = names.constant(heads.get)
     return f"((t := {known}({cut})) is not None and {v}.{method}(t))"
 
 

@@ -303,7 +303,8 @@ def types_named(node: Node) -> set[str]:
 
 _FEW = frozenset(
     {
-        "fd.typechar", "fd.type", "fd.l4proto", "fd.num", "evt.res", "evt.rawres", "evt.failed",
+        "fd.typechar", "fd.type", "fd.l4proto", "fd.sockfamily", "evt.category",
+        "fd.num", "evt.res", "evt.rawres", "evt.failed",
         "user.name", "user.uid", "user.loginuid", "proc.tty", "proc.vpid", "container.id",
         "container.privileged", "evt.arg.flags", "evt.is_open_read", "evt.is_open_write",
         "ka.verb", "ka.stage", "jevt.rawtime", "ka.auth.decision", "ka.response.code",

@@ -39,7 +39,17 @@ def reading(slot: Slot, type: str, names: Names) -> list[str]:
     if its.many or its.spread or key is None:
         whole = names.constant(_remembered(slot.number, evaluator_of(slot)))
         return [f"{v} = {whole}(e, m)"]
-    return [f"{v} = get({names.key(key)})", *_derived(slot, type, v, names), *_typed(its.type, v)]
+    kind = values.family(its.type)
+    given = f"{v} = get({names.key(key)})"
+    derived = _derived(slot, type, v, names)
+    if kind not in _CLASSES:
+        return [given, *derived, *_typed(kind, v)]
+    # what is given and of the right class, as nearly always, costs one comparison
+    inner = [*derived, *_typed(kind, v)]
+    return [given, f"if {v}.__class__ is not {_CLASSES[kind]}:", *(f" {line}" for line in inner)]
+
+
+_CLASSES = {"text": "str", "number": "int", "bool": "bool"}
 
 
 def _derived(slot: Slot, type: str, v: str, names: Names) -> list[str]:
@@ -73,9 +83,8 @@ def _opened(name: str, type: str, v: str, names: Names) -> list[str]:
     return [f"if {v} is None:", f" x = get({names.key('evt.arg.flags')})", f" {v} = {test}"]
 
 
-def _typed(type: str, v: str) -> list[str]:
-    """What the source says may be of any type; what is of the right one costs a comparison."""
-    kind = values.family(type)
+def _typed(kind: str, v: str) -> list[str]:
+    """What the source says may be of any type."""
     if kind == "text":
         return [f"if {v}.__class__ is not str and {v} is not None: {v} = text({v})"]
     if kind == "number":
