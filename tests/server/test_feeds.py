@@ -149,6 +149,15 @@ def test_an_audit_webhook_is_judged_in_the_same_commit(server: Running) -> None:
     assert server.world.metrics.text(()).count(b'rule="Secrets listed"') >= 1
 
 
+def test_what_a_source_says_it_lost_is_counted(server: Running) -> None:
+    record = {"rate_limit_info": {"number_of_dropped_process_events": "7"}, "node_name": "n"}
+    record["time"] = "2026-11-22T04:00:00Z"
+    answer = send(server, "tetragon?cluster=east", msgspec.json.encode(record))
+    assert answer.status_code == 200, answer.text
+    said = b'haechi_feed_records_total{feed="tetragon",outcome="lost"} 7.0'
+    assert said in server.world.metrics.text(())
+
+
 @pytest.mark.parametrize(
     ("kind", "who", "status"),
     [

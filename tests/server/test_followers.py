@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +116,14 @@ def test_nothing_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
 
 async def until_read(world: World, count: int) -> None:
     """Follow until so many events are in the store."""
+    await until(world, lambda: world.store.events.figures()["hot_events"] >= count)
+
+
+async def until(world: World, ready: Callable[[], bool]) -> None:
+    """Follow until then."""
     loop = asyncio.create_task(follow_feeds(world))
     async with asyncio.timeout(60):
-        while world.store.events.figures()["hot_events"] < count:
+        while not ready():
             assert not loop.done()
             await asyncio.sleep(0.02)
     loop.cancel()
@@ -136,9 +142,14 @@ def test_a_file_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
     append(good, range(3))
     good.write_bytes(good.read_bytes() + b"{broken\n")
     with real_world(tmp_path / "store", settings_of(bad, good)) as world:
-        asyncio.run(until_read(world, 3))
+
+        def both() -> bool:
+            found = status(world)
+            read = "good.json" in found and found["good.json"].counts.accepted == 3
+            return read and "bad.json" in found
+
+        asyncio.run(until(world, both))
         found = status(world)
-        assert found["good.json"].counts.accepted == 3
         assert found["good.json"].counts.refused == 1
         assert found["good.json"].state in ("fresh", "silent")
         assert found["bad.json"].state == "failed"

@@ -108,17 +108,19 @@ def mapping_of(name: str, mappings: Mapping[str, Any]) -> Any:
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source had. ``checkpoint`` is where it goes on once this is durable."""
+    """What a source had. ``checkpoint`` is where it goes on once this is durable; ``lost`` is how
+    many events it says itself that it could not send."""
 
     events: Sequence[Event] = ()
     refusals: Sequence[Refusal] = ()
     skipped: int = 0
+    lost: int = 0
     checkpoint: Any = None
 
     @property
     def empty(self) -> bool:
         """True when there was nothing at all."""
-        return not (self.events or self.refusals or self.skipped or self.checkpoint)
+        return not (self.events or self.refusals or self.skipped or self.lost or self.checkpoint)
 
 
 class Source(Protocol):
@@ -266,7 +268,7 @@ def _decoded(
 
     events: list[Event] = []
     refusals = [refusal("the line is too long", one.sample) for one in found.overlong]
-    skipped = 0
+    skipped = lost = 0
     for line in found.lines:
         made = decode(
             line.data,
@@ -278,7 +280,10 @@ def _decoded(
         events += made.events
         refusals += made.refusals
         skipped += made.skipped
-    return Batch(events=events, refusals=refusals, skipped=skipped, checkpoint=checkpoint)
+        lost += made.lost
+    return Batch(
+        events=events, refusals=refusals, skipped=skipped, lost=lost, checkpoint=checkpoint
+    )
 
 
 def opened(

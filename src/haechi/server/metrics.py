@@ -129,7 +129,7 @@ COUNTED = (
     Family(
         "haechi_feed_records_total",
         COUNTER,
-        "Records of feeds by what became of them: accepted, duplicate, refused, skipped",
+        "Records of feeds by what became of them: accepted, duplicate, refused, skipped, lost",
         ("feed", "outcome"),
     ),
     Family("haechi_hunts_total", COUNTER, "Hunts through stored events", ("outcome",)),

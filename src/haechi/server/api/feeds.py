@@ -68,7 +68,9 @@ def sent(call: Call) -> Future[FeedAnswer]:
         cluster=cluster,
         place=ask.mapping,
     )
-    records = Records(events=found.events, refusals=found.refusals, skipped=found.skipped)
+    records = Records(
+        events=found.events, refusals=found.refusals, skipped=found.skipped, lost=found.lost
+    )
     return feed_in(call.world, feed, records, call.within)
 
 

@@ -44,6 +44,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     events: Sequence[Event] = ()
     refusals: Sequence[Refusal] = ()
     skipped: int = 0
+    lost: int = 0
 
 
 def feed_in(
@@ -75,10 +76,12 @@ def feed_in(
             refused=len(refused),
             skipped=records.skipped,
         )
-        _count(world, feed, counts)
-        if not follows:
+        _count(world, feed, counts, records.lost)
+        if not follows:  # in memory alone: this is the writer's thread
             heard = _heard(feed, now, counts, newest, letters)
             world.store.state.feeds.heard(heard)
+        if not answer.set_running_or_notify_cancel():
+            return  # whoever asked is gone; what is durable stays
         answer.set_result(
             FeedAnswer(
                 accepted=accepted,
@@ -94,10 +97,10 @@ def feed_in(
 
     def durable(done: Future[Appended]) -> None:
         error = done.exception()
-        if error is not None:
-            answer.set_exception(error)
-        else:
+        if error is None:
             settle(done.result().accepted, done.result().duplicates)
+        elif answer.set_running_or_notify_cancel():
+            answer.set_exception(error)
 
     take(world, batch, within, now).add_done_callback(durable)
     return answer
@@ -145,7 +148,9 @@ def _heard(
     )
 
 
-def _count(world: World, feed: Feed, counts: FeedCounts) -> None:
+def _count(world: World, feed: Feed, counts: FeedCounts, lost: int) -> None:
+    if lost:
+        world.metrics.count("haechi_feed_records_total", feed.kind, "lost", by=lost)
     for name in _OUTCOMES:
         number = getattr(counts, name)
         if number:

@@ -39,7 +39,9 @@ def processor_of(world: World) -> SecurityEventProcessor:
 
     async def deliver(source: Source, batch: Batch) -> None:
         feed = feeds[id(source)]
-        records = Records(events=batch.events, refusals=batch.refusals, skipped=batch.skipped)
+        records = Records(
+            events=batch.events, refusals=batch.refusals, skipped=batch.skipped, lost=batch.lost
+        )
         future = await asyncio.to_thread(feed_in, world, feed, records, follows=True)
         told = await asyncio.wrap_future(future)
         await asyncio.to_thread(kept, world, feed, records, told, batch.checkpoint)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from haechi.errors import StoreError
 from haechi.model.access import Reach
 from haechi.store.records import DeadLetter, FeedCounts, FeedStatus
 from haechi.store.state.bulk import next_number
@@ -28,7 +30,6 @@ from haechi.store.state.times import from_us, maybe_us, to_us
 LETTERS = 100
 """Dead letters that are kept of each feed; all are counted."""
 _MOST = 1_000
-_EVERY = dt.timedelta(seconds=30)
 _COUNTS = ("accepted", "duplicates", "refused", "skipped")
 
 
@@ -57,20 +58,17 @@ class Feeds:
         self._database, self._clock = database, clock
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, str], list[Heard]] = {}
-        self._written: dict[tuple[str, str], dt.datetime] = {}
 
     def heard(self, one: Heard) -> None:
-        """Note it; written within half a minute, at once where it is the first of a feed."""
+        """Note it in memory, for the next ``flush``: whoever tells this must not wait."""
         key = (one.cluster, one.id)
         with self._lock:
+            if key not in self._waiting and len(self._waiting) >= _MOST:
+                return
             some = self._waiting.setdefault(key, [])
             some.append(one)
             if len(some) > 1:
                 some[:] = [_sum(some)]
-            written = self._written.get(key)
-            due = written is None or one.at - written >= _EVERY
-        if due:
-            self.flush()
 
     def keep(self, one: Heard) -> None:
         """Write it now, with what waits of the same feed; durable when it returns."""
@@ -79,15 +77,19 @@ class Feeds:
         self._database.write(lambda transaction: _write(transaction, [_sum(news)]))
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits. What cannot be written goes on waiting."""
         with self._lock:
-            news = [_sum(some) for some in self._waiting.values()]
-            self._waiting.clear()
-            if len(self._written) > 2 * _MOST:
-                self._written.clear()
-            self._written |= {(one.cluster, one.id): one.at for one in news}
-        if news:
+            waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
+        news = [_sum(some) for some in waiting.values()]
+        try:
             self._database.note(lambda transaction: _write(transaction, news))
+        except StoreError:
+            with self._lock:
+                for key, some in waiting.items():
+                    self._waiting[key] = [*some, *self._waiting.get(key, ())]
+            raise
 
     def checkpoint(self, cluster: str, id: str) -> Any:
         """Where a follower goes on; None at the beginning."""
@@ -98,6 +100,8 @@ class Feeds:
 
     def all(self, *, within: tuple[Reach, ...]) -> list[FeedStatus]:
         """By kind and place."""
+        with suppress(StoreError):  # a full disk keeps nobody from reading what there is
+            self.flush()
         ask = select(feed).where(reached(within, feed.c.cluster))
         ask = ask.order_by(feed.c.kind, feed.c.cluster, feed.c.id)
         now = self._clock()
@@ -111,7 +115,8 @@ class Feeds:
         self, *, within: tuple[Reach, ...], id: str = "", limit: int = LETTERS
     ) -> list[DeadLetter]:
         """What could not be taken, newest first."""
-        self.flush()
+        with suppress(StoreError):
+            self.flush()
         d = dead_letter.c
         ask = select(dead_letter).where(reached(within, d.cluster))
         if id:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from haechi.errors import StoreError
 from haechi.store.records import Notice
 from haechi.store.state.access import Access
 from haechi.store.state.engine import Clock, Database, Transaction
@@ -87,5 +88,6 @@ class State:
         """Write what is noted and close; idempotent."""
         if not self._database.closed:
             self.sources.flush()
-            self.feeds.flush()
+            with suppress(StoreError):  # figures alone: nothing that was acknowledged
+                self.feeds.flush()
         self._database.close()
