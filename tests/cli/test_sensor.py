@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import signal
@@ -17,12 +16,15 @@ from typing import Any
 
 import pytest
 
-from haechi.cli.sensor_delivery import BATCH, Delivery, _packed
+from haechi.cli.sensor_delivery import BATCH, Delivery
+from haechi.cli.sensor_queue import FRAME, Queue, lines
 from haechi.cli.sensor_rules import known, of_server, wants
+from haechi.cli.sensor_shedding import Matters
 from haechi.cli.sensor_spool import Spool
 from haechi.client.http import Client
 from haechi.errors import UsageError
 from haechi.model.event import Event
+from haechi.server.bodies import unpack
 from tests.cli.command import Haechi
 
 RULES = """
@@ -49,7 +51,6 @@ class Server:
         self.statuses: list[int] = []
         self.ids: list[str] = []
         self.batches: list[int] = []
-        self.encodings: set[str] = set()
         self.rows: list[dict[str, Any]] = []
         taken = self
 
@@ -81,14 +82,8 @@ class Server:
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
 
     def take(self, body: bytes, encoding: str) -> None:
-        self.encodings.add(encoding)
-        if encoding == "gzip":
-            body = gzip.decompress(body)
-        elif encoding == "zstd":
-            import zstandard
-
-            body = zstandard.ZstdDecompressor().decompress(body)
-        found = [json.loads(line)["id"] for line in body.split(b"\n")]
+        body = unpack(body, encoding, limit=1 << 24)
+        found = [json.loads(line)["id"] for line in body.split(b"\n") if line]
         self.batches.append(len(found))
         self.ids += found
 
@@ -113,7 +108,7 @@ def _until(done: Callable[[], bool]) -> None:
 
 def _delivery(server: Server, **more: Any) -> Delivery:
     told: list[str] = []
-    settings: dict[str, Any] = {"tell": told.append, "pauses": (0.01,), "packed": False, **more}
+    settings: dict[str, Any] = {"tell": told.append, "pauses": (0.01,), **more}
     return Delivery(Client(server.url, token="t"), **settings)
 
 
@@ -150,7 +145,7 @@ def test_a_batch_that_will_never_be_taken_is_counted_and_not_repeated(server: Se
 
 def test_a_full_queue_takes_no_more_and_says_so(server: Server) -> None:
     server.statuses = [503] * 1000
-    delivery = _delivery(server, most_events=5, pauses=(30.0,))
+    delivery = _delivery(server, queue=Queue(5), pauses=(30.0,))
     delivery.offer(_events(9))
     assert delivery.counts.dropped == 4
     counts = delivery.close()
@@ -197,18 +192,46 @@ def test_a_spool_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         Spool(tmp_path / "file", 10)
 
 
-def test_packed_batches_are_understood(server: Server) -> None:
-    delivery = _delivery(server, packed=True)
-    delivery.offer(_events(2))
-    delivery.close()
-    assert server.ids == ["e0", "e1"]
-    assert server.encodings <= {"gzip", "zstd"}
+def test_past_half_a_queue_what_no_rule_holds_for_is_left_out_first(server: Server) -> None:
+    server.statuses = [503] * 1000
+    delivery = _delivery(
+        server, queue=Queue(8), matters=lambda event: event.id in {"e7", "e8"}, pauses=(30.0,)
+    )
+    delivery.offer(_events(9))
+    counts = delivery.counts
+    assert (counts.waiting, counts.shed, counts.dropped) == (7, 2, 0)
+    assert delivery.close().dropped == 7
 
 
-def test_gzip_stands_in_where_zstd_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-    body, encoding = _packed(b"x" * 1000)
-    assert (gzip.decompress(body), encoding) == (b"x" * 1000, "gzip")
+def test_shedding_judges_by_the_rules_in_force(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(RULES)
+    rules = known([tmp_path / "r.yaml"], builtin=False).rules
+    fields = {"fd.name": "/opt/shadow", "proc.env": {"SECRET_NAME": "x"}}
+    fields |= {"evt.arg.flags": "O_RDONLY"}
+    hit = Event(id="a", ts_ns=1, source="sensor", type="openat", fields={**fields, "fd.num": 3})
+    other = Event(id="b", ts_ns=1, source="sensor", type="openat", fields={"fd.name": "/x"})
+    status = Event(id="c", ts_ns=1, source="sensor", type="sensor.status")
+    matters = Matters(rules)
+    assert [matters(one) for one in (hit, other, status)] == [True, False, True]
+    matters.use(())
+    assert [matters(one) for one in (hit, other, status)] == [False, False, True]
+
+
+def test_a_queue_is_bounded_by_what_it_keeps_and_gives_back_what_it_took() -> None:
+    queue = Queue(most_events=1000, most_bytes=FRAME * 62)
+    line = b'{"id":"' + b"a" * 50 + b'"}'
+    taken = 0
+    while queue.put(line):
+        taken += 1
+    assert taken > 2 * FRAME  # more lines than the bytes have room for: they are packed
+    assert queue.pressed
+    parts = queue.take(FRAME, 1 << 20)
+    assert [part.count for part in parts] == [FRAME]
+    assert lines(parts) == b"\n".join([line] * FRAME)
+    queue.put_back(parts)
+    assert len(queue) == taken
+    assert sum(part.count for part in queue.take(1000, 1 << 20)) == taken - taken % FRAME
+    assert len(queue) == taken % FRAME
 
 
 def test_rules_say_what_is_watched_and_asked_for(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from haechi.errors import HaechiError, UsageError
 if TYPE_CHECKING:
     from haechi.cli.sensor_delivery import Delivery
     from haechi.cli.sensor_rules import Known
+    from haechi.cli.sensor_shedding import Matters
     from haechi.model.event import Event
     from haechi.world.sensor.sensor import Sensor, Wants
 
@@ -92,6 +93,7 @@ def command(
     judged there.
     """
     from haechi.cli import sensor_rules
+    from haechi.cli.sensor_shedding import Matters
     from haechi.world.sensor.sensor import Place, Sensor
 
     if spool is not None and not server:
@@ -106,8 +108,9 @@ def command(
         root=host_root,
     )
     sinks: list[Sink] = []
+    matters = Matters(known.rules)
     if not check:
-        sinks = _sinks(known, server, record, format_, spool, spool_mib)
+        sinks = _sinks(known, server, record, format_, spool, spool_mib, matters)
     try:
         sensor = Sensor(
             wants, place=place, way=way or "", within=pid_tree or 0, audit_rules=audit_rules
@@ -123,7 +126,7 @@ def command(
             sensor.close()
         return
     _introduce(sensor, open_ended)
-    update = ServerRules(server, known, watch, host_root) if server else None
+    update = ServerRules(server, known, watch, host_root, matters) if server else None
     ctx.exit(Run(sensor, sinks, update).until(seconds))
 
 
@@ -131,11 +134,14 @@ class ServerRules:
     """Asks the server now and then by which rules it judges, in a thread of its own: a server
     that hangs must not hold up the reading of the kernel's ring."""
 
-    def __init__(self, server: str, known: Known, also: tuple[str, ...], root: str) -> None:
+    def __init__(
+        self, server: str, known: Known, also: tuple[str, ...], root: str, matters: Matters
+    ) -> None:
         self._server = server
         self._known = known
         self._also = also
         self._root = root
+        self._matters = matters
         self._asked = float("-inf")
         self._told = False
         self._answers: queue.SimpleQueue[Wants] = queue.SimpleQueue()
@@ -169,6 +175,7 @@ class ServerRules:
                 " what they read may not be watched (--watch PREFIX adds places)"
             )
         rules = (*self._known.rules, *found.rules)
+        self._matters.use(rules)
         wants, _ = sensor_rules.wants(rules, self._also, root=self._root)
         self._answers.put(wants)
 
@@ -245,12 +252,13 @@ def _sinks(
     format_: str,
     spool: Path | None,
     spool_mib: int,
+    matters: Matters,
 ) -> list[Sink]:
     sinks: list[Sink] = []
     if record is not None:
         sinks.append(Recorder(record))
     if server:
-        sinks.append(Sender(_delivery(server, spool, spool_mib)))
+        sinks.append(Sender(_delivery(server, spool, spool_mib, matters)))
     if not sinks:
         from haechi.engines.falco.engine import Engine
 
@@ -260,16 +268,14 @@ def _sinks(
     return sinks
 
 
-def _delivery(server: str, spool: Path | None, spool_mib: int) -> Delivery:
+def _delivery(server: str, spool: Path | None, spool_mib: int, matters: Matters) -> Delivery:
     from haechi.cli.sensor_delivery import Delivery
     from haechi.cli.sensor_spool import Spool
     from haechi.client.http import Client
-    from haechi.client.settings import connection
 
     client = Client(server)
     kept = Spool(spool, spool_mib << 20) if spool is not None else None
-    # On this machine packing costs more than it saves.
-    return Delivery(client, spool=kept, packed=not connection(server).local)
+    return Delivery(client, spool=kept, matters=matters)
 
 
 def _unloaded(known: Known) -> UsageError:

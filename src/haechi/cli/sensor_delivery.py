@@ -1,9 +1,11 @@
 """Events on their way to the server: batches, a bounded queue, retries, the spool.
 
-The sensor's thread only encodes and appends; a thread of its own sends, so that a server that
-hangs never holds up the reading of the kernel's ring. A full queue takes no more and counts what
-it refused, which the next status tells. A batch counts as sent when the server said that it is
-durable; a batch that came twice counts once there, by the events' ids.
+The sensor's thread only encodes and packs; a thread of its own sends, so that a server that
+hangs never holds up the reading of the kernel's ring. What waits goes out together: a server that
+is slow gets larger batches, not more of them. From half a queue on, events that no rule holds for
+are left out (``shed``), so that a flood of them does not cost those that matter; a full queue
+takes no more at all (``dropped``). The next status tells both. A batch counts as sent when the
+server said that it is durable; a batch that came twice counts once there, by the events' ids.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import zlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from haechi.cli import sensor_queue
+from haechi.cli.sensor_queue import Part, Queue
 from haechi.client.answers import ServerRefused, ServerUnreachable
 from haechi.client.asks import BASE, NDJSON, Ask
 
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from haechi.client.http import Client
     from haechi.model.event import Event
 
-BATCH, BATCH_BYTES = 500, 4 << 20
-EVERY_S = 0.2
-MOST_EVENTS, MOST_BYTES = 100_000, 64 << 20
+BATCH, BATCH_BYTES = 4_000, 8 << 20
+EVERY_S, SOON = 0.1, 1_000
+"""How often what waits is sent, and how much of it is sent at once."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 _STOPPING_S = 5.0
 _BROKEN = frozenset({400, 413, 415, 422})
@@ -44,6 +46,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     sent: int = 0
     dropped: int = 0
+    shed: int = 0
     refused: int = 0
     waiting: int = 0
 
@@ -56,21 +59,19 @@ class Delivery:
         client: Client,
         *,
         spool: Spool | None = None,
-        packed: bool = True,
-        most_events: int = MOST_EVENTS,
+        matters: Callable[[Event], bool] = lambda event: True,
+        queue: Queue | None = None,
         tell: Callable[[str], None] = _told,
         pauses: Sequence[float] = _PAUSES,
     ) -> None:
         self._client = client
         self._spool = spool
-        self._pack = packed
-        self._most = most_events
+        self._matters = matters
+        self._queue = Queue() if queue is None else queue
         self._tell = tell
         self._pauses = pauses
         self._encode = msgspec.json.Encoder().encode
-        self._lines: deque[bytes] = deque()
-        self._bytes = 0
-        self._sent = self._dropped = self._refused = 0
+        self._sent = self._dropped = self._shed = self._refused = 0
         self._failures = 0
         self._not_before = 0.0
         self._lock = threading.Lock()
@@ -81,32 +82,36 @@ class Delivery:
 
     def offer(self, events: Sequence[Event]) -> None:
         """Take events, as far as there is room."""
-        dropped = 0
+        dropped = shed = 0
+        queue, encode = self._queue, self._encode
         for event in events:
+            if queue.pressed and not self._matters(event):
+                shed += 1
+                continue
             try:
-                line = self._encode(event)
+                line = encode(event)
             except (OverflowError, ValueError, TypeError):
                 dropped += 1  # a number past 64 bits
                 continue
-            if len(self._lines) >= self._most or self._bytes + len(line) > MOST_BYTES:
+            if not queue.put(line):
                 dropped += 1
-                continue
-            with self._lock:
-                self._lines.append(line)
-                self._bytes += len(line)
-        if dropped:
+        if dropped or shed:
             with self._lock:
                 self._dropped += dropped
-        if len(self._lines) >= BATCH:
+                self._shed += shed
+        if len(queue) >= SOON:
             self._wake.set()
 
     @property
     def counts(self) -> Counts:
         """What became of the events."""
         with self._lock:
-            waiting = len(self._lines)
             return Counts(
-                sent=self._sent, dropped=self._dropped, refused=self._refused, waiting=waiting
+                sent=self._sent,
+                dropped=self._dropped,
+                shed=self._shed,
+                refused=self._refused,
+                waiting=len(self._queue),
             )
 
     def close(self) -> Counts:
@@ -124,7 +129,7 @@ class Delivery:
         while True:
             if self._ending.is_set():
                 ends = min(ends, time.monotonic() + _STOPPING_S)
-                if not self._lines or time.monotonic() > ends or self._failures:
+                if not len(self._queue) or time.monotonic() > ends or self._failures:
                     return
             else:
                 self._wake.wait(EVERY_S)
@@ -134,42 +139,27 @@ class Delivery:
 
     def _drained(self) -> bool:
         """Send what is there; False when the server does not take it now."""
-        while batch := self._batch():
+        while batch := self._queue.take(BATCH, BATCH_BYTES):
             if not self._delivered(batch):
-                self._put_back(batch)
+                self._queue.put_back(batch)
                 return False
             if self._ending.is_set():
                 return True
+            if len(self._queue) < SOON:
+                break
         spool = self._spool
         while spool is not None and not self._ending.is_set() and (kept := spool.oldest()):
-            if not self._posted(kept, kept.count(b"\n") + 1):
+            if not self._posted(sensor_queue.packed(kept), kept.count(b"\n") + 1):
                 return False
             spool.sent()
-            if self._lines:
+            if len(self._queue):
                 return True
         return True
 
-    def _batch(self) -> list[bytes]:
-        with self._lock:
-            batch: list[bytes] = []
-            size = 0
-            while self._lines and len(batch) < BATCH and size < BATCH_BYTES:
-                line = self._lines.popleft()
-                batch.append(line)
-                size += len(line)
-            self._bytes -= size
-        return batch
-
-    def _delivered(self, batch: list[bytes]) -> bool:
-        body = b"\n".join(batch)
-        if self._posted(body, len(batch)):
+    def _delivered(self, batch: list[Part]) -> bool:
+        if self._posted(sensor_queue.body(batch), sum(part.count for part in batch)):
             return True
-        return self._spool is not None and self._spool.keep(body)
-
-    def _put_back(self, batch: list[bytes]) -> None:
-        with self._lock:
-            self._lines.extendleft(reversed(batch))
-            self._bytes += sum(map(len, batch))
+        return self._spool is not None and self._spool.keep(sensor_queue.lines(batch))
 
     def _posted(self, body: bytes, count: int) -> bool:
         """True when nothing more is to be done with it: taken, or never to be taken."""
@@ -213,31 +203,18 @@ class Delivery:
             self._ending.wait(min(left, EVERY_S) if self._spool is not None else left)
 
     def _ask(self, body: bytes) -> Ask:
-        encoding = ""
-        if self._pack:
-            body, encoding = _packed(body)
         return Ask(
             method="POST",
             path=f"{BASE}/events",
             body=body,
             type=NDJSON,
-            encoding=encoding,
+            encoding="zstd",
             again=False,
         )
 
     def _keep_rest(self) -> None:
         """What could not be sent goes to the spool, or is counted as dropped."""
-        while batch := self._batch():
-            if self._spool is None or not self._spool.keep(b"\n".join(batch)):
+        while batch := self._queue.take(BATCH, BATCH_BYTES):
+            if self._spool is None or not self._spool.keep(sensor_queue.lines(batch)):
                 with self._lock:
-                    self._dropped += len(batch)
-
-
-def _packed(body: bytes) -> tuple[bytes, str]:
-    """zstd where it is installed, gzip elsewhere."""
-    try:
-        import zstandard
-    except ImportError:
-        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-        return packer.compress(body) + packer.flush(), "gzip"
-    return zstandard.ZstdCompressor(level=1).compress(body), "zstd"
+                    self._dropped += sum(part.count for part in batch)
