@@ -84,15 +84,27 @@ export const get = <T>(path: string, ask: Ask = {}, signal?: AbortSignal): Promi
   call<T>("GET", path, ask, { signal });
 export const post = <T>(path: string, body: unknown): Promise<T> => call<T>("POST", path, {}, { body });
 export const patch = <T>(path: string, body: unknown): Promise<T> => call<T>("PATCH", path, {}, { body });
-export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);
+export const put = <T>(path: string, body: unknown): Promise<T> => call<T>("PUT", path, {}, { body });
+export const remove = <T>(path: string, ask: Ask = {}): Promise<T> => call<T>("DELETE", path, ask);
 
-/** Lines of an NDJSON answer as they come (`events.search`). Stop by the signal. */
-export async function* lines<T>(path: string, ask: Ask, signal: AbortSignal): AsyncGenerator<T> {
-  const answer = await fetch(url(path, ask), {
-    headers: { accept: "application/x-ndjson" },
-    credentials: "same-origin",
-    signal,
-  });
+/** Lines of an NDJSON answer as they come (`events.search`; with a body: `hunts.start`). Stop by
+ * the signal. */
+export async function* lines<T>(path: string, ask: Ask, signal: AbortSignal, body?: unknown): AsyncGenerator<T> {
+  const headers: Record<string, string> = { accept: "application/x-ndjson" };
+  const init: RequestInit = { headers, credentials: "same-origin", signal };
+  if (body !== undefined) {
+    init.method = "POST";
+    init.body = JSON.stringify(body);
+    headers["content-type"] = "application/json";
+    if (csrf) headers["x-csrf-token"] = csrf;
+  }
+  let answer: Response;
+  try {
+    answer = await fetch(url(path, ask), init);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Failure(problem(0, "offline", ""));
+  }
   if (!answer.ok || !answer.body) throw new Failure(await problemOf(answer));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

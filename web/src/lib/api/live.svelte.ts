@@ -94,3 +94,27 @@ export function follow(topics: readonly Topic[], tell: (told: Told[]) => void): 
     listeners.delete(one);
   };
 }
+
+/** Follows the events for which a Falco condition holds, by a stream of its own: the page's stream
+ * tells of all. Where the server refuses (too many filters), the page's stream serves. */
+export function followEvents(condition: string, tell: (told: Told[]) => void): () => void {
+  if (!condition) return follow(["event"], tell);
+  const one: Listener = { topics: ["event"], tell, kept: [], timer: 0 };
+  const own = new EventSource(`${BASE}/stream?${new URLSearchParams({ topics: "event", filter: condition })}`);
+  let instead: (() => void) | null = null;
+  const heard = (frame: MessageEvent<string>): void => {
+    last_ = Date.now();
+    const { count, items } = parsed(frame.data);
+    hear(one, { topic: "event", count: Number(count ?? 1), items: Array.isArray(items) ? items : [] });
+  };
+  own.addEventListener("event", (frame) => heard(frame as MessageEvent<string>));
+  own.addEventListener("skipped", () => hear(one, gap(one)));
+  own.onerror = () => {
+    if (own.readyState === EventSource.CLOSED) instead ??= follow(["event"], tell);
+  };
+  return () => {
+    own.close();
+    instead?.();
+    window.clearTimeout(one.timer);
+  };
+}

@@ -8,6 +8,9 @@ export type Filter = (typeof FILTERS)[number];
 export const COUNTED = ["priority", "rule", "source", "namespace", "type"] as const;
 export type Counted = (typeof COUNTED)[number];
 
+/** Sources that can be asked for alone; others stand in the list of counts. */
+export const SOURCES = ["haechi", "sensor", "falco", "tetragon", "kubernetes-audit", "hubble", "envoy", "application"] as const;
+
 /** Spans up to now, in seconds, and the step of their chart (whole minutes, then whole hours). */
 export const SPANS: Readonly<Record<string, { seconds: number; step: number }>> = {
   "15m": { seconds: 900, step: 60 },
@@ -25,7 +28,7 @@ export const counted = (): Counted => COUNTED.find((one) => one === value("by"))
 export function filters(): Ask {
   return Object.fromEntries(FILTERS.map((key) => [key, values(key)]));
 }
-export const anyFilter = (): boolean => FILTERS.some((key) => route.query.has(key));
+export const anyFilter = (): boolean => FILTERS.some((key) => route.query.has(key)) || Boolean(value("filter"));
 
 /** A span that was chosen in the chart does not move on; without one the list is live. */
 export const fixed = (): boolean => Boolean(value("since") || value("until"));

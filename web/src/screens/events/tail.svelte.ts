@@ -1,8 +1,10 @@
 // The newest events, kept up with while they come. The list is bounded; what came faster than it
 // was asked for is counted as skipped, never hidden.
 import { Failure, get, type Ask } from "../../lib/api/client";
-import { follow } from "../../lib/api/live.svelte";
+import { followEvents } from "../../lib/api/live.svelte";
+import type { Told } from "../../lib/api/topics";
 import type { EventPage, Problem, StoredEvent } from "../../lib/api/types";
+import { FILTERS, type Filter } from "./ask";
 
 const LIMIT = 100;
 /** So many are kept; older ones leave at the end. */
@@ -13,8 +15,11 @@ export class Tail {
   problem = $state.raw<Problem | null>(null);
   ready = $state(false);
   paused = $state(false);
-  /** Something came while it was paused. */
-  waiting = $state(false);
+  /** So many came while it was paused; at least so many where `more` says so. */
+  waiting = $state(0);
+  more = $state(false);
+  /** How far back the list was looked for, where a filter ran out of time before it was full. */
+  from = $state<string | null>(null);
   /** Events that came between two asks and are not in the list. */
   skipped = $state(0);
   next = $state<string | null>(null);
@@ -29,15 +34,16 @@ export class Tail {
       const now = what();
       this.items = [];
       this.skipped = 0;
-      this.waiting = false;
+      this.waiting = 0;
+      this.more = false;
       this.ready = false;
-      this.next = null;
+      this.next = this.from = null;
       if (!now) return;
       this.#ask = now.ask;
       this.#whole = now.whole;
       void this.#load();
-      const stop = follow(["event"], () => {
-        if (this.paused) this.waiting = true;
+      const stop = followEvents(String(now.ask["filter"] ?? ""), (told) => {
+        if (this.paused) this.#count(told);
         else void this.#load();
       });
       return () => {
@@ -53,7 +59,8 @@ export class Tail {
 
   resume(): void {
     this.paused = false;
-    this.waiting = false;
+    this.waiting = 0;
+    this.more = false;
     void this.#load();
   }
 
@@ -62,7 +69,21 @@ export class Tail {
     await this.#ask_({ ...this.#ask, limit: LIMIT, cursor: this.next }, (page) => {
       this.items = [...this.items, ...page.items];
       this.next = page.next;
+      this.from = page.complete ? null : page.searched_from;
     });
+  }
+
+  /** Notices say how many events came and show some of them. */
+  #count(told: readonly Told[]): void {
+    for (const one of told) {
+      this.more ||= one.count === 0 || one.count > one.items.length;
+      for (const notice of one.items) {
+        const { count, events, cluster, namespace } = notice as unknown as Shown;
+        const fitting = events.filter((event) => FILTERS.every((key) => fits(this.#ask[key], { cluster, namespace, ...event }[key] ?? "")));
+        this.waiting += FILTERS.some((key) => wanted(this.#ask[key]).length) ? fitting.length : count;
+        this.more ||= fitting.length < events.length ? count > events.length : false;
+      }
+    }
   }
 
   async #load(): Promise<void> {
@@ -91,6 +112,7 @@ export class Tail {
     if (!known.size) {
       this.items = page.items;
       this.next = page.next;
+      this.from = page.complete ? null : page.searched_from;
       return;
     }
     if (fresh.length === page.items.length && page.next) this.#missed(known, fresh);
@@ -105,6 +127,15 @@ export class Tail {
     this.skipped += this.#whole ? Math.max(0, after - before - fresh.length) : 1;
   }
 }
+
+interface Shown {
+  count: number;
+  cluster: string;
+  namespace: string;
+  events: Partial<Record<Filter, string>>[];
+}
+const wanted = (asked: Ask[string]): readonly string[] => (Array.isArray(asked) ? (asked as string[]) : asked ? [String(asked)] : []);
+const fits = (asked: Ask[string], value: string): boolean => !wanted(asked).length || wanted(asked).includes(value);
 
 function newestFirst(a: StoredEvent, b: StoredEvent): number {
   return b.event.ts_ns - a.event.ts_ns || b.seq - a.seq;
