@@ -135,6 +135,20 @@ def test_a_folder_too_large_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (resources, [gap.kind for gap in gaps]) == ([], ["too-much"])
 
 
+def test_many_folders_share_one_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haechi.scan.falco.MAX_CHECKS", 1)
+    resources, gaps = read_rules({"a/a.yaml": DEAD, "b/b.yaml": DEAD, "c/c.yaml": DEAD})
+    assert [one.file for one in resources] == ["a/a.yaml"]
+    assert [(gap.kind, gap.path) for gap in gaps] == [("too-much", "b/b.yaml")]
+
+
+def test_the_bytes_of_all_folders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haechi.scan.falco.MAX_ALL", len(DEAD) + 5)
+    resources, gaps = read_rules({"a/a.yaml": DEAD, "b/b.yaml": DEAD})
+    assert [one.file for one in resources] == ["a/a.yaml"]
+    assert [(gap.kind, gap.path) for gap in gaps] == [("too-much", "b/b.yaml")]
+
+
 @given(st.text(alphabet="- rulemacolistn:conditevp.ype=x()[]{}\"'|>#&*!%\n\t\x00", max_size=200))
 def test_any_text_is_read_to_the_end(text: str) -> None:
     for head in ("", "- rule: a\n  condition: ", "customRules:\n  a: |-\n    - rule: a\n      "):

@@ -27,6 +27,10 @@ FALCO_RULES = "falco-rules"
 EXAMPLE = "rules.yaml"
 MAX_FOLDER = 8 * 1024 * 1024
 """Bytes of one folder's rule files together."""
+MAX_ALL = 4 * MAX_FOLDER
+MAX_CHECKS = 600_000
+"""Of all folders together, their conditions with macros written out: a repository may hold a
+thousand folders, each with a small file that is much work."""
 _RULE = re.compile(rb"^- +['\"]?rule['\"]? *:", re.MULTILINE)
 _MACRO = re.compile(rb"^- +['\"]?macro['\"]? *:", re.MULTILINE)
 _LIST = re.compile(rb"^- +['\"]?list['\"]? *:", re.MULTILINE)
@@ -54,21 +58,30 @@ def read_rules(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap]]:
     folders: dict[str, list[str]] = {}
     for path in sorted(texts):
         folders.setdefault(posixpath.dirname(path), []).append(path)
+    left, checks = MAX_ALL, MAX_CHECKS
     for paths in folders.values():
         held = {path: _rules_in(texts[path]) for path in paths}
         known = {path: text for path, text in held.items() if text.strip()}
-        if sum(len(text) for text in known.values()) > MAX_FOLDER:
+        size = sum(len(text) for text in known.values())
+        if size > MAX_FOLDER:
             reason = f"Falco rules past {MAX_FOLDER >> 20} MiB in one folder are not judged"
             gaps.append(Gap(kind="too-much", path=paths[0], reason=reason, do="split the folder"))
             continue
+        if size > left or checks <= 0:
+            reason = "the Falco rules of this folder and those after it are more than is judged"
+            gaps.append(Gap(kind="too-much", path=paths[0], reason=reason, do="scan it by itself"))
+            break
+        left -= size
         if known:
-            found, refused = _folder(known)
+            found, refused, spent = _folder(known)
+            checks -= spent
             resources += found
             gaps += refused
     return resources, gaps
 
 
-def _folder(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap]]:
+def _folder(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap], int]:
+    """The resources, what is refused, and how many checks were looked through."""
     from haechi.engines.falco.ruleset import RuleText
     from haechi.engines.falco.study import study
 
@@ -82,7 +95,7 @@ def _folder(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap]]:
         _resource(path, [fault for fault in studied.faults if fault.at.file == path])
         for path in texts
     ]
-    return resources, gaps
+    return resources, gaps, studied.rules.checks
 
 
 def _gap(problems: list[Problem]) -> Gap:

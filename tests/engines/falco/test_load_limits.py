@@ -64,6 +64,25 @@ def test_lists_used_everywhere_are_stopped() -> None:
     assert "the conditions of all files together have too many values" in errors(found)[0]
 
 
+def test_a_macro_used_everywhere_is_stopped() -> None:
+    text = "- {macro: m, condition: proc.name = a or proc.name = b or proc.name = c}\n"
+    text += "".join(rule("evt.type = open and m", name=f"r{n}") for n in range(30))
+    found = loaded(text, limits=LoadLimits(all_checks=80))
+    assert len(found.rules) == 20
+    assert "together have too many checks" in errors(found)[0]
+    assert loaded(text).checks == 120
+
+
+def test_exceptions_count_as_checks() -> None:
+    rows = ", ".join(f"[a{n}]" for n in range(50))
+    text = rule("evt.type = open") + (
+        f"  exceptions: [{{name: e, fields: [proc.name], comps: ['='], values: [{rows}]}}]\n"
+    )
+    assert loaded(text).checks == 51
+    found = loaded(text, limits=LoadLimits(all_checks=50))
+    assert "together have too many checks" in errors(found)[0]
+
+
 def test_items_are_counted() -> None:
     text = "".join(f"- {{list: l{n}, items: []}}\n" for n in range(12))
     found = loaded(text, limits=LoadLimits(items=10))

@@ -7,8 +7,10 @@ import random
 import pytest
 from tests.engines.falco.lint_events import TYPES, condition, event
 
+from haechi.engines.falco import constraint
 from haechi.engines.falco.parse import parse_condition
 from haechi.engines.falco.satisfy import Fold, folds, named_types, satisfiable
+from haechi.engines.falco.syntax import Check
 from haechi.engines.falco.tree import holds
 
 NEVER = (
@@ -105,6 +107,22 @@ def test_a_long_search_ends_in_maybe() -> None:
 def test_a_very_wide_condition_is_searched_in_bounds() -> None:
     wide = " and ".join(f"not (proc.name=a{i} and proc.pname=b{i})" for i in range(1_500))
     assert possible(wide)
+
+
+def test_many_tests_of_one_field_are_not_compared_with_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = " and ".join(f"proc.name != a{n}" for n in range(3_000))
+    (fold,) = folds(parse_condition(text), "syscall")
+    compared: list[int] = []
+
+    def agree(positive: list[Check], negative: list[Check], kind: str) -> bool:
+        compared.append(len(positive))
+        return True
+
+    monkeypatch.setattr(constraint, "_texts_agree", agree)
+    assert satisfiable(parse_condition(text), fold)
+    assert len(compared) == max(compared) == constraint.MAX_LITERALS
 
 
 def test_named_types_are_in_order_and_once() -> None:

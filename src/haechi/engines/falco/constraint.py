@@ -57,8 +57,10 @@ class Literal(msgspec.Struct, frozen=True):
 
 def consistent(literals: Sequence[Literal]) -> bool:
     """False when no event can satisfy all of these tests of one field; they share their left."""
+    if len(literals) > MAX_LITERALS:
+        return True
     positive = [literal.check for literal in literals if literal.positive]
-    if not positive or len(literals) > MAX_LITERALS:
+    if not positive:
         return True
     negative = [literal.check for literal in literals if not literal.positive]
     if any(check.op == "exists" or check in positive for check in negative):

@@ -29,13 +29,15 @@ __all__ = ["ENGINE_VERSION", "LoadLimits", "load"]
 
 class LoadLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one load. ``checks`` and ``depth`` are those of one rule with its macros written
-    out; ``values`` are the items put in place of lists' names in all conditions together."""
+    out, ``all_checks`` those of all rules together (Falco's own 93 have 1,449); ``values`` are
+    the items put in place of lists' names in all conditions together."""
 
     file_bytes: int = 4 * 1024 * 1024
     items: int = 20_000
     list_items: int = 100_000
     values: int = 2_000_000
     checks: int = 20_000
+    all_checks: int = 300_000
     depth: int = 120
     problems: int = 1_000
 
@@ -60,18 +62,18 @@ def load(
         limits.list_items,
         limits.values,
     )
-    compiler = Compiler(collector, lists, Macros(limits.checks, limits.depth), problems.append)
+    macros = Macros(limits.checks, limits.depth, limits.all_checks)
+    compiler = Compiler(collector, lists, macros, problems.append)
     rules = compiler.rules()
-    macros = compiler.macros()
-    item_lists = compiler.lists()
     return RuleSet(
         rules=rules,
-        macros=macros,
-        lists=item_lists,
+        macros=compiler.macros(),
+        lists=compiler.lists(),
         problems=_ordered(problems, files, limits),
         engine_version=".".join(map(str, reader.version)) if reader.version else "",
         plugins=tuple(collector.plugins),
         skipped=tuple(compiler.skipped),
+        checks=macros.spent,
     )
 
 

@@ -228,7 +228,9 @@ class Compiler:
 
     def _expanded(self, part: _Part) -> Node:
         try:
-            return self._macros.expand(part.tree, self._collected.macros.__contains__)
+            tree = self._macros.expand(part.tree, self._collected.macros.__contains__)
+            self._macros.spend(tree)
+            return tree
         except ConditionError as error:
             raise LoadError(messages.VALIDATE, error.what, _at(part, error)) from None
 

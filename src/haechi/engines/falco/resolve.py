@@ -229,7 +229,10 @@ class _Walk(msgspec.Struct):
 class Macros:
     """Macros by name, resolved one after the other in the order they were defined."""
 
-    def __init__(self, most_checks: int, most_depth: int) -> None:
+    def __init__(self, most_checks: int, most_depth: int, most_in_all: int) -> None:
+        self.spent = 0
+        """Checks of the conditions of rules so far."""
+        self._most_in_all = most_in_all
         self.trees: dict[str, Node] = {}
         self.failed: set[str] = set()
         self.used: set[str] = set()
@@ -257,6 +260,16 @@ class Macros:
                 f"limit is {self._most.depth}"
             )
         return expanded
+
+    def spend(self, node: Node) -> None:
+        """Count an expanded condition of a rule: a macro is written once and may stand in
+        thousands of rules. Raises ConditionError when all of them together are too large."""
+        self.spent += self.size(node).checks
+        if self.spent > self._most_in_all:
+            raise ConditionError(
+                "the conditions of all files together have too many checks with their macros "
+                f"written out; the limit is {self._most_in_all:,}"
+            )
 
     def _expand(self, node: Node, walk: _Walk, path: tuple[str, ...]) -> Node:
         match node:

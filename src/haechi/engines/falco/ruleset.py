@@ -108,7 +108,8 @@ class PluginNeed(msgspec.Struct, frozen=True, kw_only=True):
 
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of all files. ``rules`` are in load order, disabled ones included; rules with
-    errors are not among them. ``skipped`` are names left out by skip-if-unknown-filter."""
+    errors are not among them. ``skipped`` are names left out by skip-if-unknown-filter, ``checks``
+    how many checks all conditions have with their macros written out."""
 
     rules: tuple[Rule, ...]
     macros: tuple[Macro, ...] = ()
@@ -117,3 +118,4 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
     engine_version: str = ""
     plugins: tuple[PluginNeed, ...] = ()
     skipped: tuple[str, ...] = ()
+    checks: int = 0

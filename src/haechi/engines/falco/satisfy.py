@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import msgspec
 
-from haechi.engines.falco.constraint import Literal, consistent, text_test
+from haechi.engines.falco.constraint import MAX_LITERALS, Literal, consistent, text_test
 from haechi.engines.falco.presence import absent, constant
 from haechi.engines.falco.syntax import (
     And,
@@ -279,7 +279,10 @@ def _advance(state: _State, goals: list[_Goal], fold: Fold) -> _State | None:
                 else:
                     state.choices.append(tuple((part, positive) for part in node.parts))
             case Check():
-                literals = (*state.chosen.get(node.left, ()), Literal(node, positive))
+                before = state.chosen.get(node.left, ())
+                if len(before) > MAX_LITERALS:
+                    continue  # more are not compared: "maybe"
+                literals = (*before, Literal(node, positive))
                 if not consistent(literals):
                     return None
                 state.chosen[node.left] = literals
