@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.runtime.events import AT_NS, audit, engine, execve
 
 from haechi.model.access import EVERYWHERE
 from haechi.model.event import Event
 from haechi.runtime import detect
-from haechi.runtime.detect import Detector, judged
+from haechi.runtime.detect import Detector, Rereader, judged
 from haechi.store.events.encoding import (
     EncodedBatch,
     Known,
@@ -143,3 +145,42 @@ def test_a_rules_name_cannot_break_the_store() -> None:
     )
     [found] = Detector(engine(text)).detect(execve())
     assert found.rule == "a b "
+
+
+FIELDS = st.dictionaries(
+    st.sampled_from(["proc.name", "thread.tid", "a,{", 'x","thread.tid":', "é"]),
+    st.one_of(
+        st.text(max_size=12),
+        st.integers(-(2**63), 2**64 - 1),
+        st.lists(st.text(max_size=4), max_size=3),
+        st.dictionaries(st.sampled_from(["b", "thread.tid", ',{"']), st.integers(0, 9), max_size=3),
+    ),
+    max_size=5,
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "m", "ends,{", ',{"', '\\",{']), FIELDS), max_size=6)
+)
+@settings(max_examples=300, deadline=None)
+def test_rows_of_one_process_are_read_as_if_each_was_alone(
+    told: list[tuple[str, dict[str, Any]]],
+) -> None:
+    events = [
+        execve(id=f"e{number}", message=message, fields={**fields, "thread.tid": number, **more})
+        for number, (message, fields) in enumerate(told)
+        for more in ({"evt.rawres": number},)
+    ]
+    reader = Rereader()
+    rows = encoded(events).rows
+    assert [reader.event(row) for row in rows] == events
+    assert [reader.event(row).fields for row in rows] == [event.fields for event in events]
+
+
+def test_a_number_past_the_machines_does_not_stop_reading() -> None:
+    line = (
+        b'{"id":"a","ts_ns":%d,"source":"sensor","type":"execve","fields":{"proc.name":"x",'
+        b'"big":100000000000000000000,"thread.tid":4}}' % AT_NS
+    )
+    [row] = encode(line, LIMITS, now_ns=AT_NS, within=(EVERYWHERE,)).rows
+    assert Rereader().event(row).fields == {"proc.name": "x", "big": 1e20, "thread.tid": 4}

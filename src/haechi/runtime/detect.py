@@ -30,7 +30,6 @@ MOST_DETECTIONS, MOST_BYTES = 100_000, 64 << 20
 _FIELDS_BYTES = 48 << 10
 _MESSAGE = 8_000
 _LOGGED_EVERY_S = 30.0
-_payload = msgspec.json.Decoder(tuple[str, str, str, str, dict[str, Any]]).decode
 _encode = msgspec.json.Encoder().encode
 Outputs = Callable[[str, Event], str]
 
@@ -146,11 +145,11 @@ def judged(
         wanted[kind] = detector.wants(kind[0], kind[1])
     if not any(wanted.values()):
         return batch
-    detect = detector.detect
+    detect, event = detector.detect, Rereader().event
     for place, row in enumerate(batch.rows):
         if not wanted[row[2]]:
             continue
-        for found in detect(decoded(row)):
+        for found in detect(event(row)):
             if len(derived) >= MOST_DETECTIONS or size > MOST_BYTES:
                 dropped += 1
                 continue
@@ -175,24 +174,78 @@ def with_derived(
 
 def decoded(row: Row) -> Event:
     """The event of a row."""
-    ts_ns, _, kind, resource, payload = row
+    return Rereader().event(row)
+
+
+_whole = msgspec.json.Decoder(tuple[str, str, str, str, msgspec.Raw]).decode
+_head = msgspec.json.Decoder(tuple[str, str, str, str]).decode
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+_OWN_PART = b',"thread.tid":'
+"""Where our own sensor's fields go on from what the process is to what it did."""
+_MOST_PARTS, _PART_BYTES = 500, 64 << 10
+
+
+def _halves(payload: bytes) -> tuple[tuple[str, str, str, str], bytes]:
+    """What stands before the fields, and those as they came. Looking for their beginning costs
+    less than reading over them; a message that ends with the same bytes is then cut within, which
+    is no JSON, so it is noticed."""
+    place = payload.find(b',{"')
     try:
-        id_, node, container, message, fields = _payload(payload)
-    except msgspec.ValidationError:  # a number past 64 bits
-        return event_of(ts_ns, kind, resource, payload)
-    source, type_, cluster, namespace, rule, priority = kind
-    return Event(
-        id=id_,
-        ts_ns=ts_ns,
-        source=source,
-        type=type_,
-        cluster=cluster,
-        node=node,
-        container_id=container,
-        resource=resource,
-        namespace=namespace,
-        rule=rule,
-        priority=priority,
-        message=message,
-        fields=fields,
-    )
+        return _head(payload[: max(0, place)] + b"]"), payload[place + 1 : -1]
+    except msgspec.DecodeError:
+        *head, raw = _whole(payload)
+        return (head[0], head[1], head[2], head[3]), bytes(raw)
+
+
+class Rereader:
+    """Decodes the rows of a batch. Most of what a sensor's event says is its process, and is the
+    same bytes in each event of it: that part is decoded once. Where the fields are cut, both
+    halves must be whole objects by themselves, so a cut at a wrong place (within an inner object)
+    is noticed, and the fields are decoded as a whole."""
+
+    def __init__(self) -> None:
+        self._parts: dict[bytes, dict[str, Any]] = {}
+
+    def event(self, row: Row) -> Event:
+        """The event of a row."""
+        ts_ns, _, kind, resource, payload = row
+        try:
+            (id_, node, container, message), raw = _halves(payload)
+            fields = self._fields(raw)
+        except msgspec.ValidationError:  # a number past 64 bits
+            return event_of(ts_ns, kind, resource, payload)
+        source, type_, cluster, namespace, rule, priority = kind
+        return Event(
+            id=id_,
+            ts_ns=ts_ns,
+            source=source,
+            type=type_,
+            cluster=cluster,
+            node=node,
+            container_id=container,
+            resource=resource,
+            namespace=namespace,
+            rule=rule,
+            priority=priority,
+            message=message,
+            fields=fields,
+        )
+
+    def _fields(self, raw: bytes) -> dict[str, Any]:
+        common, found, own = raw.partition(_OWN_PART)
+        if not found or len(common) > _PART_BYTES:
+            return _object(raw)
+        try:
+            fields = (self._parts.get(common) or self._learn(common)).copy()
+            fields.update(_object(b'{"thread.tid":' + own))
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            return _object(raw)
+        return fields
+
+    def _learn(self, common: bytes) -> dict[str, Any]:
+        if len(self._parts) >= _MOST_PARTS:
+            self._parts.clear()
+        known = self._parts[common] = _object(common + b"}")
+        return known

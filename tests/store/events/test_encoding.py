@@ -254,3 +254,19 @@ def test_hostile_bytes_are_refused_or_can_be_read_again(parts: list[bytes], glue
         assert not any(mark in row[4] for mark in (b"\n", b"\r", b"\t", b"\x1f", b"\x02"))
         msgspec.json.encode(one)
         assert fields_of(msgspec.json.encode(one.fields)) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"a\\\\nb", b'a\\"b', b"a\\u0041b", b"a\\/b", b"a\\\\u0041", b"\\\\/", b"plain"],
+    ids=["line-break", "quote", "letter", "slash", "no-letter", "no-slash", "none"],
+)
+def test_an_escape_beside_others_is_kept_as_the_store_writes_it(text: bytes) -> None:
+    one = b'{"id":"%d","ts_ns":%d,"source":"s","type":"t","fields":{"a":"%s"}}'
+    bodies = [b"\n".join(one % (n, NOW_NS, each) for n, each in enumerate((b"x", text)))]
+    bodies.append(one % (1, NOW_NS, text))
+    fields = [encode(body, Limits(), now_ns=NOW_NS).rows[-1][4] for body in bodies]
+    value = json.loads(b'"%s"' % text)
+    for payload in fields:
+        assert json.loads(payload)[4] == {"a": value}
+        assert json.dumps(value, ensure_ascii=False).encode() in payload
