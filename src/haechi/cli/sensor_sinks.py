@@ -112,7 +112,7 @@ class Sender(Sink):
     def close(self) -> bool:
         counts = self._delivery.close()
         sys.stderr.write(
-            f"haechi: {counts.sent} events sent, {counts.dropped} dropped,"
+            f"haechi: {counts.sent} events sent, {counts.shed} shed, {counts.dropped} dropped,"
             f" {counts.refused} refused\n"
         )
-        return not counts.dropped and not counts.refused
+        return not (counts.shed or counts.dropped or counts.refused)
