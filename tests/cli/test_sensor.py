@@ -18,7 +18,7 @@ import pytest
 
 from haechi.cli.sensor_delivery import BATCH, Delivery
 from haechi.cli.sensor_queue import FRAME, Queue, lines
-from haechi.cli.sensor_rules import known, of_server, wants
+from haechi.cli.sensor_rules import ENVIRONMENT, known, of_server, wants
 from haechi.cli.sensor_shedding import Matters
 from haechi.cli.sensor_spool import Spool
 from haechi.client.http import Client
@@ -44,11 +44,16 @@ def _events(count: int, start: int = 0) -> list[Event]:
     ]
 
 
+HANG = 0
+
+
 class Server:
     """Takes batches and answers as told: each status once, then 200."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.answers: list[Any] = []
+        self.hanging = threading.Event()
         self.ids: list[str] = []
         self.batches: list[int] = []
         self.rows: list[dict[str, Any]] = []
@@ -58,6 +63,13 @@ class Server:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = taken.statuses.pop(0) if taken.statuses else 200
+                if status == HANG:
+                    taken.hanging.wait(30)
+                    self.close_connection = True
+                    return
+                if taken.answers:
+                    self.say(status, taken.answers.pop(0))
+                    return
                 if status == 200:
                     taken.take(body, self.headers.get("Content-Encoding", ""))
                 self.say(status, {"accepted": 1, "duplicates": 0, "refused": []})
@@ -66,7 +78,7 @@ class Server:
                 self.say(200, {"items": taken.rows, "next": None})
 
             def say(self, status: int, value: Any) -> None:
-                raw = json.dumps(value).encode()
+                raw = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(raw)))
@@ -131,6 +143,55 @@ def test_what_the_server_does_not_take_now_is_sent_again(server: Server, status:
     counts = delivery.close()
     assert (counts.sent, counts.dropped) == (3, 0)
     assert len(told) == 2  # once that events wait, once that they go again
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"ok",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"[" + b"1," * 3_000_000 + b"1]",
+        [],
+        None,
+        {},
+        {"accepted": "3"},
+        {"refused": 5},
+    ],
+    ids=["empty", "text", "bytes", "deep", "huge", "list", "null", "object", "word", "number"],
+)
+def test_only_an_answer_of_a_haechi_server_counts(server: Server, answer: Any) -> None:
+    server.answers = [answer]
+    delivery = _delivery(server)
+    delivery.offer(_events(3))
+    _until(lambda: len(server.ids) == 3)
+    assert delivery.close().sent == 3
+    assert not server.answers
+
+
+def test_a_redirect_is_no_receipt(server: Server) -> None:
+    server.statuses = [301]
+    delivery = _delivery(server)
+    delivery.offer(_events(3))
+    _until(lambda: len(server.ids) == 3)
+    assert delivery.close().sent == 3
+
+
+@pytest.mark.parametrize("spooled", [True, False], ids=["spool", "no-spool"])
+def test_what_is_under_way_to_a_server_that_hangs_is_kept_or_counted(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spooled: bool
+) -> None:
+    monkeypatch.setattr("haechi.cli.sensor_delivery._STOPPING_S", -2.9)
+    server.statuses = [HANG]
+    spool = Spool(tmp_path, 1 << 20) if spooled else None
+    delivery = _delivery(server, spool=spool)
+    delivery.offer(_events(3))
+    _until(lambda: not server.statuses)
+    counts = delivery.close()
+    server.hanging.set()
+    assert (counts.sent, counts.dropped) == (0, 0 if spooled else 3)
+    assert len(Spool(tmp_path, 1 << 20)) == int(spooled)
 
 
 def test_a_batch_that_will_never_be_taken_is_counted_and_not_repeated(server: Server) -> None:
@@ -244,6 +305,28 @@ def test_rules_say_what_is_watched_and_asked_for(tmp_path: Path) -> None:
     assert open_ended == ()
 
 
+@pytest.mark.parametrize(
+    ("test", "names"),
+    [
+        ("proc.env icontains HTTP_PROXY", {"HTTP_PROXY", "http_proxy"}),
+        ("proc.env contains LD_DEBUG=all", {"LD_DEBUG"}),
+        ("proc.env in (A_B=1, C_D)", {"A_B", "C_D"}),
+        ("proc.aenv icontains glibc_tunables", {"GLIBC_TUNABLES"}),
+        ("proc.env[2] = x", set()),
+    ],
+    ids=["either case", "with a value", "a list", "ancestors", "by number"],
+)
+def test_variables_that_rules_are_about_are_kept(
+    tmp_path: Path, test: str, names: set[str]
+) -> None:
+    condition = f"evt.type=execve and {test}"
+    rule = [{"rule": "r", "desc": "x", "output": "x", "priority": "INFO", "condition": condition}]
+    (tmp_path / "r.yaml").write_bytes(msgspec.json.encode(rule))
+    found, _ = wants(known([tmp_path / "r.yaml"], builtin=False).rules)
+    assert names <= found.environment - ENVIRONMENT
+    assert names or found.environment == ENVIRONMENT
+
+
 def test_the_servers_rules_are_watched_for(server: Server) -> None:
     condition = "evt.type=openat and evt.is_open_read=true and fd.name startswith /srv/keys/"
     row = {"name": "a", "origin": "saved", "output": "", "condition": condition}
@@ -253,6 +336,11 @@ def test_the_servers_rules_are_watched_for(server: Server) -> None:
         found = of_server(client)
     assert ([rule.name for rule in found.rules], found.untold) == (["a"], 1)
     assert "/srv/keys/" in wants(found.rules)[0].watch
+
+
+def test_a_place_to_watch_that_is_no_path_is_refused(haechi: Haechi) -> None:
+    done = haechi("sensor", "--no-builtin", "--watch", "etc/", "--check")
+    assert (done.code, "--watch etc/ is not the beginning of a path" in done.err) == (2, True)
 
 
 def test_rules_that_do_not_load_are_told_before_anything_runs(haechi: Haechi) -> None:

@@ -98,6 +98,11 @@ def command(
 
     if spool is not None and not server:
         raise UsageError("--spool keeps what a server should get", do="name --server")
+    for prefix in watch:
+        if not prefix.startswith("/"):
+            raise UsageError(
+                f"--watch {prefix} is not the beginning of a path", do="for example: --watch /srv/"
+            )
     known = sensor_rules.known(files, builtin=not no_builtin)
     if known.problems:
         raise _unloaded(known)

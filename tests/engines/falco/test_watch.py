@@ -6,7 +6,9 @@ import pytest
 
 from haechi.engines.falco.load import load
 from haechi.engines.falco.ruleset import Rule, RuleText
-from haechi.engines.falco.watch import watch
+from haechi.engines.falco.watch import LONGEST, MOST, watch
+from haechi.world.sensor.ebpf import MAX_PREFIXES
+from haechi.world.sensor.programs.frame import KEY_TEXT
 
 READ = "evt.type in (open, openat, openat2) and evt.is_open_read=true"
 
@@ -39,6 +41,10 @@ def _rules(condition: str) -> tuple[Rule, ...]:
         (f"{READ} and fd.name endswith .pem", None),
         (f"{READ} and not fd.name startswith /proc", None),
         (f"{READ} and fd.name startswith /", None),
+        (f"{READ} and fd.name startswith / and fd.name in (/a1, /b1)", ["/a1", "/b1"]),
+        (f"{READ} and evt.arg.name=passwd", None),
+        (f"{READ} and fd.name in (/a1, passwd)", None),
+        (f"{READ} and fd.name startswith /{'é' * 200}", [f"/{'é' * 125}"]),
         (f"{READ} and proc.name=cat", None),
         ("evt.type=openat and evt.is_open_write=true and fd.name endswith .so", []),
         ("evt.type=openat and not evt.is_open_read=true", []),
@@ -72,3 +78,30 @@ def test_rules_that_do_not_count_are_left_out() -> None:
     off = msgspec.structs.replace(rule, enabled=False)
     foreign = msgspec.structs.replace(rule, source="k8s_audit")
     assert watch([off, foreign]).open_ended == ()
+
+
+def test_beginnings_fit_the_kernels_table() -> None:
+    assert LONGEST <= KEY_TEXT
+    assert MOST <= MAX_PREFIXES
+
+
+def test_rules_come_before_wishes_and_what_has_no_room_is_named() -> None:
+    wishes = [f"/home/user{number:05}/.ssh/" for number in range(MOST + 10)]
+    found = watch(_rules(f"{READ} and fd.name startswith /var/secrets/"), wishes)
+    assert len(found.prefixes) == MOST
+    assert "/var/secrets/" in found.prefixes
+    assert found.left_out == tuple(wishes[MOST - 1 :])
+
+
+def test_a_rule_with_more_names_than_fit_is_named() -> None:
+    names = ", ".join(f"/data/{number}x" for number in range(MOST + 1))
+    found = watch(_rules(f"{READ} and fd.name in ({names})"), ["/etc/"])
+    assert found.open_ended == ("one",)
+    assert found.prefixes == ("/etc/",)
+
+
+def test_a_wish_that_the_table_cannot_hold_is_left_out() -> None:
+    long = f"/home/{'u' * 300}/.ssh/"
+    found = watch((), ["relative", "/", "/home/\udcff/.ssh/", long])
+    assert found.prefixes == (long[:LONGEST],)
+    assert found.left_out == ("relative", "/", "/home/\udcff/.ssh/")

@@ -3,8 +3,8 @@
 Opens for reading are most of what a machine does, so the kernel drops those outside of watched
 places; opens that may write always come. For every rule this finds beginnings of names such that
 the rule can hold for a read only if the name begins with one of them. Where no such beginnings
-can be found (``fd.name endswith .pem``, a condition on the program alone), the rule is named: it
-then sees the watched places only.
+can be found (``fd.name endswith .pem``, a condition on the program alone, a name that is not
+absolute), the rule is named: it then sees the watched places only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ OPENS = frozenset({"open", "openat", "openat2"})
 _NAMES = frozenset({"fd.name", "fd.nameraw", "fs.path.name", "evt.arg.name", "evt.abspath"})
 _WRITE_WORDS = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC")
 _WILD = "*?["
-_SHORTEST, _LONGEST, MOST = 2, 255, 512
+_SHORTEST = 2
+LONGEST, MOST = 252, 4_096
+"""Bytes of a beginning, and how many there can be: what the kernel's table of the sensor holds."""
 
 Bound = frozenset[str] | None
 """Beginnings of names; none at all: never for a read. None: nothing can be said."""
@@ -28,15 +30,18 @@ _NEVER: Bound = frozenset()
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
-    """``prefixes`` of names; ``open_ended`` are rules about reads whose files are not bounded."""
+    """``prefixes`` of names; ``open_ended`` are rules about reads whose files are not bounded;
+    ``left_out`` are those asked for beside the rules for which there was no room."""
 
     prefixes: tuple[str, ...]
     open_ended: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def watch(rules: Sequence[Rule], also: Iterable[str] = ()) -> Watch:
-    """The places that these rules need, and ``also``."""
-    prefixes = set(also)
+    """The places that these rules need, and of ``also``, in its order, as many as there is room
+    for."""
+    prefixes: frozenset[str] = frozenset()
     open_ended = []
     for rule in rules:
         if not rule.enabled or rule.source != "syscall":
@@ -44,21 +49,39 @@ def watch(rules: Sequence[Rule], also: Iterable[str] = ()) -> Watch:
         if rule.event_types is not None and not rule.event_types & OPENS:
             continue
         bound = _bound(rule.condition)
-        if bound is None or any(len(prefix) < _SHORTEST for prefix in bound):
+        more = prefixes.union(map(_cut, bound)) if bound is not None and _fits(bound) else None
+        if more is None or (len(more) > MOST and len(_shortest(more)) > MOST):
             open_ended.append(rule.name)
         else:
-            prefixes |= bound
-    kept = _shortest(prefixes)
-    return Watch(prefixes=kept[:MOST], open_ended=tuple(open_ended))
+            prefixes = more
+    wished = list(dict.fromkeys(also))
+    usable = [_cut(one) for one in wished if _fits((one,))]
+    kept = _shortest(prefixes.union(usable[: max(0, MOST - len(_shortest(prefixes)))]))
+    left_out = tuple(one for one in wished if not one.startswith(kept))
+    return Watch(prefixes=kept, open_ended=tuple(open_ended), left_out=left_out)
 
 
 def _shortest(prefixes: Iterable[str]) -> tuple[str, ...]:
     """Without those that begin with another."""
     kept: list[str] = []
-    for prefix in sorted({prefix[:_LONGEST] for prefix in prefixes}):
+    for prefix in sorted(set(prefixes)):
         if not kept or not prefix.startswith(kept[-1]):
             kept.append(prefix)
     return tuple(kept)
+
+
+def _fits(prefixes: Iterable[str]) -> bool:
+    """Whether the kernel can look for them: absolute, and not nearly every name."""
+    return all(
+        one.startswith("/") and len(one) >= _SHORTEST and one.isprintable() for one in prefixes
+    )
+
+
+def _cut(prefix: str) -> str:
+    """To what the table holds; a shorter beginning lets more through, never less."""
+    if len(prefix) * 4 <= LONGEST:
+        return prefix
+    return prefix.encode()[:LONGEST].decode("utf-8", "ignore")
 
 
 def _bound(node: Node) -> Bound:
@@ -76,9 +99,9 @@ def _bound(node: Node) -> Bound:
 
 
 def _narrowest(parts: Sequence[Bound]) -> Bound:
-    """All parts hold, so any bound is one of the whole; the smallest is the best."""
+    """All parts hold, so any bound is one of the whole; the smallest that can be used is best."""
     known = [part for part in parts if part is not None]
-    return min(known, key=len) if known else None
+    return min(known, key=lambda part: (not _fits(part), len(part))) if known else None
 
 
 def _all(parts: Sequence[Bound]) -> Bound:
