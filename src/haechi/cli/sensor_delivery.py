@@ -33,6 +33,8 @@ EVERY_S, SOON = 0.1, 1_000
 """How often what waits is sent, and how much of it is sent at once."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 _STOPPING_S = 5.0
+_MOST_ANSWER = 4 << 20
+"""Bytes; an answer names each refused event."""
 _BROKEN = frozenset({400, 413, 415, 422})
 """Answers to a batch that will never be taken as it is."""
 
@@ -72,6 +74,8 @@ class Delivery:
         self._pauses = pauses
         self._encode = msgspec.json.Encoder().encode
         self._sent = self._dropped = self._shed = self._refused = 0
+        self._flying: list[Part] = []
+        """What is being sent at this moment."""
         self._failures = 0
         self._not_before = 0.0
         self._lock = threading.Lock()
@@ -140,9 +144,12 @@ class Delivery:
     def _drained(self) -> bool:
         """Send what is there; False when the server does not take it now."""
         while batch := self._queue.take(BATCH, BATCH_BYTES):
+            self._flying = batch
             if not self._delivered(batch):
                 self._queue.put_back(batch)
+                self._flying = []
                 return False
+            self._flying = []
             if self._ending.is_set():
                 return True
             if len(self._queue) < SOON:
@@ -176,14 +183,19 @@ class Delivery:
                 self._refused += count
             self._tell(f"the server refuses a batch: {error.what}")
             return True
+        except Exception as error:  # noqa: BLE001  nothing that is answered may end the thread
+            return self._failed(f"{type(error).__name__}: {error}")
+        if not isinstance(answer, dict) or type(answer.get("accepted")) is not int:
+            return self._failed("what answers there is no haechi server")
         self._arrived(answer, count)
         return True
 
-    def _arrived(self, answer: Any, count: int) -> None:
-        refused = answer.get("refused") if isinstance(answer, dict) else None
+    def _arrived(self, answer: dict[str, Any], count: int) -> None:
+        refused = answer.get("refused")
+        number = min(len(refused), count) if isinstance(refused, list) else 0
         with self._lock:
-            self._refused += len(refused or ())
-            self._sent += count - len(refused or ())
+            self._refused += number
+            self._sent += count - number
         if self._failures:
             self._tell("the server takes events again")
         self._failures = 0
@@ -210,11 +222,15 @@ class Delivery:
             type=NDJSON,
             encoding="zstd",
             again=False,
+            most=_MOST_ANSWER,
         )
 
     def _keep_rest(self) -> None:
-        """What could not be sent goes to the spool, or is counted as dropped."""
-        while batch := self._queue.take(BATCH, BATCH_BYTES):
+        """What could not be sent goes to the spool, or is counted as dropped; so does what is
+        under way to a server that hangs: should it arrive after all, it counts once there."""
+        batch = self._flying if self._thread.is_alive() else []
+        while batch := batch or self._queue.take(BATCH, BATCH_BYTES):
             if self._spool is None or not self._spool.keep(sensor_queue.lines(batch)):
                 with self._lock:
                     self._dropped += sum(part.count for part in batch)
+            batch = []

@@ -41,6 +41,13 @@ def value_of(answer: Answer, where: str) -> Any:
     """The decoded value, or None for an empty answer. Raises ServerRefused."""
     if answer.status >= 400:
         raise refusal(answer, where)
+    if not 200 <= answer.status < 300:
+        # A redirect is not followed (the token goes to nobody else), and nothing was done.
+        raise ServerRefused(
+            f"{where} answered {answer.status}, which is no answer of a haechi server",
+            status=answer.status,
+            do="name the address that is meant in the end, with https where it is used",
+        )
     kind = answer.headers.get("content-type", "")
     if answer.status == 204 or not answer.body:
         return None
@@ -52,7 +59,7 @@ def value_of(answer: Answer, where: str) -> Any:
         )
     try:
         return msgspec.json.decode(answer.body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServerRefused(
             f"{where} answered with broken JSON", status=answer.status, why=str(error)
         ) from error
@@ -83,7 +90,7 @@ def _problem(answer: Answer) -> dict[str, Any]:
         return {}
     try:
         value = msgspec.json.decode(answer.body[: 1 << 20])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     if not isinstance(value, dict):
         return {}

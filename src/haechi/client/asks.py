@@ -20,7 +20,7 @@ Query = Mapping[str, Any]
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """One request. ``body`` is ready to be sent (``encoding`` says how it is packed, if it is);
     ``again`` tells that sending it twice does no harm, so it may be repeated when the server was
-    busy or the connection broke."""
+    busy or the connection broke. ``most`` bytes of an answer are read (by the sync client)."""
 
     method: str
     path: str
@@ -29,6 +29,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     type: str = JSON
     encoding: str = ""
     again: bool = True
+    most: int = 1 << 30
 
 
 def ask(

@@ -88,6 +88,20 @@ def _taken(response: httpx.Response) -> Answer:
     return Answer(status=response.status_code, headers=headers, body=response.content)
 
 
+def _read(response: httpx.Response, most: int) -> Answer:
+    """The answer as far as it may be read: whatever answers must not fill the memory."""
+    body = bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+        if len(body) > most:
+            raise ServerUnreachable(
+                f"the answer has more than {most:,} bytes",
+                do="is this the address of a haechi server?",
+            )
+    headers = {key.lower(): value for key, value in response.headers.items()}
+    return Answer(status=response.status_code, headers=headers, body=bytes(body))
+
+
 def _pause(tried: int, headers: Mapping[str, str]) -> float:
     asked = headers.get("retry-after", "")
     wait = float(asked) if asked.isdecimal() else 0.5 * 2**tried
@@ -137,15 +151,14 @@ class Client(_Common):
         for tried in range(TRIES):
             last = tried == TRIES - 1 or not one.again
             try:
-                answer = _taken(
-                    self._http.request(
-                        one.method,
-                        one.path,
-                        params=list(one.query),
-                        content=one.body,
-                        headers=self._headers(one),
-                    )
-                )
+                with self._http.stream(
+                    one.method,
+                    one.path,
+                    params=list(one.query),
+                    content=one.body,
+                    headers=self._headers(one),
+                ) as response:
+                    answer = _read(response, one.most)
             except httpx.HTTPError as error:
                 if last or isinstance(error, httpx.UnsupportedProtocol):
                     raise self._unreachable(error) from error
