@@ -106,6 +106,36 @@ def test_a_fault_of_the_code_alone_falls_back_to_the_tree(monkeypatch: pytest.Mo
     assert engine.faults == {"": 1}
 
 
+def test_rules_that_no_code_can_be_made_for_are_walked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("too much")
+
+    monkeypatch.setattr("haechi.engines.falco.engine.compile_judge", fails)
+    engine = Engine(
+        [rule("a", "proc.name = sh"), rule("b", "proc.name = no"), rule("c", "evt.type = execve")]
+    )
+    assert names(engine, event()) == ["a", "c"]
+    assert "no code can be made" in caplog.text
+
+
+@pytest.mark.parametrize("index", ["2", "02", "002", "0002", "0000000002"])
+def test_an_index_is_a_number_however_it_is_written(index: str) -> None:
+    one = rule("a", f"evt.type = execve and proc.aname[{index}] = c")
+    at = event({"proc.aname": ["a", "b", "c"]})
+    assert names(Engine([one]), at) == ["a"]
+    assert tree.holds(one.condition, at)
+
+
+@pytest.mark.parametrize("index", ["3", "1000", "9999999999", "00000000002", "9" * 5_000])
+def test_an_index_beyond_the_line_is_missing(index: str) -> None:
+    one = rule("a", f"evt.type = execve and proc.aname[{index}] exists")
+    at = event({"proc.aname": ["a", "b", "c"]})
+    assert names(Engine([one]), at) == []
+    assert not tree.holds(one.condition, at)
+
+
 def test_invented_types_share_one_function() -> None:
     engine = Engine([rule("a", "evt.type = execve and proc.name = sh"), rule("b", "fd.num = 1")])
     for number in range(50):

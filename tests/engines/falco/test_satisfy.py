@@ -148,3 +148,12 @@ def test_no_event_refutes_a_claim(seed: int) -> None:
                 happened = event(rng, event_type, node, number)
                 assert holds(node, happened) is not dead, (node, happened)
     assert claims > 20
+
+
+def test_what_is_known_of_a_tree_is_not_said_of_another_one() -> None:
+    """Trees that are made and dropped one after the other share their place in memory."""
+    fold = Fold("syscall", "execve")
+    for _ in range(50):
+        assert fold.value(parse_condition("evt.type=execve and evt.type=execve")) is True
+        assert fold.value(parse_condition("evt.type=execve and evt.type=openat")) is False
+        assert fold.value(parse_condition("evt.type=execve and proc.name=x")) is None

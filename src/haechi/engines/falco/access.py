@@ -205,11 +205,17 @@ def _audited(name: str) -> bool:
     return name in derive_audit.READERS
 
 
+def ancestor_index(name: str, arg: str | None) -> int | None:
+    """The place in the line of ancestors that an argument means, None where it means none."""
+    if arg is None or name not in derive_process.SELF or not arg.isdecimal() or len(arg) > 10:
+        return None
+    return int(arg)
+
+
 def _with_argument(name: str, arg: str) -> Reader:
-    if name in derive_process.SELF and arg.isdecimal():
-        if len(arg) > 3:
-            return _nothing
-        return partial(derive_process.ancestor, name=name, index=int(arg))
+    index = ancestor_index(name, arg)
+    if index is not None:
+        return partial(derive_process.ancestor, name=name, index=index)
     if name == "proc.aenv":
         return partial(derive_process.inherited, name=arg)
     if name == "proc.args" and arg.isdecimal() and len(arg) < 7:

@@ -24,6 +24,8 @@ _OPENED = frozenset({"open", "openat", "openat2", "creat"})
 _CLIENT = frozenset({"connect", "sendto", "sendmsg"})
 _SERVER = frozenset({"accept", "accept4", "listen", "bind"})
 _RAW = {"cip": 0, "cport": 1, "sip": 2, "sport": 3}
+_LONGEST_NAME = 128
+"""Characters of a connection's name; longer ones are not remembered either."""
 
 
 def typechar(event: Event) -> Any:
@@ -80,15 +82,15 @@ def filename(event: Event) -> Any:
     return name[at + 1 :] if at < len(name) - 1 else name
 
 
-@lru_cache(maxsize=1024)
 def ends(name: str) -> tuple[str, str, str, str] | None:
     """``1.2.3.4:55->5.6.7.8:80`` as its four parts; IPv6 as libs prints it (the last colon) or in
     brackets."""
-    if len(name) > 128:
-        return None
-    client, arrow, server = name.partition("->")
-    if not arrow:
-        return None
+    return None if len(name) > _LONGEST_NAME or "->" not in name else _parsed_ends(name)
+
+
+@lru_cache(maxsize=1024)
+def _parsed_ends(name: str) -> tuple[str, str, str, str] | None:
+    client, _, server = name.partition("->")
     cip, c, cport = client.rpartition(":")
     sip, s, sport = server.rpartition(":")
     if not (c and s and cport.isdecimal() and sport.isdecimal()):
@@ -102,7 +104,7 @@ def end(event: Event, part: str) -> Any:
     if given is not None:
         return given
     name = _text(event, "fd.name")
-    parts = ends(name) if name is not None and "->" in name else None
+    parts = ends(name) if name is not None else None
     if parts is None:
         return None
     text = parts[_RAW[part]]

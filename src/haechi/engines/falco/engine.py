@@ -4,7 +4,8 @@ An engine is made once for a set of rules and never changes; any number of threa
 Code for a type of event is made when the first such event comes (a lock keeps it from being made
 twice); types that no rule names share one function, so that events with invented types cost
 nothing. A rule whose code fails is judged by the tree walker for that event, is counted in
-``faults``, and takes no other rule along.
+``faults``, and takes no other rule along; where no code can be made for a type, its events are
+judged so, always.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from types import TracebackType
 
 from haechi.engines.falco import tree
 from haechi.engines.falco.access import SOURCES
-from haechi.engines.falco.generate import Judge, compile_judge
+from haechi.engines.falco.generate import Judge, compile_judge, walking
 from haechi.engines.falco.generate_nodes import OTHER, Parts, types_named
 from haechi.engines.falco.ruleset import Rule
 from haechi.errors import ConditionError
@@ -47,8 +48,15 @@ class _OfSource:
         with self._lock:
             judge = self.judges.get(known)
             if judge is None:
-                judge = self.judges[known] = compile_judge(self.parts, self.rules, known)
+                judge = self.judges[known] = self._compiled(known)
         return judge
+
+    def _compiled(self, type: str) -> Judge:
+        try:
+            return compile_judge(self.parts, self.rules, type)
+        except Exception:  # noqa: BLE001  one rule may not keep the others from judging
+            _log.exception("no code can be made for events of one type; their rules are walked")
+            return walking(self.rules, self.parts.source)
 
 
 class Engine:

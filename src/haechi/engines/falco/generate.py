@@ -230,7 +230,7 @@ def compile_judge(parts: Parts, rules: Sequence[tuple[int, Rule]], type: str) ->
         else:
             made.append((number, part))
     judge = _run(parts, made, type)
-    return _with_large(judge, large, parts.source) if large else judge
+    return _both(judge, walking(large, parts.source)) if large else judge
 
 
 def _run(parts: Parts, rules: list[tuple[int, Part]], type: str) -> Judge:
@@ -254,10 +254,14 @@ def _never(event: Event) -> None:
     return None
 
 
-def _with_large(judge: Judge, large: list[tuple[int, Rule]], source: str) -> Judge:
-    def both(event: Event) -> list[int] | None:
-        hits = judge(event) or []
-        walked = [n for n, rule in large if tree.holds(rule.condition, event, source)]
-        return hits + walked or None
+def walking(rules: Sequence[tuple[int, Rule]], source: str) -> Judge:
+    """The same answers without code: every rule by its tree."""
 
-    return both
+    def walk(event: Event) -> list[int] | None:
+        return [n for n, rule in rules if tree.holds(rule.condition, event, source)] or None
+
+    return walk
+
+
+def _both(one: Judge, other: Judge) -> Judge:
+    return lambda event: [*(one(event) or ()), *(other(event) or ())] or None

@@ -56,11 +56,10 @@ def _derived(slot: Slot, type: str, v: str, names: Names) -> list[str]:
     name, arg = slot.field.name, slot.field.arg
     if name in _OPEN and arg is None and type != OTHER:
         return _opened(name, type, v, names)
-    if name in access.LINES and arg is not None and arg.isdecimal() and 2 <= int(arg[:4]) < 1000:
-        whole = names.key(name)
-        item = f"x[{int(arg)}] if x.__class__ is list and len(x) > {int(arg)} else None"
-        if name != "proc.aenv":
-            return [f"if {v} is None:", f" x = get({whole})", f" {v} = {item}"]
+    index = access.ancestor_index(name, arg)
+    if index is not None and index >= 2 and name in access.LINES and name != "proc.aenv":
+        item = f"x[{index}] if x.__class__ is list and len(x) > {index} else None"
+        return [f"if {v} is None:", f" x = get({names.key(name)})", f" {v} = {item}"]
     follows = access.derived(name, arg)
     if follows is None:
         return []

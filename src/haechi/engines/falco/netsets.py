@@ -20,11 +20,14 @@ REMEMBERED = 16_384
 _LONGEST = 64
 
 
-@lru_cache(maxsize=REMEMBERED)
 def address(text: str) -> Address | None:
     """The address a text says, None when it says none."""
-    if len(text) > _LONGEST:
-        return None
+    # a long text is no address, and must not be remembered: texts are hostile input
+    return None if len(text) > _LONGEST else _parsed(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parsed(text: str) -> Address | None:
     try:
         parsed = ipaddress.ip_address(text)
     except ValueError:
@@ -74,6 +77,7 @@ class NetSet:
             for wide in (32, 128)
         }  # fmt: skip
         # a cache of its own: bounded, and gone with the set
+        # asked only with what ``address`` takes, so what is remembered is short
         self.matches = lru_cache(maxsize=REMEMBERED)(self._matches)
 
     def either(self, texts: Iterable[str]) -> bool:

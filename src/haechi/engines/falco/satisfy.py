@@ -61,14 +61,15 @@ class Fold:
     def __init__(self, source: str, event_type: str) -> None:
         self.event_type = event_type
         self._syscall = source == "syscall" and event_type != OTHER
-        self._known: dict[int, bool | None] = {}
+        self._known: dict[int, tuple[Node, bool | None]] = {}
 
     def value(self, node: Node) -> bool | None:
         """True or False when certain, else None."""
-        key = id(node)
-        if key not in self._known:
-            self._known[key] = self._value(node)
-        return self._known[key]
+        known = self._known.get(id(node))
+        if known is None:
+            # the node is kept, too, or another one could have its id later
+            known = self._known[id(node)] = (node, self._value(node))
+        return known[1]
 
     def _value(self, node: Node) -> bool | None:
         match node:

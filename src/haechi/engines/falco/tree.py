@@ -121,9 +121,13 @@ def constants(check: Check, its: Shape) -> list[Any]:
 
 
 def _of_event(value: Any, its: Shape, op: str) -> Any:
-    """A value of the event where a constant would stand: a pattern, when the operator takes one."""
+    """A value of the event where a constant would stand: a pattern, when the operator takes one.
+    Those of events are not remembered as those of rules are: they are hostile and many."""
     text = values.text_of(value)
-    if op in ("glob", "iglob", "icontains", "bcontains", "bstartswith") and text is not None:
+    if op in ("glob", "iglob") and text is not None:
+        pattern = pmatch.Glob(text, casefold=op == "iglob")
+        return (pattern, None) if values.family(its.type) == "any" else pattern
+    if op in ("icontains", "bcontains", "bstartswith") and text is not None:
         return values.constant(text, its.type, op)
     return values.as_constant(value, its.type)
 

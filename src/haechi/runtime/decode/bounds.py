@@ -87,7 +87,8 @@ class _Cutter:
         found: dict[str, Any] = {}
         longest = self._text
         for given, value in fields.items():
-            name = _plain_name(given) if type(given) is str else self._key(given)
+            # cut before it is remembered: a name of megabytes must not stay
+            name = _plain_name(given[:_KEY_CHARS]) if type(given) is str else self._key(given)
             if name is None:
                 continue
             kind = type(value)
