@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.runtime.events import AT_NS, audit, engine, execve
 
+from haechi.engines.falco.ruleset import Rule
 from haechi.model.access import EVERYWHERE
 from haechi.model.event import Event
 from haechi.runtime import detect
@@ -120,10 +121,61 @@ def test_a_rule_that_fails_costs_its_verdict_alone(monkeypatch: pytest.MonkeyPat
 
 def test_too_many_detections_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detect, "MOST_DETECTIONS", 3)
+    monkeypatch.setattr(detect, "SPARED", 0)
     dropped: list[int] = []
     events = [execve(number=number) for number in range(5)]
     batch = after(encoded(events), Detector(engine()), overflow=dropped.append)
     assert (len(batch.rows), len(batch.derived), dropped) == (5, 3, [2])
+
+
+LOUD = """
+- rule: Everything
+  desc: every program
+  condition: evt.type = execve
+  output: "%proc.name"
+  priority: DEBUG
+- rule: Shell
+  desc: a shell
+  condition: evt.type = execve and proc.name = bash
+  output: "shell"
+  priority: WARNING
+"""
+
+
+@pytest.mark.parametrize(
+    ("bound", "most"),
+    [("MOST_DETECTIONS", 3), ("MOST_BYTES", 500), ("MOST_S", -1.0)],
+    ids=["number", "bytes", "time"],
+)
+def test_a_loud_rule_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, bound: str, most: float
+) -> None:
+    monkeypatch.setattr(detect, bound, most)
+    monkeypatch.setattr(detect, "SPARED", 2)
+    dropped: list[int] = []
+    events = [*(execve("ls", number) for number in range(9)), execve("bash", 9)]
+    batch = after(encoded(events), Detector(engine(LOUD)), overflow=dropped.append)
+    rules = [row[2][4] for _, row in batch.derived]
+    assert rules[-1] == "Shell"
+    assert set(rules[:-1]) == {"Everything"}
+    assert len(rules) + sum(dropped) == 11
+
+
+def test_what_has_no_room_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detect, "_LAST_DETECTIONS", 2)
+    monkeypatch.setattr(detect, "MOST_DETECTIONS", 2)
+    made: list[str] = []
+    detector = Detector(engine())
+    make = detector.made
+
+    def counted(rule: Rule, event: Event) -> Event | None:
+        made.append(event.id)
+        return make(rule, event)
+
+    monkeypatch.setattr(detector, "made", counted)
+    batch = after(encoded([execve(number=number) for number in range(9)]), detector)
+    assert len(batch.derived) == 2
+    assert made == ["e0", "e1"]
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from haechi.engines.falco.ruleset import Rule
 
 log = logging.getLogger("haechi.runtime")
-MOST_DETECTIONS, MOST_BYTES = 100_000, 64 << 20
-"""Of one batch: rules that match everything must not take the memory of the server."""
+MOST_DETECTIONS, MOST_BYTES, MOST_S = 50_000, 48 << 20, 8.0
+"""Of one batch: rules that match everything must not take the memory of the server, nor so long
+that its sender gives up and sends the batch again, for ever."""
+SPARED = 50
+"""So many detections each rule makes of a batch in any case: what is loud hides nothing."""
+_LAST_DETECTIONS, _LAST_BYTES = 60_000, 60 << 20
+"""Where even that ends: the writer's queue has to hold a batch."""
 _FIELDS_BYTES = 48 << 10
 _MESSAGE = 8_000
 _LOGGED_EVERY_S = 30.0
@@ -61,12 +66,23 @@ class Detector:
 
     def detect(self, event: Event) -> list[Event]:
         """The detections of an event, in the order of the rules. Never raises."""
+        return [one for rule in self.held(event) if (one := self.made(rule, event)) is not None]
+
+    def held(self, event: Event) -> tuple[Rule, ...]:
+        """The rules that hold for an event. Never raises."""
         try:
-            rules = self.engine.judge(event)
-            return [self._detection(rule, event) for rule in rules] if rules else []
+            return self.engine.judge(event)
         except Exception as error:  # noqa: BLE001  a rule's fault must not cost the event
             self._fault("judge", error)
-            return []
+            return ()
+
+    def made(self, rule: Rule, event: Event) -> Event | None:
+        """The detection of a rule that holds; None when it cannot be made. Never raises."""
+        try:
+            return self._detection(rule, event)
+        except Exception as error:  # noqa: BLE001  nor one detection the others
+            self._fault("judge", error)
+            return None
 
     def _detection(self, rule: Rule, event: Event) -> Event:
         from haechi.engines.falco.output import render
@@ -138,28 +154,54 @@ def judged(
     overflow: Callable[[int], None] = lambda dropped: None,
 ) -> EncodedBatch:
     """The batch with the detections of its rows. ``overflow`` is told how many were too many."""
-    derived: list[tuple[int, Row]] = []
-    size = dropped = 0
     wanted: dict[Kind, bool] = {}
     for kind in batch.kinds:
         wanted[kind] = detector.wants(kind[0], kind[1])
     if not any(wanted.values()):
         return batch
-    detect, event = detector.detect, Rereader().event
+    room = _Room()
+    held, event = detector.held, Rereader().event
     for place, row in enumerate(batch.rows):
         if not wanted[row[2]]:
             continue
-        for found in detect(event(row)):
-            if len(derived) >= MOST_DETECTIONS or size > MOST_BYTES:
-                dropped += 1
-                continue
-            made = row_of(found)
-            if made is not None:
-                derived.append((place, made))
-                size += len(made[4]) + 200
-    if dropped:
-        overflow(dropped)
-    return with_derived(batch, derived, size) if derived else batch
+        one = event(row)
+        for rule in held(one):
+            if room.has(rule):
+                found = detector.made(rule, one)
+                made = None if found is None else row_of(found)
+                if made is not None:
+                    room.take(place, rule, made)
+    if room.dropped:
+        overflow(room.dropped)
+    return with_derived(batch, room.derived, room.size) if room.derived else batch
+
+
+class _Room:
+    """The detections of a batch, within their bounds. Asking costs little: what has no room is
+    not made at all."""
+
+    def __init__(self) -> None:
+        self.derived: list[tuple[int, Row]] = []
+        self.size = self.dropped = 0
+        self._of: Counter[int] = Counter()
+        self._ends = time.monotonic() + MOST_S
+
+    def has(self, rule: Rule) -> bool:
+        """True when one more of this rule may be made; counts it as dropped otherwise."""
+        number = len(self.derived)
+        if number < MOST_DETECTIONS and self.size < MOST_BYTES and time.monotonic() < self._ends:
+            return True
+        spared = self._of[id(rule)] < SPARED
+        if spared and number < _LAST_DETECTIONS and self.size < _LAST_BYTES:
+            return True
+        self.dropped += 1
+        return False
+
+    def take(self, place: int, rule: Rule, row: Row) -> None:
+        """Keep one."""
+        self.derived.append((place, row))
+        self.size += len(row[4]) + 200
+        self._of[id(rule)] += 1
 
 
 def with_derived(
