@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,14 +15,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from haechi.cli.sensor_delivery import BATCH, Delivery
 from haechi.cli.sensor_queue import FRAME, Queue, lines
 from haechi.cli.sensor_rules import ENVIRONMENT, known, of_server, wants
 from haechi.cli.sensor_shedding import Matters
+from haechi.cli.sensor_sinks import Judge, Recorder
 from haechi.cli.sensor_spool import Spool
 from haechi.client.http import Client
+from haechi.engines.falco.engine import Engine
 from haechi.errors import UsageError
 from haechi.model.event import Event
 from haechi.server.bodies import unpack
@@ -309,8 +313,8 @@ def test_rules_say_what_is_watched_and_asked_for(tmp_path: Path) -> None:
     ("test", "names"),
     [
         ("proc.env icontains HTTP_PROXY", {"HTTP_PROXY", "http_proxy"}),
-        ("proc.env contains LD_DEBUG=all", {"LD_DEBUG"}),
-        ("proc.env in (A_B=1, C_D)", {"A_B", "C_D"}),
+        ('proc.env contains "LD_DEBUG=all"', {"LD_DEBUG"}),
+        ('proc.env in ("A_B=1", C_D)', {"A_B", "C_D"}),
         ("proc.aenv icontains glibc_tunables", {"GLIBC_TUNABLES"}),
         ("proc.env[2] = x", set()),
     ],
@@ -411,6 +415,40 @@ def test_a_recording_holds_a_tree_and_a_signal_ends_it_well(tmp_path: Path) -> N
     rows = [json.loads(line) for line in file.read_bytes().splitlines()]
     assert {row["source"] for row in rows} == {"sensor"}
     assert all(shell.pid in row["fields"]["proc.apid"] for row in rows)
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
+def test_a_full_disk_ends_the_recording_and_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    recorder = Recorder(FULL)
+    recorder.take(_events(3))
+    recorder.take(_events(2))
+    assert recorder.told() == {"unrecorded": 5}
+    assert not recorder.close()
+    said = capsys.readouterr().err
+    assert "the recording ends here: No space left on device" in said
+    assert "5 events could not be recorded" in said
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
+def test_alerts_that_cannot_be_told_are_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("- {rule: r, desc: d, condition: evt.type = execve, output: o, priority: INFO}")
+    judge = Judge(Engine(known((path,), builtin=False).rules), "text")
+    out = os.fdopen(os.open(FULL, os.O_WRONLY), "w")
+    monkeypatch.setattr(sys, "stdout", out)
+    judge.take(_events(2))
+    judge.take(_events(1))
+    monkeypatch.undo()
+    assert judge.told() == {"alerts": 3, "alerts_untold": 3}
+    assert not judge.close()
+    assert "3 alerts could not be told" in capsys.readouterr().err
+    with contextlib.suppress(OSError):
+        out.close()
 
 
 def test_check_says_what_would_run(haechi: Haechi) -> None:

@@ -41,15 +41,20 @@ class Judge(Sink):
         self._engine = engine
         self._json = format_ == "json"
         self._node = platform.node()
-        self._alerts = 0
+        self._alerts = self._untold = 0
 
     def take(self, events: list[Event]) -> None:
         judge = self._engine.judge
         lines = [self._line(rule, event) for event in events for rule in judge(event)]
         if lines:
             self._alerts += len(lines)
-            sys.stdout.write("\n".join(lines) + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write("\n".join(lines) + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                raise  # nobody listens any more
+            except OSError as error:
+                self._not_told(len(lines), error)
 
     def _line(self, rule: Rule, event: Event) -> str:
         from haechi.engines.falco.alerts import alert
@@ -61,19 +66,36 @@ class Judge(Sink):
             return msgspec.json.encode(told).decode()
         return plain(str(told["output"]))
 
+    def _not_told(self, count: int, error: OSError) -> None:
+        """A full disk behind standard output ends no watch; what could not be told is counted."""
+        if not self._untold:
+            _say(f"alerts cannot be told: {error.strerror or error}")
+        self._untold += count
+
     def told(self) -> dict[str, object]:
-        return {"alerts": self._alerts}
+        more: dict[str, object] = {"alerts_untold": self._untold} if self._untold else {}
+        return {"alerts": self._alerts, **more}
+
+    def close(self) -> bool:
+        if self._untold:
+            _say(f"{self._untold} alerts could not be told")
+        return not self._untold
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(plain(f"haechi: {line}\n"))
 
 
 class Recorder(Sink):
-    """``haechi.event/1``, a line each."""
+    """``haechi.event/1``, a line each. A disk that refuses ends the recording, not the watch:
+    what would follow a line that was cut off could not be read."""
 
     def __init__(self, path: Path) -> None:
         import msgspec
 
         self._encode = msgspec.json.Encoder().encode
         self._path = path
-        self._count = 0
+        self._count = self._lost = 0
         try:
             # Command lines are nobody else's; and root must not be led along a link in /tmp.
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -83,16 +105,30 @@ class Recorder(Sink):
             raise UsageError(f"cannot write {path}", why=error.strerror or "") from error
 
     def take(self, events: list[Event]) -> None:
-        for event in events:
-            if event.type != "sensor.status":
-                self._file.write(self._encode(event) + b"\n")
-                self._count += 1
-        self._file.flush()
+        told = [event for event in events if event.type != "sensor.status"]
+        if not self._lost:
+            try:
+                self._file.writelines([self._encode(event) + b"\n" for event in told])
+                self._file.flush()
+            except OSError as error:
+                _say(f"the recording ends here: {error.strerror or error}")
+            else:
+                self._count += len(told)
+                return
+        self._lost += len(told)
+
+    def told(self) -> dict[str, object]:
+        return {"unrecorded": self._lost} if self._lost else {}
 
     def close(self) -> bool:
-        self._file.close()
-        sys.stderr.write(plain(f"haechi: {self._count} events in {self._path}\n"))
-        return True
+        try:
+            self._file.close()
+        except OSError:
+            self._lost = self._lost or 1
+        _say(f"{self._count} events in {self._path}")
+        if self._lost:
+            _say(f"{self._lost} events could not be recorded")
+        return not self._lost
 
 
 class Sender(Sink):
@@ -103,6 +139,15 @@ class Sender(Sink):
 
     def take(self, events: list[Event]) -> None:
         self._delivery.offer(events)
+
+    @property
+    def blind(self) -> bool:
+        """It takes lines, too, as long as it need not choose among them."""
+        return not self._delivery.pressed
+
+    def take_lines(self, lines: list[bytes]) -> None:
+        """Some more, encoded already."""
+        self._delivery.offer_lines(lines)
 
     def told(self) -> dict[str, object]:
         import msgspec
