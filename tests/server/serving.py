@@ -58,7 +58,9 @@ def by_word(
 ) -> Authenticate:
     """An authenticator that takes the names above as tokens."""
 
-    def authenticate(request: Request, world: World, *, touch: bool = True) -> Principal | None:
+    def authenticate(
+        request: Request, world: World, *, touch: bool = True, sends: bool = False
+    ) -> Principal | None:
         shown = request.headers.get("authorization", "")
         if not shown:
             return None

@@ -89,7 +89,15 @@ def test_every_form_of_a_body_is_taken_and_a_repeat_counts_once(server: Running)
     alerts = [falco(number) for number in range(3)]
     lines = b"\n".join(msgspec.json.encode(one) for one in alerts)
     answer = send(server, "falco?cluster=east", msgspec.json.encode(alerts[0]))
-    assert answer.json() == {"accepted": 1, "duplicates": 0, "refused": [], "skipped": 0}
+    assert answer.json() == {
+        "accepted": 1,
+        "duplicates": 0,
+        "refused": [],
+        "skipped": 0,
+        "lost": 0,
+        "detections": 0,
+        "by_rule": {},
+    }
     assert send(server, "falco?cluster=east", lines).json()["accepted"] == 2
     for body, headers in (
         (msgspec.json.encode(alerts), {}),
@@ -105,7 +113,13 @@ def test_every_form_of_a_body_is_taken_and_a_repeat_counts_once(server: Running)
         "http",
         "fresh",
     )
-    assert feed["counts"] == {"accepted": 3, "duplicates": 10, "refused": 0, "skipped": 0}
+    assert feed["counts"] == {
+        "accepted": 3,
+        "duplicates": 10,
+        "refused": 0,
+        "skipped": 0,
+        "lost": 0,
+    }
     assert feed["lag_s"] is not None
     event = items(server, "events?source=falco&limit=1")[0]["event"]
     assert (event["rule"], event["namespace"]) == ("Terminal shell in container", "shop")
@@ -132,13 +146,15 @@ def test_an_audit_webhook_is_judged_in_the_same_commit(server: Running) -> None:
     }
     answer = send(server, "kubernetes-audit?cluster=east", msgspec.json.encode(webhook))
     assert answer.json()["accepted"] == 3
+    assert (answer.json()["detections"], answer.json()["by_rule"]) == (2, {"Secrets listed": 2})
     found = items(server, "events?source=haechi&rule=Secrets+listed")
     assert len(found) == 2
     event = found[0]["event"]
     assert event["message"].endswith("secrets were listed by eve")
     assert event["fields"]["haechi.source"] == "kubernetes-audit"
     assert "jevt.obj" not in event["fields"]
-    send(server, "kubernetes-audit?cluster=east", msgspec.json.encode(webhook))
+    again = send(server, "kubernetes-audit?cluster=east", msgspec.json.encode(webhook)).json()
+    assert (again["detections"], again["by_rule"]) == (0, {})
     assert len(items(server, "events?source=haechi&rule=Secrets+listed")) == 2
     row = next(
         one
@@ -154,8 +170,19 @@ def test_what_a_source_says_it_lost_is_counted(server: Running) -> None:
     record["time"] = "2026-11-22T04:00:00Z"
     answer = send(server, "tetragon?cluster=east", msgspec.json.encode(record))
     assert answer.status_code == 200, answer.text
-    said = b'haechi_feed_records_total{feed="tetragon",outcome="lost"} 7.0'
-    assert said in server.world.metrics.text(())
+    assert answer.json()["lost"] == 7
+    flows = b'{"lost_events": {"num_events_lost": "5"}, "node_name": "n"}'
+    assert send(server, "hubble?cluster=east", flows).json()["lost"] == 5
+    counted = {one["kind"]: one["counts"]["lost"] for one in items(server, "feeds")}
+    assert counted == {"hubble": 5, "tetragon": 7}
+    text = server.world.metrics.text(())
+    for kind, number in counted.items():
+        said = f'haechi_feed_records_total{{feed="{kind}",outcome="lost"}} {number}.0'
+        assert said.encode() in text
+    with server.client("admin", timeout=60) as client:
+        parts = client.get("/api/v1/health").json()["parts"]
+    [part] = [one for one in parts if one["name"] == "feeds"]
+    assert part["figures"]["lost"] == 12
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,17 @@ def batch(server: Running, count: int = 3, **fields: Any) -> list[dict[str, Any]
     return [event(number, now_ns + number, **fields) for number in range(count)]
 
 
+def taken(accepted: int, duplicates: int = 0) -> dict[str, Any]:
+    """The answer to a batch of which nothing was refused and nothing detected."""
+    return {
+        "accepted": accepted,
+        "duplicates": duplicates,
+        "refused": [],
+        "detections": 0,
+        "by_rule": {},
+    }
+
+
 def lines(events: list[Any]) -> bytes:
     """As NDJSON."""
     return b"\n".join(msgspec.json.encode(one) for one in events)
@@ -76,7 +87,7 @@ def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:
         serving(world, operations=all_operations(), authenticate=by_word()) as running,
     ):
         answer = send(running, lines(batch(running, 100)))
-        assert answer.json() == {"accepted": 100, "duplicates": 0, "refused": []}
+        assert answer.json() == taken(100, 0)
     store = Store.open(tmp_path / "store")
     try:
         assert store.events.event("e99", within=by_reach()).event.message == "shell 99"
@@ -96,7 +107,7 @@ def test_takes_every_form_and_counts_a_repeated_event_once(server: Running) -> N
     bodies = {"gzip": packed(lines(events)), "zstd": zstandard.compress(lines(events))}
     assert send(server, lines(events)).json()["accepted"] == 3
     array = send(server, msgspec.json.encode(events), Content_Type="application/json")
-    assert array.json() == {"accepted": 0, "duplicates": 3, "refused": []}
+    assert array.json() == taken(0, 3)
     for encoding, body in bodies.items():
         assert send(server, body, Content_Encoding=encoding).json()["duplicates"] == 3
 
@@ -151,7 +162,7 @@ def test_refuses(
 
 
 def test_an_empty_batch_is_nothing(server: Running) -> None:
-    assert send(server, b"\n\n").json() == {"accepted": 0, "duplicates": 0, "refused": []}
+    assert send(server, b"\n\n").json() == taken(0, 0)
 
 
 def test_a_full_queue_is_told_with_the_time_to_come_back(

@@ -70,7 +70,7 @@ def test_refuses_a_principal_whose_time_is_over() -> None:
     world = bare_world()
     over = msgspec.structs.replace(PRINCIPALS["admin"], expires=world.clock())
 
-    def authenticate(request: Any, world: Any, *, touch: bool = True) -> Principal:
+    def authenticate(request: Any, world: Any, **_: bool) -> Principal:
         return over
 
     [answer] = asked(world, request("GET", "/things"), operations=THINGS, authenticate=authenticate)

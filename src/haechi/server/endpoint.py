@@ -56,7 +56,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     ``role`` None needs no sign-in. ``everywhere`` asks for the role without limits of cluster
     and namespace. ``query`` and ``body`` are Structs; ``answer`` a type. ``rows`` gives CSV and
     NDJSON twins of a Page (all rows, streamed, without a cursor): it yields them for a call.
-    ``limit`` is the largest body in bytes.
+    ``limit`` is the largest body in bytes. ``sends``: programs send here all the time, some of
+    which cannot set a header: a token may come as the password of HTTP Basic, and the limits of
+    senders count.
     """
 
     id: str
@@ -72,3 +74,4 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     everywhere: bool = False
     rows: Callable[[Call], Any] | None = None
     limit: int = MIB
+    sends: bool = False

@@ -154,6 +154,12 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
                     "scheme": "bearer",
                     "description": "an API token, or the OpenID token of a pipeline's run",
                 },
+                "password": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "for senders that cannot set a header: an API token as the "
+                    "password, in the URL (`https://token:<token>@…`); the user name is not read",
+                },
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
@@ -206,11 +212,17 @@ def _operation(one: Operation, by_type: Mapping[Any, Any]) -> dict[str, Any]:
         "description": _description(one),
         "parameters": [*_path_parameters(one), *_query_parameters(one, by_type)],
         "responses": {**_success(one, by_type), **_refusals(one)},
-        "security": [] if one.role is None else [{"token": []}, {"session": []}],
+        "security": _security(one),
     }
     if one.body is not None:
         made["requestBody"] = _body(one, by_type)
     return {key: value for key, value in made.items() if value or key == "security"}
+
+
+def _security(one: Operation) -> list[dict[str, Any]]:
+    if one.role is None:
+        return []
+    return [{"token": []}, {"session": []}, *([{"password": []}] if one.sends else [])]
 
 
 def _description(one: Operation) -> str:

@@ -157,9 +157,15 @@ def _rules(world: World) -> Part | None:
 def _feeds(world: World) -> Part:
     every = world.store.state.feeds.all(within=(EVERYWHERE,))
     failed = [one for one in every if one.state == "failed"]
-    figures = {"feeds": len(every), "refused": sum(one.counts.refused for one in every)}
+    lost = sum(one.counts.lost for one in every)
+    figures = {
+        "feeds": len(every),
+        "refused": sum(one.counts.refused for one in every),
+        "lost": lost,
+    }
     if not failed:
-        return Part(name="feeds", state=OK, what="feeds are read", figures=figures)
+        what = f"feeds are read; their sources lost {lost:,} events" if lost else "feeds are read"
+        return Part(name="feeds", state=OK, what=what, figures=figures)
     return Part(
         name="feeds",
         state=DEGRADED,

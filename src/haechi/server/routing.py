@@ -34,9 +34,12 @@ if TYPE_CHECKING:
 
 class Authenticate(Protocol):
     """``server.auth.authenticate``: who sends a request, None without credentials. It is not
-    asked for operations that need no sign-in. ``touch`` False: it does not count as use."""
+    asked for operations that need no sign-in. ``touch`` False: it does not count as use;
+    ``sends``: as in ``Operation``."""
 
-    def __call__(self, request: Request, world: World, *, touch: bool = True) -> Principal | None:
+    def __call__(
+        self, request: Request, world: World, *, touch: bool = True, sends: bool = False
+    ) -> Principal | None:
         """Raises Unauthenticated, Forbidden, TooManyRequests."""
 
 
@@ -110,7 +113,7 @@ class Api:
         if operation.role is None:
             greet(request, self.world)
             return ANONYMOUS, ()
-        principal = await self.authenticated(request)
+        principal = await self.authenticated(request, sends=operation.sends)
         if principal is None:
             raise Unauthenticated(
                 "this needs a sign-in or a token",
@@ -119,10 +122,12 @@ class Api:
         story.principal = principal.id
         return principal, permitted(operation, principal)
 
-    async def authenticated(self, request: Request, *, touch: bool = True) -> Principal | None:
+    async def authenticated(
+        self, request: Request, *, touch: bool = True, sends: bool = False
+    ) -> Principal | None:
         """Who sends the request; its credentials are looked up in a worker thread."""
         who = await self.workers.run(
-            partial(self._authenticate, request, self.world, touch=touch),
+            partial(self._authenticate, request, self.world, touch=touch, sends=sends),
             self.world.settings.limits.seconds,
         )
         if who is not None and who.expires is not None and who.expires <= self.world.clock():

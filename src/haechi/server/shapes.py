@@ -255,11 +255,14 @@ class Refused(Record, frozen=True, kw_only=True):
 
 
 class IngestAnswer(Record, frozen=True, kw_only=True):
-    """Given only after the accepted events are durable. ``duplicates`` were there already."""
+    """Given only after the accepted events are durable. ``duplicates`` were there already.
+    ``detections`` came out of this batch and were not known yet; ``by_rule`` counts them."""
 
     accepted: int
     duplicates: int
     refused: list[Refused]
+    detections: int = 0
+    by_rule: dict[str, int] = {}
 
 
 class EventPage(Record, frozen=True, kw_only=True):
@@ -275,12 +278,17 @@ class EventPage(Record, frozen=True, kw_only=True):
 
 class FeedAnswer(Record, frozen=True, kw_only=True):
     """Given only after what was accepted is durable. ``refused`` names records by their place in
-    the body (from 0); ``skipped`` are well-formed ones that are no event."""
+    the body (from 0); ``skipped`` are well-formed ones that are no event; ``lost`` is how many
+    events their source says that it could not send. ``detections`` came out of this batch and
+    were not known yet; ``by_rule`` counts them."""
 
     accepted: int
     duplicates: int
     refused: list[Refused]
     skipped: int = 0
+    lost: int = 0
+    detections: int = 0
+    by_rule: dict[str, int] = {}
 
 
 class RuleProblem(Record, frozen=True, kw_only=True):

@@ -312,12 +312,14 @@ class RuleSwitch(Record, frozen=True, kw_only=True):
 
 class FeedCounts(Record, frozen=True, kw_only=True):
     """What became of the records of a feed. ``skipped`` are well-formed ones that are no event
-    (heartbeats, stages that are not judged); ``refused`` went to the dead letters."""
+    (heartbeats, stages that are not judged); ``refused`` went to the dead letters; ``lost`` are
+    events that the source says itself it could not send."""
 
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
     skipped: int = 0
+    lost: int = 0
 
 
 class FeedStatus(Record, frozen=True, kw_only=True):

@@ -51,6 +51,18 @@ PUSH = Operation(
     answer=dict[str, Any],
 )
 
+SEND = Operation(
+    id="feeds.send",
+    method="POST",
+    path="/feeds/{kind}",
+    role=Role.OPERATOR,
+    summary="Stands for a feed",
+    handler=_push,
+    body=str,
+    answer=dict[str, Any],
+    sends=True,
+)
+
 
 class Rig:
     """``ask`` sends one request; cookies are kept as a browser keeps them."""
@@ -68,7 +80,9 @@ class Rig:
             started=START,
         )
         self.app = build_app(
-            self.world, operations=(*SESSION, *TOKENS, *USERS, PUSH), authenticate=authenticate
+            self.world,
+            operations=(*SESSION, *TOKENS, *USERS, PUSH, SEND),
+            authenticate=authenticate,
         )
         self.runner = asyncio.Runner()
         self.cookies = httpx.Cookies()

@@ -7,15 +7,11 @@ that wait for the disk hold no thread.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
 from haechi.model.access import Role
 from haechi.server.endpoint import MIB, Call, Operation
 from haechi.server.shapes import IngestAnswer, Refused
-from haechi.server.work.intake import take
-
-if TYPE_CHECKING:
-    from haechi.store.events.shapes import Appended
+from haechi.server.work.intake import Taken, take
 
 LIMIT = 16 * MIB
 
@@ -30,17 +26,21 @@ def ingest(call: Call) -> IngestAnswer | Future[IngestAnswer]:
     stored = take(call.world, batch, call.within, call.now)
     answer: Future[IngestAnswer] = Future()
 
-    def told(done: Future[Appended]) -> None:
+    def told(done: Future[Taken]) -> None:
         if not answer.set_running_or_notify_cancel():
             return
         error = done.exception()
         if error is not None:
             answer.set_exception(error)
             return
-        appended = done.result()
+        taken = done.result()
         answer.set_result(
             IngestAnswer(
-                accepted=appended.accepted, duplicates=appended.duplicates, refused=refused
+                accepted=taken.accepted,
+                duplicates=taken.duplicates,
+                refused=refused,
+                detections=taken.detections,
+                by_rule=taken.by_rule,
             )
         )
 
@@ -59,5 +59,6 @@ OPERATIONS: tuple[Operation, ...] = (
         body=bytes,
         answer=IngestAnswer,
         limit=LIMIT,
+        sends=True,
     ),
 )

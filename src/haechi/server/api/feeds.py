@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from haechi.errors import Forbidden, NotFound, UsageError
-from haechi.model.access import NONE, Reach, Role
+from haechi.model.access import ANY, NONE, Reach, Role
 from haechi.runtime.sources import KINDS, decoder, mapping_of
 from haechi.server.endpoint import MIB, Call, Operation
 from haechi.server.shapes import FeedAnswer
@@ -23,9 +23,10 @@ _Name = Annotated[str, msgspec.Meta(max_length=400, pattern=r"^[^\x00-\x1f\x7f*]
 
 class FeedQuery(Record, frozen=True, kw_only=True):
     """Where the records come from, as far as they do not say so themselves. ``mapping`` is the
-    name of a declared one, for the kind ``application``."""
+    name of a declared one, for the kind ``application``. Without ``cluster`` it is the one that
+    the sender's token is for, if that is one alone: API servers drop a URL's query."""
 
-    cluster: _Name = NONE
+    cluster: _Name = ""
     node: _Name = ""
     mapping: str = ""
 
@@ -48,7 +49,7 @@ def sent(call: Call) -> Future[FeedAnswer]:
     kind, ask = call.params["kind"], call.query
     if kind not in KINDS:
         raise NotFound(f"there is no kind of feed {kind[:40]!r}", do=f"one of: {', '.join(KINDS)}")
-    cluster = ask.cluster or NONE
+    cluster = ask.cluster or _own_cluster(call)
     if not any(reach.overlap(Reach(cluster=cluster)) for reach in call.within):
         raise Forbidden(
             f"{call.principal.id} may not send for the cluster {cluster[:80]!r}",
@@ -72,6 +73,11 @@ def sent(call: Call) -> Future[FeedAnswer]:
         events=found.events, refusals=found.refusals, skipped=found.skipped, lost=found.lost
     )
     return feed_in(call.world, feed, records, call.within)
+
+
+def _own_cluster(call: Call) -> str:
+    clusters = {reach.cluster for reach in call.within}
+    return clusters.pop() if len(clusters) == 1 and ANY not in clusters else NONE
 
 
 def listed(call: Call) -> Page[FeedStatus]:
@@ -127,5 +133,6 @@ OPERATIONS: tuple[Operation, ...] = (
         body=bytes,
         answer=FeedAnswer,
         limit=LIMIT,
+        sends=True,
     ),
 )

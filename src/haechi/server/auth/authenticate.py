@@ -1,4 +1,5 @@
-"""Who sends a request: by Bearer token, session cookie, or a pipeline's signed token.
+"""Who sends a request: by Bearer token, session cookie, or a pipeline's signed token; where
+programs send events, also by a token as the password of HTTP Basic (a URL's, for Falco).
 
 Called by the routing for every request of the API, in a thread (it asks the store, and for
 pipelines now and then their issuer). None is a request without credentials. What was shown and
@@ -11,6 +12,7 @@ secret of an expired token is told that it expired.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import logging
 from typing import TYPE_CHECKING
@@ -32,18 +34,21 @@ LONGEST_CREDENTIAL = 16 * 1024
 log = logging.getLogger("haechi.server.auth")
 
 
-def authenticate(request: Request, world: World, *, touch: bool = True) -> Principal | None:
+def authenticate(
+    request: Request, world: World, *, touch: bool = True, sends: bool = False
+) -> Principal | None:
     """The principal, or None without credentials.
 
     ``touch`` False does not count as use: for streams that check from time to time
-    whether their principal is still welcome. Raises Unauthenticated, Forbidden (a forged
-    request), TooManyRequests.
+    whether their principal is still welcome. ``sends``: as in ``Operation``. Raises
+    Unauthenticated, Forbidden (a forged request), TooManyRequests.
     """
     now, address = world.clock(), request.client.host if request.client else ""
     shown = request.headers.getlist("authorization")
     try:
         if shown:
-            principal: Principal | None = _bearer(shown, world, address, now, touch=touch)
+            secret = _secret(shown, basic=sends)
+            principal: Principal | None = _bearer(secret, world, address, now, touch=touch)
         else:
             principal = _session(request, world, now, touch=touch)
     except Unauthenticated:
@@ -52,24 +57,34 @@ def authenticate(request: Request, world: World, *, touch: bool = True) -> Princ
     if principal is None:
         _limit_anonymous(world, address, now)
     elif touch:
-        limits = world.settings.auth.limits
-        _limit(
-            world.auth.known.take(
-                principal.id, per_second=limits.per_second, burst=limits.burst, now=now.timestamp()
-            )
-        )
+        _limit_known(principal, world, now, sends=sends)
     return principal
 
 
-def _bearer(
-    shown: list[str], world: World, address: str, now: dt.datetime, *, touch: bool
-) -> Principal:
+def _secret(shown: list[str], *, basic: bool) -> str:
+    """The token of the Authorization header. A user name beside it means nothing."""
     scheme, _, secret = shown[0].partition(" ")
-    secret = secret.strip()
-    if len(shown) > 1 or scheme.lower() != "bearer" or not secret.isascii():
+    scheme, secret = scheme.lower(), secret.strip()
+    known = scheme == "bearer" or (basic and scheme == "basic")
+    if len(shown) > 1 or not known or not secret.isascii():
         raise Unauthenticated("no Bearer token", do="send Authorization: Bearer <token>, once")
     if len(secret) > LONGEST_CREDENTIAL:
         raise Unauthenticated("the token is too long to be one")
+    if scheme == "bearer":
+        return secret
+    try:
+        _, colon, password = base64.b64decode(secret, validate=True).decode("ascii").partition(":")
+    except ValueError:
+        colon = password = ""
+    if not colon or not password:
+        raise Unauthenticated(
+            "the Basic credentials have no token",
+            do="write it as the password: https://token:<token>@…",
+        )
+    return password
+
+
+def _bearer(secret: str, world: World, address: str, now: dt.datetime, *, touch: bool) -> Principal:
     if secret.count(".") == 2 and not secret.startswith("haechi_"):
         from haechi.server.auth.pipelines import pipeline_principal
 
@@ -155,6 +170,19 @@ def _url(request: Request, world: World) -> str:
     """As the handlers' ``Call.url``: cookies are named by it."""
     host = request.headers.get("host", "")
     return reached_by(request.url.scheme, host, world.settings.listen.public_url)
+
+
+def _limit_known(principal: Principal, world: World, now: dt.datetime, *, sends: bool) -> None:
+    """Senders have a bucket of their own, so a flood of events keeps nobody from looking at it."""
+    limits = world.settings.auth.limits
+    pace = (
+        (limits.sender_per_second, limits.sender_burst)
+        if sends
+        else (limits.per_second, limits.burst)
+    )
+    key = f"sender:{principal.id}" if sends else principal.id
+    wait = world.auth.known.take(key, per_second=pace[0], burst=pace[1], now=now.timestamp())
+    _limit(wait)
 
 
 def _limit_anonymous(world: World, address: str, now: dt.datetime) -> None:

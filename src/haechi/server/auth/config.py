@@ -94,10 +94,14 @@ class PipelineIssuer(Section, frozen=True, kw_only=True):
 
 class Limits(Section, frozen=True, kw_only=True):
     """Requests in a second on the long run, and how many may come at once. ``anonymous`` is per
-    network address, for whoever shows no valid credentials."""
+    network address, for whoever shows no valid credentials. ``sender`` is for events and feeds:
+    Falco sends each alert alone and does not try again, and the Falcos of all nodes often share
+    one token."""
 
     per_second: float = 200.0
     burst: int = 1000
+    sender_per_second: float = 2000.0
+    sender_burst: int = 10_000
     anonymous_per_second: float = 10.0
     anonymous_burst: int = 120
     failures_before_lockout: int = 5
@@ -129,9 +133,9 @@ class AuthSettings(Section, frozen=True, kw_only=True):
                 where="auth",
             )
         limits = self.limits
-        if min(limits.per_second, limits.anonymous_per_second) <= 0 or (
-            min(limits.burst, limits.anonymous_burst, limits.failures_before_lockout) < 1
-        ):
+        rates = (limits.per_second, limits.sender_per_second, limits.anonymous_per_second)
+        bursts = (limits.burst, limits.sender_burst, limits.anonymous_burst)
+        if min(rates) <= 0 or min(*bursts, limits.failures_before_lockout) < 1:
             raise ConfigError("limits must be above 0", where="auth.limits")
 
 

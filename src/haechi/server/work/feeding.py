@@ -13,7 +13,7 @@ import msgspec
 
 from haechi.model.access import EVERYWHERE, Reach
 from haechi.server.shapes import FeedAnswer, Refused
-from haechi.server.work.intake import take
+from haechi.server.work.intake import Taken, take
 from haechi.store.records import FeedCounts
 from haechi.store.state.feeds import Heard
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from haechi.model.event import Event
     from haechi.runtime.decode.refusal import Refusal
     from haechi.server.world import World
-    from haechi.store.events.shapes import Appended
 
+MOST_TOLD = 1_000
 _LETTERS = 20
 """Dead letters of one batch that are kept."""
-_OUTCOMES = ("accepted", "duplicates", "refused", "skipped")
+_OUTCOMES = ("accepted", "duplicates", "refused", "skipped", "lost")
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,14 +69,15 @@ def feed_in(
     newest = max((event.ts_ns for event in records.events), default=None)
     answer: Future[FeedAnswer] = Future()
 
-    def settle(accepted: int, duplicates: int) -> None:
+    def settle(taken: Taken) -> None:
         counts = FeedCounts(
-            accepted=accepted,
-            duplicates=duplicates,
+            accepted=taken.accepted,
+            duplicates=taken.duplicates,
             refused=len(refused),
             skipped=records.skipped,
+            lost=records.lost,
         )
-        _count(world, feed, counts, records.lost)
+        _count(world, feed, counts)
         if not follows:  # in memory alone: this is the writer's thread
             heard = _heard(feed, now, counts, newest, letters)
             world.store.state.feeds.heard(heard)
@@ -84,21 +85,24 @@ def feed_in(
             return  # whoever asked is gone; what is durable stays
         answer.set_result(
             FeedAnswer(
-                accepted=accepted,
-                duplicates=duplicates,
-                refused=refused[:1_000],
+                accepted=taken.accepted,
+                duplicates=taken.duplicates,
+                refused=refused[:MOST_TOLD],
                 skipped=records.skipped,
+                lost=records.lost,
+                detections=taken.detections,
+                by_rule=taken.by_rule,
             )
         )
 
     if not batch.rows:
-        settle(0, 0)
+        settle(Taken())
         return answer
 
-    def durable(done: Future[Appended]) -> None:
+    def durable(done: Future[Taken]) -> None:
         error = done.exception()
         if error is None:
-            settle(done.result().accepted, done.result().duplicates)
+            settle(done.result())
         elif answer.set_running_or_notify_cancel():
             answer.set_exception(error)
 
@@ -114,6 +118,7 @@ def kept(world: World, feed: Feed, records: Records, told: FeedAnswer, checkpoin
         duplicates=told.duplicates,
         refused=len(told.refused),
         skipped=told.skipped,
+        lost=told.lost,
     )
     letters = [(one.why, one.sample) for one in records.refusals]
     heard = _heard(feed, world.clock(), counts, newest, letters)
@@ -148,9 +153,7 @@ def _heard(
     )
 
 
-def _count(world: World, feed: Feed, counts: FeedCounts, lost: int) -> None:
-    if lost:
-        world.metrics.count("haechi_feed_records_total", feed.kind, "lost", by=lost)
+def _count(world: World, feed: Feed, counts: FeedCounts) -> None:
     for name in _OUTCOMES:
         number = getattr(counts, name)
         if number:

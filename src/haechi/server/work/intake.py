@@ -22,29 +22,41 @@ if TYPE_CHECKING:
     from haechi.store.events.encoding import EncodedBatch, Row
     from haechi.store.events.shapes import Appended
 
+MOST_RULES = 500
 SAMPLES, MOST_PLACES, LONGEST_MESSAGE = 3, 20, 300
 _payload = msgspec.json.Decoder(tuple[str, str, str, str, msgspec.Raw]).decode
 
 
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch. ``by_rule``: how often each rule detected something in it."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    detections: int = 0
+    by_rule: dict[str, int] = {}
+
+
 def take(
     world: World, batch: EncodedBatch, within: Sequence[Reach], now: dt.datetime
-) -> Future[Appended]:
+) -> Future[Taken]:
     """Take the rows of a batch; the future resolves once they are durable. Raises StoreBusy."""
     metrics = world.metrics
     batch = world.watch.judged(world, batch, within)
     notices = [*_notices(batch), *world.streams.notices(batch)]
     tally = batch.tally()
     stored = world.store.events.append(batch)
-    answer: Future[Appended] = Future()
+    answer: Future[Taken] = Future()
 
     def durable(done: Future[Appended]) -> None:
         """In the writer's thread: quick."""
         error = done.exception()
         appended = None if error is not None else done.result()
+        detections: Counter[tuple[str, str]] = Counter()
         if appended is not None:
             metrics.count("haechi_events_duplicate_total", by=appended.duplicates)
             metrics.events(tally)
-            for (rule, priority), number in _detections(batch, appended).items():
+            detections = _detections(batch, appended)
+            for (rule, priority), number in detections.items():
                 metrics.count("haechi_detections_total", rule, priority, by=number)
             if appended.accepted:
                 for notice in notices:
@@ -54,12 +66,24 @@ def take(
         if error is not None:
             answer.set_exception(error)
         elif appended is not None:
-            answer.set_result(appended)
+            answer.set_result(_taken(appended, detections))
 
     stored.add_done_callback(durable)
     # Cheap: the store keeps it in memory and writes it twice a minute.
     world.store.state.sources.streams_heard(batch.sources(), now)
     return answer
+
+
+def _taken(appended: Appended, detections: Counter[tuple[str, str]]) -> Taken:
+    by_rule: Counter[str] = Counter()
+    for (rule, _), number in detections.items():
+        by_rule[rule] += number
+    return Taken(
+        accepted=appended.accepted,
+        duplicates=appended.duplicates,
+        detections=detections.total(),
+        by_rule=dict(by_rule.most_common(MOST_RULES)),
+    )
 
 
 def _detections(batch: EncodedBatch, appended: Appended) -> Counter[tuple[str, str]]:

@@ -30,7 +30,7 @@ from haechi.store.state.times import from_us, maybe_us, to_us
 LETTERS = 100
 """Dead letters that are kept of each feed; all are counted."""
 _MOST = 1_000
-_COUNTS = ("accepted", "duplicates", "refused", "skipped")
+_COUNTS = ("accepted", "duplicates", "refused", "skipped", "lost")
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,7 @@ feed = Table(
     number("lag"),  # microseconds, of the newest event when it came
     text("checkpoint"),  # JSON; where a follower goes on
     text("error"),
+    number("lost", server_default="0"),
 )
 
 dead_letter = Table(

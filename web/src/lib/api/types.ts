@@ -242,6 +242,7 @@ export interface FeedCounts {
   duplicates: number;
   refused: number;
   skipped: number;
+  lost: number;
 }
 
 export interface FeedStatus {
@@ -466,6 +467,8 @@ export interface IngestAnswer {
   accepted: number;
   duplicates: number;
   refused: Refused[];
+  detections: number;
+  by_rule: Record<string, number>;
 }
 
 export interface EventPage {
@@ -481,6 +484,9 @@ export interface FeedAnswer {
   duplicates: number;
   refused: Refused[];
   skipped: number;
+  lost: number;
+  detections: number;
+  by_rule: Record<string, number>;
 }
 
 export interface RuleProblem {
