@@ -457,3 +457,19 @@ def test_check_says_what_would_run(haechi: Haechi) -> None:
     assert done.code == 0
     assert "watching by" in done.out
     assert "not seen:" in done.out
+
+
+def test_lines_arrive_as_events_do_and_are_not_taken_blindly_past_half(server: Server) -> None:
+    told: list[str] = []
+    delivery = _delivery(server, queue=Queue(8), pauses=(30.0,), tell=told.append)
+    pressed = [delivery.pressed]
+    delivery.offer_lines([b'{"id":"a"}', b'{"id":"b"}'])
+    _until(lambda: server.ids == ["a", "b"])
+    server.statuses = [503] * 1000
+    delivery.offer_lines([b'{"id":"c"}'])
+    _until(lambda: bool(told))  # nothing is tried again for half a minute
+    delivery.offer_lines([b'{"id":"%d"}' % number for number in range(8)])
+    pressed.append(delivery.pressed)
+    assert pressed == [False, True]
+    assert delivery.counts.dropped == 1
+    delivery.close()

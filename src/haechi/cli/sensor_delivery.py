@@ -99,11 +99,24 @@ class Delivery:
                 continue
             if not queue.put(line):
                 dropped += 1
+        self._taken(dropped, shed)
+
+    def offer_lines(self, lines: Sequence[bytes]) -> None:
+        """Take events that are encoded already, while there is no need to look at them."""
+        put = self._queue.put
+        self._taken(sum([not put(line) for line in lines]), 0)
+
+    @property
+    def pressed(self) -> bool:
+        """The queue is past its half: events must be looked at (``offer``)."""
+        return self._queue.pressed
+
+    def _taken(self, dropped: int, shed: int) -> None:
         if dropped or shed:
             with self._lock:
                 self._dropped += dropped
                 self._shed += shed
-        if len(queue) >= SOON:
+        if len(self._queue) >= SOON:
             self._wake.set()
 
     @property

@@ -25,6 +25,9 @@ _AT_FDCWD = -100
 _LONGEST_MESSAGE = 200
 _EINPROGRESS = -115
 
+READS_ITS_PROCESS = frozenset({"execve", "execveat"})
+"""What these say of themselves follows from what their process is."""
+
 Fields = dict[str, Any]
 _Make = Callable[["Builder", Record, Process, Fields], str]
 
@@ -57,15 +60,25 @@ class Builder:
 
     def event(self, record: Record, one: Process) -> Event:
         """The event of a record and its process (``Processes.of``)."""
-        fields = self._portraits.of(one, self.processes.epoch).copy()
-        if record.comm != one.comm and record.comm:
-            fields["proc.name"] = record.comm  # a thread with a name of its own
+        fields = self.portrait(one).copy()
+        what = self.fill(record, one, fields)
+        return self.made(record, one, what, fields)
+
+    def portrait(self, one: Process) -> Fields:
+        """What is the same in each event of a process; not to be changed."""
+        return self._portraits.of(one, self.processes.epoch)
+
+    def fill(self, record: Record, one: Process, fields: Fields) -> str:
+        """Write what the call says into ``fields``; it in a few words."""
         fields["thread.tid"] = record.tid
         ret = record.ret
         fields["evt.rawres"] = ret
         fields["evt.res"] = "SUCCESS" if ret >= 0 else flags.result(ret)
         make = _MAKERS.get(record.type)
-        what = make(self, record, one, fields) if make is not None else ""
+        return make(self, record, one, fields) if make is not None else ""
+
+    def made(self, record: Record, one: Process, what: str, fields: Fields) -> Event:
+        """The event with these fields."""
         container = one.container
         return Event(
             id=self.next_id(),
@@ -77,7 +90,7 @@ class Builder:
             container_id=container.id,
             namespace=container.namespace,
             resource=self._resource(one) if container.pod else "",
-            message=f"{record.comm}: {record.type} {what}"[:_LONGEST_MESSAGE],
+            message=f"{one.comm}: {record.type} {what}"[:_LONGEST_MESSAGE],
             fields=fields,
         )
 
@@ -126,6 +139,9 @@ def _open(make: Builder, record: Record, one: Process, fields: Fields) -> str:
         if ino:
             fields["fd.ino"] = ino
             fields["fd.dev"] = args.get("dev", 0)
+    else:
+        # Without a type, as in Falco: rules tell failed opens by these two.
+        fields["fd.num"], fields["fd.typechar"] = -1, "f"
     fields["evt.arg.name"] = path or name
     made = bool(args.get("created", ret >= 0 and raw & 0o300 == 0o300))
     fields["evt.arg.flags"] = flags.open_flags(raw, created=made)
