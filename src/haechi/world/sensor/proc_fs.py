@@ -16,6 +16,8 @@ import msgspec
 LONGEST = 4096
 """Bytes of a command line that are kept, as in Falco."""
 _MOST_ARGS = 1024
+_STATUS, _PIECE = 1 << 20, 16_384
+"""A process may be in 65,536 groups, and they stand before its other ids."""
 _TICK = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
 
 
@@ -65,6 +67,18 @@ class ExeFile(msgspec.Struct, frozen=True, gc=False):
         return bool(self.mode & 0o002)
 
 
+def _file(path: str, ino: int = 0, dev: int = 0) -> ExeFile | None:
+    try:
+        told = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    if ino and (told.st_ino, told.st_dev) != (ino, dev):
+        return None
+    return ExeFile(
+        told.st_ino, told.st_ctime_ns, told.st_mtime_ns, told.st_mode, told.st_uid, told.st_gid
+    )
+
+
 def boot_ns() -> int:
     """When this machine was started, nanoseconds since 1970."""
     return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
@@ -105,7 +119,7 @@ class ProcFs:
     def status(self, pid: int) -> Status | None:
         """Users, groups, pids within the namespace, capabilities."""
         lines: dict[bytes, list[bytes]] = {}
-        for line in self._read(pid, "status", 8192).split(b"\n"):
+        for line in self._read(pid, "status", _STATUS).split(b"\n"):
             key, _, value = line.partition(b":")
             lines[key] = value.split()
         try:
@@ -145,13 +159,15 @@ class ProcFs:
 
     def exe_file(self, pid: int) -> ExeFile | None:
         """The program's file itself, also where its path means nothing to us."""
-        try:
-            told = os.stat(f"{self.root}/{pid}/exe")  # noqa: PTH116
-        except OSError:
+        return _file(f"{self.root}/{pid}/exe")
+
+    @staticmethod
+    def same_file(path: str, ino: int, dev: int) -> ExeFile | None:
+        """The file at a path of this machine, if it is this very one. Of disks alone: a file
+        system of a network or a program may never answer."""
+        if not path.startswith("/") or not ino or not os.major(dev):
             return None
-        return ExeFile(
-            told.st_ino, told.st_ctime_ns, told.st_mtime_ns, told.st_mode, told.st_uid, told.st_gid
-        )
+        return _file(path, ino, dev)
 
     def cwd(self, pid: int) -> str:
         """Working directory, as the process sees it."""
@@ -170,7 +186,8 @@ class ProcFs:
 
     def cgroups(self, pid: int) -> list[str]:
         """Paths in every hierarchy, that of version 2 first."""
-        lines = text_of(self._read(pid, "cgroup", 16_384)).splitlines()
+        # Not splitlines: a cgroup's name may hold any character but this one.
+        lines = text_of(self._read(pid, "cgroup", 16_384)).split("\n")
         paths = [line.split(":", 2) for line in lines if line.count(":") >= 2]
         return [path for _, _, path in sorted(paths, key=lambda one: one[0] != "0")]
 
@@ -202,7 +219,7 @@ class ProcFs:
 
 def _pieces(handle: int, most: int) -> Iterator[bytes]:
     """Some files of /proc are given out a page at a time."""
-    while most > 0 and (piece := os.read(handle, most)):
+    while most > 0 and (piece := os.read(handle, min(most, _PIECE))):
         yield piece
         most -= len(piece)
 
