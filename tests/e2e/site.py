@@ -27,6 +27,26 @@ KINDS = (
     ("flows", "flow", "", "", "shop/web to shop/cart 8080/TCP forwarded"),
 )
 
+AUDIT = {
+    "kind": "Event",
+    "apiVersion": "audit.k8s.io/v1",
+    "level": "Metadata",
+    "auditID": "e2e-exec",
+    "stage": "ResponseComplete",
+    "requestURI": "/api/v1/namespaces/shop/pods/cart-1/exec",
+    "verb": "create",
+    "user": {"username": "ana@shop.example"},
+    "sourceIPs": ["10.2.0.9"],
+    "objectRef": {
+        "resource": "pods",
+        "subresource": "exec",
+        "namespace": "shop",
+        "name": "cart-1",
+        "apiVersion": "v1",
+    },
+    "responseStatus": {"code": 101},
+}
+
 
 @dataclass
 class Site:
@@ -73,6 +93,19 @@ class Site:
         answer = self.ask("POST", "/events", b"\n".join(lines), "application/x-ndjson")
         assert answer["accepted"] == count, answer
 
+    def run_shell(self, name: str) -> None:
+        """What the sensor and the API server tell when somebody opens a shell in a pod."""
+        now = time.time_ns()
+        lines = [msgspec.json.encode(one) for one in _shell(name, now)]
+        self.ask("POST", "/events", b"\n".join(lines), "application/x-ndjson")
+
+    def feed(self) -> None:
+        """An audit event, and a record that is none."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+        record = {**AUDIT, "requestReceivedTimestamp": at, "stageTimestamp": at}
+        body = b"\n".join((msgspec.json.encode(record), b'{"kind": "Event", "broken'))
+        self.ask("POST", "/feeds/kubernetes-audit?cluster=east", body, "application/x-ndjson")
+
     def ask(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Any:
         """The API, as the administrator's token may ask it."""
         answer = httpx.request(
@@ -105,6 +138,42 @@ def _event(number: int, ts_ns: int) -> bytes:
     )
 
 
+def _shell(name: str, ts_ns: int) -> list[dict[str, Any]]:
+    """A shell with a terminal in a container, below a web server, and what is run in it."""
+    runtime = {"container.id": "4f1d2c3b5a69", "container.name": "cart", "user.name": "root"}
+    shell = {
+        "proc.name": "bash",
+        "proc.cmdline": f"bash -i {name}",
+        "proc.exepath": "/usr/bin/bash",
+        "proc.pid": 4711,
+        "proc.pname": "nginx",
+        "proc.tty": 34816,
+        "proc.aname": ["bash", "nginx", "containerd-shim"],
+        "evt.res": "SUCCESS",
+        "evt.rawres": 0,
+        "evt.arg.exe": "bash",
+    }
+    quiet = {"proc.name": "date", "proc.cmdline": "date", "proc.tty": 0, "evt.rawres": 0}
+    event = {"source": "sensor", "type": "execve", "cluster": "east", "namespace": "shop"}
+    return [
+        {
+            **event,
+            "id": f"{name}-1",
+            "ts_ns": ts_ns - 2 * 10**9,
+            "message": "date: execve date",
+            "fields": {**runtime, **quiet},
+        },
+        {
+            **event,
+            "id": f"{name}-2",
+            "ts_ns": ts_ns - 10**9,
+            "message": f"bash: execve bash -i {name}",
+            "container_id": "4f1d2c3b5a69",
+            "fields": {**runtime, **shell},
+        },
+    ]
+
+
 @contextmanager
 def empty_site(folder: Path) -> Iterator[Site]:
     """A server that was never pushed to."""
@@ -127,4 +196,6 @@ def filled_site(folder: Path) -> Iterator[Site]:
         materialise(site.shop)
         site.push()
         site.send()
+        site.run_shell("first")
+        site.feed()
         yield site

@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
+import msgspec
 import pytest
 
 from tests.e2e.conftest import Visitor
@@ -23,18 +25,38 @@ SCREENS = {
     "resource": "/resources/show?key={resource}",
     "rules": "/rules",
     "rule": "/rules/{rule}",
+    "detections": "/rules/detections",
+    "detection": "/rules/detections?name={detection}",
+    "rule files": "/rules/files",
+    "rule file": "/rules/files?name={file}",
+    "new rule file": "/rules/new",
     "events": "/events",
     "event": "/events?range=24h&by=rule&event={event}",
     "search": "/events?text=shadow",
+    "condition": "/events?filter=proc.name%20%3D%20bash&event={shell}&at={at}",
+    "wrong condition": "/events?filter=proc.nam%20%3D%20bash",
+    "calls": "/events?source=sensor",
+    "requests": "/events?source=kubernetes-audit",
     "audit": "/audit",
     "record": "/audit?record=0",
     "health": "/settings",
+    "feeds": "/settings/feeds",
     "connect": "/settings/connect?way=github",
+    "connect a feed": "/settings/connect?way=kubernetes-audit",
     "tokens": "/settings/tokens",
     "new token": "/settings/tokens?new=1",
     "users": "/settings/users",
     "values": "/settings/values",
 }
+
+FILE = "screens.yaml"
+RULES = """
+- rule: Never here
+  desc: a file's name at the start of a program
+  condition: evt.type = execve and fd.name = /etc/passwd
+  output: never %proc.name
+  priority: NOTICE
+"""
 
 
 def words(lang: str) -> dict[str, str]:
@@ -48,11 +70,20 @@ def paths(site: Site) -> dict[str, str]:
     found = site.ask("GET", "/findings?severity=critical&rule=k8s-privileged&limit=1")["items"]
     finding = found[0]
     event = site.ask("GET", "/events?limit=1")["items"][0]
+    found_shell = site.ask("GET", "/events?source=haechi&limit=1")["items"][0]
+    shell = found_shell["event"]
+    if FILE not in {one["name"] for one in site.ask("GET", "/runtime/files")["items"]}:
+        body = {"text": RULES, "version": 0, "note": "to be looked at"}
+        site.ask("PUT", f"/runtime/files/{FILE}", msgspec.json.encode(body))
     places = {
         "{finding}": finding["id"],
         "{resource}": finding["resource"],
         "{rule}": finding["rule"],
         "{event}": str(event["seq"]),
+        "{detection}": quote(shell["rule"]),
+        "{file}": FILE,
+        "{shell}": str(found_shell["seq"]),
+        "{at}": str(shell["ts_ns"]),
     }
     return {name: _put(path, places) for name, path in SCREENS.items()}
 

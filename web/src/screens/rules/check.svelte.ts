@@ -1,5 +1,7 @@
 // What the server says of a rule file while it is written: asked after a pause in typing, the last
 // question alone counts. Nothing is kept by asking.
+import { untrack } from "svelte";
+
 import { call, Failure } from "../../lib/api/client";
 import type { Problem, RuleCheck } from "../../lib/api/types";
 import { may } from "../../lib/session.svelte";
@@ -9,7 +11,7 @@ const PAUSE_MS = 600;
 export interface Remark {
   line: number;
   column: number;
-  tone: "bad" | "warn";
+  tone: "bad" | "warn" | "note";
   name: string;
   text: string;
   why: string;
@@ -30,8 +32,10 @@ export class Check {
       clearTimeout(this.#timer);
       this.#abort?.abort();
       if (!may("runtime.check")) return;
-      this.busy = true;
-      this.#timer = window.setTimeout(() => void this.#ask(name, text), this.value ? PAUSE_MS : 0);
+      untrack(() => {
+        this.busy = true;
+        this.#timer = window.setTimeout(() => void this.#ask(name, text), this.value ? PAUSE_MS : 0);
+      });
       return () => clearTimeout(this.#timer);
     });
     $effect(() => () => this.#abort?.abort());
@@ -58,8 +62,9 @@ export class Check {
     const { problems = [], faults = [] } = this.value ?? {};
     const said: Remark[] = [
       ...problems.map((one): Remark => ({ line: one.line, column: one.column, tone: one.error ? "bad" : "warn", name: one.code, text: one.message, why: one.item, code: "" })),
-      ...faults.map((one): Remark => ({ line: one.line, column: one.column, tone: one.severity === "high" || one.severity === "critical" ? "bad" : "warn", name: "", text: one.message, why: one.why, code: one.code })),
+      ...faults.map((one): Remark => ({ line: one.line, column: one.column, tone: ({ critical: "bad", high: "bad", medium: "warn", low: "warn" } as const)[one.severity] ?? "note", name: "", text: one.message, why: one.why, code: one.code })),
     ];
-    return said.sort((a, b) => Number(a.tone === "warn") - Number(b.tone === "warn") || a.line - b.line);
+    const order = ["bad", "warn", "note"];
+    return said.sort((a, b) => order.indexOf(a.tone) - order.indexOf(b.tone) || a.line - b.line);
   }
 }
