@@ -20,7 +20,7 @@ import pytest
 
 from haechi.cli.sensor_delivery import BATCH, Delivery
 from haechi.cli.sensor_queue import FRAME, Queue, lines
-from haechi.cli.sensor_rules import ENVIRONMENT, known, of_server, wants
+from haechi.cli.sensor_rules import ENVIRONMENT, known, of_rows, wants
 from haechi.cli.sensor_shedding import Matters
 from haechi.cli.sensor_sinks import Judge, Recorder
 from haechi.cli.sensor_spool import Spool
@@ -331,13 +331,11 @@ def test_variables_that_rules_are_about_are_kept(
     assert names or found.environment == ENVIRONMENT
 
 
-def test_the_servers_rules_are_watched_for(server: Server) -> None:
+def test_the_servers_rules_are_watched_for() -> None:
     condition = "evt.type=openat and evt.is_open_read=true and fd.name startswith /srv/keys/"
     row = {"name": "a", "origin": "saved", "output": "", "condition": condition}
     macro = {**row, "name": "b", "condition": "unknown_macro and fd.name=/x"}
-    server.rows = [row, macro, {**row, "name": "c", "origin": "builtin"}]
-    with Client(server.url, token="t") as client:
-        found = of_server(client)
+    found = of_rows([row, macro, {**row, "name": "c", "origin": "builtin"}])
     assert ([rule.name for rule in found.rules], found.untold) == (["a"], 1)
     assert "/srv/keys/" in wants(found.rules)[0].watch
 

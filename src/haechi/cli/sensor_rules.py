@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from haechi.client.http import Client
     from haechi.engines.falco.ruleset import Problem, Rule
     from haechi.world.sensor.sensor import Wants
 
@@ -37,6 +37,8 @@ _SECRETS = (
 )
 _PLACES = ("/run/secrets/", "/var/run/secrets/", "/var/lib/kubelet/pki/", "/proc/1/environ")
 ENVIRONMENT = frozenset({"LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"})
+_ENVIRONMENTS = ("proc.env", "proc.aenv")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{1,63}(?==|\Z)")
 _MOST_HOMES = 200
 
 
@@ -70,13 +72,12 @@ def known(files: Sequence[Path], *, builtin: bool = True) -> Known:
     return Known(rules=kept, problems=tuple(problems))
 
 
-def of_server(client: Client) -> Known:
-    """The rules that the server judges by, as far as their conditions stand for themselves."""
+def of_rows(rows: Iterable[dict[str, Any]]) -> Known:
+    """The rules of the server's list, but for those that are known here as well."""
     from haechi.engines.falco.basics import given
     from haechi.engines.falco.load import load
     from haechi.engines.falco.ruleset import RuleText
 
-    rows = list(client.each("runtime/rules", source="syscall", enabled="true", limit=500))
     items = [_item(row) for row in rows if row.get("origin") != "builtin"]
     text = RuleText(name="server", text=msgspec.json.encode(items).decode())
     basic = given([text]).file
@@ -87,10 +88,10 @@ def of_server(client: Client) -> Known:
 def _item(row: dict[str, Any]) -> dict[str, Any]:
     """A rule of the API as an item of a rule file (JSON is YAML, too)."""
     return {
-        "rule": str(row["name"]),
-        "condition": str(row["condition"]),
-        "desc": str(row["name"]),
-        "output": str(row.get("output") or row["name"]),
+        "rule": str(row.get("name") or ""),
+        "condition": str(row.get("resolved") or row.get("condition") or ""),
+        "desc": "of the server",
+        "output": str(row.get("output") or "of the server"),
         "priority": "notice",
     }
 
@@ -112,8 +113,9 @@ def wants(
         types |= rule.event_types or set()
         for name, argument in _fields(rule):
             fields.add(name)
-            if name in ("proc.env", "proc.aenv") and argument and not argument.isdecimal():
+            if name in _ENVIRONMENTS and argument and not argument.isdecimal():
                 environment.add(argument)
+        environment |= set(_variables(rule))
     return (
         Wants(
             watch=found.prefixes,
@@ -135,18 +137,40 @@ def places(root: str = "/") -> tuple[str, ...]:
     return (*ETC, *_PLACES, *secrets)
 
 
-def _fields(rule: Rule) -> Iterator[tuple[str, str]]:
-    from haechi.engines.falco.syntax import Field
-
+def _nodes(rule: Rule) -> Iterator[Any]:
     stack: list[Any] = [rule.condition]
     while stack:
         node = stack.pop()
-        if isinstance(node, Field):
-            yield node.name, node.arg or ""
-        elif isinstance(node, msgspec.Struct):
+        if isinstance(node, msgspec.Struct):
+            yield node
             stack += (getattr(node, name) for name in node.__struct_fields__)
         elif isinstance(node, tuple):
             stack += node
+
+
+def _variables(rule: Rule) -> Iterator[str]:
+    """Variables that a test of the whole environment is about: it is kept by names, so
+    ``proc.env icontains HTTP_PROXY`` asks for that one, in either case."""
+    from haechi.engines.falco.syntax import Check, Field, Text
+
+    for node in _nodes(rule):
+        if not isinstance(node, Check) or not isinstance(node.left, Field):
+            continue
+        if node.left.name not in _ENVIRONMENTS or node.left.arg:
+            continue
+        right = node.right
+        words = (right,) if isinstance(right, Text) else getattr(right, "values", ())
+        for word in words:
+            if found := _VARIABLE.match(word.value):
+                yield from (found[0], found[0].upper(), found[0].lower())
+
+
+def _fields(rule: Rule) -> Iterator[tuple[str, str]]:
+    from haechi.engines.falco.syntax import Field
+
+    for node in _nodes(rule):
+        if isinstance(node, Field):
+            yield node.name, node.arg or ""
     for word in rule.output.split("%")[1:]:
         name = word.split(" ", 1)[0].strip("().,;:'\"=")
         yield name.partition("[")[0], name.partition("[")[2].rstrip("]")

@@ -67,7 +67,8 @@ CASES: list[tuple[str, int, dict[str, Any], dict[str, Any]]] = [
     (
         "openat", -2,
         {"name": "/etc/x", "dirfd": -100, "flags": 0o101, "mode": 0o600},
-        {"fd.name": "/etc/x", "evt.res": "ENOENT", "evt.rawres": -2, "fd.num": None,
+        {"fd.name": "/etc/x", "evt.res": "ENOENT", "evt.rawres": -2, "fd.num": -1,
+         "fd.typechar": "f", "fd.type": None,
          "evt.arg.flags": "O_CREAT|O_WRONLY", "evt.arg.mode": "0600"},
     ),
     (
@@ -170,6 +171,11 @@ def test_an_exec_carries_who_and_by_whom(made: Made) -> None:
     assert {key: event.fields.get(key) for key in expected} == expected
     assert (event.source, event.type, event.ts_ns, event.node) == ("sensor", "execve", NOW, "n1")
     assert (event.cluster, event.container_id, event.namespace) == ("prod", "", "-")
+
+
+def test_a_name_that_a_process_gives_itself_hides_nothing(made: Made) -> None:
+    event = made("openat", ret=3, comm="sshd", tid=101, args={"name": "/etc/shadow", "flags": 0})
+    assert (event.fields["proc.name"], event.message) == ("sh", "sh: openat /etc/shadow")
 
 
 def test_a_failed_exec_names_what_was_asked_for_and_the_old_program(made: Made) -> None:

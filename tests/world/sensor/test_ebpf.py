@@ -111,6 +111,7 @@ def test_a_new_program_with_its_environment(done: Done) -> None:
     assert first.args["argv"] == [sys.executable, acts.__file__, str(done.place)]
     assert first.args["path"] == os.path.realpath(sys.executable)
     assert first.args["cwd"] == str(Path.cwd())
+    assert (first.args["pgid"], first.args["sid"]) == (os.getpgid(0), os.getsid(0))
     assert first.args["env"] == {"HAECHI_TEST": "a=b"}
     assert first.args["ino"] == Path(sys.executable).stat().st_ino
     assert first.args["dev"] == Path(sys.executable).stat().st_dev

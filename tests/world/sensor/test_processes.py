@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.world.sensor.fake import ID, NOW, Tree, record
 
 from haechi.world.sensor.containers import HOST, Containers
 from haechi.world.sensor.masking import masked, masked_environment
-from haechi.world.sensor.proc_fs import ProcFs
+from haechi.world.sensor.proc_fs import ExeFile, ProcFs
 from haechi.world.sensor.processes import KEPT_NS, Processes
 
 
@@ -55,6 +56,73 @@ def test_a_thread_is_no_process(tree: Tree) -> None:
     table = tree.processes()
     table.of(record("clone", 100, ret=300, args={"child_pid": 300, "child_tid": 301}))
     assert table.known(300) is None
+
+
+def test_a_process_is_called_as_at_its_exec_or_as_its_parent_at_the_fork(tree: Tree) -> None:
+    """As in Falco: ``runc`` names itself by prctl, and its children bear that name."""
+    table = tree.processes()
+    table.of(record("clone", 100, ret=200, args={"child_pid": 200}, comm="runc:[1:CHILD]"))
+    child = table.of(record("setns", 200, at=1, ppid=100, comm="runc:[2:INIT]"))
+    assert [other.comm for other in child.ancestry()][:2] == ["runc:[1:CHILD]", "bash"]
+
+
+def test_a_thread_that_is_met_first_does_not_name_its_process(tree: Tree) -> None:
+    one = tree.processes().of(record("unlink", 50, tid=51, comm="pool-1-thread-1"))
+    assert one.comm == "sshd"
+
+
+@pytest.mark.parametrize(
+    ("pgid", "vpid", "leader", "vpgid"),
+    [(100, 0, 0, 100), (200, 7, 0, 7), (100, 7, 3, 3), (100, 7, 0, 9)],
+    ids=["outside", "its own leader", "a leader that is known", "asked of proc"],
+)
+def test_the_group_as_the_process_sees_it(
+    tree: Tree, pgid: int, vpid: int, leader: int, vpgid: int
+) -> None:
+    tree.process(200, "x", ppid=100)
+    status = tree.root / "200" / "status"
+    status.write_text(status.read_text().replace("NSpgid:\t200", "NSpgid:\t100\t9"))
+    if not leader:
+        tree.end(100)
+    table = tree.processes()
+    if leader:
+        table.of(record("unlink", 100, comm="bash", vpid=leader))
+    args = {"argv": ["x"], "path": "/x", "pgid": pgid, "sid": 50}
+    one = table.of(record("execve", 200, comm="x", ppid=100, vpid=vpid or 200, args=args))
+    assert (one.pgid, one.sid, one.vpgid) == (pgid, 50, vpgid)
+
+
+def test_the_file_of_a_program_that_has_ended_is_found_if_it_is_the_same(
+    tree: Tree, tmp_path: Path
+) -> None:
+    program = tmp_path / "job"
+    program.write_text("#!")
+    told = program.stat()
+    table = tree.processes()
+
+    def executed(ino: int, dev: int, mount_ns: int = 0) -> ExeFile | None:
+        args = {"argv": ["job"], "path": str(program), "ino": ino, "dev": dev}
+        return table.of(record("execve", 900, comm="job", mount_ns=mount_ns, args=args)).exe_file
+
+    found = executed(told.st_ino, told.st_dev)
+    if os.major(told.st_dev):
+        assert found is not None
+        assert (found.ino, found.mtime) == (told.st_ino, told.st_mtime_ns)
+    else:
+        assert found is None
+    assert executed(told.st_ino + 1, told.st_dev) is None
+    assert executed(told.st_ino, told.st_dev + 1) is None
+    assert executed(told.st_ino, told.st_dev, mount_ns=77) is None
+
+
+def test_capabilities_follow_the_user(tree: Tree) -> None:
+    table = tree.processes()
+    table.load()
+    one = table.of(record("unlink", 100, comm="bash"))
+    assert one.capabilities == (3, 1, 0)
+    tree.end(100)
+    table.of(record("setuid", 100, at=1, comm="bash", uid=33, gid=33))
+    assert one.capabilities is None
 
 
 def test_a_failed_exec_changes_nothing(tree: Tree) -> None:

@@ -52,6 +52,7 @@ DERIVED: dict[str, Reader] = {
     "evt.info": derive_event.arguments,
     "fd.type": derive_fd.kind,
     "fd.typechar": derive_fd.typechar,
+    "fd.nameraw": derive_fd.nameraw,
     "fd.directory": derive_fd.directory,
     "fd.filename": derive_fd.filename,
     "fd.cip": derive_fd.cip,

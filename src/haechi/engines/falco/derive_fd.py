@@ -289,6 +289,11 @@ def normal(path: str) -> str:
     return "/" + "/".join(parts)
 
 
+def nameraw(event: Event) -> Any:
+    """Left out where the file was asked for by its whole name; of files alone, as in Falco."""
+    return event.fields.get("fd.name") if event.type in _OPENED else None
+
+
 def path_name(event: Event) -> Any:
     return _resolved(event, _argument(event, _PATH))
 

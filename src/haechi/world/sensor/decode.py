@@ -168,7 +168,7 @@ def executed(layout: Layout, env: frozenset[str]) -> Arguments:
     def arguments(data: bytes) -> dict[str, Any]:
         values = unpack(data, HEAD.size)
         effective, permitted, inheritable, argv_size, env_size = values[:5]
-        magic, upper, tty, ino, dev = values[5:10]
+        magic, upper, tty, ino, dev, pgid, sid = values[5:12]
         pieces = dict(split(data, values))
         path = text(pieces["path"])
         args: dict[str, Any] = {
@@ -176,6 +176,8 @@ def executed(layout: Layout, env: frozenset[str]) -> Arguments:
             "path": path,
             "cwd": text(pieces["cwd"]),
             "tty": tty,
+            "pgid": pgid,
+            "sid": sid,
             "upper_layer": upper != 0,
             "memfd": magic == TMPFS_MAGIC and path.startswith("memfd:"),
             "ino": ino,

@@ -3,7 +3,9 @@
 Filled from ``/proc`` at the start and kept up by the records of fork, exec, chdir and exit.
 Children hold their parent itself, not its number, so ancestry is right after a number was used
 again; where the kernel names another parent (an orphan was adopted), the table follows it, as
-Falco does. Processes that are gone stay for a minute, so that a late record and a child of a
+Falco does. A process is called what it was at its exec, or its parent at the fork: one that gives
+itself another name (``prctl``) keeps the first, and threads have none of their own, as in Falco.
+Processes that are gone stay for a minute, so that a late record and a child of a
 short-lived parent find them. The table is bounded: what has ended longest goes first, then what
 was met first (it is read from ``/proc`` again when it shows up).
 """
@@ -18,7 +20,7 @@ from typing import Any
 
 from haechi.world.sensor.containers import HOST, Container, Containers
 from haechi.world.sensor.masking import masked, masked_environment
-from haechi.world.sensor.proc_fs import LONGEST, ExeFile, ProcFs, boot_ns
+from haechi.world.sensor.proc_fs import LONGEST, ExeFile, ProcFs, Status, boot_ns
 from haechi.world.sensor.record import Record
 
 MOST = 65_536
@@ -167,6 +169,7 @@ class Processes:
             self._adopt(one, record.ppid)
         if (record.uid != one.uid or record.gid != one.gid) and record.uid >= 0:
             one.uid, one.gid, one.fields = record.uid, record.gid, None
+            one.capabilities = _held(self._proc.status(one.pid))  # they change with the user
         if record.vpid and record.vpid != one.vpid:
             one.vpid, one.fields = record.vpid, None
         if record.loginuid != one.loginuid and record.loginuid != -1:
@@ -242,8 +245,10 @@ class Processes:
         if status is not None:
             one.uid, one.gid = status.uid, status.gid
             one.vpid, one.vpgid = status.vpid, status.vpgid
+            one.capabilities = _held(status)
         if record is not None:
-            one.comm = sys.intern(record.comm) or one.comm
+            if stat is None or record.tid == record.pid:  # a thread may have a name of its own
+                one.comm = sys.intern(record.comm) or one.comm
             one.loginuid = record.loginuid
             if record.uid >= 0:
                 one.uid, one.gid = record.uid, record.gid
@@ -311,6 +316,7 @@ class Processes:
         if known is not None and not known.exited_ns and known.start_ns >= record.ts_ns:
             return
         made = one.child(pid, record.ts_ns)
+        made.comm = sys.intern(record.comm) or made.comm
         if int(record.args.get("flags") or 0) & _CLONE_PARENT and one.parent is not None:
             made.parent, made.ppid = one.parent, one.parent.pid
         made.cgroup = record.cgroup or made.cgroup
@@ -333,12 +339,14 @@ class Processes:
         self._program(one, argv, path)
         one.memfd = bool(args.get("memfd", one.memfd))
         one.upper_layer = args.get("upper_layer")
-        one.exe_file = self._proc.exe_file(one.pid)
+        one.exe_file = self._proc.exe_file(one.pid) or self._file_of(one, args)
         one.vpid = record.vpid or one.vpid
         stat = self._proc.stat(one.pid)
         if stat is not None:
             one.sid, one.pgid, one.tty = stat.sid, stat.pgid, stat.tty
         one.tty = int(args.get("tty", one.tty) or 0)
+        one.pgid, one.sid = args.get("pgid") or one.pgid, args.get("sid") or one.sid
+        self._inner_group(one)
         if "cap_effective" in args:
             told = (args["cap_effective"], args["cap_permitted"], args["cap_inheritable"])
             one.capabilities = told
@@ -346,6 +354,23 @@ class Processes:
             one.capabilities = None
         self._surroundings(one, args)
         self._changed(one)
+
+    def _file_of(self, one: Process, args: dict[str, Any]) -> ExeFile | None:
+        """Of a program that has ended already, where its path means the same to us."""
+        if one.mount_ns not in (0, self._containers.host_mount_ns):
+            return None
+        return self._proc.same_file(one.exepath, args.get("ino", 0), args.get("dev", 0))
+
+    def _inner_group(self, one: Process) -> None:
+        """The process group's number as the process sees it."""
+        if one.vpid in (0, one.pid):
+            one.vpgid = one.pgid
+        elif one.pgid == one.pid:
+            one.vpgid = one.vpid
+        elif (leader := self._table.get(one.pgid)) is not None and leader.vpid:
+            one.vpgid = leader.vpid
+        elif (status := self._proc.status(one.pid)) is not None:
+            one.vpgid = status.vpgid
 
     def _surroundings(self, one: Process, args: dict[str, Any]) -> None:
         env = args.get("env")
@@ -402,6 +427,11 @@ _CHANGES = {
     "chdir": Processes._went,
     "fchdir": Processes._went,
 }
+
+
+def _held(status: Status | None) -> tuple[int, int, int] | None:
+    """Capabilities: effective, permitted, inheritable."""
+    return (status.effective, status.permitted, status.inheritable) if status else None
 
 
 def _bounded(args: Sequence[str]) -> tuple[str, ...]:

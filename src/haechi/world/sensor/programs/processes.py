@@ -34,6 +34,8 @@ EXECUTED = Layout(
         ("tty", "u64"),
         ("ino", "u64"),
         ("dev", "u32"),
+        ("pgid", "u32"),
+        ("sid", "u32"),
     ),
     ("filename", "path", "cwd", "argv", "env"),
 )
@@ -59,6 +61,9 @@ FAILED = Layout((("dirfd", "i32"),), ("filename", "base"))
 EXECS = {"execve": (0, None), "execveat": (1, 0)}
 """The arguments that hold the file's name and its directory."""
 
+PID_TYPES = {"pgid": 2, "sid": 3}
+"""Places in ``signal_struct.pids`` (``enum pid_type``, so since 4.19)."""
+
 OVERLAY_MAGIC = 0x794C7630
 
 
@@ -80,6 +85,7 @@ def emit_executed(frame: Frame, *, env: bool) -> None:
     _memory(frame, "arg", "argv", ARGV_BYTES, wanted=True)
     _memory(frame, "env", "env", ENV_BYTES, wanted=env)
     _terminal(frame)
+    _groups(frame)
     frame.finish()
 
 
@@ -168,6 +174,22 @@ def _terminal(frame: Frame) -> None:
     frame.combine(R2, "|", R3)
     frame.store(8, R7, places.number_at("tty"), R2)
     frame.label("noterminal")
+
+
+def _groups(frame: Frame) -> None:
+    """The numbers of process group and session in the first pid namespace."""
+    kernel, places = frame.kernel, EXECUTED
+    for name, kind in PID_TYPES.items():
+        frame.call(CURRENT_TASK)
+        frame.load(8, R3, R0, kernel["task_struct.signal"])
+        frame.compute(R3, "+", kernel["signal_struct.pids"] + 8 * kind)
+        frame.read_kernel(SLOT_B, 8)
+        frame.load(8, R3, R10, SLOT_B)
+        frame.compute(R3, "+", kernel["pid.numbers"] + kernel["upid.nr"])
+        frame.store_value(8, R10, SLOT_A, 0)
+        frame.read_kernel(SLOT_A, 4)
+        frame.load(4, R2, R10, SLOT_A)
+        frame.store(8, R7, places.number_at(name), R2)
 
 
 def emit_forked(frame: Frame) -> None:
