@@ -1,8 +1,8 @@
 """The public Falco rule files, where they are on this machine. Not a benchmark.
 
 ``HAECHI_FALCO_RULES`` names a folder with ``falco_rules.yaml`` and kin; without it they are read
-out of bare copies of the repositories under ``/work/.mirror``. They are never part of this
-repository.
+out of bare copies of the repositories under ``HAECHI_MIRRORS`` (``/work/.mirror``). They are never
+part of this repository.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from haechi.engines.falco.ruleset import Rule, RuleText
 
 SYSCALL = ("falco_rules.yaml", "falco-incubating_rules.yaml", "falco-sandbox_rules.yaml")
 AUDIT = ("k8s_audit_rules.yaml",)
-_MIRROR = Path("/work/.mirror")
+_MIRRORS = Path(os.environ.get("HAECHI_MIRRORS", "/work/.mirror"))
 _PLACES = {
     **{name: ("falcosecurity+rules", f"rules/{name}") for name in SYSCALL},
     AUDIT[0]: ("falcosecurity+plugins", f"plugins/k8saudit/rules/{AUDIT[0]}"),
@@ -32,7 +32,7 @@ def rule_text(name: str) -> RuleText | None:
         path = Path(folder) / name
         return RuleText(name=name, text=path.read_text()) if path.is_file() else None
     repository, path_in = _PLACES[name]
-    place = _MIRROR / repository / "repo"
+    place = _MIRRORS / repository / "repo"
     if not place.is_dir():
         return None
     shown = subprocess.run(

@@ -19,7 +19,8 @@ from examples.history import HistoryError, materialise
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 STORE = ROOT / ".haechi"
-ATTACK = ROOT / "examples" / "attack.events.jsonl"
+ATTACK = "examples/attack.events.jsonl"
+"""Below ROOT, where the server is started."""
 _VERDICTS = {
     0: "the gate passes",
     1: "the gate blocks, as it should: the shop's faults were planted",
@@ -55,9 +56,8 @@ def up(shop: Path, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """``haechi up`` on the shop: its words and its environment."""
     folder = str(shop.relative_to(ROOT))
     store = str(STORE.relative_to(ROOT))
-    attack = str(ATTACK.relative_to(ROOT))
     command = [sys.executable, "-m", "haechi", "up", folder, "--store", store]
-    command += ["--replay", attack, *words]
+    command += ["--replay", ATTACK, *words]
     path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
     return command, os.environ | {"PYTHONPATH": path}
 

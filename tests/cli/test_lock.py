@@ -41,8 +41,8 @@ def test_update_shows_and_pins_every_rule(haechi: Haechi) -> None:
     done = haechi("lock", "update")
     count = len(load_catalogue().rules)
     assert done.code == 0
-    assert f"new, {count} rules:" in done.out
-    assert f"{count} rules pinned" in done.out
+    assert f"new, {count:,} rules:" in done.out
+    assert f"{count:,} rules pinned" in done.out
     first = lock(haechi).read_text()
     assert "  k8s-privileged: critical r1\n" in first
     again = haechi("lock", "update")

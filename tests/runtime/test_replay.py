@@ -144,6 +144,17 @@ def test_a_line_without_end_is_passed_over(tmp_path: Path) -> None:
     assert [type(one) for one in found] == [Event, Unread, Event]
 
 
+def test_a_document_that_is_too_large_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haechi.runtime.replay.MAX_LINE", 1 << 10)
+    monkeypatch.setattr("haechi.runtime.replay.MAX_DOCUMENT", 1 << 20)
+    text = "[\n" + '{"evt.type": "execve"},\n' * 60_000 + "{}]"
+    assert read(tmp_path, text) == [
+        Unread(line=1, message="a document of 1 MiB or more; write lines instead")
+    ]
+
+
 def test_deep_json_is_an_error_of_its_line(tmp_path: Path) -> None:
     found = read(tmp_path, '{"evt.type": "open"}\n' + "[" * 100_000 + "\n")
     assert [type(one) for one in found] == [Event, Unread]

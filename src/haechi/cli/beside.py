@@ -65,7 +65,8 @@ async def run(program: Program, world: World, url: str) -> int:
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "haechi", *program.words, program.address, url),
+            # -P: what lies in the working directory is no program of ours
+            *("-P", "-m", "haechi", *program.words, program.address, url),
             env=_environment(secret, ca),
         )
         try:

@@ -51,8 +51,11 @@ def rule_texts(paths: Sequence[Path]) -> list[RuleText]:
 
 
 def _within(directory: Path) -> list[Path]:
-    files = [p for p in sorted(directory.iterdir()) if p.suffix in (".yaml", ".yml")]
-    return [path for path in files if path.is_file()][:MAX_FILES]
+    try:
+        files = [p for p in sorted(directory.iterdir()) if p.suffix in (".yaml", ".yml")]
+        return [path for path in files if path.is_file()][:MAX_FILES]
+    except OSError as error:
+        raise UsageError(f"cannot read {directory}", why=error.strerror or "") from error
 
 
 def _bytes(path: Path) -> bytes:

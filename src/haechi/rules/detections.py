@@ -11,7 +11,7 @@ conditions again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def load_detections(*, cache: Path | None = None) -> RuleSet:
     return compiled("detections", files, RuleSet, lambda: resolve(entries()), cache=cache)
 
 
-def resolve(found: Iterable[tuple[Entry, Falco]]) -> RuleSet:
+def resolve(found: Sequence[tuple[Entry, Falco]]) -> RuleSet:
     """A set of rules of entries, with our macros. Raises RuleError."""
     from haechi.engines.falco.load import load
 
@@ -93,7 +93,7 @@ def resolve(found: Iterable[tuple[Entry, Falco]]) -> RuleSet:
     return replace(
         loaded,
         rules=tuple(
-            replace(rule, id=known[rule.name], at=At(file=f"{known[rule.name]}"))
+            replace(rule, id=known[rule.name], at=At(file=known[rule.name]))
             for rule in loaded.rules
         ),
         problems=tuple(p for p in loaded.problems if p.at.file != BASE.name),

@@ -68,6 +68,10 @@ def _read(stream: BinaryIO) -> Iterator[Event | Unread]:
         if isinstance(whole, dict | list):
             yield from _document(whole)
             return
+        if first.strip() in (b"{", b"[") and len(document) >= MAX_DOCUMENT:
+            limit = MAX_DOCUMENT >> 20
+            yield Unread(line=1, message=f"a document of {limit} MiB or more; write lines instead")
+            return
     stream.seek(0)
     yield from _lines(stream)
 

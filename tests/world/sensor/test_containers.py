@@ -108,6 +108,16 @@ def test_an_old_hierarchy_places_a_process_in_the_root_of_the_new_one(tree: Tree
     assert containers.of(root, 11) is HOST
 
 
+def test_containers_without_details_are_not_waited_for_without_bound(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haechi.world.sensor.containers.MOST", 10)
+    containers = tree.containers()
+    for number in range(50):
+        containers._container(Place(full_id=f"{number:064x}", type="docker"))
+    assert list(containers._incomplete) == [f"{number:064x}" for number in range(40, 50)]
+
+
 def test_nsenter_is_seen_by_the_mount_namespace(tree: Tree) -> None:
     inode = _scope(tree)
     path = f"0::/system.slice/docker-{ID}.scope"

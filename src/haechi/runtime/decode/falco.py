@@ -19,7 +19,7 @@ from haechi.runtime.decode.values import array, mapping, text
 
 SOURCE = "falco"
 _PRIORITY = {name: name for name in PRIORITIES} | {"info": "informational", "warn": "warning"}
-_UNKNOWN = frozenset((None, "<NA>"))
+_MISSING = "<NA>"
 _INTERNAL = "internal"
 
 
@@ -55,9 +55,7 @@ def _fault(alert: dict[str, Any]) -> str:
 def _event(alert: dict[str, Any], about: Context) -> Event:
     given = mapping(alert.get("output_fields"))
     fields = {
-        name: value
-        for name, value in given.items()
-        if not (value is None or (type(value) is str and value in _UNKNOWN))
+        name: value for name, value in given.items() if value is not None and value != _MISSING
     }
     origin = text(alert.get("source"))
     if origin:

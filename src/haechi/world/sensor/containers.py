@@ -244,6 +244,8 @@ class Containers:
         made = container_of(place, details)
         if details is None:
             self._incomplete[place.full_id] = (self._clock(), place)
+            if len(self._incomplete) > MOST:  # nobody asks again for those that are gone
+                del self._incomplete[next(iter(self._incomplete))]
         self._by_id[place.full_id] = made
         self._trim(self._by_id)
         return made
