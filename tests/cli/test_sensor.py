@@ -268,6 +268,35 @@ def test_past_half_a_queue_what_no_rule_holds_for_is_left_out_first(server: Serv
     assert delivery.close().dropped == 7
 
 
+def test_what_matters_overtakes_what_waits_when_the_server_is_behind(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haechi.cli.sensor_queue.BEHIND", 4)
+    server.statuses = [503]
+    told: list[str] = []
+    delivery = _delivery(server, matters=lambda event: event.id == "e9", tell=told.append)
+    delivery.offer(_events(1))
+    _until(lambda: bool(told))
+    delivery.offer(_events(9, start=1))
+    _until(lambda: len(server.ids) == 10)
+    delivery.close()
+    assert sorted(server.ids) == sorted(f"e{i}" for i in range(10))
+
+
+def test_a_queue_gives_what_goes_first_first() -> None:
+    queue = Queue()
+    for number in range(FRAME + 5):
+        queue.put(b"%d" % number)
+    queue.put(b"now", first=True)
+    queue.put(b"then", first=True)
+    assert lines(queue.take(2, 1 << 20)) == b"now\nthen"
+    assert [part.count for part in queue.take(FRAME, 1 << 20)] == [FRAME]
+    assert lines(queue.take(FRAME, 1 << 20)) == b"\n".join(
+        b"%d" % number for number in range(FRAME, FRAME + 5)
+    )
+    assert (len(queue), queue.take(1, 1)) == (0, [])
+
+
 def test_shedding_judges_by_the_rules_in_force(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(RULES)
     rules = known([tmp_path / "r.yaml"], builtin=False).rules
@@ -341,8 +370,9 @@ def test_the_servers_rules_are_watched_for() -> None:
 
 
 def test_a_place_to_watch_that_is_no_path_is_refused(haechi: Haechi) -> None:
-    done = haechi("sensor", "--no-builtin", "--watch", "etc/", "--check")
-    assert (done.code, "--watch etc/ is not the beginning of a path" in done.err) == (2, True)
+    for option in ("--watch", "--quiet"):
+        done = haechi("sensor", "--no-builtin", option, "etc/", "--check")
+        assert (done.code, "etc/ is not the beginning of a path" in done.err) == (2, True)
 
 
 def test_rules_that_do_not_load_are_told_before_anything_runs(haechi: Haechi) -> None:
@@ -460,14 +490,14 @@ def test_check_says_what_would_run(haechi: Haechi) -> None:
 def test_lines_arrive_as_events_do_and_are_not_taken_blindly_past_half(server: Server) -> None:
     told: list[str] = []
     delivery = _delivery(server, queue=Queue(8), pauses=(30.0,), tell=told.append)
-    pressed = [delivery.pressed]
+    pressed = [delivery.behind]
     delivery.offer_lines([b'{"id":"a"}', b'{"id":"b"}'])
     _until(lambda: server.ids == ["a", "b"])
     server.statuses = [503] * 1000
     delivery.offer_lines([b'{"id":"c"}'])
     _until(lambda: bool(told))  # nothing is tried again for half a minute
     delivery.offer_lines([b'{"id":"%d"}' % number for number in range(8)])
-    pressed.append(delivery.pressed)
+    pressed.append(delivery.behind)
     assert pressed == [False, True]
     assert delivery.counts.dropped == 1
     delivery.close()

@@ -1,11 +1,12 @@
 """Events on their way to the server: batches, a bounded queue, retries, the spool.
 
-The sensor's thread only encodes and packs; a thread of its own sends, so that a server that
-hangs never holds up the reading of the kernel's ring. What waits goes out together: a server that
-is slow gets larger batches, not more of them. From half a queue on, events that no rule holds for
-are left out (``shed``), so that a flood of them does not cost those that matter; a full queue
-takes no more at all (``dropped``). The next status tells both. A batch counts as sent when the
-server said that it is durable; a batch that came twice counts once there, by the events' ids.
+The sensor's thread only encodes and packs; a thread of its own sends, so that a server that hangs
+never holds up the reading of the kernel's ring. What waits goes out together: a server that is slow
+gets larger batches, not more of them. When it is behind, events that a rule holds for overtake the
+others; from half a queue on, the others are left out (``shed``), so that a flood of them does not
+cost those that matter; a full queue takes no more at all (``dropped``). The next status tells both.
+A batch counts as sent when the server said that it is durable; a batch that came twice counts once
+there, by the events' ids.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Delivery:
         dropped = shed = 0
         queue, encode = self._queue, self._encode
         for event in events:
-            if queue.pressed and not self._matters(event):
+            first = queue.behind and self._matters(event)
+            if not first and queue.pressed:
                 shed += 1
                 continue
             try:
@@ -97,7 +99,7 @@ class Delivery:
             except (OverflowError, ValueError, TypeError):
                 dropped += 1  # a number past 64 bits
                 continue
-            if not queue.put(line):
+            if not queue.put(line, first=first):
                 dropped += 1
         self._taken(dropped, shed)
 
@@ -107,9 +109,9 @@ class Delivery:
         self._taken(sum([not put(line) for line in lines]), 0)
 
     @property
-    def pressed(self) -> bool:
-        """The queue is past its half: events must be looked at (``offer``)."""
-        return self._queue.pressed
+    def behind(self) -> bool:
+        """So much waits that events must be looked at (``offer``)."""
+        return self._queue.behind
 
     def _taken(self, dropped: int, shed: int) -> None:
         if dropped or shed:

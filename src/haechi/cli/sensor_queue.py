@@ -17,7 +17,9 @@ import zstandard
 FRAME = 200
 """Events that are packed together."""
 _FRAME_BYTES = 1 << 20
-MOST_EVENTS, MOST_BYTES = 500_000, 64 << 20
+MOST_EVENTS, MOST_BYTES = 400_000, 64 << 20
+BEHIND = 20_000
+"""With so many that wait, the server is behind: what matters overtakes the others."""
 _LEVEL = 1
 
 
@@ -39,6 +41,7 @@ class Queue:
         self._parts: deque[Part] = deque()
         self._lines: list[bytes] = []
         self._line_bytes = 0
+        self._first: list[bytes] = []
         self._events = 0
         self._bytes = 0
 
@@ -47,19 +50,27 @@ class Queue:
         return self._events
 
     @property
+    def behind(self) -> bool:
+        """So much waits that it matters what goes first."""
+        return self._events > BEHIND or self.pressed
+
+    @property
     def pressed(self) -> bool:
         """More than half full."""
         return self._events * 2 > self._most_events or self._bytes * 2 > self._most_bytes
 
-    def put(self, line: bytes) -> bool:
-        """Take an event; False when there is no room."""
+    def put(self, line: bytes, *, first: bool = False) -> bool:
+        """Take an event, ``first`` to overtake what waits; False when there is no room."""
         with self._lock:
             waiting = self._bytes + self._line_bytes
             if self._events >= self._most_events or waiting + len(line) > self._most_bytes:
                 return False
-            self._lines.append(line)
-            self._line_bytes += len(line) + 1
             self._events += 1
+            self._line_bytes += len(line) + 1
+            if first:
+                self._first.append(line)
+                return True
+            self._lines.append(line)
             if len(self._lines) >= FRAME or self._line_bytes >= _FRAME_BYTES:
                 self._close_frame()
         return True
@@ -69,6 +80,7 @@ class Queue:
         taken: list[Part] = []
         events = size = 0
         with self._lock:
+            self._overtake()
             if not self._parts:
                 self._close_frame()
             while self._parts:
@@ -91,14 +103,22 @@ class Queue:
             self._events += sign * part.count
             self._bytes += sign * len(part.packed)
 
+    def _overtake(self) -> None:
+        if self._first:
+            self._parts.appendleft(self._packed(self._first))
+            self._first = []
+
     def _close_frame(self) -> None:
-        if not self._lines:
-            return
-        raw = b"\n".join([*self._lines, b""])
-        packed = self._pack(raw)
-        self._parts.append(Part(packed, len(self._lines), len(raw)))
-        self._bytes += len(packed)
-        self._lines, self._line_bytes = [], 0
+        if self._lines:
+            self._parts.append(self._packed(self._lines))
+            self._lines = []
+
+    def _packed(self, lines: list[bytes]) -> Part:
+        raw = b"\n".join([*lines, b""])
+        part = Part(self._pack(raw), len(lines), len(raw))
+        self._bytes += len(part.packed)
+        self._line_bytes -= len(raw)
+        return part
 
 
 def body(parts: list[Part]) -> bytes:

@@ -143,7 +143,7 @@ class Sender(Sink):
     @property
     def blind(self) -> bool:
         """It takes lines, too, as long as it need not choose among them."""
-        return not self._delivery.pressed
+        return not self._delivery.behind
 
     def take_lines(self, lines: list[bytes]) -> None:
         """Some more, encoded already."""

@@ -33,7 +33,7 @@ from haechi.world.sensor.ring import Ring
 
 RING_BYTES = 16 << 20
 WAKE_S = 0.05
-BATCH = 8192
+BATCH = 2048
 """Records of one ``poll``; the rest waits in the ring."""
 MAX_PREFIXES = 4096
 MAX_KINDS = 3 * LIMIT
