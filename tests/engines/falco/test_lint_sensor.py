@@ -31,8 +31,8 @@ def test_what_follows_from_others_is_filled(name: str) -> None:
 
 
 def test_a_field_that_the_sensor_leaves_out_is_named() -> None:
-    text = rule("evt.type=connect and fd.name_changed=true and fd.sip.name=a.example")
+    text = rule("evt.type=connect and fd.cip.name=b.example and fd.sip.name=a.example")
     found = [f for f in faults(text, info=True) if f.code == "unfilled"]
     assert [f.message for f in found] == [
-        "haechi's own sensor does not fill fd.name_changed, fd.sip.name"
+        "haechi's own sensor does not fill fd.cip.name, fd.sip.name"
     ]

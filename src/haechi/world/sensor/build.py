@@ -317,7 +317,9 @@ def _ends(args: Fields, fields: Fields) -> str:
 def _connect(make: Builder, record: Record, one: Process, fields: Fields) -> str:
     name = _socket_fields(record, fields, server=False)
     _number(fields, record.args.get("fd"))
-    fields["fd.connected"] = record.ret == 0
+    datagram = record.type != "connect"  # with an address, new to this process
+    fields["fd.connected"] = not datagram and record.ret == 0
+    fields["fd.name_changed"] = datagram or record.ret >= 0 or record.ret == _EINPROGRESS
     if name:
         fields["evt.arg.tuple"] = name
     if record.type == "sendto" and record.args.get("size") is not None:
