@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from haechi.model.event import Event
-from haechi.runtime.decode import Decoded, read
 from haechi.runtime.decode.application import Application, Mapping
+from haechi.runtime.decode.refusal import Decoded
+from haechi.runtime.sources import decoder
 from haechi.store.events.encoding import encode_events
 from haechi.store.events.shapes import Limits
 
@@ -229,7 +230,7 @@ def decoded(kind: str, record: bytes | dict[str, Any], now_ns: int = NOW) -> Dec
     """What a feed makes of a record."""
     if kind == "application":
         return Application(MAPPING).read(record, cluster="prod", now_ns=now_ns)
-    return read(kind, record, cluster="prod", now_ns=now_ns)
+    return decoder(kind)(record, cluster="prod", now_ns=now_ns)
 
 
 def one(kind: str, record: bytes | dict[str, Any]) -> Event:

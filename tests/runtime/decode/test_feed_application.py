@@ -12,8 +12,8 @@ import yaml
 from tests.runtime.decode.feed_samples import LOGIN, MAPPING, NATIVE, NOW, as_bytes, decoded, one
 
 from haechi.errors import ConfigError, UsageError
-from haechi.runtime.decode import reader
 from haechi.runtime.decode.application import Application, Mapping
+from haechi.runtime.sources import decoder
 
 
 def test_only_what_is_declared_is_taken_and_no_credential() -> None:
@@ -154,8 +154,8 @@ def test_small_times_of_ours_are_old_and_not_in_seconds() -> None:
 
 
 def test_a_feed_that_there_is_not_is_told() -> None:
-    with pytest.raises(UsageError, match="no feed `syslog`"):
-        reader("syslog")
+    with pytest.raises(UsageError, match="no kind of feed 'syslog'"):
+        decoder("syslog")
 
 
 def test_the_guides_mappings_work() -> None:

@@ -1,4 +1,4 @@
-"""A sender in a process of its own: reads a log, makes its lines durable in another file, keeps its
+"""A reader in a process of its own: makes the lines of a log durable in another file, and keeps its
 place after that. ``python feed_child.py LOG OUT STATE N`` kills itself (as the kernel would) after
 the N-th batch (the first is empty) is durable and before its place is kept; never for 0."""
 
@@ -7,24 +7,33 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
+import time
 from pathlib import Path
 
-from haechi.world.feeds.checkpoint import CheckpointFile
-from haechi.world.feeds.follow import follow
+import msgspec
+
+from haechi.world.feeds.follow import Follower
+from haechi.world.feeds.lines import Checkpoint
 
 
 def main(log: Path, out: Path, state: Path, dies_after: int) -> None:
-    checkpoints = CheckpointFile(state)
+    kept = Checkpoint.of(msgspec.json.decode(state.read_bytes())) if state.exists() else None
     descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    batches = follow(log, start=checkpoints.load(), stop=threading.Event(), patience_s=0.1)
-    for number, batch in enumerate(batches, 1):
+    follower = Follower(log, start=kept, patience_s=0.1)
+    number = 0
+    while True:
+        batch = follower.poll()
+        if batch is None:
+            time.sleep(0.02)
+            continue
+        number += 1
         os.write(descriptor, b"".join(line.data + b"\n" for line in batch.lines))
         os.fsync(descriptor)
         if number == dies_after:
             os.kill(os.getpid(), signal.SIGKILL)
-        if batch.checkpoint is not None:
-            checkpoints.save(batch.checkpoint)
+        beside = state.with_suffix(".new")
+        beside.write_bytes(msgspec.json.encode(batch.checkpoint))
+        beside.replace(state)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from haechi.model.event import Event
 from haechi.runtime.decode.building import Context, Draft, build, content_id, context
 from haechi.runtime.decode.connections import connection, split_end
 from haechi.runtime.decode.documents import Record, each, lines
-from haechi.runtime.decode.refusal import Decoded, Refusal
+from haechi.runtime.decode.refusal import Decoded
 from haechi.runtime.decode.values import known, text, whole
 
 SOURCE = "envoy"
@@ -58,12 +58,6 @@ def read(record: Record, *, cluster: str, node: str = "", now_ns: int | None = N
         else:
             found.events.append(_event(entry, about))
     return found
-
-
-def decode(record: Record, *, cluster: str, node: str = "") -> tuple[list[Event], list[Refusal]]:
-    """Events and refusals of ``read``."""
-    found = read(record, cluster=cluster, node=node)
-    return found.events, found.refusals
 
 
 def _is_text(record: Record) -> bool:

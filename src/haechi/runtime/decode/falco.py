@@ -13,7 +13,7 @@ from typing import Any
 from haechi.model.event import PRIORITIES, Event
 from haechi.runtime.decode.building import Context, Draft, build, content_id, context
 from haechi.runtime.decode.documents import Record, each
-from haechi.runtime.decode.refusal import Decoded, Refusal
+from haechi.runtime.decode.refusal import Decoded
 from haechi.runtime.decode.times import parse
 from haechi.runtime.decode.values import array, mapping, text
 
@@ -34,12 +34,6 @@ def read(record: Record, *, cluster: str, node: str = "", now_ns: int | None = N
         else:
             found.events.append(_event(alert, about))
     return found
-
-
-def decode(record: Record, *, cluster: str, node: str = "") -> tuple[list[Event], list[Refusal]]:
-    """Events and refusals of ``read``."""
-    found = read(record, cluster=cluster, node=node)
-    return found.events, found.refusals
 
 
 def _fault(alert: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from haechi.runtime.decode.bounds import MOST_BYTES, size_of
 from haechi.runtime.decode.building import ANYWHERE, Context, Draft, build, content_id, context
 from haechi.runtime.decode.documents import Record, each
 from haechi.runtime.decode.kinds import kind_of
-from haechi.runtime.decode.refusal import Decoded, Refusal
+from haechi.runtime.decode.refusal import Decoded
 from haechi.runtime.decode.stripping import stripped
 from haechi.runtime.decode.values import array, dig, known, mapping, text, whole
 
@@ -46,12 +46,6 @@ def read(
         else:
             _one(document, stages, about, found)
     return found
-
-
-def decode(record: Record, *, cluster: str, node: str = "") -> tuple[list[Event], list[Refusal]]:
-    """Events and refusals of ``read``."""
-    found = read(record, cluster=cluster, node=node)
-    return found.events, found.refusals
 
 
 def _items(

@@ -12,7 +12,7 @@ from haechi.model.event import PRIORITIES, SCHEMA, Event
 from haechi.runtime.decode.bounds import OURS
 from haechi.runtime.decode.building import Context, Draft, build, context
 from haechi.runtime.decode.documents import Record, each
-from haechi.runtime.decode.refusal import Decoded, Refusal
+from haechi.runtime.decode.refusal import Decoded
 from haechi.runtime.decode.values import mapping, text
 
 _NAMES = frozenset(
@@ -31,12 +31,6 @@ def read(record: Record, *, cluster: str, node: str = "", now_ns: int | None = N
         else:
             found.events.append(_event(given, about))
     return found
-
-
-def decode(record: Record, *, cluster: str, node: str = "") -> tuple[list[Event], list[Refusal]]:
-    """Events and refusals of ``read``."""
-    found = read(record, cluster=cluster, node=node)
-    return found.events, found.refusals
 
 
 def _fault(given: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from haechi.model.event import Event
 from haechi.runtime.decode.building import Context, Draft, build, content_id, context
 from haechi.runtime.decode.connections import connection, listening
 from haechi.runtime.decode.documents import Record, each
-from haechi.runtime.decode.refusal import Decoded, Refusal
+from haechi.runtime.decode.refusal import Decoded
 from haechi.runtime.decode.tetragon_calls import Arguments, call
 from haechi.runtime.decode.tetragon_process import process_fields
 from haechi.runtime.decode.values import array, dig, known, text, whole
@@ -32,12 +32,6 @@ def read(record: Record, *, cluster: str, node: str = "", now_ns: int | None = N
     for document in each(record, found):
         _one(document, about, found)
     return found
-
-
-def decode(record: Record, *, cluster: str, node: str = "") -> tuple[list[Event], list[Refusal]]:
-    """Events and refusals of ``read``."""
-    found = read(record, cluster=cluster, node=node)
-    return found.events, found.refusals
 
 
 def _one(document: dict[str, Any], about: Context, found: Decoded) -> None:

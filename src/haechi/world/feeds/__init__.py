@@ -5,5 +5,5 @@ a batch makes its events durable first and keeps the place after it, so nothing 
 at any moment; what is read twice then has the ids of what is stored, and counts once.
 
 Read in this order: ``lines`` (the shapes), ``rotation`` (which file comes next), ``follow``,
-``checkpoint``, ``stream``, ``dead_letter``, ``counters``.
+``stream``. What became of the records is counted by the store, which keeps the refused ones, too.
 """

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import os
 import selectors
-import threading
-from collections.abc import Iterator
 
 from haechi.world.feeds.lines import MOST_LINE, Batch, Line, Overlong
 
 _CHUNK = 256 * 1024
 _SAMPLE = 4_096
-_LOOK_S = 0.5
-"""How often a silent stream is left to see whether to stop."""
 
 
 class Stream:
@@ -79,14 +75,3 @@ class Stream:
         """A line's number within one run; two runs must not share places, so the process is in
         it."""
         return f"{self._name}:{os.getpid()}:{self._number}"
-
-
-def read(
-    descriptor: int, *, stop: threading.Event, name: str = "stdin", most_line: int = MOST_LINE
-) -> Iterator[Batch]:
-    """Batches until the input ends or ``stop`` is set."""
-    stream = Stream(descriptor, name=name, most_line=most_line)
-    while not (stream.ended or stop.is_set()):
-        batch = stream.poll(_LOOK_S)
-        if batch is not None:
-            yield batch
