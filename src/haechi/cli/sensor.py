@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import os
 import platform
-import queue
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from haechi.cli.plain import plain
 from haechi.cli.sensor_sinks import Judge, Recorder, Sender, Sink
-from haechi.errors import HaechiError, UsageError
+from haechi.errors import SensorError, UsageError
 
 if TYPE_CHECKING:
     from haechi.cli.sensor_delivery import Delivery
     from haechi.cli.sensor_rules import Known
     from haechi.cli.sensor_shedding import Matters
+    from haechi.cli.sensor_update import ServerRules
     from haechi.model.event import Event
     from haechi.world.sensor.sensor import Sensor, Wants
 
 WAIT_S = 0.2
 STATUS_S = 60.0
-RULES_S = 300.0
 CLUSTER = "HAECHI_CLUSTER"
 EPILOG = """\b
 Examples:
@@ -60,6 +59,7 @@ Exit codes: 0 ended by a signal or --seconds, 2 it cannot run here or the rules 
 @click.option("--way", type=click.Choice(["ebpf", "audit", "connector"]), help="only this way in")
 @click.option("--audit-rules", is_flag=True, help="add audit rules beside another audit daemon's")
 @click.option("--watch", multiple=True, metavar="PREFIX", help="tell reads of these names, too")
+@click.option("--quiet", multiple=True, metavar="PREFIX", help="do not tell of writes there (eBPF)")
 @click.option("--pid-tree", type=click.IntRange(1), help="only this process and those below it")
 @click.option("--cluster", default="", help="the cluster's name in events (HAECHI_CLUSTER)")
 @click.option("--node", default="", help="this node's name in events (default: host name)")
@@ -79,6 +79,7 @@ def command(
     way: str | None,
     audit_rules: bool,
     watch: tuple[str, ...],
+    quiet: tuple[str, ...],
     pid_tree: int | None,
     cluster: str,
     node: str,
@@ -94,19 +95,21 @@ def command(
     """
     from haechi.cli import sensor_rules
     from haechi.cli.sensor_shedding import Matters
+    from haechi.cli.sensor_update import ServerRules
     from haechi.world.sensor.sensor import Place, Sensor
 
     if spool is not None and not server:
         raise UsageError("--spool keeps what a server should get", do="name --server")
-    for prefix in watch:
+    for prefix in (*watch, *quiet):
         if not prefix.startswith("/"):
             raise UsageError(
-                f"--watch {prefix} is not the beginning of a path", do="for example: --watch /srv/"
+                f"{prefix} is not the beginning of a path", do="for example: --watch /srv/"
             )
     known = sensor_rules.known(files, builtin=not no_builtin)
     if known.problems:
         raise _unloaded(known)
     wants, open_ended = sensor_rules.wants(known.rules, watch, root=host_root)
+    wants = replace(wants, quiet=quiet)
     place = Place(
         cluster=cluster or os.environ.get(CLUSTER, "") or "-",
         node=node or platform.node(),
@@ -135,61 +138,6 @@ def command(
     ctx.exit(Run(sensor, sinks, update).until(seconds))
 
 
-class ServerRules:
-    """Asks the server now and then by which rules it judges, in a thread of its own: a server
-    that hangs must not hold up the reading of the kernel's ring."""
-
-    def __init__(
-        self, server: str, known: Known, also: tuple[str, ...], root: str, matters: Matters
-    ) -> None:
-        self._server = server
-        self._known = known
-        self._also = also
-        self._root = root
-        self._matters = matters
-        self._asked = float("-inf")
-        self._told = False
-        self._answers: queue.SimpleQueue[Wants] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def wants(self) -> Wants | None:
-        """What they ask for, when there is news."""
-        busy = self._thread is not None and self._thread.is_alive()
-        if not busy and time.monotonic() - self._asked >= RULES_S:
-            self._asked = time.monotonic()
-            self._thread = threading.Thread(target=self._ask, name="rules", daemon=True)
-            self._thread.start()
-        try:
-            return self._answers.get_nowait()
-        except queue.Empty:
-            return None
-
-    def _ask(self) -> None:
-        from haechi.cli import sensor_rules
-        from haechi.client.http import Client
-
-        try:
-            with Client(self._server) as client:
-                found = sensor_rules.of_server(client)
-        except HaechiError as error:
-            self._tell(f"the server's rules are not known, the built-in ones are: {error.what}")
-            return
-        if found.untold:
-            self._tell(
-                f"{found.untold} of the server's rules need macros that are not known here:"
-                " what they read may not be watched (--watch PREFIX adds places)"
-            )
-        rules = (*self._known.rules, *found.rules)
-        self._matters.use(rules)
-        wants, _ = sensor_rules.wants(rules, self._also, root=self._root)
-        self._answers.put(wants)
-
-    def _tell(self, line: str) -> None:
-        if not self._told:
-            self._told = True
-            sys.stderr.write(plain(f"haechi: {line}\n"))
-
-
 class Run:
     """The loop: read, hand on, tell the status, look for new rules of the server."""
 
@@ -209,7 +157,7 @@ class Run:
             while not self._stopping and time.monotonic() < ends:
                 self._turn()
                 if self._update is not None and (wants := self._update.wants()) is not None:
-                    self._sensor.want(wants)
+                    self._want(wants)
                 if time.monotonic() - self._last[0] >= STATUS_S:
                     self._tell_status()
             self._hand_on(self._sensor.events(0.0))
@@ -245,6 +193,17 @@ class Run:
         if events:
             for sink in self._sinks:
                 sink.take(events)
+
+    def _want(self, wants: Wants) -> None:
+        """Watch what other rules ask for; the old places stay where that cannot be done."""
+        unseen = wants.environment - self._sensor.wants.environment
+        if unseen:
+            names = ", ".join(sorted(unseen)[:20])
+            sys.stderr.write(plain(f"haechi: seen after a restart only: the variables {names}\n"))
+        try:
+            self._sensor.want(wants)
+        except SensorError as error:
+            sys.stderr.write(plain(f"haechi: the new rules' places are not watched: {error}\n"))
 
     def _tell_status(self) -> None:
         now, before = time.monotonic(), self._last

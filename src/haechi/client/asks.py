@@ -20,7 +20,8 @@ Query = Mapping[str, Any]
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """One request. ``body`` is ready to be sent (``encoding`` says how it is packed, if it is);
     ``again`` tells that sending it twice does no harm, so it may be repeated when the server was
-    busy or the connection broke. ``most`` bytes of an answer are read (by the sync client)."""
+    busy or the connection broke. ``most`` bytes of an answer are read (by the sync client).
+    ``unless``: an ETag; an answer that is still the same comes as 304, without a body."""
 
     method: str
     path: str
@@ -30,6 +31,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     encoding: str = ""
     again: bool = True
     most: int = 1 << 30
+    unless: str = ""
 
 
 def ask(

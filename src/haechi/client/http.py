@@ -47,6 +47,8 @@ class _Common:
             headers["Content-Type"] = one.type
         if one.encoding:
             headers["Content-Encoding"] = one.encoding
+        if one.unless:
+            headers["If-None-Match"] = one.unless
         return headers
 
     def _unreachable(self, error: Exception) -> ServerUnreachable:

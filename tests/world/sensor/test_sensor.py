@@ -27,13 +27,17 @@ class Hand:
         self.lost = 0
         self.closed = False
         self.watched: tuple[str, ...] | None = None
+        self.quiet: tuple[str, ...] = ()
+        self.room = 100
 
     def poll(self, timeout_s: float) -> list[Record]:
         found, self.waiting = self.waiting, []
         return found
 
-    def rewatch(self, watch: tuple[str, ...]) -> None:
-        self.watched = watch
+    def rewatch(self, watch: tuple[str, ...], quiet: tuple[str, ...] = ()) -> None:
+        if len(watch) > self.room:
+            raise SensorError("too many places")
+        self.watched, self.quiet = watch, quiet
 
     def close(self) -> None:
         self.closed = True
@@ -128,6 +132,26 @@ def test_rules_may_ask_for_other_places_while_it_runs(tree: Tree) -> None:
     assert hand.watched == ("/srv/",)
     hand.waiting = [record("chdir", 100, args={"path": "/"})]
     assert _types(sensor.events(0)) == ["chdir"]
+
+
+def test_quiet_places_stay_when_rules_change(tree: Tree) -> None:
+    hand = Hand()
+    sensor = _sensor(tree, hand, wants=Wants(quiet=("/srv/db/",)))
+    sensor.want(Wants(watch=("/srv/",)))
+    assert (hand.watched, hand.quiet) == (("/srv/",), ("/srv/db/",))
+
+
+def test_places_that_have_no_room_leave_the_old_ones_and_are_tried_again(tree: Tree) -> None:
+    hand = Hand()
+    sensor = _sensor(tree, hand, wants=Wants(watch=("/etc/",)))
+    hand.room = 0
+    for _ in range(2):
+        with pytest.raises(SensorError, match="too many"):
+            sensor.want(Wants(watch=("/srv/",), fields=frozenset({"proc.env"})))
+        assert sensor.wants.watch == ("/etc/",)
+    hand.room = 1
+    sensor.want(Wants(watch=("/srv/",)))
+    assert hand.watched == ("/srv/",)
 
 
 def test_it_tells_how_it_does(tree: Tree) -> None:

@@ -39,7 +39,8 @@ _MOST_SHOWN = 100
 
 class RuntimeRulesAsk(Record, frozen=True, kw_only=True):
     """``text`` is words, each of which stands in name, id, tags, description or condition.
-    ``faults``: with or without what lint says. ``resolved``: tell the whole conditions, too."""
+    ``faults``: with or without what lint says. ``resolved``: tell the whole conditions, too.
+    ``hits`` false leaves the detections uncounted: then the answer changes with the rules only."""
 
     text: str = ""
     source: str = ""
@@ -49,6 +50,7 @@ class RuntimeRulesAsk(Record, frozen=True, kw_only=True):
     enabled: bool | None = None
     faults: bool | None = None
     resolved: bool = False
+    hits: bool = True
     limit: int = 500
     cursor: str | None = None
 
@@ -91,7 +93,7 @@ def listed(call: Call) -> Page[RuntimeRule]:
 def _matching(call: Call) -> Iterator[RuntimeRule]:
     ask: RuntimeRulesAsk = call.query
     words = ask.text.casefold().split()
-    for row in rule_rows(_book(call), hits_of(call)):
+    for row in rule_rows(_book(call), hits_of(call) if ask.hits else {}):
         said = " ".join((row.name, row.id, *row.tags, row.description, row.condition)).casefold()
         if (
             all(word in said for word in words)

@@ -155,8 +155,8 @@ class Audit:
                 found.append(record)
         return found
 
-    def rewatch(self, watch: Sequence[str]) -> None:
-        """Watch other paths: the rules are made anew."""
+    def rewatch(self, watch: Sequence[str], quiet: Sequence[str] = ()) -> None:
+        """Watch other paths: the rules are made anew. The audit knows no quiet ones."""
         if self._rules:
             old, self._rules = self._rules, []
             self._add(watch)

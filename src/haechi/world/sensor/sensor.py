@@ -71,9 +71,11 @@ class Way(Protocol):
 
 class Wants(msgspec.Struct, frozen=True, kw_only=True):
     """What rules ask of the sensor: ``watch`` (beginnings of names whose reads are seen),
-    ``types`` of events, costly ``fields``, variables of the ``environment``."""
+    ``types`` of events, costly ``fields``, variables of the ``environment``. ``quiet``:
+    beginnings of names whose writes are not seen either (eBPF only)."""
 
     watch: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
     types: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
     environment: frozenset[str] = frozenset()
@@ -187,7 +189,9 @@ class Sensor:
             from haechi.world.sensor import ebpf
         except ImportError as error:
             raise SensorError("eBPF is not built in", why=str(error)) from error
-        opened = ebpf.Ebpf(watch=self.wants.watch, env=self.wants.environment)
+        opened = ebpf.Ebpf(
+            watch=self.wants.watch, env=self.wants.environment, quiet=self.wants.quiet
+        )
         self._blind = opened.blind
         return opened
 
@@ -274,13 +278,17 @@ class Sensor:
 
     def want(self, wants: Wants) -> None:
         """Rules ask for other things from now on. Variables of the environment stay as they
-        were: the kernel's programs are made for them."""
-        changed = wants.watch != self.wants.watch
-        self.wants = msgspec.structs.replace(wants, environment=self.wants.environment)
+        were (the kernel's programs are made for them), and so do quiet places. SensorError when
+        the places are too many; the old ones are watched on."""
+        before = self.wants
+        self.wants = msgspec.structs.replace(
+            wants, environment=before.environment, quiet=before.quiet, watch=before.watch
+        )
         self._portraits.want(wants.fields)
         again = getattr(self._way, "rewatch", None)
-        if again is not None and changed:
-            again(wants.watch)
+        if again is not None and wants.watch != before.watch:
+            again(wants.watch, before.quiet)
+        self.wants = msgspec.structs.replace(self.wants, watch=wants.watch)
 
     def status(self) -> Status:
         """How it does."""
