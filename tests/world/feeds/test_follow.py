@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haechi.world.feeds.follow import SLOWEST_S, Follower, follow
-from haechi.world.feeds.lines import Batch, Checkpoint
+from haechi.world.feeds.follow import Follower
+from haechi.world.feeds.lines import Checkpoint
 
 
 class Reader:
@@ -182,6 +181,22 @@ def test_copied_and_cut(log: Path, readers: list[Reader]) -> None:
     assert (reader.follower.truncations, reader.follower.gaps) == (1, 0)
 
 
+def test_copied_and_cut_twice_where_the_first_copy_was_read_already(
+    log: Path, readers: list[Reader]
+) -> None:
+    _append(log, *(f"a{number}" for number in range(5)))
+    reader = _reader(readers, log)
+    assert len(reader.read()) == 5
+    for number in (1, 2):
+        copy = log.with_name(f"audit.log.{number}")
+        shutil.copy(log, copy)
+        os.utime(copy, (1_000_000_000 + number, 1_000_000_000 + number))
+        os.truncate(log, 0)
+        _append(log, f"b{number}")
+    assert reader.read() == ["b1", "b2"]
+    assert reader.follower.gaps == 0
+
+
 def test_cut_and_grown_past_where_it_was(log: Path, readers: list[Reader]) -> None:
     _append(log, "first line")
     reader = _reader(readers, log)
@@ -345,25 +360,6 @@ def test_links_are_followed_as_kubelets_are(log: Path, readers: list[Reader]) ->
 )
 def test_a_checkpoint_that_is_none_begins_again(kept: object) -> None:
     assert Checkpoint.of(kept) is None
-
-
-def test_following_stops_and_looks_less_often_while_nothing_comes(log: Path) -> None:
-    _append(log, "a")
-    stop, waits = threading.Event(), list[float]()
-
-    def wait(seconds: float) -> bool:
-        waits.append(seconds)
-        if len(waits) == 4:
-            _append(log, "b")
-        if len(waits) == 12:
-            stop.set()
-        return stop.is_set()
-
-    found: list[Batch] = list(follow(log, stop=stop, wait=wait))
-    assert [line.data for batch in found for line in batch.lines] == [b"a", b"b"]
-    assert waits[:4] == [0.05, 0.1, 0.2, 0.4]
-    assert waits[4] == 0.05
-    assert waits[-1] == SLOWEST_S
 
 
 _actions = st.lists(

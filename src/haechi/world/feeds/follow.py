@@ -10,10 +10,9 @@ is bounded by the longest line; a longer one is refused and passed over.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -35,7 +34,6 @@ _MOST_STEPS = 100
 """Files that one look passes through at most."""
 _PATIENCES = 12
 """How many times the usual patience a renamed file that is still written to is waited for."""
-FASTEST_S, SLOWEST_S = 0.05, 1.0
 PATIENCE_S = 5.0
 """How long a renamed file has to be quiet before it is left."""
 
@@ -252,20 +250,16 @@ class Follower:
         return (found.st_dev, found.st_ino) == (self._at.device, self._at.inode)
 
     def _was_cut(self) -> None:
-        """Copied and cut: what was not read yet is in the copy."""
+        """Copied and cut: what was not read yet is in the copy. One that was read to its end is
+        gone through all the same: the log may have been copied and cut again since."""
         self.truncations += 1
         found = rotation.find(self._path, self._at) if self._live else None
         if found is None:
             self.gaps += 1
-        elif os.fstat(found[0]).st_size > self._at.offset:
-            self._take(found[0], at=self._at, live=False)
-            self._copy = True
+            self._take(os.dup(self._file), live=self._live)
             return
-        else:
-            copy = os.fstat(found[0])
-            self._done.append((copy.st_dev, copy.st_ino))
-            os.close(found[0])
-        self._take(os.dup(self._file), live=self._live)
+        self._take(found[0], at=self._at, live=False)
+        self._copy = True
 
     def _next(self) -> bool:
         """Go on to the next file; False when it is not there yet."""
@@ -274,35 +268,5 @@ class Follower:
         if descriptor is None:
             return False
         self._done.append((self._at.device, self._at.inode))
-        self.rotations += 1
+        self.rotations += path is not None or not self._copy
         return self._take(descriptor, live=path is None)
-
-
-def follow(
-    path: Path,
-    *,
-    start: Checkpoint | None = None,
-    stop: threading.Event,
-    from_end: bool = False,
-    most_line: int = MOST_LINE,
-    patience_s: float = PATIENCE_S,
-    wait: Callable[[float], bool] | None = None,
-) -> Iterator[Batch]:
-    """Batches until ``stop`` is set, looking less often while nothing comes. Keep a batch's
-    checkpoint when its events are durable, then ask for the next."""
-    pause = wait or stop.wait
-    follower = Follower(
-        path, start=start, from_end=from_end, most_line=most_line, patience_s=patience_s
-    )
-    delay = FASTEST_S
-    try:
-        while not stop.is_set():
-            batch = follower.poll()
-            if batch is not None:
-                delay = FASTEST_S
-                yield batch
-                continue
-            pause(delay)
-            delay = min(delay * 2, SLOWEST_S)
-    finally:
-        follower.close()
