@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from haechi.engines.falco.basics import given
 from haechi.engines.falco.engine import Engine
 from haechi.engines.falco.lint import lint
 from haechi.engines.falco.load import load
@@ -19,6 +20,7 @@ from haechi.rules.detection_examples import ORIGINS, detection_faults, example_e
 from haechi.rules.detections import (
     FALCO_SOURCES,
     PRIORITIES,
+    base_text,
     entries,
     falco_file,
     load_detections,
@@ -235,3 +237,19 @@ def test_an_example_fills_in_a_quiet_machine() -> None:
     assert failed.fields["fd.num"] == -1
     with pytest.raises(InputError):
         example_event(falco, "{fd.name: /a}")
+
+
+def test_macros_of_the_pack_that_falco_has_too_mean_the_same() -> None:
+    """``engines/falco/basics`` gives these names to rule files that do not define them."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[\s\"'()]", "", text)
+
+    ours = {macro.name: macro.text for macro in load([base_text()]).macros}
+    text = "- rule: a\n  condition: " + " and ".join(ours)
+    basic = given([RuleText(name="a", text=text)]).file
+    assert basic is not None
+    theirs = {macro.name: macro.text for macro in load([basic]).macros}
+    both = ours.keys() & theirs.keys()
+    assert len(both) >= 10
+    assert {name: plain(ours[name]) for name in both} == {n: plain(theirs[n]) for n in both}
