@@ -41,6 +41,8 @@ RATES = (1_000, 10_000, 50_000)
 RULE = "A planted file is read"
 LOOK_S = 0.05
 DRAIN_S = 120.0
+_NOISE = 500
+"""Events in half a second that the machine makes by itself."""
 _COUNTS = ("events", "lost", "sent", "dropped", "shed", "refused", "waiting")
 
 
@@ -227,6 +229,22 @@ def settled(files: Path, mark: str, seen: Callable[[str], bool]) -> float:
     return -1.0
 
 
+def drained(server: Server) -> float:
+    """Wait until hardly anything comes into the store any more; seconds that it took."""
+    began = time.monotonic()
+    count, calm = -1.0, began
+    with server.client() as client:
+        while time.monotonic() - began < DRAIN_S and time.monotonic() - calm < 2.0:
+            text = client.raw(ask("GET", "/metrics")).body.decode()
+            lines = re.findall(r"^security_events_total\{.*\} (\S+)$", text, re.M)
+            now = sum(map(float, lines))
+            if now - count > _NOISE:
+                calm = time.monotonic()
+            count = now
+            time.sleep(0.5)
+    return calm - began
+
+
 def with_server(rate: int, seconds: float) -> None:
     """One load, all the way to the store."""
     with folders(seconds) as (folder, files), prepared(None) as (place, token):
@@ -243,7 +261,7 @@ def with_server(rate: int, seconds: float) -> None:
         before = [cpu_of(pid) for pid in pids]
         made = load(files, rate, seconds)
         after = [cpu_of(pid) for pid in pids]
-        lag = settled(files, "last", delays.seen.__contains__)
+        lag = drained(server)
         whole = [cpu_of(pid) for pid in pids]
         memory = [memory_of(pid) for pid in pids]
         delay = delays.stop()
@@ -258,8 +276,8 @@ def with_server(rate: int, seconds: float) -> None:
         (b - a) / (made["reads"] + made["writes"]) * 1e6 for a, b in zip(before, whole, strict=True)
     ]
     print(
-        f"  CPU of a core during the load: sensor {shares[0]:.0%}, server {shares[1]:.0%}; with what came"
-        f" after: {each[0]:.1f} + {each[1]:.1f} µs an open; all through {lag:.1f} s"
+        f"  CPU of a core during the load: sensor {shares[0]:.0%}, server {shares[1]:.0%}; with"
+        f" what came after: {each[0]:.1f} + {each[1]:.1f} µs an open; all through {lag:.1f} s"
         " after it\n"
         f"  memory at most: sensor {memory[0]:.0f} MiB, server {memory[1]:.0f} MiB"
     )

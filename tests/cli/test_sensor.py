@@ -22,7 +22,7 @@ from haechi.cli.sensor_delivery import BATCH, Delivery
 from haechi.cli.sensor_queue import FRAME, Queue, lines
 from haechi.cli.sensor_rules import ENVIRONMENT, known, of_rows, wants
 from haechi.cli.sensor_shedding import Matters
-from haechi.cli.sensor_sinks import Judge, Recorder
+from haechi.cli.sensor_sinks import Judge, Recorder, Sender
 from haechi.cli.sensor_spool import Spool
 from haechi.client.http import Client
 from haechi.engines.falco.engine import Engine
@@ -295,6 +295,25 @@ def test_a_queue_gives_what_goes_first_first() -> None:
         b"%d" % number for number in range(FRAME, FRAME + 5)
     )
     assert (len(queue), queue.take(1, 1)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("waiting", "hurried", "looks"),
+    [(1, False, False), (3, False, True), (3, True, False), (5, True, True)],
+    ids=["keeps-up", "behind", "behind-and-hurried", "past-half"],
+)
+def test_events_are_looked_at_when_it_matters_which_go(
+    server: Server, monkeypatch: pytest.MonkeyPatch, waiting: int, hurried: bool, looks: bool
+) -> None:
+    monkeypatch.setattr("haechi.cli.sensor_queue.BEHIND", 2)
+    server.statuses = [503] * 1000
+    told: list[str] = []
+    delivery = _delivery(server, queue=Queue(8), pauses=(30.0,), tell=told.append)
+    delivery.offer(_events(1))
+    _until(lambda: bool(told))
+    delivery.offer(_events(waiting - 1, start=1))
+    assert Sender(delivery).looks(hurried=hurried) is looks
+    delivery.close()
 
 
 def test_shedding_judges_by_the_rules_in_force(tmp_path: Path) -> None:

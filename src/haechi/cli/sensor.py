@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import signal
@@ -134,6 +135,9 @@ def command(
             sensor.close()
         return
     _introduce(sensor, open_ended)
+    # What is there now stays; what comes goes at once, in thousands: nothing to look through.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     update = ServerRules(server, known, watch, host_root, matters) if server else None
     ctx.exit(Run(sensor, sinks, update).until(seconds))
 
@@ -184,7 +188,7 @@ class Run:
     def _turn(self) -> None:
         """What happened goes on; as mere lines where nobody here looks at it."""
         only = self._sinks[0] if len(self._sinks) == 1 else None
-        if isinstance(only, Sender) and only.blind:
+        if isinstance(only, Sender) and not only.looks(hurried=self._sensor.hurried):
             only.take_lines(self._sensor.lines(WAIT_S))
         else:
             self._hand_on(self._sensor.events(WAIT_S))

@@ -109,6 +109,11 @@ class Delivery:
         self._taken(sum([not put(line) for line in lines]), 0)
 
     @property
+    def pressed(self) -> bool:
+        """Half the queue is full: from here on events are left out."""
+        return self._queue.pressed
+
+    @property
     def behind(self) -> bool:
         """So much waits that events must be looked at (``offer``)."""
         return self._queue.behind

@@ -140,10 +140,11 @@ class Sender(Sink):
     def take(self, events: list[Event]) -> None:
         self._delivery.offer(events)
 
-    @property
-    def blind(self) -> bool:
-        """It takes lines, too, as long as it need not choose among them."""
-        return not self._delivery.behind
+    def looks(self, *, hurried: bool) -> bool:
+        """It must choose among events; else lines will do. A sensor that has hardly time to read
+        them only chooses when some have to go."""
+        delivery = self._delivery
+        return delivery.pressed or (delivery.behind and not hurried)
 
     def take_lines(self, lines: list[bytes]) -> None:
         """Some more, encoded already."""

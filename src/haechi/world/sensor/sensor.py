@@ -55,6 +55,7 @@ _OPENS = frozenset({"open", "openat", "openat2"})
 _SENSELESS = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """What a record of wrong shapes leads to."""
 _SWEEP_S = 10.0
+_MANY = 2_000
 _EXITS = frozenset({"procexit"})
 
 log = logging.getLogger("haechi.sensor")
@@ -121,6 +122,8 @@ class Sensor:
         self.wants = wants or Wants()
         self.place = place or Place()
         self.events_made = self.faults = 0
+        self.hurried = False
+        """The last look found so much that more may wait in the kernel."""
         self.refused: tuple[str, ...] = ()
         self._clock = clock
         self._swept = clock()
@@ -231,6 +234,7 @@ class Sensor:
 
     def _all(self, timeout_s: float, make: Callable[[Record, Process], T]) -> list[T]:
         records = self._way.poll(timeout_s)
+        self.hurried = len(records) >= _MANY
         if self._beside is not None:
             records = sorted([*records, *self._beside.poll(0.0)], key=_when)
         made: list[T] = []
