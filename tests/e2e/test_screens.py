@@ -99,6 +99,7 @@ def test_no_screen_has_a_barrier_or_lacks_a_word(
     visitor: Visitor, site: Site, lang: str, theme: str
 ) -> None:
     visit = visitor(lang=lang, theme=theme)
+    visit.refused.append(400)  # the wrong condition
     visit.load("/")
     assert visit.page.evaluate("document.documentElement.lang") == lang
     known = set(words("en"))
@@ -116,6 +117,7 @@ def test_narrow_screens_fit_and_have_no_barrier(
     visitor: Visitor, site: Site, lang: str, theme: str
 ) -> None:
     visit = visitor(lang=lang, theme=theme, width=390)
+    visit.refused.append(400)  # the wrong condition
     visit.load("/")
     found: dict[str, list[str]] = {}
     for name, path in paths(site).items():

@@ -38,13 +38,14 @@ export class Tail {
       this.more = false;
       this.ready = false;
       this.next = this.from = null;
+      this.problem = null;
       if (!now) return;
       this.#ask = now.ask;
       this.#whole = now.whole;
       void this.#load();
       const stop = followEvents(String(now.ask["filter"] ?? ""), (told) => {
         if (this.paused) this.#count(told);
-        else void this.#load();
+        else if (this.problem?.status !== 400) void this.#load(); // a wrong condition stays wrong
       });
       return () => {
         stop();
