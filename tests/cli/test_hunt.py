@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from haechi.cli.hunt import command as hunt
 from haechi.cli.hunt import when
 from haechi.cli.runtime import command as runtime
-from haechi.errors import UsageError
+from haechi.errors import ConfigError, UsageError
 from haechi.model.access import EVERYWHERE, Reach
 from haechi.store.store import Store
 from tests.server.serving import Running, by_word, real_world, serving
@@ -112,6 +112,67 @@ def test_alerts_of_falco_are_sent_as_such(server: Running, tmp_path: Path) -> No
     file.write_bytes(msgspec.json.encode(alert))
     sent = run(runtime, "send", file, "--kind", "falco", "--cluster", "east")
     assert sent.exit_code == 0, sent.output
+
+
+MAPPING = """
+format: logfmt
+time: ts
+type: event
+fields: {app.user: user, app.ip: ip}
+"""
+
+
+def test_a_log_of_an_application_is_sent_by_its_mapping(server: Running, tmp_path: Path) -> None:
+    mapping, log = tmp_path / "shop.yaml", tmp_path / "shop.log"
+    mapping.write_text(MAPPING)
+    line = "ts=2026-11-22T04:00:00Z event=login_failed user=eve ip=10.0.0.7\n"
+    log.write_text(line * 2 + "nothing\n")
+    words = ("send", log, "--kind", "application", "--mapping", mapping, "--cluster", "east")
+    sent = run(runtime, *words)
+    assert (sent.exit_code, "2 events were taken, 1 were refused" in sent.output) == (3, True)
+    assert "2 were there already" in run(runtime, *words).output
+    with server.client("admin", timeout=60) as client:
+        rows = client.get("/api/v1/events", params={"source": "application"}).json()["items"]
+    assert {row["event"]["fields"]["app.user"] for row in rows} == {"eve"}
+    assert {(row["event"]["type"], row["event"]["cluster"]) for row in rows} == {
+        ("login_failed", "east")
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "error", "said"),
+    [
+        (None, "application", UsageError, "need a mapping"),
+        (MAPPING, "falco", UsageError, "--mapping is for"),
+        ("", "application", ConfigError, "holds no mapping"),
+        ("format: xml\nfields: {}\n", "application", ConfigError, "format"),
+        ("format: json\nfields: {app.password: password}\n", "application", ConfigError, "app."),
+        ("format: regex\npattern: '('\nfields: {}\n", "application", ConfigError, "pattern"),
+    ],
+    ids=["none", "another kind", "empty", "format", "credential", "pattern"],
+)
+def test_mappings_that_cannot_work_are_said_before_anything_is_sent(
+    tmp_path: Path, text: str | None, kind: str, error: type[Exception], said: str
+) -> None:
+    words: list[str | Path] = ["send", tmp_path / "x.log", "--kind", kind]
+    if text is not None:
+        (tmp_path / "m.yaml").write_text(text)
+        words += ["--mapping", tmp_path / "m.yaml"]
+    failed = run(runtime, *words).exception
+    assert isinstance(failed, error)
+    assert said in str(failed)
+
+
+def test_detections_of_a_recording_are_counted_in_its_last_word(
+    server: Running, tmp_path: Path
+) -> None:
+    with server.client("admin", timeout=60) as client:
+        saved = client.put("/api/v1/runtime/files/shell.yaml", json={"text": RULE})
+        assert saved.status_code == 200, saved.text
+    file = recording(tmp_path)
+    sent = run(runtime, "send", file).output
+    assert "40 events were taken, 10 detections by 1 rule, 1 were refused" in sent
+    assert "detection" not in run(runtime, "send", file).output
 
 
 def test_a_store_without_a_server_is_hunted_through(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from haechi.server.world import World
 
 _STOPPING_S = 10
+DAY_S = 86_400
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,31 @@ async def _end(child: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         child.kill()
         await child.wait()
+
+
+def detections(world: World) -> str:
+    """A line about what the runtime rules detected lately; empty when that is nothing."""
+    from haechi.model.access import EVERYWHERE
+    from haechi.model.counting import counted
+    from haechi.model.event import PRIORITIES
+    from haechi.store.events.encoding import OWN
+    from haechi.store.events.shapes import EventFilter
+
+    until = int(world.clock().timestamp()) + 60
+    found = world.store.events.series(
+        since_s=until - DAY_S,
+        until_s=until,
+        step_s=DAY_S,
+        by="priority",
+        ask=EventFilter(source=[OWN]),
+        within=(EVERYWHERE,),
+    )
+    counts = {name: sum(numbers) for name, numbers in found.lines.items()}
+    parts = [f"{counts[name]:,} {name}" for name in PRIORITIES if counts.get(name)]
+    if not parts:
+        return ""
+    total = counted(sum(counts.values()), "detection")
+    return f"{total} of the last 24 h: {', '.join(parts)}; the page shows them under Events\n"
 
 
 def _pass(program: Program, world: World) -> tuple[str, str, Path | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,19 +14,23 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from haechi.cli.plain import plain
-from haechi.errors import InputError, LimitExceeded, UsageError
+from haechi.errors import ConfigError, InputError, LimitExceeded, UsageError
+from haechi.model.counting import counted
 
 if TYPE_CHECKING:
     from haechi.model.event import Event
+    from haechi.runtime.decode.application import Mapping
     from haechi.runtime.decode.refusal import Decoded
+    from haechi.runtime.sources import Decode
 
-KINDS = ("native", "falco", "tetragon", "kubernetes-audit", "hubble", "envoy")
-BATCH, MOST_HELD, MOST_LINE = 1_000, 200_000, 4 << 20
+KINDS = ("native", "falco", "tetragon", "kubernetes-audit", "hubble", "envoy", "application")
+BATCH, MOST_HELD, MOST_LINE, MOST_MAPPING = 1_000, 200_000, 4 << 20, 1 << 20
 _SHOWN = 5
 EPILOG = """\b
 Examples:
   haechi runtime send examples/attack.events.jsonl --now
   haechi runtime send falco.json.gz --kind falco --cluster prod
+  haechi runtime send shop.log --kind application --mapping shop.mapping.yaml --cluster prod
   kubectl logs -n kube-system tetragon-x2 -c export-stdout | haechi runtime send - --kind tetragon
 
 \b
@@ -37,6 +42,12 @@ Exit codes: 0 all was taken, 2 it could not be sent, 3 some records were refused
 @click.command(name="send", epilog=EPILOG)
 @click.argument("file", metavar="FILE|-")
 @click.option("--kind", type=click.Choice(KINDS), default="native", show_default=True)
+@click.option(
+    "--mapping",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="what a line means (kind application), written as under runtime.mappings.<name>",
+)
 @click.option("--now", "shift", is_flag=True, help="move all times so that the last event is now")
 @click.option("--cluster", default="-", help="where the events are of, if they do not say so")
 @click.option("--node", default="", help="the node, likewise")
@@ -46,6 +57,7 @@ def command(
     ctx: click.Context,
     file: str,
     kind: str,
+    mapping: Path | None,
     shift: bool,
     cluster: str,
     node: str,
@@ -58,14 +70,15 @@ def command(
     """
     from haechi.client.http import Client
 
-    sending = _Sending(kind, cluster, node)
+    decode = _decoder(kind, mapping)
+    sending = _Sending(decode, cluster, node)
     if file == "-":
         held = _held(sending.events(sys.stdin.buffer)) if shift else None
         offset = _offset(held) if held is not None else 0
         events = iter(held) if held is not None else sending.events(sys.stdin.buffer)
     else:
         path = Path(file)
-        offset = _offset(_Sending(kind, cluster, node).file(path)) if shift else 0
+        offset = _offset(_Sending(decode, cluster, node).file(path)) if shift else 0
         events = sending.file(path)
     with Client(server) as client:
         for batch in _batches(events, offset):
@@ -76,12 +89,46 @@ def command(
     ctx.exit(3 if sending.refused else 0)
 
 
+def _decoder(kind: str, mapping: Path | None) -> Decode:
+    from haechi.runtime.sources import decoder
+
+    if kind != "application":
+        if mapping is not None:
+            raise UsageError("--mapping is for --kind application")
+        return decoder(kind)
+    if mapping is None:
+        raise UsageError("lines of applications need a mapping", do="name its file: --mapping FILE")
+    return decoder(kind, _mapping(mapping))
+
+
+def _mapping(path: Path) -> Mapping:
+    """The mapping of a file. InputError, ConfigError."""
+    from haechi.engines.typed import convert, read_single
+    from haechi.engines.values import Limits
+    from haechi.runtime.decode.application import Mapping
+
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MOST_MAPPING + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read", why=error.strerror or str(error)) from error
+    if len(data) > MOST_MAPPING:
+        raise LimitExceeded(f"{path} is larger than {MOST_MAPPING >> 10} KiB")
+    limits = Limits(size=MOST_MAPPING, documents=10, values=20_000, depth=20)
+    document = read_single(data, str(path), limits=limits)
+    if document is None:
+        raise ConfigError(f"{path} holds no mapping", do="see docs/guide/sources.md")
+    return convert(document, Mapping, str(path))
+
+
 class _Sending:
     """Reads a file and counts what became of it."""
 
-    def __init__(self, kind: str, cluster: str, node: str) -> None:
-        self._kind, self._cluster, self._node = kind, cluster, node
+    def __init__(self, decode: Decode, cluster: str, node: str) -> None:
+        self._decode, self._cluster, self._node = decode, cluster, node
         self.accepted = self.duplicates = self.refused = self.skipped = 0
+        self.by_rule: Counter[str] = Counter()
+        self.detections = 0
         self.reasons: list[str] = []
 
     def file(self, path: Path) -> Iterator[Event]:
@@ -96,14 +143,16 @@ class _Sending:
 
     def events(self, stream: BinaryIO) -> Iterator[Event]:
         """The events of lines; what is refused is counted."""
-        from haechi.runtime.sources import decoder
-
-        decode = decoder(self._kind)
+        number = 0
         while line := stream.readline(MOST_LINE + 1):
             if len(line) > MOST_LINE:
                 raise LimitExceeded(f"a line is longer than {MOST_LINE >> 20} MiB")
+            number += 1
             if not line.isspace():
-                found = decode(line, cluster=self._cluster, node=self._node)
+                # Two equal lines of an application are two events; the same file again is not.
+                found = self._decode(
+                    line, cluster=self._cluster, node=self._node, place=f"line {number}"
+                )
                 self._noted(found)
                 yield from found.events
 
@@ -121,12 +170,17 @@ class _Sending:
         """What the server said of a batch."""
         self.accepted += answer["accepted"]
         self.duplicates += answer["duplicates"]
+        self.detections += answer.get("detections", 0)
+        self.by_rule.update(answer.get("by_rule") or {})
         for one in answer["refused"]:
             self._refuse(str(one["why"]))
 
     def summary(self) -> str:
         """One line."""
         parts = [f"{self.accepted} events were taken"]
+        if self.detections:
+            made = counted(self.detections, "detection")
+            parts += [f"{made} by {counted(len(self.by_rule), 'rule')}"]
         parts += [f"{self.duplicates} were there already"] if self.duplicates else []
         parts += [f"{self.skipped} records are no events"] if self.skipped else []
         parts += [f"{self.refused} were refused"] if self.refused else []

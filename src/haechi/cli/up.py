@@ -203,7 +203,8 @@ class Job:
                 code = await beside.run(program, world, self._url)
                 self.code = self.code or code
             if self._programs:
-                sys.stdout.write(inert(f"\nThe page shows it all: {self._url}\n"))
+                found = await asyncio.to_thread(beside.detections, world)
+                sys.stdout.write(inert(f"\n{found}The page shows it all: {self._url}\n"))
                 sys.stdout.flush()
         finally:
             if self._once:
