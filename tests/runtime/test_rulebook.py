@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.runtime.events import SHELL, execve
@@ -12,6 +13,7 @@ from tests.store.state.made import open_state
 from haechi.engines.falco.load import load
 from haechi.engines.falco.ruleset import RuleSet, RuleText
 from haechi.errors import Conflict, NotFound
+from haechi.runtime import rulebook
 from haechi.runtime.rulebook import BookFile, Rejected, Rulebook, assembled
 from haechi.store.state.state import State
 
@@ -137,3 +139,43 @@ def test_well_known_names_are_given_to_files_that_use_them() -> None:
     book = assembled([BookFile(name="a.yaml", text=text, origin="saved")])
     assert not book.left_out
     assert [one.rule for one in book.detector.detect(execve())] == ["Shell"]
+
+
+def test_a_new_book_is_compiled_before_it_judges(state: State) -> None:
+    rules = Rulebook(state.rules, builtin=pack)
+    assert fired(rules) == [("Shell", "notice")]
+    rules.save("mine.yaml", SHELL, expected=0, by="x")
+    assert "execve" in rules.book.detector.engine.warmed
+    rules.switch("Ours alone", "", enabled=False, by="x")
+    assert "execve" in rules.book.detector.engine.warmed
+
+
+def test_a_save_loads_once_and_the_book_is_as_one_that_was_loaded(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = Rulebook(state.rules, builtin=pack)
+    assert rules.book.files == ()
+    made: list[int] = []
+    build = rulebook.assembled
+
+    def counted(*args: Any, **more: Any) -> Any:
+        made.append(1)
+        return build(*args, **more)
+
+    monkeypatch.setattr(rulebook, "assembled", counted)
+    rules.save("mine.yaml", SHELL, expected=0, by="user:ana", note="why")
+    assert made == [1]
+    anew = Rulebook(state.rules, builtin=pack).book
+    assert rules.book.files == anew.files
+    assert [one.key for one in rules.book.rules] == [one.key for one in anew.rules]
+
+
+def test_all_rules_together_are_bounded(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rulebook, "_CHECKS", 20)
+    tests = " or ".join(f"proc.name = p{number}" for number in range(12))
+    text = PACK.replace("evt.type = unlink", f"evt.type = unlink and ({tests})")
+    rules = Rulebook(state.rules, builtin=pack)
+    rules.save("a", text.replace("Ours", "a").replace("Shell", "aa"), expected=0, by="x")
+    with pytest.raises(Rejected):
+        rules.save("b", text.replace("Ours", "b").replace("Shell", "bb"), expected=0, by="x")
+    assert ("aa", "notice") in fired(rules)

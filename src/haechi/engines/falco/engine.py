@@ -79,6 +79,11 @@ class Engine:
             for type in (*of.types, OTHER) if types is None else types:
                 of.judge_of(type)
 
+    @property
+    def warmed(self) -> frozenset[str]:
+        """The types of events that functions were made for, by now."""
+        return frozenset(type for of in self._of.values() for type in tuple(of.judges))
+
     def judge(self, event: Event) -> tuple[Rule, ...]:
         """Every rule that holds for the event, in load order; mostly none."""
         ready = self._ready.get(event.source)
