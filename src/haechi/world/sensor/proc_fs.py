@@ -79,6 +79,14 @@ def _file(path: str, ino: int = 0, dev: int = 0) -> ExeFile | None:
     )
 
 
+def own_mounts() -> int:
+    """The mount namespace that this program is in, 0 where it cannot be told."""
+    try:
+        return os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116
+    except OSError:
+        return 0
+
+
 def boot_ns() -> int:
     """When this machine was started, nanoseconds since 1970."""
     return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -20,7 +20,7 @@ from typing import Any
 
 from haechi.world.sensor.containers import HOST, Container, Containers
 from haechi.world.sensor.masking import masked, masked_environment
-from haechi.world.sensor.proc_fs import LONGEST, ExeFile, ProcFs, Status, boot_ns
+from haechi.world.sensor.proc_fs import LONGEST, ExeFile, ProcFs, Status, boot_ns, own_mounts
 from haechi.world.sensor.record import Record
 
 MOST = 65_536
@@ -146,6 +146,7 @@ class Processes:
         self._table: dict[int, Process] = {}
         self._gone: deque[Process] = deque()
         self._boot = boot_ns()
+        self._mounts = own_mounts()
 
     def __len__(self) -> int:
         return len(self._table)
@@ -357,7 +358,7 @@ class Processes:
 
     def _file_of(self, one: Process, args: dict[str, Any]) -> ExeFile | None:
         """Of a program that has ended already, where its path means the same to us."""
-        if one.mount_ns not in (0, self._containers.host_mount_ns):
+        if one.mount_ns not in (0, self._mounts):
             return None
         return self._proc.same_file(one.exepath, args.get("ino", 0), args.get("dev", 0))
 
