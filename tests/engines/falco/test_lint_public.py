@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 from tests.engines.falco.lint_events import event
 
-from haechi.engines.falco.ruleset import Rule, RuleText
+from haechi.engines.falco.load import load
+from haechi.engines.falco.ruleset import Rule, RuleSet, RuleText
 from haechi.engines.falco.satisfy import Fold, folds, named_types, satisfiable
 from haechi.engines.falco.study import Study, study
 from haechi.engines.falco.tree import holds
+from haechi.engines.falco.whole import whole
+from haechi.rules.detections import falco_file
 
 MIRRORS = Path(os.environ.get("HAECHI_MIRRORS", "/work/.mirror"))
 SYSCALL = ("falco_rules", "falco-incubating_rules", "falco-sandbox_rules")
@@ -60,6 +63,20 @@ def test_the_audit_rules() -> None:
     found = study([text("falcosecurity+plugins", path)])
     assert len(found.rules.rules) == 48
     assert [f for f in found.faults if f.severity != "info"] == []
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_our_exported_rules_and_falcos_do_not_change_each_other(first: bool) -> None:
+    """Macros and lists of all files share their names: the last definition counts for all."""
+    theirs = [text("falcosecurity+rules", f"rules/{name}.yaml") for name in SYSCALL]
+    ours = RuleText(name="haechi", text=falco_file())
+    alone = _conditions(load(theirs)) | _conditions(load([ours]))
+    assert len(alone) > 93
+    assert _conditions(load([ours, *theirs] if first else [*theirs, ours])) == alone
+
+
+def _conditions(rules: RuleSet) -> dict[str, str]:
+    return {rule.name: whole(rule.condition).replace('"', "") for rule in rules.rules}
 
 
 def test_no_event_refutes_a_claim(public: Study) -> None:
