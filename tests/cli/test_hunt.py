@@ -6,9 +6,14 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,8 +22,9 @@ from click.testing import CliRunner, Result
 from haechi.cli.hunt import command as hunt
 from haechi.cli.hunt import when
 from haechi.cli.runtime import command as runtime
-from haechi.errors import ConfigError, UsageError
+from haechi.errors import ConfigError, HaechiError, UsageError
 from haechi.model.access import EVERYWHERE, Reach
+from haechi.runtime.pack import builtin
 from haechi.store.store import Store
 from tests.server.serving import Running, by_word, real_world, serving
 
@@ -198,6 +204,154 @@ def test_a_store_without_a_server_is_hunted_through(tmp_path: Path) -> None:
         "e3",
         "e4",
     ]
+
+
+RULES = """
+- rule: Shell
+  desc: x
+  condition: evt.type = execve and proc.name in (bash, sh)
+  output: shell %proc.name
+  priority: WARNING
+- rule: Secrets listed
+  desc: x
+  condition: ka.verb = list and ka.target.resource = secrets
+  output: listed by %ka.user.name
+  priority: ERROR
+  source: k8s_audit
+- rule: Denied
+  desc: x
+  condition: flow.verdict = denied and fd.sport = 5432
+  output: denied to %fd.sip
+  priority: NOTICE
+  source: flow
+"""
+
+
+def mixed(number: int, now_ns: int) -> dict[str, object]:
+    """Events of three sources, hours apart; some of each are what the rules are about."""
+    odd = number % 3 == 0
+    source, kind, fields = (
+        ("sensor", "execve", {"proc.name": "bash" if odd else "nginx"}),
+        (
+            "kubernetes-audit",
+            "list",
+            {"ka.verb": "list", "ka.target.resource": "secrets" if odd else "pods"}
+            | {"ka.user.name": "eve"},
+        ),
+        (
+            "hubble",
+            "flow",
+            {"flow.verdict": "denied", "fd.sport": 5432 if odd else 80, "fd.sip": "10.0.0.1"},
+        ),
+    )[number % 4 % 3]
+    at = now_ns - number * 300 * 10**9
+    place = {"cluster": "east", "namespace": ("shop", "pay")[number % 2]}
+    return {"id": f"m{number}", "ts_ns": at, "source": source, "type": kind, **place} | {
+        "fields": fields
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--rule", "Secrets listed"), ("--namespace", "pay", "--limit", "7")],
+    ids=["all", "one rule", "a namespace"],
+)
+def test_a_server_and_its_store_give_the_same(tmp_path: Path, words: tuple[str, ...]) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    asked = ("--since", "2d", "--format", "json", *words)
+    with (
+        real_world(tmp_path / "store") as world,
+        serving(world, authenticate=by_word()) as running,
+        running.client("operator", timeout=60) as client,
+    ):
+        now_ns = time.time_ns()
+        body = b"\n".join(msgspec.json.encode(mixed(number, now_ns)) for number in range(240))
+        shown = {"Content-Type": "application/x-ndjson"}
+        assert client.post("/api/v1/events", content=body, headers=shown).json()["accepted"] == 240
+        assert world.store.events.seal(now_ns - 5 * 3600 * 10**9) > 100, "both parts are searched"
+        env = {"HAECHI_SERVER": running.url, "HAECHI_TOKEN": "operator"}
+        there = CliRunner(env=env).invoke(hunt, [str(rules), *asked])
+        assert there.exit_code == 0, there.output
+    here = run(hunt, rules, *asked, "--store", tmp_path / "store")
+    assert here.exit_code == 0, here.output
+    ours, theirs = ([json.loads(one) for one in it.output.splitlines()] for it in (here, there))
+    assert matches(ours) == matches(theirs)
+    (ours_done, theirs_done) = (one[-1]["done"] for one in (ours, theirs))
+    assert {**ours_done, "searched_from": 0} == {**theirs_done, "searched_from": 0}
+    hit = {one[0] for one in matches(ours)}
+    wanted = {"Secrets listed"} if "--rule" in words else {"Shell", "Denied", "Secrets listed"}
+    assert (
+        (hit == wanted)
+        if "--limit" not in words
+        else (len(matches(ours)), hit <= wanted)
+        == (
+            7,
+            True,
+        )
+    )
+
+
+def matches(lines: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Rule, event and output of each match, in order."""
+    found = [line["match"] for line in lines if "match" in line]
+    return [(one["rule"], one["event"]["event"]["id"], one["output"]) for one in found]
+
+
+@pytest.mark.parametrize("offline", [False, True], ids=["server", "store"])
+def test_a_rule_that_is_not_there_names_those_that_are_alike(
+    request: pytest.FixtureRequest, tmp_path: Path, offline: bool
+) -> None:
+    words = ["--rule", "shel with a terminal in a container"]
+    if offline:
+        Store.open(tmp_path / "store").close()
+        words += ["--store", str(tmp_path / "store")]
+    else:
+        request.getfixturevalue("server")
+    error = run(hunt, *words).exception
+    assert isinstance(error, HaechiError)
+    assert error.exit_code == 2
+    assert "there is no runtime rule" in error.what
+    named = {rule.name for rule in builtin().rules} | {rule.id for rule in builtin().rules}
+    assert [one for one in named if one and repr(one) in error.do], error.do
+
+
+def test_ctrl_c_ends_its_processes(tmp_path: Path) -> None:
+    """It waits at a pipe that nobody reads, with children that wait for work."""
+    store = Store.open(tmp_path / "store")
+    now = time.time_ns()
+    events = [
+        {"id": f"e{n}", "ts_ns": now - n, "source": "sensor", "type": "execve"}
+        | {"fields": {"proc.name": "sh", "proc.cmdline": "x" * 200}}
+        for n in range(2_000)
+    ]
+    batch = store.events.encode(b"\n".join(map(msgspec.json.encode, events)))
+    store.events.append(batch).result()
+    store.close()
+    words = ["hunt", str(rule_file(tmp_path)), "--store", str(tmp_path / "store")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "haechi", *words, "--limit", "2000", "--format", "json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["src", *sys.path])},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        children = below(process.pid)
+        assert children
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) != 0
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    Store.open(tmp_path / "store").close()
+
+
+def below(pid: int) -> list[int]:
+    """Its children."""
+    text = Path(f"/proc/{pid}/task/{pid}/children")
+    told = [Path(f"/proc/{pid}/task").glob("*/children")] if text.exists() else []
+    return [int(word) for files in told for file in files for word in file.read_text().split()]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -46,8 +47,21 @@ def _chosen(book: Book, names: Sequence[str]) -> list[BookRule]:
     known = {name for one in chosen for name in (one.rule.name, one.rule.id)}
     missing = next((name for name in names if name not in known), None)
     if missing is not None:
-        raise NotFound(f"there is no runtime rule {missing[:80]!r}", do="GET /runtime/rules")
+        near = _near(missing, book)
+        raise NotFound(
+            f"there is no runtime rule {missing[:80]!r}",
+            do=f"did you mean {near}?" if near else "GET /runtime/rules lists them",
+        )
     return chosen
+
+
+def _near(name: str, book: Book) -> str:
+    """The names and ids that are most alike."""
+    folded = {
+        word.casefold(): word for one in book.rules for word in (one.rule.name, one.rule.id) if word
+    }
+    found = difflib.get_close_matches(name[:200].casefold(), list(folded), n=3)
+    return ", ".join(repr(folded[word]) for word in found)
 
 
 def narrowed(ask: EventFilter, rules: Iterable[BookRule]) -> EventFilter:
