@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from haechi.world.sensor.sensor import Sensor, Wants
 
 WAIT_S = 0.2
-STATUS_S = 60.0
+STATUS_S, LOSS_S = 60.0, 5.0
 CLUSTER = "HAECHI_CLUSTER"
 EPILOG = """\b
 Examples:
@@ -151,6 +151,8 @@ class Run:
         self._update = update
         self._stopping = False
         self._last = (time.monotonic(), 0)
+        self._looked = 0.0
+        self._lost_told = 0
 
     def until(self, seconds: float | None) -> int:
         """Until a signal, or so long. The exit code."""
@@ -162,7 +164,7 @@ class Run:
                 self._turn()
                 if self._update is not None and (wants := self._update.wants()) is not None:
                     self._want(wants)
-                if time.monotonic() - self._last[0] >= STATUS_S:
+                if self._due():
                     self._tell_status()
             self._hand_on(self._sensor.events(0.0))
             self._tell_status()
@@ -209,7 +211,21 @@ class Run:
         except SensorError as error:
             sys.stderr.write(plain(f"haechi: the new rules' places are not watched: {error}\n"))
 
+    def _due(self) -> bool:
+        """Each minute; and soon when more was lost than was told."""
+        now = time.monotonic()
+        if now - self._last[0] >= STATUS_S:
+            return True
+        if now - max(self._last[0], self._looked) < LOSS_S:
+            return False
+        self._looked = now
+        return self._lost_so_far() > self._lost_told
+
+    def _lost_so_far(self) -> int:
+        return self._sensor.lost + sum(sink.lost for sink in self._sinks)
+
     def _tell_status(self) -> None:
+        self._lost_told = self._lost_so_far()
         now, before = time.monotonic(), self._last
         made = self._sensor.events_made
         self._last = (now, made)

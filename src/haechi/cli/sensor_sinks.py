@@ -29,6 +29,11 @@ class Sink:
         """For the status event."""
         return {}
 
+    @property
+    def lost(self) -> int:
+        """Events that did not get on so far."""
+        return 0
+
     def close(self) -> bool:
         """False when something was lost on the way."""
         return True
@@ -139,6 +144,11 @@ class Sender(Sink):
 
     def take(self, events: list[Event]) -> None:
         self._delivery.offer(events)
+
+    @property
+    def lost(self) -> int:
+        counts = self._delivery.counts
+        return counts.dropped + counts.shed + counts.refused
 
     def looks(self, *, hurried: bool) -> bool:
         """It must choose among events; else lines will do. A sensor that has hardly time to read
