@@ -21,6 +21,33 @@ def written() -> set[str]:
     return {name for name in names if not name.startswith("evt.arg.")} - {"k8s.io"}
 
 
+GUIDE = Path(__file__).parents[3] / "docs/guide/sensor.md"
+ROW = re.compile(r"^\| (.+?) \| (.+) \|$", re.MULTILINE)
+NAME = re.compile(r"`([a-z0-9]+\.[a-z0-9_.]+)`")
+
+
+def told() -> dict[str, set[str]]:
+    """The guide's table of fields: always, sometimes, never."""
+    text = GUIDE.read_text(encoding="utf-8").partition("## Which fields there are")[2]
+    found: dict[str, set[str]] = {"always": set(), "sometimes": set(), "never": set()}
+    for first, second in ROW.findall(text.partition("\n## ")[0]):
+        if first in ("always", "never"):
+            found[first] |= set(NAME.findall(second))
+        else:
+            found["sometimes"] |= set(NAME.findall(first))
+    return found
+
+
+def test_the_guide_says_of_each_field_what_the_check_says() -> None:
+    fields = told()
+    assert len(fields["always"]) > 30
+    assert len(fields["sometimes"]) > 30
+    assert not [name for name in fields["always"] | fields["sometimes"] if not is_filled(name)]
+    assert fields["never"]
+    assert not [name for name in fields["never"] if is_filled(name)]
+    assert not fields["always"] & fields["sometimes"]
+
+
 def test_the_table_is_in_step_with_the_sensor() -> None:
     assert written() == FILLED
 
