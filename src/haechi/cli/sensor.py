@@ -39,7 +39,7 @@ Examples:
 
 \b
 Exit codes: 0 ended by a signal or --seconds, 2 it cannot run here or the rules do not load,
-3 events were lost, dropped or not sent.
+3 events were lost, shed, dropped or not sent.
 """
 
 
