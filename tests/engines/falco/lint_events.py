@@ -6,8 +6,8 @@ import random
 from typing import Any
 
 from haechi.engines.falco.presence import absent, constant
-from haechi.engines.falco.satisfy import checks_of, fields_of
-from haechi.engines.falco.syntax import Node, Text, Values
+from haechi.engines.falco.satisfy import fields_of
+from haechi.engines.falco.syntax import Node, Text, Values, checks_of
 from haechi.model.event import Event
 
 TEXTS: dict[str, tuple[str, ...]] = {

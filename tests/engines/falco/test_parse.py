@@ -12,7 +12,6 @@ from haechi.engines.falco.parse import (
     parse_condition,
     parse_operand,
     parse_operand_at,
-    parse_prefix,
 )
 from haechi.engines.falco.syntax import (
     And,
@@ -270,10 +269,6 @@ def test_place_is_no_part_of_equality() -> None:
     one, other = parse_condition("a and b"), parse_condition("  a\nand   b")
     assert one == other
     assert hash(one) == hash(other)
-
-
-def test_a_prefix_ends_where_the_condition_does() -> None:
-    assert parse_prefix("a and b; more") == (And(parts=(A, B)), 7)
 
 
 def test_operands_of_outputs() -> None:

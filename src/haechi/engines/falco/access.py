@@ -5,7 +5,7 @@ given, ``DERIVED`` says how it follows; what is in ``SHAPED`` is never taken as 
 because its stored form (a line of ancestors, an environment, an audit object) is not the value.
 
 ``reader`` gives the function for one field once, so that whoever reads a million events does not
-look names up a million times; ``plain`` tells that a look-up in ``fields`` is all there is to it.
+look names up a million times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from haechi.engines.falco import derive_audit, derive_event, derive_fd, derive_p
 from haechi.engines.falco.derive_event import SOURCES
 from haechi.model.event import Event
 
-__all__ = ["ENDS", "LINES", "SOURCES", "plain", "read", "reader", "spread"]
+__all__ = ["ENDS", "LINES", "SOURCES", "read", "reader", "spread"]
 
 Reader: TypeAlias = Callable[[Event], Any]
 
@@ -152,15 +152,6 @@ def spread(name: str, arg: str | None) -> str:
     if arg is None and name in ENDS:
         return "ends"
     return "line" if arg is None and name in LINES else ""
-
-
-def plain(name: str, arg: str | None) -> str | None:
-    """The key when the field is just that key of ``fields``; None when there is more to it."""
-    if arg is not None:
-        return f"evt.arg.{arg}" if name == "evt.arg" and not arg.isdecimal() else None
-    if name in SHAPED or name in DERIVED or name.startswith(("ka.", "evt.rawarg.")):
-        return None
-    return name
 
 
 def given(name: str, arg: str | None) -> str | None:

@@ -15,21 +15,19 @@ import msgspec
 
 from haechi.engines.falco import messages, values
 from haechi.engines.falco.fields import event_types, field
-from haechi.engines.falco.operands import Kind, fields_in, kind_of
+from haechi.engines.falco.operands import Kind, kind_of
 from haechi.engines.falco.parse import parse_operand, parse_operand_at
 from haechi.engines.falco.syntax import (
-    And,
     Check,
     Field,
-    Macro,
     Node,
-    Not,
     Operand,
-    Or,
     Place,
     Text,
     Transform,
     Values,
+    checks_of,
+    fields_in,
 )
 from haechi.errors import ConditionError
 
@@ -61,20 +59,6 @@ class Caution(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     message: str
     place: Place
-
-
-def checks_of(node: Node) -> Iterator[Check]:
-    """The checks of a tree in the order they are written; macros are not entered."""
-    match node:
-        case Check():
-            yield node
-        case Not():
-            yield from checks_of(node.part)
-        case And() | Or():
-            for part in node.parts:
-                yield from checks_of(part)
-        case Macro():
-            return
 
 
 def check_condition(node: Node, source: str) -> list[Caution]:
@@ -178,7 +162,7 @@ def _deprecations(left: Field | Transform) -> Iterator[Caution]:
     for used in fields_in(left):
         if used.name in DEPRECATED:
             yield Caution(
-                code="LOAD_DEPRECATED_ITEM",
+                code=messages.DEPRECATED_ITEM,
                 message=messages.deprecated_field(used.name),
                 place=used.place,
             )
@@ -229,7 +213,9 @@ def _check_values(
         if is_type and text.value not in event_types():
             raise ConditionError(f"unknown event type {text.value}", text.place)
         if unsafe and text.value == "<NA>":
-            yield Caution(code="LOAD_UNSAFE_NA_CHECK", message=messages.UNSAFE_NA, place=text.place)
+            yield Caution(
+                code=messages.UNSAFE_NA_CHECK, message=messages.UNSAFE_NA, place=text.place
+            )
         yield from _misuses(check, text, source)
 
 

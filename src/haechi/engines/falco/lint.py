@@ -26,12 +26,11 @@ from haechi.engines.falco.satisfy import (
     Dead,
     Fold,
     Why,
-    checks_of,
     folds,
     named_types,
     satisfiable,
 )
-from haechi.engines.falco.syntax import And, Check, Field, Node, Not, Or, Values
+from haechi.engines.falco.syntax import And, Check, Field, Node, Not, Or, Values, checks_of
 from haechi.engines.falco.write import written
 
 __all__ = ["Fault", "lint"]

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from haechi.engines.falco.access import DERIVED, SHAPED
 from haechi.engines.falco.lint_fault import Fault
 from haechi.engines.falco.ruleset import Rule
-from haechi.engines.falco.satisfy import checks_of, fields_of
+from haechi.engines.falco.satisfy import fields_of
+from haechi.engines.falco.syntax import checks_of
 
 FILLED = frozenset(
     {
@@ -25,7 +26,8 @@ FILLED = frozenset(
         *("proc.acmdline", "proc.aexe", "proc.aexepath", "proc.aname", "proc.apid", "proc.args"),
         *("proc.cmdline", "proc.cwd", "proc.env", "proc.exe", "proc.exe_ino"),
         *("proc.exe_ino.ctime", "proc.exe_ino.ctime_duration_proc_start", "proc.exe_ino.mtime"),
-        *("proc.exepath", "proc.is_exe_from_memfd", "proc.is_exe_upper_layer"),
+        *("proc.exepath", "proc.is_exe_from_memfd", "proc.is_exe_lower_layer"),
+        "proc.is_exe_upper_layer",
         *("proc.is_exe_writable", "proc.name", "proc.pcmdline", "proc.pexe", "proc.pexepath"),
         *("proc.pgid", "proc.pgid.name", "proc.pid", "proc.pid.ts", "proc.pname", "proc.ppid"),
         *("proc.ppid.ts", "proc.pvpid", "proc.sid", "proc.sname", "proc.tty", "proc.vpgid"),

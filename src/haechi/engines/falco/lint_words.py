@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 
 from haechi.engines.falco.lint_fault import Fault
 from haechi.engines.falco.ruleset import Rule, RuleSet
-from haechi.engines.falco.satisfy import checks_of
-from haechi.engines.falco.syntax import Check, Field, Values
+from haechi.engines.falco.syntax import Check, Field, Values, checks_of
 
 _LIKE_A_LIST = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+\Z")
 _PLURALS = frozenset(

@@ -7,8 +7,6 @@ are missing or too many, transformers on types that they do not take. Sources:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from haechi.engines.falco.fields import FieldInfo, field
@@ -185,18 +183,3 @@ def _getopt(kinds: list[Kind]) -> str:
 
 
 _SEVERAL = {"join": _join, "concat": _concat, "getopt": _getopt}
-
-
-def fields_in(operand: Operand) -> Iterator[Field]:
-    """Every field that an operand reads."""
-    match operand:
-        case Field():
-            yield operand
-        case Transform():
-            for arg in operand.args:
-                yield from fields_in(arg)
-        case Items():
-            for item in operand.items:
-                yield from fields_in(item)
-        case Text():
-            return

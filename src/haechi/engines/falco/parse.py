@@ -65,13 +65,17 @@ _T = TypeVar("_T")
 
 def parse_condition(text: str) -> Node:
     """The tree of a whole condition. Raises ConditionError."""
-    node, _ = _parse(text, partial=False)
+    if not text:
+        raise ConditionError("filter input string is empty", Place())
+    if len(text) > MAX_LENGTH:
+        raise ConditionError(
+            f"the condition has {len(text):,} characters; the limit is {MAX_LENGTH:,}", Place()
+        )
+    parser = _Parser(text)
+    node = parser.disjunction()
+    if parser.at != len(text):
+        raise parser.error(f"unexpected token after '{parser.last}', expecting 'or', 'and'")
     return node
-
-
-def parse_prefix(text: str) -> tuple[Node, int]:
-    """The tree of the longest condition that ``text`` begins with, and where it ends."""
-    return _parse(text, partial=True)
 
 
 def parse_operand(text: str) -> Field | Transform:
@@ -89,20 +93,6 @@ def parse_operand_at(text: str, start: int) -> tuple[Field | Transform, int]:
     if operand is None:
         raise parser.error("expected a field or a transformer")
     return operand, parser.at
-
-
-def _parse(text: str, *, partial: bool) -> tuple[Node, int]:
-    if not text:
-        raise ConditionError("filter input string is empty", Place())
-    if len(text) > MAX_LENGTH:
-        raise ConditionError(
-            f"the condition has {len(text):,} characters; the limit is {MAX_LENGTH:,}", Place()
-        )
-    parser = _Parser(text)
-    node = parser.disjunction()
-    if not partial and parser.at != len(text):
-        raise parser.error(f"unexpected token after '{parser.last}', expecting 'or', 'and'")
-    return node, parser.at
 
 
 def _counted(

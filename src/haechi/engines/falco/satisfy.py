@@ -20,7 +20,6 @@ from haechi.engines.falco.syntax import (
     And,
     Check,
     Field,
-    Items,
     Macro,
     Node,
     Not,
@@ -28,6 +27,8 @@ from haechi.engines.falco.syntax import (
     Text,
     Transform,
     Values,
+    checks_of,
+    fields_in,
 )
 
 MAX_STEPS = 5_000
@@ -174,33 +175,9 @@ def _negated(value: bool | None) -> bool | None:
 
 def fields_of(check: Check) -> Iterator[Field]:
     """Every field that a test needs: on its left, and on its right where fields are compared."""
-    pending: list[object] = [check.left, check.right]
-    while pending:
-        match pending.pop():
-            case Field() as field:
-                yield field
-            case Transform() as transform:
-                pending.extend(transform.args)
-            case Items() as items:
-                pending.extend(items.items)
-            case _:
-                pass
-
-
-def checks_of(node: Node) -> Iterator[Check]:
-    """Every test of a tree, in the order in which it is written."""
-    pending: list[Node] = [node]
-    while pending:
-        part = pending.pop()
-        match part:
-            case Check():
-                yield part
-            case Not():
-                pending.append(part.part)
-            case And() | Or():
-                pending.extend(reversed(part.parts))
-            case Macro():
-                pass
+    yield from fields_in(check.left)
+    if isinstance(check.right, Field | Transform):
+        yield from fields_in(check.right)
 
 
 def named_types(node: Node) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -137,6 +138,34 @@ TEXTUAL = frozenset(
 LISTS = frozenset({"in", "intersects", "pmatch"})
 OPERATORS = UNARY | NUMERIC | TEXTUAL | LISTS
 MODIFIERS = frozenset({"oneof", "anyof", "allof"})
-TRANSFORMERS = frozenset(
-    {"tolower", "toupper", "b64", "basename", "len", "join", "concat", "getopt"}
-)
+
+
+def checks_of(node: Node) -> Iterator[Check]:
+    """Every check of a tree, in the order in which it is written; macros are not entered."""
+    pending: list[Node] = [node]
+    while pending:
+        part = pending.pop()
+        match part:
+            case Check():
+                yield part
+            case Not():
+                pending.append(part.part)
+            case And() | Or():
+                pending.extend(reversed(part.parts))
+            case Macro():
+                pass
+
+
+def fields_in(operand: Operand) -> Iterator[Field]:
+    """Every field that an operand reads, in order."""
+    match operand:
+        case Field():
+            yield operand
+        case Transform():
+            for arg in operand.args:
+                yield from fields_in(arg)
+        case Items():
+            for item in operand.items:
+                yield from fields_in(item)
+        case Text():
+            return

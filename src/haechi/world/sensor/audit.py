@@ -40,7 +40,6 @@ _GET, _SET, _ADD, _DELETE, _LIST = 1000, 1001, 1011, 1012, 1013
 _ENABLED, _PID, _BACKLOG, _WAIT = 0x1, 0x4, 0x10, 0x20
 _LOG_GROUP = 1
 _BACKLOG_LIMIT = 8192
-_FIELDS = "mask enabled failure pid rate backlog_limit lost backlog features wait"
 _LOOK_S = 5.0
 _MOST_RULES = 256
 
