@@ -96,6 +96,53 @@ def test_a_container_is_known_once_an_event_named_its_pod() -> None:
     assert placed(enricher.enriched(encoded(other), (EVERYWHERE,))) == [("", "-")]
 
 
+def test_a_pods_own_key_gives_way_to_its_workload_and_teaches_its_container() -> None:
+    """As the sensor and the decoders send it: the pod's key is the resource."""
+    enricher = Enricher(Known(WEB))
+    pod = "k8s:east/core/Pod/shop/web-7d4b9c8f6d-x2x4z"
+    seen = execve(resource=pod, container_id="4f1d2c3b5a69")
+    assert placed(enricher.enriched(encoded(seen), (EVERYWHERE,))) == [(WEB, "shop")]
+    later = execve(namespace="-", container_id="4f1d2c3b5a69ffff")
+    assert placed(enricher.enriched(encoded(later), (EVERYWHERE,))) == [(WEB, "shop")]
+    assert placed(Enricher(Known()).enriched(encoded(seen), (EVERYWHERE,))) == [(pod, "shop")]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "k8s:west/core/Pod/shop/web-7d4b9c8f6d-x2x4z",
+        "k8s:east/core/Pod/pay/web-7d4b9c8f6d-x2x4z",
+        "k8s:east/core/Pod/shop/",
+        "k8s:east/core/Pod/shop/web-7d4b9c8f6d-x2x4z/x",
+        "k8s:east/core/Service/shop/web-7d4b9c8f6d-x2x4z",
+        "file:web-7d4b9c8f6d-x2x4z",
+    ],
+)
+def test_other_keys_stay(key: str) -> None:
+    batch = encoded(execve(resource=key))
+    assert placed(Enricher(Known(WEB)).enriched(batch, (EVERYWHERE,))) == [(key, "shop")]
+
+
+def test_clusters_of_any_name_have_their_pods() -> None:
+    name = "arn:aws/prod 1"
+    web = "k8s:arn%3Aaws%2Fprod%201/apps/Deployment/shop/web"
+    pod = "k8s:arn%3Aaws%2Fprod%201/core/Pod/shop/web-7d4b9c8f6d-x2x4z"
+    batch = encoded(execve(resource=pod, cluster=name))
+    assert placed(Enricher(Known(web)).enriched(batch, (EVERYWHERE,))) == [(web, "shop")]
+
+
+def test_who_sends_for_one_namespace_draws_no_container_into_it() -> None:
+    enricher = Enricher(Known(WEB))
+    shop = (Reach(cluster="east", namespace="shop"),)
+    for named in (
+        in_pod("web-7d4b9c8f6d-x2x4z", container_id="4f1d2c3b5a69"),
+        execve(resource="k8s:east/core/Pod/shop/web-7d4b9c8f6d-x2x4z", container_id="4f1d2c3b5a69"),
+    ):
+        assert placed(enricher.enriched(encoded(named, within=shop), shop)) == [(WEB, "shop")]
+    victim = execve(namespace="-", container_id="4f1d2c3b5a69")
+    assert placed(enricher.enriched(encoded(victim), (EVERYWHERE,))) == [("", "-")]
+
+
 def test_nothing_is_moved_to_where_its_sender_may_not_send() -> None:
     enricher = Enricher(Known(WEB))
     named = in_pod("web-7d4b9c8f6d-x2x4z", container_id="4f1d2c3b5a69")

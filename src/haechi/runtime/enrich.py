@@ -3,7 +3,8 @@ have told the store of.
 
 A sensor sees a container, Falco a pod, the store knows Deployments. A pod's name leads to its
 workload by how controllers name pods; a container's id leads to the pod that an earlier event
-named with it. What is not in the store is not made up: the event stays without a resource.
+named with it. What is not in the store is not made up: the event stays with its pod, or without a
+resource.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 
@@ -85,11 +88,12 @@ class Enricher:
         self._pods: dict[tuple[str, str], Pod] = {}
 
     def enriched(self, batch: EncodedBatch, within: Sequence[Reach]) -> EncodedBatch:
-        """The batch with resources and namespaces where they were absent and are known. Nothing
-        is moved to where its sender may not send."""
+        """The batch with resources and namespaces where they were absent, or no more than a pod,
+        and are known. Nothing is moved to where its sender may not send."""
         wanted: dict[int, Pod] = {}
+        teaches = lru_cache(partial(_teaches, within))
         for place, row in enumerate(batch.rows):
-            if not row[3] and (pod := self._pod(row)) is not None:
+            if (pod := self._pod(row, teaches)) is not None:
                 wanted[place] = pod
         if not wanted:
             return batch
@@ -99,12 +103,17 @@ class Enricher:
             rows[place] = _moved(rows[place], pod, found.get(pod, ""), within)
         return msgspec.structs.replace(batch, rows=rows, kinds=Counter([row[2] for row in rows]))
 
-    def _pod(self, row: Row) -> Pod | None:
+    def _pod(self, row: Row, teaches: Callable[[str], bool]) -> Pod | None:
         """The pod that a row tells of; what it tells of its container is remembered. Rows are
         decoded only where that is needed: this is asked of every event."""
         payload, kind = row[4], row[2]
+        if row[3]:
+            pod = _of_key(row[3], kind[2], kind[3])
+            if pod is not None and teaches(pod.cluster) and (container := _head(payload)[2]):
+                self._remember((pod.cluster, container[:12]), pod)
+            return pod
         if _POD in payload:
-            return self._named(row)
+            return self._named(row, teaches)
         if not self._pods:
             return None
         container = _head(payload)[2]
@@ -113,14 +122,14 @@ class Enricher:
         known = self._pods.get((kind[2], container[:12])) if container else None
         return known if known is not None and kind[3] in (NONE, known.namespace) else None
 
-    def _named(self, row: Row) -> Pod | None:
+    def _named(self, row: Row, teaches: Callable[[str], bool]) -> Pod | None:
         event = decoded(row)
         name = event.fields.get("k8s.pod.name")
         if not isinstance(name, str) or not name or event.namespace == NONE:
             return None
         container = event.container_id or str(event.fields.get("container.id") or "")
         pod = Pod(event.cluster, event.namespace, name)
-        if container and container != "host":
+        if container and container != "host" and teaches(event.cluster):
             self._remember((event.cluster, container[:12]), pod)
         return pod
 
@@ -161,6 +170,29 @@ class Enricher:
             pod: next((key for cluster, key in places if (cluster, key) in there), "")
             for pod, places in several.items()
         }
+
+
+def _teaches(within: Sequence[Reach], cluster: str) -> bool:
+    """Whether a sender's word on whose container it is counts for others' events: who may send
+    for one namespace only must not draw another's containers into it."""
+    return covered(within, cluster, NONE)
+
+
+def _of_key(key: str, cluster: str, namespace: str) -> Pod | None:
+    """The pod whose own key this is."""
+    head = _pods_of(cluster, namespace)
+    if namespace == NONE or not key.startswith(head):
+        return None
+    name = unquote(key[len(head) :])
+    return Pod(cluster, namespace, name) if name and "/" not in name else None
+
+
+@lru_cache(maxsize=1_024)
+def _pods_of(cluster: str, namespace: str) -> str:
+    """How the keys of a namespace's pods begin."""
+    named = "" if cluster == NONE else cluster
+    key = k8s_key(group="", kind="Pod", namespace=namespace, name="", cluster=named)
+    return key.removesuffix("-")
 
 
 def _moved(row: Row, pod: Pod, key: str, within: Sequence[Reach]) -> Row:

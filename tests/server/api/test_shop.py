@@ -149,3 +149,52 @@ def test_life_of_a_finding_in_the_shop(api: Rig, shop: Path) -> None:
 def rescan(api: Rig, path: Path, only: tuple[str, ...] = ()) -> dict[str, int]:
     outcome = run(Options(path=path, only=only), today=api.clock().date())
     return api.push(pushed(outcome))
+
+
+def test_events_of_the_shops_pods_belong_to_its_workloads(api: Rig) -> None:
+    """Falco's alert names pod and container; later events of that container name neither."""
+    from haechi.model.access import EVERYWHERE
+    from haechi.model.event import Event
+    from haechi.runtime.decode import falco
+    from haechi.runtime.enrich import Enricher, look_in
+    from haechi.store.events.encoding import encode_events
+    from haechi.store.events.shapes import Limits
+
+    enricher = Enricher(look_in(api.world.store.state))
+    at_ns = 1_795_348_800 * 10**9
+
+    def placed(*events: Event) -> list[tuple[str, str]]:
+        batch = encode_events(events, Limits(), now_ns=at_ns, within=(EVERYWHERE,))
+        rows = enricher.enriched(batch, (EVERYWHERE,)).rows
+        return [(row[3], row[2][3]) for row in rows]
+
+    def alert(pod: str, container: str) -> list[Event]:
+        fields = {"k8s.pod.name": pod, "k8s.ns.name": "shop", "container.id": container}
+        said = {"rule": "R", "priority": "Error", "output": "o", "time": "2026-11-22T12:00:00Z"}
+        return falco.read(
+            said | {"source": "syscall", "output_fields": fields | {"evt.type": "execve"}},
+            cluster="prod",
+            now_ns=at_ns,
+        ).events
+
+    shop = "k8s:-/apps"
+    pods = {
+        "web-7d4b9c8f6d-x2x4z": f"{shop}/Deployment/shop/web",
+        "db-0": f"{shop}/StatefulSet/shop/db",
+        "log-shipper-x2x4z": f"{shop}/DaemonSet/shop/log-shipper",
+    }
+    for number, (pod, key) in enumerate(pods.items()):
+        container = f"{number}f1d2c3b5a69"
+        assert placed(*alert(pod, container)) == [(key, "shop")]
+        sensor = Event(
+            id=f"s{number}",
+            ts_ns=at_ns,
+            source="sensor",
+            type="execve",
+            cluster="prod",
+            container_id=f"{container}0000",
+            fields={"container.id": container},
+        )
+        assert placed(sensor) == [(key, "shop")]
+    (strange,) = placed(*alert("nobody-7d4b9c8f6d-x2x4z", "9f1d2c3b5a69"))
+    assert strange == ("k8s:prod/core/Pod/shop/nobody-7d4b9c8f6d-x2x4z", "shop")

@@ -1,0 +1,72 @@
+"""The attack beside the sensor, for real: every promised detection, within a second of its step."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples import attack, check
+from haechi.errors import SensorError
+
+ROOT = Path(__file__).parents[2]
+STEPS = ("read-shadow", "reverse-shell", "memfd-program", "container-shell", "encoded-command")
+"""A few kinds of event; ``./dev attack`` does all 21 in some 15 seconds."""
+
+
+@pytest.fixture(scope="module")
+def possible() -> None:
+    """Skips where no sensor of the kernel's can run."""
+    if os.geteuid() != 0:
+        pytest.skip("the attack and the sensor need root")
+    from haechi.world.sensor.ebpf import Ebpf
+
+    try:
+        Ebpf(watch=[], syscalls=frozenset({"setuid"})).close()
+    except SensorError as error:
+        pytest.skip(f"eBPF cannot run here: {error.explain()}")
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """The check, as ``./dev attack`` runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "examples.check", *words],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+
+
+@pytest.mark.usefixtures("possible")
+@pytest.mark.xdist_group("sensor")
+def test_the_sensor_tells_of_the_attack_in_time() -> None:
+    done = run(*STEPS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = dict(re.findall(r"^(\S+) +detect-\S+ +(\d+) ms$", done.stdout, re.MULTILINE))
+    assert tuple(told) == STEPS
+    assert max(map(int, told.values())) <= check.IN_TIME_MS
+
+
+def test_steps_that_are_not_there_are_named() -> None:
+    done = run("no-such-step")
+    assert done.returncode == 2
+    assert "there is no step no-such-step" in done.stderr
+    assert attack.STEPS[0].name in done.stderr
+
+
+def test_the_time_to_an_alert_is_that_of_the_first_after_the_step() -> None:
+    alerts = [
+        (1_000_000, {"rule": "r"}),
+        (7_000_000, {"rule": "other"}),
+        (9_000_000, {"rule": "r"}),
+        (12_000_000, {"rule": "r"}),
+    ]
+    assert check.first_after(alerts, "r", 5_000_000) == 4.0
+    assert check.first_after(alerts, "r", 13_000_000) is None
