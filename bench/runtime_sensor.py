@@ -229,15 +229,19 @@ def settled(files: Path, mark: str, seen: Callable[[str], bool]) -> float:
     return -1.0
 
 
+def taken(client: Client) -> float:
+    """Events that the server has taken so far."""
+    text = client.raw(ask("GET", "/metrics")).body.decode()
+    return sum(map(float, re.findall(r"^security_events_total\{.*\} (\S+)$", text, re.M)))
+
+
 def drained(server: Server) -> float:
     """Wait until hardly anything comes into the store any more; seconds that it took."""
     began = time.monotonic()
     count, calm = -1.0, began
     with server.client() as client:
         while time.monotonic() - began < DRAIN_S and time.monotonic() - calm < 2.0:
-            text = client.raw(ask("GET", "/metrics")).body.decode()
-            lines = re.findall(r"^security_events_total\{.*\} (\S+)$", text, re.M)
-            now = sum(map(float, lines))
+            now = taken(client)
             if now - count > _NOISE:
                 calm = time.monotonic()
             count = now
@@ -381,17 +385,31 @@ def idle(seconds: float) -> None:
     with folders(1) as (folder, _), prepared(None) as (place, token):
         server = Server(place, token)
         server.start()
-        for name, words in (("with a server", ["--server", server.url]), ("alone", [])):
-            sensor = Watcher(folder, words, token, out=subprocess.DEVNULL)
+        with server.client() as client:
+            sensor = Watcher(folder, ["--server", server.url], token, out=subprocess.DEVNULL)
             time.sleep(3.0)
-            before = sensor.cpu()
-            time.sleep(seconds)
-            share, memory = (sensor.cpu() - before) / seconds, sensor.memory()
-            sensor.stop()
-            print(
-                f"idle {name}, {seconds:g} s: {share:.2%} of a core, {memory:.0f} MiB", flush=True
-            )
+            count = taken(client)
+            share = _share(sensor, seconds)
+            rate = (taken(client) - count) / seconds
+        memory = sensor.memory()
+        sensor.stop()
         server.stop()
+        print(
+            f"idle with a server, {seconds:g} s: {share:.2%} of a core, {memory:.0f} MiB"
+            f" ({rate:,.0f} events/s of others meanwhile)",
+            flush=True,
+        )
+        sensor = Watcher(folder, [], out=subprocess.DEVNULL)
+        time.sleep(3.0)
+        share, memory = _share(sensor, seconds), sensor.memory()
+        sensor.stop()
+        print(f"idle alone, {seconds:g} s: {share:.2%} of a core, {memory:.0f} MiB", flush=True)
+
+
+def _share(sensor: Watcher, seconds: float) -> float:
+    before = sensor.cpu()
+    time.sleep(seconds)
+    return (sensor.cpu() - before) / seconds
 
 
 def cost(count: int = 40_000, rounds: int = 5) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from haechi.model.event import Event
 
 BATCH, BATCH_BYTES = 4_000, 8 << 20
-EVERY_S, SOON = 0.1, 1_000
+EVERY_S, SOON = 0.2, 1_000
 """How often what waits is sent, and how much of it is sent at once."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 _STOPPING_S = 5.0

@@ -15,7 +15,7 @@ from haechi.world.sensor.build import READS_ITS_PROCESS, Builder
 from haechi.world.sensor.processes import Process
 from haechi.world.sensor.record import Record
 
-_MOST = 2_000
+_MOST = 500
 _NONE: dict[str, Any] = {}
 
 
@@ -44,8 +44,8 @@ class Lines:
         known = self._parts.get(one.pid)
         if known is not None and known[0] is fields:
             return known[1]
-        if len(self._parts) >= _MOST:
-            self._parts.clear()
+        if known is None and len(self._parts) >= _MOST:
+            del self._parts[next(iter(self._parts))]  # most processes do not live long
         text = self._encode(fields)[:-1]
         self._parts[one.pid] = fields, text
         return text
