@@ -26,6 +26,7 @@ from haechi.cli.sensor_sinks import Judge, Recorder, Sender
 from haechi.cli.sensor_spool import Spool
 from haechi.client.http import Client
 from haechi.engines.falco.engine import Engine
+from haechi.engines.falco.watch import MOST
 from haechi.errors import UsageError
 from haechi.model.event import Event
 from haechi.server.bodies import unpack
@@ -520,3 +521,20 @@ def test_lines_arrive_as_events_do_and_are_not_taken_blindly_past_half(server: S
     assert pressed == [False, True]
     assert delivery.counts.dropped == 1
     delivery.close()
+
+
+def test_the_places_of_all_homes_fit_beside_those_of_the_rules(tmp_path: Path) -> None:
+    for number in range(120):
+        (tmp_path / "home" / f"user{number:03}").mkdir(parents=True)
+    asked, _ = wants(known([]).rules, root=str(tmp_path))
+    everywhere = ("/etc/", "/run/secrets/", "/root/.ssh/", "/home/user099/.ssh/")
+    assert set(everywhere) <= set(asked.watch)
+    assert len(asked.watch) < MOST
+
+
+def test_what_a_rule_says_is_asked_for_too() -> None:
+    text = "%toupper(proc.exepath) %12proc.name %proc.env[HTTP_PROXY] (cap=%thread.cap_effective)"
+    rule = known([]).rules[0]
+    asked, _ = wants([msgspec.structs.replace(rule, output=text)])
+    assert {"proc.exepath", "proc.name", "thread.cap_effective"} <= asked.fields
+    assert "HTTP_PROXY" in asked.environment

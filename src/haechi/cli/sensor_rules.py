@@ -39,7 +39,8 @@ _PLACES = ("/run/secrets/", "/var/run/secrets/", "/var/lib/kubelet/pki/", "/proc
 ENVIRONMENT = frozenset({"LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"})
 _ENVIRONMENTS = ("proc.env", "proc.aenv")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{1,63}(?==|\Z)")
-_MOST_HOMES = 200
+_MOST_HOMES = 100
+"""With all that is looked for in each they fit into the kernel's table beside the rules' places."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,11 +167,12 @@ def _variables(rule: Rule) -> Iterator[str]:
 
 
 def _fields(rule: Rule) -> Iterator[tuple[str, str]]:
+    from haechi.engines.falco.output import used_fields
     from haechi.engines.falco.syntax import Field
 
     for node in _nodes(rule):
         if isinstance(node, Field):
             yield node.name, node.arg or ""
-    for word in rule.output.split("%")[1:]:
-        name = word.split(" ", 1)[0].strip("().,;:'\"=")
-        yield name.partition("[")[0], name.partition("[")[2].rstrip("]")
+    for shown in used_fields(rule.output):
+        name, _, argument = shown.partition("[")
+        yield name, argument.removesuffix("]")

@@ -174,7 +174,7 @@ class Sensor:
         raise SensorError(
             "the sensor cannot watch this machine",
             why="; ".join(reasons),
-            do="run as root (CAP_BPF, CAP_PERFMON) with a kernel of 5.8 or later",
+            do="run as root (CAP_BPF, CAP_PERFMON) with Linux 5.11 or newer",
         )
 
     def _opened(self, way: str) -> Way:
