@@ -152,7 +152,8 @@ def test_a_call_in_falcos_words(
 
 
 def test_an_exec_carries_who_and_by_whom(made: Made) -> None:
-    args = {"filename": "nc", "path": "/usr/bin/nc", "argv": ["nc", "-l", "9"], "upper_layer": True}
+    args: dict[str, Any] = {"filename": "nc", "path": "/usr/bin/nc", "argv": ["nc", "-l", "9"]}
+    args |= {"upper_layer": True, "lower_layer": False}
     event = made("execve", comm="nc", args=args)
     expected = {
         "proc.name": "nc",
@@ -163,6 +164,7 @@ def test_an_exec_carries_who_and_by_whom(made: Made) -> None:
         "proc.aname": ["nc", "sshd", "init"],
         "proc.apid": [100, 50, 1],
         "proc.is_exe_upper_layer": True,
+        "proc.is_exe_lower_layer": False,
         "proc.is_exe_from_memfd": False,
         "proc.tty": 34816,
         "user.name": "root",

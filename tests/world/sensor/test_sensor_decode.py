@@ -123,6 +123,15 @@ def test_an_exec() -> None:
     assert args["env_cut"] is False
     assert (args["filename"], args["path"], args["cwd"]) == ("/bin/x", "/bin/x", "/root")
     assert (args["upper_layer"], args["memfd"], args["cap_effective"]) == (False, False, 3)
+    assert args["lower_layer"] is False
+
+
+@pytest.mark.parametrize(
+    ("upper", "expected"), [(0, (False, True)), (9, (True, False))], ids=["image", "changed"]
+)
+def test_the_layer_of_a_containers_program(upper: int, expected: tuple[bool, bool]) -> None:
+    args = _decode("exec", _executed(b"x\0", magic=processes.OVERLAY_MAGIC, upper=upper)).args
+    assert (args["upper_layer"], args["lower_layer"]) == expected
 
 
 @pytest.mark.parametrize(

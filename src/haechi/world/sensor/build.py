@@ -164,6 +164,7 @@ def _exec(make: Builder, record: Record, one: Process, fields: Fields) -> str:
         ("proc.is_exe_writable", "EXE_WRITABLE"),
         ("proc.is_exe_upper_layer", "EXE_UPPER_LAYER"),
         ("proc.is_exe_from_memfd", "EXE_FROM_MEMFD"),
+        ("proc.is_exe_lower_layer", "EXE_LOWER_LAYER"),
     ):
         if fields.get(flag):
             told.append(name)

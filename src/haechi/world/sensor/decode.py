@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from haechi.world.sensor.programs.calls import Layout
 from haechi.world.sensor.programs.frame import CUT_PATH, HEAD
+from haechi.world.sensor.programs.processes import OVERLAY_MAGIC
 from haechi.world.sensor.record import Record
 
 Arguments: TypeAlias = Callable[[bytes], dict[str, Any]]
@@ -179,6 +180,7 @@ def executed(layout: Layout, env: frozenset[str]) -> Arguments:
             "pgid": pgid,
             "sid": sid,
             "upper_layer": upper != 0,
+            "lower_layer": magic == OVERLAY_MAGIC and upper == 0,
             "memfd": magic == TMPFS_MAGIC and path.startswith("memfd:"),
             "ino": ino,
             "dev": device(dev),

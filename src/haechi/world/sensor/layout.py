@@ -13,7 +13,7 @@ ARGS: dict[str, tuple[str, ...]] = {
     "execve": (
         *("filename", "path", "argv", "env", "argv_cut", "upper_layer", "memfd", "tty", "cwd"),
         *("ino", "dev", "cap_effective", "cap_permitted", "cap_inheritable", "env_cut"),
-        *("pgid", "sid"),
+        *("pgid", "sid", "lower_layer"),
         # of a failed one only the name: dirfd, base
         *("dirfd", "base"),
     ),

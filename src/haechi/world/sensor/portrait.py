@@ -99,6 +99,8 @@ def _program(one: Process, fields: dict[str, Any]) -> None:
     fields["proc.is_exe_from_memfd"] = one.memfd
     if one.upper_layer is not None:
         fields["proc.is_exe_upper_layer"] = one.upper_layer
+    if one.lower_layer is not None:
+        fields["proc.is_exe_lower_layer"] = one.lower_layer
     if one.env:
         fields["proc.env"] = one.env
     file = one.exe_file

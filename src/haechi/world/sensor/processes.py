@@ -56,6 +56,7 @@ class Process:
         "forked",
         "gid",
         "loginuid",
+        "lower_layer",
         "memfd",
         "mount_ns",
         "parent",
@@ -90,6 +91,7 @@ class Process:
         self.container: Container = HOST
         self.exe_file: ExeFile | None = None
         self.upper_layer: bool | None = None
+        self.lower_layer: bool | None = None
         self.memfd = False
         self.capabilities: tuple[int, int, int] | None = None
         self.exited_ns = 0
@@ -123,7 +125,7 @@ class Process:
 _INHERITED = (
     *("comm", "exe", "exepath", "args", "cwd", "env", "uid", "gid", "loginuid", "sid", "pgid"),
     *("tty", "vpgid", "cgroup", "mount_ns", "container", "exe_file", "upper_layer", "memfd"),
-    "capabilities",
+    *("capabilities", "lower_layer"),
 )
 
 
@@ -339,7 +341,7 @@ class Processes:
         )
         self._program(one, argv, path)
         one.memfd = bool(args.get("memfd", one.memfd))
-        one.upper_layer = args.get("upper_layer")
+        one.upper_layer, one.lower_layer = args.get("upper_layer"), args.get("lower_layer")
         one.exe_file = self._proc.exe_file(one.pid) or self._file_of(one, args)
         one.vpid = record.vpid or one.vpid
         stat = self._proc.stat(one.pid)
