@@ -98,10 +98,18 @@ async def until(ready: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def test_a_stuck_source_holds_up_no_other() -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError("gone"), "gone"),
+        (ValueError("a text of an event"), "a fault of haechi's own: ValueError"),
+    ],
+    ids=["unreadable", "own-fault"],
+)
+def test_a_stuck_source_holds_up_no_other(error: Exception, why: str) -> None:
     class Stuck(QueueSource):
         def take(self) -> Batch:
-            raise OSError("gone")
+            raise error
 
     told: list[tuple[str, str]] = []
 
@@ -121,7 +129,7 @@ def test_a_stuck_source_holds_up_no_other() -> None:
         return [event.id for event in sink.events]
 
     assert asyncio.run(main()) == ["e7"]
-    assert told == [("falco", "gone")]
+    assert told == [("falco", why)]
 
 
 def test_detection_response_and_alerts_see_what_is_durable() -> None:

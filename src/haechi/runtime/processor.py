@@ -198,6 +198,12 @@ class SecurityEventProcessor:
             except (HaechiError, OSError) as error:
                 pause = self._after_error_s
                 await self._told(source, str(error))
+            except Exception as error:  # the boundary of a source: the others go on
+                pause = self._after_error_s
+                why = f"a fault of haechi's own: {type(error).__name__}"
+                if self._errors.get(source.id) != why:
+                    log.exception("the feed %s", source.id)
+                await self._told(source, why)
             await asyncio.sleep(pause)
 
     async def _told(self, source: Source, error: str) -> None:
