@@ -208,6 +208,27 @@ def test_rules_carry_our_key_and_others_do_not(tmp_path: Path) -> None:
     assert not is_ours(made[0][:-5])
 
 
+def test_watched_paths_beyond_the_most_rules_are_told(tmp_path: Path) -> None:
+    class Kernel:
+        rules = 0
+
+        def ask(self, *_: object) -> list[object]:
+            self.rules += 1
+            return []
+
+    paths = [tmp_path / f"p{number}" for number in range(300)]
+    for path in paths:
+        path.touch()
+    opened = object.__new__(Audit)
+    opened._arch, opened._calls = 0xC000003E, {"execve": 59, "openat": 257}
+    opened._wanted, opened._rules, opened.guest = frozenset(), [], False
+    kernel = Kernel()
+    opened._control = kernel  # type: ignore[assignment]
+    opened._add([str(path) for path in paths])
+    assert kernel.rules == len(opened._rules) == 256
+    assert opened.blind[-1] == "reads of 47 watched paths: more rules than are added"
+
+
 @pytest.mark.parametrize("path", ["/", "", "/nowhere/at/all"])
 def test_what_is_not_there_cannot_be_watched(path: str) -> None:
     assert watchable(path) is None

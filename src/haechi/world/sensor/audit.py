@@ -87,6 +87,7 @@ class Audit:
         self._clock = clock
         self._wanted = wanted
         self._rules: list[bytes] = []
+        self._left_out = 0
         self._looked = float("-inf")
         self._control = Netlink(AUDIT)
         self._events: Netlink | None = None
@@ -128,7 +129,11 @@ class Audit:
     @property
     def blind(self) -> tuple[str, ...]:
         """What cannot be seen this way."""
-        return (*GUEST, *BLIND) if self.guest and not self._rules else BLIND
+        if self.guest and not self._rules:
+            return (*GUEST, *BLIND)
+        if self._left_out:
+            return (*BLIND, f"reads of {self._left_out} watched paths: more rules than are added")
+        return BLIND
 
     @property
     def lost(self) -> int:
@@ -198,9 +203,11 @@ class Audit:
     def _add(self, watch: Sequence[str]) -> None:
         wanted = self._wanted
         made = rules(self._arch, self._calls, watch, wanted=wanted, itself=os.getpid())
+        self._left_out = 0
         for number, rule in enumerate(made):
             if number >= _MOST_RULES:
-                break
+                self._left_out += 1
+                continue
             try:
                 self._control.ask(_ADD, rule)
             except FileExistsError:
