@@ -41,6 +41,17 @@ def test_a_process_its_container_and_its_ancestors() -> None:
     assert {name: event.fields.get(name) for name in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("uid", "user", "name"),
+    [(0, None, "root"), (33, None, None), (None, None, None), (0, {"name": "toor"}, "toor")],
+    ids=["root", "a number", "unknown", "named"],
+)
+def test_users_that_have_no_name(uid: int | None, user: object, name: str | None) -> None:
+    record = tetragon("process_exec")
+    record["process_exec"]["process"] |= {"uid": uid, "user": user}
+    assert one("tetragon", record).fields.get("user.name") == name
+
+
 def test_a_process_outside_of_containers_is_the_hosts() -> None:
     record = tetragon("process_exec")
     del record["process_exec"]["process"]["pod"]

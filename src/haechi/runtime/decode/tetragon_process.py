@@ -45,7 +45,7 @@ def process_fields(body: dict[str, Any]) -> dict[str, Any]:
         "proc.env": _environment(process),
         "proc.is_exe_from_memfd": binary.startswith(("memfd:", "/memfd:")) or None,
         "user.uid": whole(process.get("uid")),
-        "user.name": text(dig(process, "user", "name")),
+        "user.name": text(dig(process, "user", "name")) or _root(process),
         "user.loginuid": _login(process),
         "thread.cap_effective": _capabilities(process, "effective"),
         "thread.cap_permitted": _capabilities(process, "permitted"),
@@ -53,6 +53,11 @@ def process_fields(body: dict[str, Any]) -> dict[str, Any]:
         "tetragon.exec_id": text(process.get("exec_id"))[:200],
     }
     return known(fields) | _container(process)
+
+
+def _root(process: dict[str, Any]) -> str:
+    """Tetragon names users only where it is told to; 0 is root everywhere."""
+    return "root" if whole(process.get("uid")) == 0 else ""
 
 
 def comm(binary: str) -> str:
