@@ -29,6 +29,7 @@ from haechi.rules.schema import Rule as Entry
 from haechi.engines.falco.ruleset import At, RuleSet, RuleText  # isort: skip
 
 BASE = DATA / "detections" / "base.falco.yaml"
+_LANGUAGE = Path(__file__).parents[1] / "engines" / "falco"
 FALCO_SOURCES = ("syscall", "k8s_audit")
 """What Falco itself has events of; flows and applications only haechi reads."""
 PRIORITIES = {
@@ -76,7 +77,8 @@ def falco_file() -> str:
 
 def load_detections(*, cache: Path | None = None) -> RuleSet:
     """The built-in detections. Raises RuleError when one does not load, which a test prevents."""
-    files = [*sorted(BASE.parent.glob("*.yaml"))]
+    # what is kept is made by the language, too: with other code of it, it is made anew
+    files = [*sorted(BASE.parent.glob("*.yaml")), *sorted(_LANGUAGE.rglob("*.py"))]
     return compiled("detections", files, RuleSet, lambda: resolve(entries()), cache=cache)
 
 
