@@ -63,7 +63,7 @@ def _with(record: dict[str, Any], place: tuple[Any, ...], value: Any, how: str) 
     return changed
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     name=st.sampled_from(NAMES),
     picks=st.lists(
@@ -88,7 +88,7 @@ def test_changed_records_never_raise_and_what_comes_out_is_stored(
         assert all(refusal.sample.isascii() for refusal in found.refusals)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     name=st.sampled_from(NAMES),
     edits=st.lists(st.tuples(st.integers(0, 5_000), st.binary(max_size=4)), max_size=4),

@@ -38,7 +38,7 @@ def rows(log: AuditLog) -> list[tuple[int, str, dict[str, str | None]]]:
     return [(row.seq, row.object, row.private) for row in log.rows(limit=10**6)]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_acknowledged_records_survive_any_torn_write(data: st.DataObject) -> None:
     """Batches, heads, crashes in the middle of a write: reopened, the log has what it said."""

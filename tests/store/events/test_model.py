@@ -63,7 +63,7 @@ def _made(number: int, told: tuple[int, int, int, dict[str, Any]]) -> Event:
     return event(id, ago_ns=hours * HOUR + nanoseconds * (HOUR // 2), **values)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(_step, min_size=1, max_size=7), st.lists(st.tuples(_ask, _reach), max_size=6))
 def test_answers_are_those_of_a_list(
     steps: list[Any], asks: list[tuple[EventFilter, tuple[Reach, ...]]]

@@ -29,7 +29,7 @@ _findings = st.dictionaries(_keys, _json, max_size=4).map(lambda odd: {**found("
 
 
 @given(st.lists(_findings | _json, max_size=5))
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_findings_are_taken_or_refused_with_their_place(findings: list[Any]) -> None:
     try:
         pushed = take(push(findings))
@@ -43,7 +43,7 @@ def test_findings_are_taken_or_refused_with_their_place(findings: list[Any]) -> 
 
 
 @given(st.dictionaries(st.sampled_from(["scope", "summary", "coverage", "waivers"]), _json))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_reports_are_taken_or_refused_with_their_place(odd: dict[str, Any]) -> None:
     what = push()
     try:
