@@ -209,7 +209,7 @@ _EVENT = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(_EVENT, max_size=4), st.sampled_from(["lines", "array", "spaced", "escaped"]))
 def test_every_event_comes_back_as_it_was(told: list[Event], way: str) -> None:
     values = [msgspec.to_builtins(one) for one in told]
@@ -237,7 +237,7 @@ _HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.lists(_HOSTILE, max_size=4), st.sampled_from([b"\n", b",", b"[", b""]))
 def test_hostile_bytes_are_refused_or_can_be_read_again(parts: list[bytes], glue: bytes) -> None:
     body = glue + (b"," if glue != b"\n" else b"\n").join(parts) + (b"]" if glue == b"[" else b"")
