@@ -412,7 +412,7 @@ def _share(sensor: Watcher, seconds: float) -> float:
     return (sensor.cpu() - before) / seconds
 
 
-def cost(count: int = 40_000, rounds: int = 5) -> None:
+def cost(count: int = 20_000, rounds: int = 15) -> None:
     """What an open costs who opens, without and with the sensor: CPU, the least of some rounds."""
     with folders(1) as (folder, files):
         kinds = {
@@ -436,7 +436,7 @@ def _spun(files: Path, kind: str, count: int, rounds: int) -> float:
         words = [sys.executable, opens.__file__, str(files), "spin", kind, str(count)]
         done = subprocess.run(words, stdout=subprocess.PIPE, check=True)
         found.append(float(done.stdout))
-        time.sleep(1.0)
+        time.sleep(0.3)
     return min(found)
 
 
