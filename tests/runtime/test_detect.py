@@ -236,3 +236,9 @@ def test_a_number_past_the_machines_does_not_stop_reading() -> None:
     )
     [row] = encode(line, LIMITS, now_ns=AT_NS, within=(EVERYWHERE,)).rows
     assert Rereader().event(row).fields == {"proc.name": "x", "big": 1e20, "thread.tid": 4}
+
+
+def test_origins_of_two_namespaces_with_one_id_have_detections_of_their_own() -> None:
+    detector = Detector(engine())
+    found = [detector.detect(execve(namespace=name))[0].id for name in ("shop", "pay", "shop")]
+    assert found[0] == found[2] != found[1]

@@ -138,8 +138,8 @@ def _fits(fields: dict[str, Any]) -> bool:
 
 
 def detection_id(rule: Rule, event: Event) -> str:
-    """The same for the same rule and origin, ever."""
-    text = "\0".join((rule.source, rule.name, event.source, event.id))
+    """The same for the same rule and origin, ever. Origins of two namespaces may share an id."""
+    text = "\0".join((rule.source, rule.name, event.source, event.namespace, event.id))
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 

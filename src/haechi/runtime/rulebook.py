@@ -33,9 +33,9 @@ log = logging.getLogger("haechi.runtime")
 BUILTIN, FILE, SAVED = "builtin", "file", "saved"
 LARGEST = 1 << 20
 MOST_FILES = 500
-_CHECKS, _ITEMS = 60_000, 10_000
+_CHECKS, _ITEMS = 30_000, 10_000
 """Of all rules together, which every event meets and every save loads anew (Falco's own 93 rules
-have 1,449 checks): ten seconds of one core to load at the most."""
+have 1,449 checks): five seconds of one core to load at the most."""
 _UNREADABLE, _UNCOMPILED = "LOAD_ERR_FILE_READ", "LOAD_ERR_COMPILE_CONDITION"
 Key = tuple[str, str]
 """A rule: its source and name."""

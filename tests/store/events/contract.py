@@ -220,6 +220,16 @@ class EventsContract:
                     store.event(key, within=EVERYWHERE)
             store.seal(NOW_NS + HOUR)
 
+    def test_events_of_a_sender_of_one_namespace_are_found_by_id_too(self, store: Events) -> None:
+        whole = event(1, namespace="pay", resource="")
+        data = lines([event(1, namespace="shop", resource="")])
+        own = (Reach(cluster="prod", namespace="shop"),)
+        store.append(store.encode(data, within=own)).result()
+        assert store.append([whole]).result().accepted == 1
+        assert store.append(store.encode(data, within=own)).result().duplicates == 1
+        for reach in (*own, Reach(cluster="prod", namespace="pay")):
+            assert store.event("id-1", within=(reach,)).event.namespace == reach.namespace
+
     def test_numbers_are_never_given_twice(self, reopen: Open) -> None:
         store = reopen()
         last = store.append([event(1), event(2)]).result().last_seq

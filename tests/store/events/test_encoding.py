@@ -153,6 +153,51 @@ def test_events_out_of_the_senders_reach_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("resource", "taken"),
+    [
+        ("k8s:prod/apps/Deployment/shop/web", True),
+        ("k8s:-/apps/Deployment/shop/web", True),
+        ("k8s:prod/core/Node/-/one", True),
+        ("k8s:prod/apps/Deployment/pay/web", False),
+        ("k8s:-/apps/Deployment/pay/web", False),
+        ("k8s:stage/apps/Deployment/shop/web", False),
+        ("k8s:stage/core/Node/-/one", False),
+        ("host:one", True),
+    ],
+)
+def test_a_sender_tells_nothing_of_things_out_of_its_reach(resource: str, taken: bool) -> None:
+    data = lines([event(1, resource=resource), event(2, resource=resource)])
+    within = (Reach(cluster="prod", namespace="shop"), Reach(cluster="lab"))
+    batch = encode(data, LIMITS, now_ns=NOW_NS, within=within)
+    assert len(batch.rows) == (2 if taken else 0)
+    assert all("out of reach" in one.why for one in batch.refused)
+    assert len(encoded(data).rows) == 2
+
+
+def test_a_sender_of_one_namespace_cannot_take_the_place_of_anothers_event() -> None:
+    def idents(namespace: str, *within: Reach) -> list[int]:
+        data = lines([event(1, namespace=namespace, resource="")])
+        batch = encode(data, LIMITS, now_ns=NOW_NS, within=within or (Reach(),))
+        return [row[1] for row in batch.rows]
+
+    shop, pay = Reach(cluster="prod", namespace="shop"), Reach(cluster="prod", namespace="pay")
+    whole = Reach(cluster="prod")
+    everywhere = idents("pay")
+    assert idents("pay", whole) == idents("shop", whole) == idents("pay", shop, whole) == everywhere
+    assert len({*everywhere, *idents("shop", shop), *idents("pay", pay)}) == 3
+    assert idents("shop", shop) == idents("shop", shop, pay)
+
+
+@pytest.mark.parametrize(
+    "source", ["Haechi", "haechi ", " haechi", "haechi\u200b", "-haechi-", "HAE_CHI"]
+)
+def test_no_source_looks_like_our_own(source: str) -> None:
+    batch = encoded(lines([event(1, source=source)]))
+    assert "what the server itself finds" in batch.refused[0].why
+    assert encoded(lines([event(1, source="haechi2")])).rows
+
+
+@pytest.mark.parametrize(
     ("text", "value"),
     [
         ("18446744073709551616", 18446744073709551616.0),
@@ -209,7 +254,7 @@ _EVENT = st.builds(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=150)
 @given(st.lists(_EVENT, max_size=4), st.sampled_from(["lines", "array", "spaced", "escaped"]))
 def test_every_event_comes_back_as_it_was(told: list[Event], way: str) -> None:
     values = [msgspec.to_builtins(one) for one in told]
@@ -237,7 +282,7 @@ _HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=400)
 @given(st.lists(_HOSTILE, max_size=4), st.sampled_from([b"\n", b",", b"[", b""]))
 def test_hostile_bytes_are_refused_or_can_be_read_again(parts: list[bytes], glue: bytes) -> None:
     body = glue + (b"," if glue != b"\n" else b"\n").join(parts) + (b"]" if glue == b"[" else b"")

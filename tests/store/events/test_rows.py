@@ -37,7 +37,11 @@ def test_sums_are_added_up_where_a_row_is_there() -> None:
 
 
 def test_what_one_sender_may_send_is_not_thereby_another_s() -> None:
-    known, limits, body = Known(Limits()), Limits(), lines([event(1), event(2, cluster="other")])
+    known, limits, body = (
+        Known(Limits()),
+        Limits(),
+        lines([event(1), event(2, cluster="other", resource="")]),
+    )
     for within, refused in (
         ((Reach(),), []),
         ((Reach(cluster="other"),), [0]),

@@ -112,6 +112,8 @@ _read_long = struct.Struct("<q").unpack
 _PRIORITIES = frozenset((*PRIORITIES, ""))
 _NOWHERE = frozenset(("", NONE))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_LOOKS = re.compile(r"[\W_]+")
+"""What cannot be told from nothing, or hardly, at the edge of a name."""
 _ODD = (b"\\u", b"\\/", b"\r", b"\t", b"\n")
 """What the store does not keep as it came: escapes that msgspec would not write (text is searched
 in the stored bytes), and line breaks between tokens."""
@@ -154,9 +156,16 @@ def own_row(event: Event, limits: Limits, *, now_ns: int, known: Known) -> Row |
     return batch.rows[0] if batch.rows else None
 
 
-def identity(cluster: str, source: str, id: str) -> int:
-    """64 bits that stand for (cluster, source, id); signed, as SQLite has them."""
-    return _hashed(f"{cluster}\0{source}\0{id}".encode())
+def identity(cluster: str, source: str, id: str, namespace: str = "") -> int:
+    """64 bits that stand for (cluster, source, id); signed, as SQLite has them. ``namespace`` is
+    that of the event where its sender reaches some namespaces of the cluster only: such a sender
+    cannot take the place of an event of another namespace by sending its id and time first."""
+    return _hashed(_start(cluster, source, namespace) + id.encode())
+
+
+def _start(cluster: str, source: str, namespace: str) -> bytes:
+    """What identities begin with. No id holds a NUL, so the two forms are apart."""
+    return "\0".join((cluster, source, *((namespace,) if namespace else ()), "")).encode()
 
 
 def _hashed(text: bytes) -> int:
@@ -237,13 +246,15 @@ class Known:
         names = ("source", "type", "cluster", "namespace", "rule", "priority")
         for name, value in zip(names, kind, strict=True):
             _name(name, value, self._limits.name_chars)
+        if kind[0] != OWN and _LOOKS.sub("", kind[0]).casefold() == OWN:
+            raise _Refused(f"`source` looks like {OWN}, which is what the server itself finds")
         if kind[5] not in _PRIORITIES:
             raise _Refused(f"`priority` is none of {', '.join(PRIORITIES)}")
         if ANY in (kind[2], kind[3]):
             raise _Refused("`cluster` and `namespace` are names, not `*`")
         if len(self.kinds) >= _MOST_KNOWN:
             self.kinds.clear()
-        found = self.kinds[kind] = (kind, f"{kind[2]}\0{kind[0]}\0".encode())
+        found = self.kinds[kind] = (kind, _start(kind[2], kind[0], ""))
         return found
 
     def name(self, name: str, value: str) -> str:
@@ -274,8 +285,11 @@ class _Check:
         self._within = tuple(within)
         self._known = known
         everywhere = any(r.cluster == ANY and r.namespace == ANY for r in within)
+        self._scoped = not everywhere
         self._kinds = known.kinds if everywhere and not own else {}
         """Kinds that this sender may send."""
+        self._resources: set[tuple[str, str]] = set()
+        """Things that it may tell of, with the cluster that it names."""
         self.plain = False
         """Nothing of the batch is odd: its lines need not be looked at one by one."""
 
@@ -336,6 +350,8 @@ class _Check:
         if container and container not in known["container_id"]:
             self._known.name("container_id", container)
         if resource:
+            if self._scoped and (kind[2], resource) not in self._resources:
+                self._reached(kind[2], resource)
             resource = known["resource"].get(resource) or self._known.name("resource", resource)
         if len(message) > limits.message_chars:
             raise _Refused(f"`message` is longer than {limits.message_chars} characters")
@@ -371,8 +387,20 @@ class _Check:
         if self._kinds is not self._known.kinds:
             if not covered(self._within, kind[2], kind[3]):
                 raise _Refused(f"cluster {kind[2]}, namespace {kind[3]} is out of your reach")
+            if not covered(self._within, kind[2], ANY):
+                found = (found[0], _start(kind[2], kind[0], kind[3]))
             self._kinds[kind] = found
         return found
+
+    def _reached(self, cluster: str, resource: str) -> None:
+        """A sender of some places may not put what it tells on a thing of another. Raises
+        _Refused."""
+        its, namespace = _place_of(resource)
+        its = cluster if its == NONE else its
+        mine = [reach for reach in self._within if reach.cluster in (ANY, its)]
+        if its and not (covered(mine, its, namespace) or (mine and namespace == NONE)):
+            raise _Refused(f"`resource` is of cluster {its}, namespace {namespace}: out of reach")
+        self._resources.add((cluster, resource))
 
 
 def _is_plain(data: bytes) -> bool:
@@ -403,10 +431,17 @@ def _name(name: str, value: str, longest: int) -> None:
 
 def _namespace_of(resource: str) -> str:
     """The namespace in a key ``k8s:{cluster}/{group}/{Kind}/{namespace}/{name}``."""
+    return _place_of(resource)[1]
+
+
+def _place_of(resource: str) -> tuple[str, str]:
+    """Cluster and namespace in such a key; the cluster is empty where it is none."""
     if not resource.startswith("k8s:"):
-        return NONE
+        return "", NONE
     parts = resource.split("/")
-    return (parts[3] or NONE) if len(parts) >= 5 else NONE
+    if len(parts) < 5:
+        return "", NONE
+    return parts[0][4:] or NONE, parts[3] or NONE
 
 
 def _depth(value: object) -> int:

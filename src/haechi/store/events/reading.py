@@ -121,11 +121,12 @@ class Reading:
     def by_id(self, id: str) -> list[StoredEvent]:
         """Events of an id, newest first; hot ones if there are any."""
         with self._readers.snapshot() as connection:
-            places = connection.execute("SELECT DISTINCT cluster, source FROM kind").fetchall()
+            sql = "SELECT DISTINCT cluster, source, namespace FROM kind"
+            places = connection.execute(sql).fetchall()
+            known = list({identity(c, s, id, n) for c, s, of in places for n in ("", of)})
             numbers: list[int] = []
-            for place in range(0, len(places), _IDENTITIES):
-                some = places[place : place + _IDENTITIES]
-                numbers += self._hot.numbers(connection, [identity(c, s, id) for c, s in some])
+            for place in range(0, len(known), _IDENTITIES):
+                numbers += self._hot.numbers(connection, known[place : place + _IDENTITIES])
             found = [(seq, self._hot.one(connection, seq)) for seq in sorted(numbers, reverse=True)]
             rows = connection.execute(
                 "SELECT name FROM file WHERE state != 'going' ORDER BY hour DESC"
