@@ -155,8 +155,12 @@ def test_a_rule_that_is_off_detects_nothing(client: httpx.Client) -> None:
 def test_a_resend_makes_no_second_detection(client: httpx.Client) -> None:
     client.put("runtime/files/mine.yaml", json={"text": SHELL})
     events = [execve(1), execve(2, "nginx")]
-    assert post(client, *events) == {"accepted": 2, "duplicates": 0, "refused": []}
-    assert post(client, *events) == {"accepted": 0, "duplicates": 2, "refused": []}
+    told = [post(client, *events) for _ in range(2)]
+    assert [(one["accepted"], one["duplicates"], one["refused"]) for one in told] == [
+        (2, 0, []),
+        (0, 2, []),
+    ]
+    assert [one["by_rule"] for one in told] == [{"Shell of ours": 1}, {}]
     client.put("runtime/files/later.yaml", json={"text": SHELL.replace("of ours", "of later")})
     post(client, *events)
     assert len(ids(client, rule="Shell of ours")) == 1
