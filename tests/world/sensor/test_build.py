@@ -207,6 +207,44 @@ def test_ids_are_unique_and_absent_values_are_absent(made: Made) -> None:
     assert None not in events[0].fields.values()
 
 
+def test_the_next_id_cannot_be_guessed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = Made(tmp_path / "a").builder, Made(tmp_path / "b").builder
+    ids = [one.next_id() for _ in range(3_000)]
+    assert len(set(ids)) == 3_000
+    assert not {other.next_id() for _ in range(3_000)} & set(ids)  # of the same prefix
+    ends = {id.rpartition("-")[2] for id in ids}
+    assert len(ends) == 3_000 and {len(end) for end in ends} == {12}
+
+
+CUT = "…/usr/bin" + 30 * "/d"
+
+
+@pytest.mark.parametrize(
+    ("type", "args", "field", "expected"),
+    [
+        ("openat", {"path": CUT, "name": "x", "flags": 0}, "fd.name", CUT),
+        ("openat", {"base": CUT, "name": "../x", "flags": 0}, "fd.name", CUT[:-2] + "/x"),
+        ("unlink", {"base": CUT, "path": "x"}, "evt.arg.path", CUT + "/x"),
+        ("mkdir", {"base": "…/usr", "path": "../../../bin/x"}, "evt.arg.path", "…/bin/x"),
+        ("fchmod", {"fd": 3, "path": CUT, "mode": 0o4755}, "fd.name", CUT),
+    ],
+)
+def test_a_cut_path_never_looks_absolute(
+    made: Made, type: str, args: dict[str, Any], field: str, expected: str
+) -> None:
+    event = made(type, ret=0, args=args | {"path_cut": True})
+    assert event.fields[field] == expected
+    assert field in event.fields["haechi.cut"]
+
+
+def test_nothing_is_called_cut_that_is_not(made: Made) -> None:
+    event = made("unlink", ret=0, args={"path": "…/usr/bin/x"})
+    assert event.fields["evt.arg.path"] == "/home/ann/…/usr/bin/x"
+    assert "haechi.cut" not in event.fields
+
+
 def test_events_do_not_share_their_fields(made: Made) -> None:
     first = made("unlink", args={"path": "/x"})
     second = made("unlink", args={"path": "/y"})

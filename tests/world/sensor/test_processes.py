@@ -222,6 +222,38 @@ def test_chdir_moves_a_process_and_its_children(
     assert child.cwd == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "asked", "cwd"),
+    [
+        ({"path": "x", "base": "…/usr/bin"}, "/a/usr/bin/x", "/a/usr/bin/x"),
+        ({"path": "x", "base": "…/usr/bin"}, "/else", "…/usr/bin/x"),
+        ({"path": "../../../../bin", "base": "…/usr"}, "/else", "…/bin"),
+    ],
+    ids=["proc-knows", "proc-is-elsewhere", "climbs"],
+)
+def test_a_folder_whose_front_was_cut_is_asked_of_proc_or_stays_cut(
+    tree: Tree, told: dict[str, str], asked: str, cwd: str
+) -> None:
+    (tree.root / "100" / "cwd").unlink()
+    (tree.root / "100" / "cwd").symlink_to(asked)
+    table = tree.processes()
+    table.of(record("chdir", 100, args={**told, "path_cut": True}, comm="bash"))
+    one = table.known(100)
+    assert one is not None
+    assert (one.cwd, table.absolute(one, "y")) == (cwd, f"{cwd}/y")
+
+
+def test_a_program_whose_path_was_cut_is_asked_of_proc_or_stays_cut(tree: Tree) -> None:
+    table = tree.processes()
+    for pid, exe in ((100, "/deep/usr/bin/x"), (50, "/bin/other")):
+        (tree.root / str(pid) / "exe").unlink()
+        (tree.root / str(pid) / "exe").symlink_to(exe)
+        args = {"path": "…/usr/bin/x", "argv": ["x"], "path_cut": True}
+        table.of(record("execve", pid, args=args, comm="x"))
+    found = [one.exepath for pid in (100, 50) if (one := table.known(pid)) is not None]
+    assert found == ["/deep/usr/bin/x", "…/usr/bin/x"]
+
+
 def test_what_ended_stays_for_a_minute(tree: Tree) -> None:
     table = tree.processes()
     one = table.of(record("unlink", 100))

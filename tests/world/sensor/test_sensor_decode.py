@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.world.sensor.made_up_kernel import MadeUpKernel
 
-from haechi.world.sensor.decode import Decoder, Kind, address, device
+from haechi.world.sensor.decode import Decoder, Kind, address, device, mark_cut
 from haechi.world.sensor.programs import calls, files, processes, sockets, suite
 from haechi.world.sensor.programs.calls import Layout
 from haechi.world.sensor.programs.frame import CUT_PATH, HEAD
@@ -90,6 +90,34 @@ def test_a_failed_open_has_its_directory_and_no_file() -> None:
 def test_a_cut_path_is_marked() -> None:
     raw = _record(files.LAYOUT, (0,) * 6, b"b/c", b"c\0", b"", flags=CUT_PATH)
     assert _decode("openat", raw).args["path_cut"] is True
+
+
+DEEP = "/usr/bin" + 38 * "/d"
+
+
+@pytest.mark.parametrize(
+    ("type", "args", "expected"),
+    [
+        ("openat", {"path": DEEP, "name": "/x/y"}, {"path": "…" + DEEP, "name": "/x/y"}),
+        ("openat", {"path": "/", "name": "x"}, {"path": "…/"}),
+        ("unlink", {"path": "/etc/shadow", "base": ""}, {"path": "/etc/shadow", "base": ""}),
+        ("unlink", {"path": "x", "base": DEEP}, {"path": "x", "base": "…" + DEEP}),
+        ("execve", {"path": "/bin/nc", "cwd": DEEP}, {"path": "/bin/nc", "cwd": "…" + DEEP}),
+        ("execve", {"path": "/bin/nc", "cwd": "/a"}, {"path": "…/bin/nc", "cwd": "…/a"}),
+        ("execve", {"path": "memfd:a", "cwd": DEEP}, {"path": "memfd:a", "cwd": "…" + DEEP}),
+        (
+            "renameat",
+            {"oldpath": "/etc/a", "newpath": "b", "newbase": DEEP},
+            {"oldpath": "/etc/a", "newbase": "…" + DEEP},
+        ),
+    ],
+)
+def test_a_path_without_its_front_does_not_look_whole(
+    type: str, args: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    told = dict(args)
+    mark_cut(type, told)
+    assert told == args | expected
 
 
 def test_names_and_their_directories() -> None:

@@ -9,6 +9,7 @@ the folder that they start from is known; where it is not, the name as it was as
 from __future__ import annotations
 
 import os
+from binascii import hexlify
 from collections.abc import Callable
 from typing import Any
 
@@ -16,14 +17,16 @@ from haechi.model.event import Event
 from haechi.model.keys import k8s_key
 from haechi.world.sensor import flags
 from haechi.world.sensor.portrait import Portraits
-from haechi.world.sensor.processes import Process, Processes
-from haechi.world.sensor.record import Record
+from haechi.world.sensor.processes import Process, Processes, cut_path
+from haechi.world.sensor.record import CUT_FRONT, Record
 from haechi.world.sensor.users import Users
 
 SOURCE = "sensor"
 _AT_FDCWD = -100
 _LONGEST_MESSAGE = 200
 _EINPROGRESS = -115
+_IDS, _SALT = 256, 6
+"""How many ids are made at once, and the bytes of each that are drawn."""
 
 READS_ITS_PROCESS = frozenset({"execve", "execveat"})
 """What these say of themselves follows from what their process is."""
@@ -33,7 +36,9 @@ _Make = Callable[["Builder", Record, Process, Fields], str]
 
 
 class Builder:
-    """Makes events of one node. ``prefix`` makes ids unique over restarts of machine and sensor."""
+    """Makes events of one node. ``prefix`` makes ids unique over restarts of machine and sensor.
+    Each id holds random bytes, too: who knows an event's id must not know the next one's, and send
+    an event of that id first."""
 
     def __init__(
         self,
@@ -52,11 +57,23 @@ class Builder:
         self._cluster = cluster
         self._node = node
         self._number = 0
+        self._ids: list[str] = []
 
     def next_id(self) -> str:
-        """An id that no other event has."""
-        self._number += 1
-        return f"{self._prefix}-{self._number:x}"
+        """An id that no other event has and nobody can guess."""
+        if not self._ids:
+            self._draw()
+        return self._ids.pop()
+
+    def _draw(self) -> None:
+        """Make ids ahead: the kernel is asked for random bytes once for many."""
+        first, prefix, size = self._number, self._prefix, 2 * _SALT
+        drawn = hexlify(os.urandom(_IDS * _SALT)).decode()
+        self._number = first + _IDS
+        self._ids = [
+            f"{prefix}-{first + at:x}-{drawn[at * size : at * size + size]}"
+            for at in range(_IDS - 1, -1, -1)
+        ]
 
     def event(self, record: Record, one: Process) -> Event:
         """The event of a record and its process (``Processes.of``)."""
@@ -75,7 +92,11 @@ class Builder:
         fields["evt.rawres"] = ret
         fields["evt.res"] = "SUCCESS" if ret >= 0 else flags.result(ret)
         make = _MAKERS.get(record.type)
-        return make(self, record, one, fields) if make is not None else ""
+        what = make(self, record, one, fields) if make is not None else ""
+        if "path_cut" in record.args:
+            told = [name for name, value in fields.items() if _is_cut(value)]
+            fields["haechi.cut"] = sorted(told) or ["*"]
+        return what
 
     def made(self, record: Record, one: Process, what: str, fields: Fields) -> Event:
         """The event with these fields."""
@@ -110,9 +131,15 @@ class Builder:
         text = name if isinstance(name, str) else ""
         if base and text and not text.startswith("/"):
             text = f"{base}/{text}"
+            if text.startswith(CUT_FRONT):
+                return cut_path(text)
         return (
             self.processes.absolute(one, text, dirfd if type(dirfd) is int else _AT_FDCWD) or text
         )
+
+
+def _is_cut(value: Any) -> bool:
+    return type(value) is str and value.startswith(CUT_FRONT)
 
 
 def _dirfd(fields: Fields, key: str, number: Any) -> None:

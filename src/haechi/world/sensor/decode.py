@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from haechi.world.sensor.programs.calls import Layout
 from haechi.world.sensor.programs.frame import CUT_PATH, HEAD
 from haechi.world.sensor.programs.processes import OVERLAY_MAGIC
-from haechi.world.sensor.record import Record
+from haechi.world.sensor.record import CUT_FRONT, Record
 
 Arguments: TypeAlias = Callable[[bytes], dict[str, Any]]
 """A whole record, as long as its layout's fixed part at least → the record's ``args``."""
@@ -25,6 +25,11 @@ MAX_ARGUMENTS = 1024
 CREATED = 0x100000
 """FMODE_CREATED of f_mode."""
 MAX_NAMES = 4096
+_WALKED = frozenset(("open", "openat", "openat2", "creat", "execve", "execveat", "fchmod", "fchdir",
+                     "finit_module"))  # fmt: skip
+"""Calls whose ``path`` the kernel named, not the process."""
+_MANY, _LONG = 24, 3_800
+"""So many folders or bytes a path has that was cut at the kernel programs' bound, about."""
 
 
 def text(raw: bytes) -> str:
@@ -67,6 +72,7 @@ class Decoder:
         args = kind.arguments(data)
         if flags & CUT_PATH:
             args["path_cut"] = True
+            mark_cut(kind.type, args)
         self.records.append(
             Record(
                 kind.type,
@@ -91,6 +97,21 @@ class Decoder:
             self._names.clear()
         name = self._names[comm] = text(comm)
         return name
+
+
+def mark_cut(type: str, args: dict[str, Any]) -> None:
+    """A path without its front must not look like a whole one: what is deep enough could call
+    itself /usr/bin/sshd by its last names. The mark says no more than that one path of the record
+    was cut: of several it is those that are as long as the bound."""
+    named = [name for name in args if name.endswith("base") or name == "cwd"]
+    if type in _WALKED:
+        named.append("path")
+    told = [name for name in named if str(args.get(name) or "").startswith("/")]
+    if len(told) > 1:
+        long = [one for one in told if args[one].count("/") >= _MANY or len(args[one]) > _LONG]
+        told = long or told
+    for name in told:
+        args[name] = CUT_FRONT + args[name][1:]
 
 
 def plain(layout: Layout) -> Arguments:

@@ -2,10 +2,11 @@
 
 Absent keys mean that the way in could not see it. Where a name is relative, ``base`` (``oldbase``,
 ``newbase``, ``linkbase``) is the directory that it starts from. ``path_cut`` is set when a path
-was too deep or too long to be told whole. Calls that do the same come as the better known one: a
-successful ``execveat`` as ``execve``, ``fchmodat2`` as ``fchmodat``, ``open_by_handle_at``
-(without a name) as ``openat``, ``move_mount`` as ``mount``. ``io_uring`` is set when it was asked
-of io_uring: then the result is not known and ``ret`` is 0.
+was too deep or too long to be told whole; it then begins with ``…/`` instead of a slash. Calls
+that do the same come as the better known one: a successful ``execveat`` as ``execve``,
+``fchmodat2`` as ``fchmodat``, ``open_by_handle_at`` (without a name) as ``openat``, ``move_mount``
+as ``mount``. ``io_uring`` is set when it was asked of io_uring: then the result is not known and
+``ret`` is 0.
 """
 
 ARGS: dict[str, tuple[str, ...]] = {

@@ -21,7 +21,7 @@ from typing import Any
 from haechi.world.sensor.containers import HOST, Container, Containers
 from haechi.world.sensor.masking import masked, masked_environment
 from haechi.world.sensor.proc_fs import LONGEST, ExeFile, ProcFs, Status, boot_ns, own_mounts
-from haechi.world.sensor.record import Record
+from haechi.world.sensor.record import CUT_FRONT, Record
 
 MOST = 65_536
 KEPT_NS = 60_000_000_000
@@ -339,6 +339,8 @@ class Processes:
         path = (
             args.get("path") or self._proc.exe(one.pid) or self.absolute(one, args.get("filename"))
         )
+        if path.startswith(CUT_FRONT):
+            path = _whole(path, self._proc.exe(one.pid))
         self._program(one, argv, path)
         one.memfd = bool(args.get("memfd", one.memfd))
         one.upper_layer, one.lower_layer = args.get("upper_layer"), args.get("lower_layer")
@@ -382,6 +384,8 @@ class Processes:
         elif self._environment:
             one.env = masked_environment(self._proc.environment(one.pid, self._environment))
         one.cwd = args.get("cwd") or one.cwd
+        if one.cwd.startswith(CUT_FRONT):
+            one.cwd = _whole(one.cwd, self._proc.cwd(one.pid))
         if not one.cwd:
             one.cwd = self._proc.cwd(one.pid)
         if not one.cgroup:
@@ -396,7 +400,10 @@ class Processes:
         path, base = record.args.get("path"), record.args.get("base")
         if path and base and not path.startswith("/"):
             path = f"{base}/{path}"
-        if record.type == "fchdir" and not path:
+        if record.args.get("path_cut") and path and path.startswith(CUT_FRONT):
+            path = cut_path(path)
+            one.cwd = _whole(path, self._proc.cwd(one.pid))
+        elif record.type == "fchdir" and not path:
             one.cwd = self._proc.cwd(one.pid) or one.cwd
         else:
             one.cwd = self.absolute(one, path) or self._proc.cwd(one.pid)
@@ -418,6 +425,17 @@ class Processes:
         if "/." in name or "//" in name or name.endswith("/"):
             return os.path.normpath(name).replace("//", "/")
         return name
+
+
+def cut_path(name: str) -> str:
+    """A path whose front was cut, in order; it never begins with a slash, wherever it climbs."""
+    return CUT_FRONT + os.path.normpath("/" + name[len(CUT_FRONT) :]).lstrip("/")
+
+
+def _whole(cut: str, asked: str) -> str:
+    """What /proc says, where it ends with what the kernel told; the process may be elsewhere by
+    now."""
+    return asked if asked.endswith(cut[len(CUT_FRONT) - 1 :]) and asked[:1] == "/" else cut
 
 
 _CHANGES = {

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+CUT_FRONT = "…/"
+"""What stands for the front of a path that was too deep to be told whole. It is no path by itself:
+no rule that asks for a place takes the rest for that place."""
+
 
 class Record:
     """A system call that returned, or an exec, fork or exit.
