@@ -31,6 +31,10 @@ _ASSIGNED = re.compile(
 )
 _SCHEME = re.compile(r"\b(bearer|basic)(\s+)[a-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?")
+_CRYPT = re.compile(r"\$(?:[1567y]|2[abxy]?|gy|sm3|md5|apr1|argon2(?:id|i|d))\$[./\w$=,+-]{8,}")
+"""Hashes of passwords: a followed file may turn out to be a link to /etc/shadow."""
+_BASE64_LINE = re.compile(r"^\s*[A-Za-z0-9+/]{60,76}={0,2}\s*$", re.MULTILINE)
+"""A line of base64 and nothing else: of a key whose first line was another record."""
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*", re.DOTALL)
 
 
@@ -60,6 +64,7 @@ def printable(record: bytes | str, chars: int) -> str:
         text = record[:_LOOKED_AT]
     else:
         text = bytes(record[:_LOOKED_AT]).decode("utf-8", "backslashreplace")
+    text = _BASE64_LINE.sub(MASK, _CRYPT.sub(MASK, text))
     shown = masked(text).encode("ascii", "backslashreplace").decode()
     return shown.translate(_ESCAPES)[:chars]
 
