@@ -75,6 +75,18 @@ FIGURES = (
         "Age of a feed's newest event when it came",
         ("feed", "cluster"),
     ),
+    Family(
+        "haechi_sensor_last_seen_timestamp_seconds",
+        GAUGE,
+        "When a sensor last told its status",
+        ("cluster", "node", "way"),
+    ),
+    Family(
+        "haechi_sensor_lost_events",
+        GAUGE,
+        "Events that a sensor lost since its start: by the ring, shed, dropped, refused",
+        ("cluster", "node", "outcome"),
+    ),
     Family("haechi_rules_loaded", GAUGE, "Runtime rules that are on", ("source", "origin")),
     Family("haechi_rule_files_failed", GAUGE, "Runtime rule files with errors: none of them run"),
     Family("haechi_part_up", GAUGE, "1 well, 0.5 degraded, 0 failed", ("part",)),

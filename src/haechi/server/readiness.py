@@ -20,6 +20,7 @@ import msgspec
 from haechi.errors import HaechiError
 from haechi.model.access import EVERYWHERE
 from haechi.server.shapes import Part
+from haechi.server.work.sensors import OUTCOMES, SILENT
 from haechi.store.folder import storage_errors
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def parts(world: World, *, write: bool = True) -> list[Part]:
         _tried("disk", "room on the disk", lambda: _disk(world)),
         _tried("rules", "runtime rules", lambda: _rules(world)),
         _tried("feeds", "feeds", lambda: _feeds(world)),
+        _tried("sensors", "sensors", lambda: _sensors(world)),
         _jobs(world),
     ]
 
@@ -173,6 +175,29 @@ def _feeds(world: World) -> Part:
         do="GET /api/v1/feeds lists them",
         figures=figures,
     )
+
+
+def _sensors(world: World) -> Part:
+    now = world.clock()
+    every = world.sensors.all(now)
+    silent = [one for one in every if now - one.heard > SILENT]
+    losing = [one for one in every if any(one.counts.values())]
+    figures = {"sensors": len(every), "silent": len(silent), "losing": len(losing)}
+    figures |= {name: sum(one.counts[name] for one in every) for name in OUTCOMES}
+    if silent:
+        minutes = int((now - silent[0].heard).total_seconds()) // 60
+        return Part(
+            name="sensors",
+            state=DEGRADED,
+            what=f"the sensor of node {silent[0].node or '-'} is silent for {minutes} minutes",
+            do="look whether it runs; what happens there is not seen",
+            figures=figures,
+        )
+    what = "sensors tell what they see" if every else "no sensor has told anything yet"
+    if losing:
+        missing = sum(sum(one.counts.values()) for one in losing)
+        what = f"sensors lost {missing:,} events since their start, the rest is seen"
+    return Part(name="sensors", state=OK, what=what, figures=figures)
 
 
 def _jobs(world: World) -> Part:

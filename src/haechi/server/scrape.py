@@ -74,7 +74,18 @@ def figures(world: World) -> Iterator[Sample]:
     streams = world.hub.figures()
     yield "haechi_stream_clients", (), float(streams["clients"])
     yield "haechi_stream_skipped_total", (), float(streams["skipped"])
-    for read in (_findings, _waivers, _sources, _events, _feeds, _rules, _audit, _disk, _parts):
+    for read in (
+        _findings,
+        _waivers,
+        _sources,
+        _events,
+        _feeds,
+        _sensors,
+        _rules,
+        _audit,
+        _disk,
+        _parts,
+    ):
         try:
             yield from list(read(world))
         except (StoreError, OSError):
@@ -151,6 +162,14 @@ def _feeds(world: World) -> Iterator[Sample]:
             yield "haechi_feed_last_seen_timestamp_seconds", (one.id, one.cluster), at
         if one.lag_s is not None:
             yield "haechi_feed_lag_seconds", (one.id, one.cluster), one.lag_s
+
+
+def _sensors(world: World) -> Iterator[Sample]:
+    for one in world.sensors.all(world.clock())[-200:]:
+        at = one.heard.timestamp()
+        yield "haechi_sensor_last_seen_timestamp_seconds", (one.cluster, one.node, one.way), at
+        for outcome, number in one.counts.items():
+            yield "haechi_sensor_lost_events", (one.cluster, one.node, outcome), float(number)
 
 
 def _rules(world: World) -> Iterator[Sample]:

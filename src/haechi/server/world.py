@@ -11,6 +11,7 @@ from haechi.server.auth.memory import AuthMemory
 from haechi.server.jobs import Jobs
 from haechi.server.metrics import Metrics
 from haechi.server.work.memo import Memo
+from haechi.server.work.sensors import Sensors
 from haechi.server.work.streams import Streams
 from haechi.server.work.watch import Watch
 
@@ -27,7 +28,8 @@ class World:
     """One per server. ``clock`` gives aware datetimes in UTC. ``auth`` is what signing in keeps
     in memory; ``jobs`` tells how the work by the clock went,
     ``memo`` keeps answers until what they were made of changes; ``watch`` judges events, and
-    ``streams`` knows which live streams ask for some events only."""
+    ``streams`` knows which live streams ask for some events only; ``sensors`` how the sensors
+    do."""
 
     store: Store
     catalogue: Catalogue
@@ -41,4 +43,5 @@ class World:
     memo: Memo = field(default_factory=Memo)
     watch: Watch = field(default_factory=Watch)
     streams: Streams = field(default_factory=Streams)
+    sensors: Sensors = field(default_factory=Sensors)
     traces: Traces | None = None

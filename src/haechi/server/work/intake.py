@@ -71,6 +71,7 @@ def take(
     stored.add_done_callback(durable)
     # Cheap: the store keeps it in memory and writes it twice a minute.
     world.store.state.sources.streams_heard(batch.sources(), now)
+    world.sensors.hear(batch, now)
     return answer
 
 
