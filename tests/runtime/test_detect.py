@@ -57,6 +57,18 @@ def test_a_detection_says_what_it_was_made_of() -> None:
     }
 
 
+def test_an_origin_cannot_say_of_which_rule_its_detection_is() -> None:
+    forged = {"haechi.rule": "detect-x", "haechi.event": "e9", "haechi.new": 1}
+    origin = execve()
+    claims = msgspec.structs.replace(
+        origin, fields={**origin.fields, **forged, "haechi.cut": ["fd.name"]}
+    )
+    [found] = Detector(engine()).detect(claims)
+    own = {name for name in found.fields if name.startswith("haechi.")}
+    assert own == {"haechi.source", "haechi.event", "haechi.tags", "haechi.cut"}
+    assert found.fields["haechi.event"] == "e0"
+
+
 def test_the_audit_object_is_not_kept_twice() -> None:
     [found] = Detector(engine()).detect(audit())
     assert "jevt.obj" not in found.fields

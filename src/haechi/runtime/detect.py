@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from haechi.model.event import Event
-from haechi.store.events.encoding import OWN, EncodedBatch, Kind, Row
+from haechi.store.events.encoding import OWN, EncodedBatch, Kind, Row, is_ours
 from haechi.store.events.question import event_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class Detector:
 
 def detection(rule: Rule, event: Event, message: str) -> Event:
     """The event that says that a rule held for another."""
-    fields = {name: value for name, value in event.fields.items() if name != "jevt.obj"}
+    told = event.fields.items()
+    fields = {name: value for name, value in told if name != "jevt.obj" and not is_ours(name)}
     if not _fits(fields):
         fields = {"haechi.cut": ["*"]}
     fields["haechi.source"] = event.source

@@ -282,6 +282,40 @@ _HOSTILE = st.one_of(
 )
 
 
+CLAIMS = b'{"id":"a","ts_ns":%d,"source":"s","type":"t","namespace":"%s","fields":%s}'
+
+
+@pytest.mark.parametrize("namespace", [b"shop", b""], ids=["placed", "nowhere"])
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        (b'{"haechi.rule":"x","a":1}', {"a": 1}),
+        (b'{"a":1,"haechi.tags":["x"],"haechi.event":"e","haechi.source":"s"}', {"a": 1}),
+        (b'{"\\u0068aechi.rule":"x","a":1}', {"a": 1}),
+        (b'{"h\\u0061echi\\u002erule":"x","a":"b"}', {"a": "b"}),
+        (b'{"haechi.rule":1,"haechi.rule":2}', {}),
+        (b'{"haechi.new":{"a":1}}', {}),
+        (b'{"haechi.cut":["fd.name"],"haechi.clock":5,"haechi.rule":"x"}',
+         {"haechi.cut": ["fd.name"], "haechi.clock": 5}),
+        (b'{"a":"haechi.rule","b":{"haechi.rule":"x"},"haechi":1}',
+         {"a": "haechi.rule", "b": {"haechi.rule": "x"}, "haechi": 1}),
+    ],
+)  # fmt: skip
+def test_what_is_ours_to_say_is_not_taken_from_a_sender(
+    fields: bytes, kept: dict[str, Any], namespace: bytes
+) -> None:
+    one = CLAIMS % (NOW_NS, namespace, fields)
+    other = CLAIMS.replace(b'"a"', b'"b"', 1) % (NOW_NS, namespace, b'{"n":"\xc3\xa9"}')
+    for body in (one, b"[" + one + b"]", one + b"\n" + other):
+        assert events_of(encoded(body))[0].fields == kept
+
+
+def test_what_our_decoders_and_detections_say_stays() -> None:
+    fields = {"haechi.rule": "x", "haechi.cut": ["*"]}
+    batch = encode_events([event(1, fields=fields)], LIMITS, now_ns=NOW_NS)
+    assert events_of(batch)[0].fields == fields
+
+
 @settings(max_examples=400)
 @given(st.lists(_HOSTILE, max_size=4), st.sampled_from([b"\n", b",", b"[", b""]))
 def test_hostile_bytes_are_refused_or_can_be_read_again(parts: list[bytes], glue: bytes) -> None:

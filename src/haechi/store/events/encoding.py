@@ -43,6 +43,16 @@ _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 OWN = "haechi"
 """The source of what haechi itself says of events (detections): nobody may send it."""
+_OURS = "haechi."
+_OURS_RAW = b'"haechi.'
+_TOLD = frozenset(("haechi.cut", "haechi.clock"))
+"""What our sensors and decoders say, too, wherever they run: that less was seen than there was,
+and what a sender's clock said."""
+
+
+def is_ours(field: str) -> bool:
+    """True for fields that the server alone writes, into detections: of which rule and event."""
+    return field.startswith(_OURS) and field not in _TOLD
 
 
 class EncodedBatch(Record, frozen=True, kw_only=True):
@@ -137,6 +147,7 @@ def encode(
     lines = _elements(data, limits)
     check = _Check(limits, now_ns, within, known or Known(limits))
     check.plain = _is_plain(data)
+    check.foreign = not check.plain or _OURS_RAW in data
     return check.batch(lines)
 
 
@@ -292,6 +303,8 @@ class _Check:
         """Things that it may tell of, with the cluster that it names."""
         self.plain = False
         """Nothing of the batch is odd: its lines need not be looked at one by one."""
+        self.foreign = False
+        """Fields may be there that a sender must not write."""
 
     def batch(self, lines: Sequence[bytes | memoryview]) -> EncodedBatch:
         rows: list[Row] = []
@@ -333,7 +346,7 @@ class _Check:
         raw = bytes(event.fields)
         fields: msgspec.Raw | dict[str, Any] = event.fields
         brackets = _brackets(raw, self._limits.depth)
-        if not self.plain or namespace in _NOWHERE or brackets > self._limits.depth:
+        if self.foreign or namespace in _NOWHERE or brackets > self._limits.depth or not self.plain:
             fields, namespace = self._fields(event, raw, brackets)
         elif raw[:1] != b"{":
             raise _Refused("`fields` is no object")
@@ -361,7 +374,8 @@ class _Check:
     def _fields(
         self, event: _Wire, raw: bytes, brackets: int
     ) -> tuple[msgspec.Raw | dict[str, Any], str]:
-        """The fields, undecoded where they can stay so, and the event's namespace."""
+        """The fields, undecoded where they can stay so, and the event's namespace. Fields that
+        are ours to write are left out: a sender could say of which rule a detection is."""
         if raw[:1] != b"{":
             raise _Refused("`fields` is no object")
         if not (self.plain or raw.isascii()):
@@ -371,9 +385,12 @@ class _Check:
             namespace = _namespace_of(event.resource)
         deep = brackets > self._limits.depth
         wanted = namespace == NONE and b'"k8s.ns.name"' in raw
-        if not (deep or wanted) and (self.plain or not any(map(raw.__contains__, _ODD))):
+        claims = self.foreign and (_OURS_RAW in raw or b"\\u" in raw)
+        if not (deep or wanted or claims) and (self.plain or not any(map(raw.__contains__, _ODD))):
             return event.fields, namespace
         fields = fields_of(raw)
+        if claims:
+            fields = {name: value for name, value in fields.items() if not is_ours(name)}
         if deep and _depth(fields) > self._limits.depth:
             raise _Refused(f"`fields` is nested deeper than {self._limits.depth}")
         if wanted and isinstance(name := fields.get("k8s.ns.name"), str) and name:
