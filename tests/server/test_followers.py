@@ -189,3 +189,15 @@ def test_a_full_queue_holds_a_feed_up_and_loses_nothing(
     with real_world(tmp_path / "store", settings_of(log)) as world:
         assert asyncio.run(main(world)) == 5
         assert status(world)["falco.json"].counts.accepted == 5
+
+
+def test_all_that_a_followed_file_was_refused_is_counted(tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    log.write_bytes(b"no json\n" * 1_500)
+    with real_world(tmp_path / "store", settings_of(log)) as world:
+
+        def counted() -> int:
+            return sum(one.counts.refused for one in status(world).values())
+
+        asyncio.run(until(world, lambda: counted() >= 1_500))
+        assert counted() == 1_500

@@ -87,7 +87,7 @@ def feed_in(
             FeedAnswer(
                 accepted=taken.accepted,
                 duplicates=taken.duplicates,
-                refused=refused[:MOST_TOLD],
+                refused=refused if follows else refused[:MOST_TOLD],
                 skipped=records.skipped,
                 lost=records.lost,
                 detections=taken.detections,
@@ -121,6 +121,8 @@ def kept(world: World, feed: Feed, records: Records, told: FeedAnswer, checkpoin
         lost=told.lost,
     )
     letters = [(one.why, one.sample) for one in records.refusals]
+    stored = told.refused[len(records.refusals) :]
+    letters += [(one.why, _sample(records.events[one.index])) for one in stored]
     heard = _heard(feed, world.clock(), counts, newest, letters)
     world.store.state.feeds.keep(msgspec.structs.replace(heard, checkpoint=checkpoint))
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 TOPIC = "event"
 MOST, BUDGET_S, SHOWN = 32, 0.05, 20
+MOST_PLACES = 20
 _LOOK = 64
 
 
@@ -84,7 +86,8 @@ class Streams:
             if number % _LOOK == _LOOK - 1 and time.monotonic() > deadline:
                 partial = number + 1 < batch.events
                 break
-        return [notice for topic, look in looks.items() for notice in look.notices(topic, partial)]
+        places = batch.places() if partial else ()
+        return [notice for topic, look in looks.items() for notice in look.notices(topic, places)]
 
 
 class _Look:
@@ -102,11 +105,15 @@ class _Look:
         if len(self._shown[place]) < SHOWN:
             self._shown[place].append(sample(row))
 
-    def notices(self, topic: str, partial: bool) -> Iterator[Notice]:
-        for (cluster, namespace), count in self._counts.items():
+    def notices(self, topic: str, partial: Iterable[tuple[str, str]]) -> Iterator[Notice]:
+        """``partial`` are the places of a batch that was not seen whole: each is told so, also
+        where nothing was found, but no more of them than a batch's other notices tell."""
+        cut = list(islice(partial, MOST_PLACES))
+        whole = not cut
+        for cluster, namespace in dict.fromkeys((*self._counts, *cut)):
             events = self._shown[cluster, namespace][::-1]
-            data: dict[str, Any] = {"count": count, "events": events}
-            if partial:
+            data: dict[str, Any] = {"count": self._counts[cluster, namespace], "events": events}
+            if not whole:
                 data["partial"] = True
             yield Notice(topic=topic, cluster=cluster, namespace=namespace, data=data)
 
