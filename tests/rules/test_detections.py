@@ -50,6 +50,7 @@ TACTICS = {
 PLACES = {"host", "container", "k8s", "network", "application"}
 ALSO = {
     "detect-k8s-impersonation": {"detect-k8s-secrets-listed"},
+    "detect-k8s-privileged-pod": {"detect-k8s-ephemeral-container"},
     "detect-k8s-rights-asked": {"detect-k8s-stolen-token"},
     "detect-k8s-secrets-listed": {"detect-k8s-stolen-token"},
     "detect-program-in-web-root": {"detect-shell-from-web-server"},

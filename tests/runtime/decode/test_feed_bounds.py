@@ -198,8 +198,9 @@ def test_fields_of_ours_cannot_be_forged() -> None:
         ({"a": list(range(600))}, ["a"]),
         ({str(n): n for n in range(600)}, ["*"]),
         ({"a": 1, "b": "x"}, None),
+        ({"jevt.obj": ["x" * 10_000]}, ["jevt.obj"]),
     ],
-    ids=["text", "inner-text", "list", "keys", "fits"],
+    ids=["text", "inner-text", "list", "keys", "fits", "odd-audit"],
 )
 def test_what_is_cut_is_named(fields: dict[str, Any], cut: list[str] | None) -> None:
     assert fitted(fields).get("haechi.cut") == cut

@@ -184,6 +184,35 @@ def test_a_large_response_goes_before_the_request_does() -> None:
     assert refused_by_store([event]) == []
 
 
+_LONG = "x" * 10_000
+_NOTES = {"metadata": {"annotations": {"a": _LONG}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "notes", "told"),
+    [
+        ({"containers": [{"name": "c", "args": [_LONG]}]}, {}, True),
+        ({"containers": [{"name": f"c{n}"} for n in range(600)]}, {}, True),
+        ({"containers": [{"name": str(n), "args": ["y" * 600]} for n in range(500)]}, {}, True),
+        ({"containers": [{"name": "c"}]}, _NOTES, False),
+        ({"containers": [{"name": "c"}]}, {}, False),
+        (
+            {"containers": [{"name": "c", "args": [_LONG]}]},
+            {"metadata": {"annotations": {str(n): _LONG for n in range(17)}}},
+            True,
+        ),
+    ],
+    ids=["text", "list", "too-much", "notes", "fits", "many-notes"],
+)
+def test_rules_can_ask_whether_a_request_was_cut(
+    spec: dict[str, Any], notes: dict[str, Any], told: bool
+) -> None:
+    pod = {"kind": "Pod", **notes, "spec": spec}
+    event = one("kubernetes-audit", _about("pods", requestObject=pod))
+    assert event.fields["jevt.obj"].get("haechi.cut", False) is told
+    assert refused_by_store([event]) == []
+
+
 def test_padding_is_cut_and_what_it_would_hide_stays() -> None:
     spec = {"containers": [{"name": "c", "securityContext": {"privileged": True}}]}
     pod = {

@@ -3,7 +3,8 @@
 First as it is within generous bounds; when that is too large in bytes, again within tighter ones
 (long texts go first, then long lists, then depth), and at last the largest fields go. What was cut
 is named in ``haechi.cut``, so that a rule can ask for it: padding an object until its interesting
-part falls off is something an attacker would do.
+part falls off is something an attacker would do. In an audit event ``haechi.cut`` is ``true`` when
+something of what was asked for was cut, so that a rule in Falco's language can ask for it, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ OURS = "haechi."
 CUT = "haechi.cut"
 MOST_BYTES = 52 * 1024
 """Of the fields as JSON. The store takes 64 KiB with everything around them."""
+AUDIT = "jevt.obj"
 _MOST_NAMED = 16
 _KEY_CHARS = 256
 _TOP = 2**63
@@ -58,7 +60,19 @@ def fitted(fields: dict[str, Any], cut: tuple[str, ...] = ()) -> dict[str, Any]:
         _without_largest(found, cutter)
     if cutter.cut or cut:
         found[CUT] = sorted(cutter.cut.union(cut))
+        kept = found.get(AUDIT, {})
+        if AUDIT in fields and isinstance(kept, dict) and any(map(_was_asked_for, found[CUT])):
+            found[AUDIT] = {**kept, CUT: True}
     return found
+
+
+def _was_asked_for(place: str) -> bool:
+    """True where a part of an audit event's request was cut that can matter. Labels and notes of
+    an object start nothing."""
+    return place in ("*", AUDIT) or (
+        place.startswith(f"{AUDIT}/requestObject")
+        and not place.startswith(f"{AUDIT}/requestObject/metadata")
+    )
 
 
 def size_of(value: Any) -> int:
@@ -153,6 +167,7 @@ class _Cutter:
     def mark(self, trail: Trail, name: str = "") -> None:
         """Remember where something was cut, as a path of at most four names."""
         if len(self.cut) >= _MOST_NAMED:
+            self.cut.add("*")  # it must not be hidden by others
             return
         names = [name] if name else []
         while trail is not None:
