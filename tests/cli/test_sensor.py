@@ -62,12 +62,16 @@ class Server:
         self.ids: list[str] = []
         self.batches: list[int] = []
         self.rows: list[dict[str, Any]] = []
+        self.most_bytes = 1 << 24
         taken = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = taken.statuses.pop(0) if taken.statuses else 200
+                coding = self.headers.get("Content-Encoding", "")
+                if len(unpack(body, coding, limit=1 << 24)) > taken.most_bytes:
+                    status = 413
                 if status == HANG:
                     taken.hanging.wait(30)
                     self.close_connection = True
@@ -207,6 +211,46 @@ def test_a_batch_that_will_never_be_taken_is_counted_and_not_repeated(server: Se
     delivery.offer(_events(2, start=10))
     _until(lambda: server.ids == ["e10", "e11"])
     delivery.close()
+
+
+def test_a_batch_that_is_too_large_is_sent_in_halves(server: Server) -> None:
+    told: list[str] = []
+    server.most_bytes = 3_000
+    delivery = _delivery(server, tell=told.append)
+    large = [
+        Event(id=f"big{n}", ts_ns=1, source="sensor", type="execve", message="m" * 4_000)
+        for n in range(2)
+    ]
+    delivery.offer([*_events(150), large[0], *_events(150, start=150), large[1]])
+    _until(lambda: delivery.counts.sent + delivery.counts.refused == 302)
+    counts = delivery.close()
+    assert server.ids == [f"e{n}" for n in range(300)]  # each once, in order
+    assert (counts.sent, counts.refused, counts.dropped) == (300, 2, 0)
+    assert len([line for line in told if "refuses" in line]) == 1
+
+
+def test_a_half_that_must_wait_comes_again_with_its_other_half(server: Server) -> None:
+    server.statuses = [413, 200, 503]
+    delivery = _delivery(server)
+    delivery.offer(_events(100))
+    _until(lambda: set(server.ids) == {f"e{n}" for n in range(100)})
+    counts = delivery.close()
+    assert server.ids == [f"e{n}" for n in (*range(50), *range(100))]
+    assert (counts.refused, counts.dropped) == (0, 0)
+
+
+def test_a_spooled_batch_that_is_too_large_is_sent_in_halves(
+    server: Server, tmp_path: Path
+) -> None:
+    server.statuses = [503] * 1000
+    first = _delivery(server, spool=Spool(tmp_path / "spool", 1 << 20), pauses=(30.0,))
+    first.offer(_events(100))
+    first.close()
+    server.statuses, server.most_bytes = [], 3_000
+    second = _delivery(server, spool=Spool(tmp_path / "spool", 1 << 20))
+    _until(lambda: len(server.ids) == 100)
+    assert second.close().refused == 0
+    assert sorted(server.ids) == sorted(f"e{n}" for n in range(100))
 
 
 def test_a_full_queue_takes_no_more_and_says_so(server: Server) -> None:

@@ -6,7 +6,8 @@ gets larger batches, not more of them. When it is behind, events that a rule hol
 others; from half a queue on, the others are left out (``shed``), so that a flood of them does not
 cost those that matter; a full queue takes no more at all (``dropped``). The next status tells both.
 A batch counts as sent when the server said that it is durable; a batch that came twice counts once
-there, by the events' ids.
+there, by the events' ids. One that is too large for the server, or for what stands before it, is
+sent in halves, and those that follow are made smaller: only an event too large by itself is lost.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ _MOST_ANSWER = 4 << 20
 """Bytes; an answer names each refused event."""
 _BROKEN = frozenset({400, 413, 415, 422})
 """Answers to a batch that will never be taken as it is."""
+_TOO_LARGE = 413
+_FEWEST_BYTES = 256 << 10
+"""Batches are not made smaller than this, however small those are that the server takes."""
 
 
 def _told(line: str) -> None:
@@ -78,6 +82,8 @@ class Delivery:
         self._flying: list[Part] = []
         """What is being sent at this moment."""
         self._failures = 0
+        self._batch_bytes = BATCH_BYTES
+        self._told_large = False
         self._not_before = 0.0
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -163,7 +169,7 @@ class Delivery:
 
     def _drained(self) -> bool:
         """Send what is there; False when the server does not take it now."""
-        while batch := self._queue.take(BATCH, BATCH_BYTES):
+        while batch := self._queue.take(BATCH, self._batch_bytes):
             self._flying = batch
             if not self._delivered(batch):
                 self._queue.put_back(batch)
@@ -176,7 +182,7 @@ class Delivery:
                 break
         spool = self._spool
         while spool is not None and not self._ending.is_set() and (kept := spool.oldest()):
-            if not self._posted(sensor_queue.packed(kept), kept.count(b"\n") + 1):
+            if not self._posted_lines(kept):
                 return False
             spool.sent()
             if len(self._queue):
@@ -184,11 +190,22 @@ class Delivery:
         return True
 
     def _delivered(self, batch: list[Part]) -> bool:
-        if self._posted(sensor_queue.body(batch), sum(part.count for part in batch)):
+        count = sum(part.count for part in batch)
+        if self._posted(sensor_queue.body(batch), count, lambda: sensor_queue.lines(batch)):
             return True
         return self._spool is not None and self._spool.keep(sensor_queue.lines(batch))
 
-    def _posted(self, body: bytes, count: int) -> bool:
+    def _posted_lines(self, lines: bytes) -> bool:
+        return self._posted(sensor_queue.packed(lines), lines.count(b"\n") + 1, lambda: lines)
+
+    def _halved(self, lines: bytes) -> bool:
+        """Send each half by itself. When the second must wait, both come again."""
+        self._batch_bytes = max(_FEWEST_BYTES, min(self._batch_bytes, len(lines) // 2))
+        each = lines.split(b"\n")
+        middle = len(each) // 2
+        return all(self._posted_lines(b"\n".join(half)) for half in (each[:middle], each[middle:]))
+
+    def _posted(self, body: bytes, count: int, lines: Callable[[], bytes]) -> bool:
         """True when nothing more is to be done with it: taken, or never to be taken."""
         if self._failures and not self._ending.is_set() and time.monotonic() < self._not_before:
             return False
@@ -199,9 +216,13 @@ class Delivery:
         except ServerRefused as error:
             if error.status not in _BROKEN:
                 return self._failed(error.explain())
+            if error.status == _TOO_LARGE and count > 1:
+                return self._halved(lines())
             with self._lock:
                 self._refused += count
-            self._tell(f"the server refuses a batch: {error.what}")
+            if error.status != _TOO_LARGE or not self._told_large:
+                self._tell(f"the server refuses {count} events: {error.what}")
+            self._told_large |= error.status == _TOO_LARGE
             return True
         except Exception as error:  # noqa: BLE001  nothing that is answered may end the thread
             return self._failed(f"{type(error).__name__}: {error}")
