@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from haechi.engines.falco.load import load
 
 from haechi.engines.falco.basics import _LISTS, _MACROS, NAME, given
+from haechi.engines.falco.load import load
 from haechi.engines.falco.parse import parse_condition
 from haechi.engines.falco.ruleset import RuleText
 
