@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.checks.object_reviews import messages, resource_of
 
 from haechi.checks import apis
 from haechi.checks.apis import target_minor
 from haechi.model.review import Review
 from haechi.rules.api_table import dead_annotations, retired_apis
+from tests.checks.object_reviews import messages, resource_of
 
 
 def _object(version: str, kind: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.trees import POD, gaps, places, resources, scan
 
 from haechi.checks import judge as judge_module
 from haechi.checks.judge import Judge, applies, resolve
@@ -18,6 +17,7 @@ from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review, State
 from haechi.model.severity import Severity
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule
+from tests.trees import POD, gaps, places, resources, scan
 
 TEMPLATES = {"core/Pod": (), "argoproj.io/Rollout": ("spec", "template")}
 

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.checks.object_reviews import ListScope, resource_of
-from tests.trees import scan
 
 from haechi.checks.labels import map_selects, selects
 from haechi.checks.lookup import any_sharing, by_namespace, named, sharing
@@ -24,6 +22,8 @@ from haechi.checks.neighbours import (
 )
 from haechi.model.resource import Resource
 from haechi.model.review import Review
+from tests.checks.object_reviews import ListScope, resource_of
+from tests.trees import scan
 
 NAMESPACES = (None, "", "shop", "pay")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.checks.object_reviews import ListScope
 
 from haechi.checks import availability, exposure
 from haechi.checks.neighbours import belong_together, lie_close
@@ -15,6 +14,7 @@ from haechi.model.keys import k8s_key
 from haechi.model.location import Location
 from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
+from tests.checks.object_reviews import ListScope
 
 RBAC = "rbac.authorization.k8s.io"
 LABELS = {"app": "cart"}

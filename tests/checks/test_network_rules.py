@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.checks.object_reviews import messages
 
 from haechi.checks import network, policies
 from haechi.checks.cidr import inside, is_everything
 from haechi.checks.cidr import network as block
 from haechi.checks.labels import map_selects, selects, wording
+from tests.checks.object_reviews import messages
 
 POLICY = """
 apiVersion: networking.k8s.io/v1

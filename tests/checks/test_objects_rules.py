@@ -19,7 +19,6 @@ from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.checks.object_reviews import ListScope, documents, resource_of, reviews
 
 import haechi.rules.schema
 from haechi.checks.pods.view import TEMPLATES
@@ -27,6 +26,7 @@ from haechi.model.location import format_path
 from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 from haechi.rules.schema import JudgeKind, Rule, RuleFile
+from tests.checks.object_reviews import ListScope, documents, resource_of, reviews
 
 DATA = Path(haechi.rules.schema.__file__).with_name("data") / "kubernetes"
 FAMILIES = (

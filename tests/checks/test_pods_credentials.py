@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.checks.object_reviews import reviews
 
 from haechi.checks.pods import secrets
 from haechi.checks.pods.credentials import (
@@ -17,6 +16,7 @@ from haechi.checks.pods.credentials import (
     means_secret,
 )
 from haechi.model.review import Review
+from tests.checks.object_reviews import reviews
 
 JUDGES = (
     secrets.literal_token,

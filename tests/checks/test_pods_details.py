@@ -9,7 +9,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.checks.object_reviews import documents, reviews
 
 from haechi.checks.pods import (
     accounts,
@@ -30,6 +29,7 @@ from haechi.checks.pods.host_paths import Reach, reach
 from haechi.checks.pods.quantity import parse_quantity
 from haechi.checks.pods.words import listed, quoted
 from haechi.model.review import Point, Review
+from tests.checks.object_reviews import documents, reviews
 
 
 def said(judge: Any, spec: str = "{}", container: str = "{}", **top: Any) -> list[str]:

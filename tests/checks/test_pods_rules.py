@@ -13,12 +13,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.checks.object_reviews import documents, resource_of, reviews
 
 from haechi.checks.pods.view import template_path
 from haechi.model.review import Hit, Review
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule, RuleFile
+from tests.checks.object_reviews import documents, resource_of, reviews
 
 DATA = Path(__file__).parents[2] / "src/haechi/rules/data/kubernetes"
 RULES: list[Rule] = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.checks.object_reviews import documents, resource_of, reviews
 
 from haechi.checks.rbac.grants import (
     covers_resource,
@@ -16,6 +15,7 @@ from haechi.checks.rbac.grants import (
     policy_rules,
 )
 from haechi.checks.rbac.subjects import bindings_of, referred_role, role_ref, subjects
+from tests.checks.object_reviews import documents, resource_of, reviews
 
 
 def _rules(*entries: dict[str, Any]) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from tests.checks.object_reviews import messages
 
 from haechi.checks.rbac import bindings, inert, roles
+from tests.checks.object_reviews import messages
 
 ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1

@@ -6,10 +6,10 @@ import base64
 
 import pytest
 import yaml
-from tests.checks.object_reviews import documents, messages, resource_of
 
 from haechi.checks import secret_objects
 from haechi.model.review import Point, Review
+from tests.checks.object_reviews import documents, messages, resource_of
 
 VALUE = "correct-horse-9"
 

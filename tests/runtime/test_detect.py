@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.runtime.events import AT_NS, audit, engine, execve
 
 from haechi.engines.falco.ruleset import Rule
 from haechi.model.access import EVERYWHERE
@@ -23,6 +22,7 @@ from haechi.store.events.encoding import (
     own_row,
 )
 from haechi.store.events.shapes import Limits
+from tests.runtime.events import AT_NS, audit, engine, execve
 
 LIMITS = Limits()
 

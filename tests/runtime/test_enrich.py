@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.runtime.events import AT_NS, execve
 
 from haechi.model.access import EVERYWHERE, Reach
 from haechi.model.event import Event
@@ -16,6 +15,7 @@ from haechi.runtime.enrich import Enricher, Pod, candidates, look_in
 from haechi.store.events.encoding import EncodedBatch, Row, encode_events
 from haechi.store.events.shapes import Limits
 from haechi.store.store import Store
+from tests.runtime.events import AT_NS, execve
 
 WEB = "k8s:east/apps/Deployment/shop/web"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.runtime.events import audit, engine, execve
 
 from haechi.errors import UsageError
 from haechi.model.event import Event
 from haechi.runtime.detect import Detector
 from haechi.runtime.filters import LONGEST, made
+from tests.runtime.events import audit, engine, execve
 
 FALCO = execve(source="falco", fields={"falco.source": "syscall"})
 FALCO_AUDIT = audit(source="falco", fields={"falco.source": "k8s_audit", "ka.verb": "list"})

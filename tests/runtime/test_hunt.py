@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.runtime.events import AT_NS, SHELL, audit, execve
 
 from haechi.errors import InputError, NotFound
 from haechi.model.access import EVERYWHERE, Reach
@@ -24,6 +23,7 @@ from haechi.store.events.events import Events
 from haechi.store.events.hunting import HourDone
 from haechi.store.events.question import from_ns
 from haechi.store.events.shapes import EventFilter
+from tests.runtime.events import AT_NS, SHELL, audit, execve
 
 HOUR_NS = 3600 * 10**9
 NOW = from_ns(AT_NS + 6 * HOUR_NS)

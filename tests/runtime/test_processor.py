@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.runtime.events import audit, execve
 
 from haechi.errors import StoreBusy
 from haechi.model.event import Event
 from haechi.runtime.processor import SecurityEvent, SecurityEventProcessor
 from haechi.runtime.sources import Batch, FeedSettings, FileSource, QueueSource, Source, opened
+from tests.runtime.events import audit, execve
 
 
 class Sink:

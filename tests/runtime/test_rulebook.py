@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runtime.events import SHELL, execve
-from tests.store.state.made import open_state
 
 from haechi.engines.falco.load import load
 from haechi.engines.falco.ruleset import RuleSet, RuleText
@@ -16,6 +14,8 @@ from haechi.errors import Conflict, NotFound
 from haechi.runtime import rulebook
 from haechi.runtime.rulebook import BookFile, Rejected, Rulebook, assembled
 from haechi.store.state.state import State
+from tests.runtime.events import SHELL, execve
+from tests.store.state.made import open_state
 
 PACK = """
 - rule: Shell

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.engines.falco.test_lint import GUIDE, rule
-from tests.trees import write
 
 from haechi.engines.cel import CelEngine
 from haechi.model.config import Config
@@ -18,6 +16,8 @@ from haechi.scan.falco import may_be_rules, may_hold_rules, read_rules
 from haechi.scan.look import Looked, look
 from haechi.scan.setup import Setup
 from haechi.world.files import Tree
+from tests.engines.falco.test_lint import GUIDE, rule
+from tests.trees import write
 
 DEAD = rule("evt.type=execve and fd.name=/etc/shadow", "Dead")
 VALUES = """\

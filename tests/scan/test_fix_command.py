@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.githost import serving, tool_repository
 
 from haechi.cli import fix as fix_module
 from haechi.cli.fix import command
 from haechi.errors import ConfigError, HaechiError, InputError, UsageError
+from tests.githost import serving, tool_repository
 
 POD = """\
 apiVersion: v1

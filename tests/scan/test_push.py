@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.gate.builders import finding, scan
-from tests.trees import scope
 
 from haechi.model.coverage import Coverage
 from haechi.model.push import PushedResource
@@ -14,6 +12,8 @@ from haechi.scan.iac.dockerfiles import read_dockerfile
 from haechi.scan.iac.workflows import read_workflow
 from haechi.scan.look import Looked
 from haechi.scan.push import ProjectFacts, Things, seen_things
+from tests.gate.builders import finding, scan
+from tests.trees import scope
 
 HOME = "repo:https://github.com/acme/shop"
 FACTS = ProjectFacts(repository="https://github.com/acme/shop", commit="abc")

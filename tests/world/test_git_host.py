@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.githost import git, serving, tool_repository
 
 from haechi.errors import InputError, UsageError
 from haechi.world.git_host import GitHost
+from tests.githost import git, serving, tool_repository
 
 
 @pytest.fixture(scope="module")

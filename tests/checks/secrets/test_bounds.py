@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 
 import pytest
-from tests.checks.secrets.credentials import ACME, SUMMED, detector, value
 
 from haechi.checks.secrets import detect
 from haechi.checks.secrets.detect import ENCODED
+from tests.checks.secrets.credentials import ACME, SUMMED, detector, value
 
 
 def decoys(number: int) -> str:

@@ -7,11 +7,11 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.checks.secrets.credentials import ACME, SUMMED, URL, detector, rule, value
 
 from haechi.checks.secrets import validators
 from haechi.errors import RuleError
 from haechi.rules.schema import Pattern
+from tests.checks.secrets.credentials import ACME, SUMMED, URL, detector, rule, value
 
 KEY = value(ACME)
 

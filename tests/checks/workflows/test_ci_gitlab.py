@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.checks.workflows.ci_reviews import judge_of, review_of, said
 
 from haechi.checks.workflows.gitlab.view import pipeline_of
+from tests.checks.workflows.ci_reviews import judge_of, review_of, said
 
 
 def test_a_value_is_found_where_it_is_written() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.checks.workflows.ci_reviews import judge_of, own_rules, review_of_value
 
 from haechi.errors import NotEvaluated
+from tests.checks.workflows.ci_reviews import judge_of, own_rules, review_of_value
 
 RULES = own_rules()
 WORDS = st.sampled_from(

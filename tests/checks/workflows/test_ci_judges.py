@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.checks.workflows.ci_reviews import judge_of, review_of, run, said, steps
 
 GUIDE = """

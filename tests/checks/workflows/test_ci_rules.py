@@ -8,13 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.checks.workflows.ci_reviews import judge_of, own_rules, review_of
 
 import haechi.checks.workflows
 from haechi.model.location import value_at
 from haechi.model.review import Hit
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.iac.workflows import may_be_action
+from tests.checks.workflows.ci_reviews import judge_of, own_rules, review_of
 
 RULES = own_rules()
 PACKAGE = Path(haechi.checks.workflows.__file__).parent

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from tests.engines.falco.condition_text import shown
-
 from haechi.engines.falco.load import LoadLimits, load
 from haechi.engines.falco.ruleset import Problem, Rule, RuleSet, RuleText
+from tests.engines.falco.condition_text import shown
 
 
 def loaded(*texts: str, limits: LoadLimits | None = None) -> RuleSet:

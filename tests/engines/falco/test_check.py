@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from tests.engines.falco.condition_text import trees
 
 from haechi.engines.falco.check import check_condition, check_output, is_field
 from haechi.engines.falco.fields import SOURCES
 from haechi.engines.falco.parse import parse_condition
 from haechi.engines.falco.syntax import Node
 from haechi.errors import ConditionError
+from tests.engines.falco.condition_text import trees
 
 _ALLOWED = {
     "proc.name": "= != < <= > >= contains icontains startswith endswith glob iglob regex in "

@@ -11,7 +11,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.engines.falco.lint_events import event
 
 from haechi.engines.falco.load import load
 from haechi.engines.falco.ruleset import Rule, RuleSet, RuleText
@@ -20,6 +19,7 @@ from haechi.engines.falco.study import Study, study
 from haechi.engines.falco.tree import holds
 from haechi.engines.falco.whole import whole
 from haechi.rules.detections import falco_file
+from tests.engines.falco.lint_events import event
 
 MIRRORS = Path(os.environ.get("HAECHI_MIRRORS", "/work/.mirror"))
 SYSCALL = ("falco_rules", "falco-incubating_rules", "falco-sandbox_rules")

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.engines.falco.test_lint import faults, rule
 
 from haechi.engines.falco.lint_sensor import FILLED, is_filled
+from tests.engines.falco.test_lint import faults, rule
 
 SENSOR = Path(__file__).parents[3] / "src/haechi/world/sensor"
 FIELD = re.compile(r"\"((?:evt|fd|proc|user|group|container|k8s|thread|fs)\.[a-z0-9_.]+)\"")

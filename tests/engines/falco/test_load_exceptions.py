@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.engines.falco.condition_text import shown
-from tests.engines.falco.rulefiles import codes, errors, loaded, only, rule
 
 from haechi.engines.falco.ruleset import Exclusion
 from haechi.engines.falco.syntax import And, Not
+from tests.engines.falco.condition_text import shown
+from tests.engines.falco.rulefiles import codes, errors, loaded, only, rule
 
 BASE = "evt.type = open"
 

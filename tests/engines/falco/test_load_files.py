@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.engines.falco.rulefiles import codes, condition, errors, loaded, only, problem, rule
 
 from haechi.engines.falco.ruleset import PluginNeed
+from tests.engines.falco.rulefiles import codes, condition, errors, loaded, only, problem, rule
 
 OPEN = "evt.type = open"
 

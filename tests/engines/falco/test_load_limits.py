@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engines.falco.rulefiles import errors, loaded, rule
 
 from haechi.engines.falco.load import LoadLimits, load
 from haechi.engines.falco.ruleset import RuleText
+from tests.engines.falco.rulefiles import errors, loaded, rule
 
 
 def test_macros_that_double_are_stopped() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.engines.falco.rulefiles import codes, condition, errors, loaded, only, rule
 
 LIST = "- {list: l, items: [a]}\n"

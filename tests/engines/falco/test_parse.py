@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engines.falco.condition_text import shown, trees
 
 from haechi.engines.falco.parse import (
     MAX_LENGTH,
@@ -29,6 +28,7 @@ from haechi.engines.falco.syntax import (
     Values,
 )
 from haechi.errors import ConditionError
+from tests.engines.falco.condition_text import shown, trees
 
 A, B, C = Macro(name="a"), Macro(name="b"), Macro(name="c")
 NAME = Field(name="proc.name")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.engines.falco.lint_events import TYPES, condition, event
 
 from haechi.engines.falco import constraint
 from haechi.engines.falco.parse import parse_condition
 from haechi.engines.falco.satisfy import Fold, folds, named_types, satisfiable
 from haechi.engines.falco.syntax import Check
 from haechi.engines.falco.tree import holds
+from tests.engines.falco.lint_events import TYPES, condition, event
 
 NEVER = (
     "proc.name=a and proc.name=b",

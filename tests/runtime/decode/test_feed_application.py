@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from tests.runtime.decode.feed_samples import LOGIN, MAPPING, NATIVE, NOW, as_bytes, decoded, one
 
 from haechi.errors import ConfigError, UsageError
 from haechi.runtime.decode.application import Application, Mapping
 from haechi.runtime.sources import decoder
+from tests.runtime.decode.feed_samples import LOGIN, MAPPING, NATIVE, NOW, as_bytes, decoded, one
 
 
 def test_only_what_is_declared_is_taken_and_no_credential() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from haechi.runtime.decode.bounds import MOST_BYTES, fitted, size_of
+from haechi.runtime.decode.times import DAY_NS, EARLIEST_NS, parse, settle
 from tests.runtime.decode.feed_samples import (
     GOOD,
     NOW,
@@ -16,9 +19,6 @@ from tests.runtime.decode.feed_samples import (
     decoded,
     refused_by_store,
 )
-
-from haechi.runtime.decode.bounds import MOST_BYTES, fitted, size_of
-from haechi.runtime.decode.times import DAY_NS, EARLIEST_NS, parse, settle
 
 KINDS = sorted({kind for kind, _ in GOOD.values()})
 NAMES = sorted(GOOD)

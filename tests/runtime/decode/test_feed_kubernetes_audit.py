@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from tests.runtime.decode.feed_samples import AUDIT, NOW, decoded, one, refused_by_store
 
 from haechi.runtime.decode import kubernetes_audit
+from tests.runtime.decode.feed_samples import AUDIT, NOW, decoded, one, refused_by_store
 
 SECRET = "aHVudGVyMmh1bnRlcjI="
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.runtime.decode.feed_samples import CONTAINER, KPROBE, decoded, one, tetragon
 
 

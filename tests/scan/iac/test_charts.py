@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trees import documents
 
 from haechi.model.location import AttrPath
 from haechi.scan.iac.charts import (
@@ -17,6 +16,7 @@ from haechi.scan.iac.charts import (
     outermost,
     source_of,
 )
+from tests.trees import documents
 
 TEMPLATE = """\
 {{- if .Values.on }}

@@ -9,11 +9,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.trees import POD, findings, gaps, places, scan, write
 
 from haechi.cli.pipeline import Options, run
 from haechi.scan.iac import collect
 from haechi.scan.iac.sources import Source, classify
+from tests.trees import POD, findings, gaps, places, scan, write
 
 TANKA = '{"apiVersion": "tanka.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "a"}}'
 

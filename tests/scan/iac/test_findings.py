@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.trees import findings, resources, scan
 
 from haechi.engines.dockerfile import resource_of
 from haechi.model.location import AttrPath, Location
@@ -16,6 +15,7 @@ from haechi.model.severity import Severity
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule
 from haechi.scan.findings import Findings, context_of, in_order
 from haechi.scan.items import identity_of, step_name
+from tests.trees import findings, resources, scan
 
 RULE = Rule(
     id="a-rule",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trees import documents, resources, scope
 
 from haechi.engines.documents import Document, parse_documents
 from haechi.scan.iac.kubernetes import Inventory, resources_of
+from tests.trees import documents, resources, scope
 
 LIST = """\
 apiVersion: v1

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.trees import documents
 
 from haechi.engines.documents import Document
 from haechi.model.location import AttrPath
 from haechi.scan.iac.overlays import Overlay, Patch
 from haechi.scan.iac.places import OverlayPlaces, SourceObjects, SourcePlaces, follow
+from tests.trees import documents
 
 SOURCE = """\
 apiVersion: apps/v1

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.trees import POD, findings, gaps, places, scan
 
 from haechi.errors import InputError
 from haechi.scan.iac import collect
 from haechi.world import render
+from tests.trees import POD, findings, gaps, places, scan
 
 needs_kubectl = pytest.mark.skipif(
     shutil.which("kubectl") is None, reason="kubectl is not installed"

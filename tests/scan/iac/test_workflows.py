@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trees import findings, gaps, places, scan
 
 from haechi.scan.findings import context_of
 from haechi.scan.iac.sources import Source, classify
 from haechi.scan.iac.workflows import ACTION, EXAMPLES, GITLAB, WORKFLOW, read_workflow
 from haechi.world import zizmor
+from tests.trees import findings, gaps, places, scan
 
 CI = ".github/workflows/ci.yml"
 INJECTED = """\

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.checks.secrets.credentials import ACME, detector, rule, value
-from tests.trees import findings, scan
 
 from haechi.checks.secrets.forms import Forge
 from haechi.model.finding import FindingState
@@ -14,6 +12,8 @@ from haechi.model.waiver import WaiverOrigin
 from haechi.rules.schema import Rule
 from haechi.scan.secrets.allow import from_gitleaks, from_remarks
 from haechi.scan.secrets.findings import Leak, Leaks
+from tests.checks.secrets.credentials import ACME, detector, rule, value
+from tests.trees import findings, scan
 
 RULE = "secret-github-pat"
 

@@ -6,12 +6,12 @@ import datetime as dt
 
 import msgspec
 import pytest
-from tests.checks.secrets.credentials import ACME, URL, detector, rule, value
 
 from haechi.checks.secrets.detect import Candidate
 from haechi.model.finding import Finding
 from haechi.model.severity import Severity
 from haechi.scan.secrets.findings import Leaks, Past, preview, secret_id
+from tests.checks.secrets.credentials import ACME, URL, detector, rule, value
 
 KEY = b"k" * 32
 DAY = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)

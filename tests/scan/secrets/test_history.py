@@ -6,7 +6,6 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from tests.world.objects.repositories import Repo, WordDetector, git
 
 from haechi.checks.secrets.detect import Candidates
 from haechi.errors import UsageError
@@ -15,6 +14,7 @@ from haechi.scan.secrets import history_detect, history_hits
 from haechi.scan.secrets.history import History, HistoryHit, open_history
 from haechi.world.objects import reader
 from haechi.world.objects.scope import Selection
+from tests.world.objects.repositories import Repo, WordDetector, git
 
 
 def opened(folder: Path) -> History:

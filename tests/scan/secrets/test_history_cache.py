@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.world.objects.repositories import Repo, WordDetector, git
 
 from haechi.model.coverage import Gap
 from haechi.scan.secrets.history import History, HistoryHit, open_history
 from haechi.world.objects import attribution
 from haechi.world.objects.scope import Selection
+from tests.world.objects.repositories import Repo, WordDetector, git
 
 
 def scan(

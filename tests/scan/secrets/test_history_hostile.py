@@ -9,8 +9,6 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.scan.secrets.test_history import opened, scan, words
-from tests.world.objects.repositories import Repo, WordDetector, git
 
 from haechi.model.coverage import Gap
 from haechi.scan.secrets.history import open_history
@@ -19,6 +17,8 @@ from haechi.world.objects.command import Git
 from haechi.world.objects.listing import list_all
 from haechi.world.objects.reader import ObjectReader
 from haechi.world.objects.repository import Repository, open_repository
+from tests.scan.secrets.test_history import opened, scan, words
+from tests.world.objects.repositories import Repo, WordDetector, git
 
 
 def kinds(gaps: list[Gap]) -> list[str]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.checks.secrets.credentials import ACME, detector, value
-from tests.trees import findings, gaps, scan
-from tests.world.objects.repositories import Repo
 
 from haechi.checks.secrets import detect
 from haechi.checks.secrets.forms import Forge
@@ -15,6 +12,9 @@ from haechi.scan.secrets import tree as tree_module
 from haechi.scan.secrets import windows
 from haechi.scan.secrets.history import History, open_history
 from haechi.scan.secrets.windows import find_in_blocks
+from tests.checks.secrets.credentials import ACME, detector, value
+from tests.trees import findings, gaps, scan
+from tests.world.objects.repositories import Repo
 
 RULE = "secret-github-pat"
 TOKEN = Forge("bounds").make("ghp_<<base62 30>><<crc32>>")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.trees import gaps
-from tests.world.objects.repositories import Repo, git
 
 from haechi.checks.secrets.forms import Forge
 from haechi.cli.pipeline import Options, Outcome, run
@@ -14,6 +12,8 @@ from haechi.errors import UsageError
 from haechi.world import git as git_module
 from haechi.world.git import extract
 from haechi.world.objects import walk
+from tests.trees import gaps
+from tests.world.objects.repositories import Repo, git
 
 TOKEN = Forge("trees").make("ghp_<<base62 30>><<crc32>>")
 

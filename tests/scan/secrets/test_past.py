@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.trees import gaps, write
 
 from haechi.checks.secrets.forms import Forge
 from haechi.cli.pipeline import Options, Outcome, run
@@ -22,6 +21,7 @@ from haechi.scan.secrets.look import detector_of
 from haechi.world.verify.providers import chosen_providers
 from haechi.world.verify.request import Answer, Request
 from haechi.world.verify.verifier import Verifier
+from tests.trees import gaps, write
 
 RULE = "secret-github-pat"
 

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.trees import findings, gaps, scan, write
 
 from haechi.checks.secrets.forms import Forge
 from haechi.cli.pipeline import Options, run
 from haechi.errors import UsageError
 from haechi.scan.secrets import tree as tree_module
+from tests.trees import findings, gaps, scan, write
 
 RULE = "secret-github-pat"
 TOKEN = Forge("tree").make("ghp_<<base62 30>><<crc32>>")

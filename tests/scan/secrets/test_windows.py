@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.checks.secrets.credentials import ACME, detector, value
 
 from haechi.scan.secrets import windows
 from haechi.scan.secrets.windows import find_in_blocks
+from tests.checks.secrets.credentials import ACME, detector, value
 
 
 def content(seed: int) -> bytes:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.world.sensor.btf_blobs import BlobBuilder, small
 
 from haechi.world.sensor import btf
 from haechi.world.sensor.btf import Btf, BtfError
+from tests.world.sensor.btf_blobs import BlobBuilder, small
 
 OFFSETS = [
     ("outer.first", 0),

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.world.sensor.fake import ID, NOW, Tree, record
 
 from haechi.model.event import Event
 from haechi.world.sensor import flags
@@ -19,6 +18,7 @@ from haechi.world.sensor.portrait import Portraits
 from haechi.world.sensor.processes import Processes
 from haechi.world.sensor.sensor import _SENSELESS
 from haechi.world.sensor.users import Users
+from tests.world.sensor.fake import ID, NOW, Tree, record
 
 
 class Made:

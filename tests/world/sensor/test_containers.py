@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.world.sensor.fake import ID, Tree
 
 from haechi.world.sensor.containers import HOST, Place, place_of
 from haechi.world.sensor.runtimes import Runtimes
+from tests.world.sensor.fake import ID, Tree
 
 OTHER = "f" * 64
 UID = "8b3f9f4e-1c2d-4e5f-8a9b-0c1d2e3f4a5b"

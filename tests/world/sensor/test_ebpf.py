@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.world.sensor import acts, acts_ring
 
 from haechi.errors import SensorError
 from haechi.world.sensor.bpf import BpfError
 from haechi.world.sensor.ebpf import Ebpf, explained
 from haechi.world.sensor.record import Record
+from tests.world.sensor import acts, acts_ring
 
 
 @pytest.fixture(scope="session")

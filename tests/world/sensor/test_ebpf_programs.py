@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from tests.world.sensor.made_up_kernel import NEAR, Loader, MadeUpKernel
 
 from haechi.world.sensor.assembler import AssemblyError
 from haechi.world.sensor.bpf import Bpf, BpfError
@@ -20,6 +19,7 @@ from haechi.world.sensor.programs.frame import (
     Maps,
 )
 from haechi.world.sensor.programs.numbers import I386, LIMIT, NUMBERS
+from tests.world.sensor.made_up_kernel import NEAR, Loader, MadeUpKernel
 
 MACHINES = ("x86_64", "aarch64")
 MAPS = Maps(ring=11, scratch=12, lost=13, watch=14, recent=15)

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.world.sensor.fake import record
-from tests.world.sensor.test_build import CASES, Made
 
 from haechi.model.event import Event
 from haechi.world.sensor.layout import ARGS
 from haechi.world.sensor.lines import Lines
+from tests.world.sensor.fake import record
+from tests.world.sensor.test_build import CASES, Made
 
 Case = tuple[str, int, dict[str, Any]]
 BARE: list[Case] = [(kind, ret, {}) for kind in ARGS for ret in (0, -1)]

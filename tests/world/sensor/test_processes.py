@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.world.sensor.fake import ID, NOW, Tree, record
 
 from haechi.world.sensor.containers import HOST, Containers
 from haechi.world.sensor.masking import masked, masked_environment
 from haechi.world.sensor.proc_fs import ExeFile, ProcFs
 from haechi.world.sensor.processes import KEPT_NS, Processes
+from tests.world.sensor.fake import ID, NOW, Tree, record
 
 
 @pytest.fixture

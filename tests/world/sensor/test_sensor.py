@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.world.sensor.fake import ID, Tree, record
 
 from haechi.errors import SensorError
 from haechi.model.event import Event
@@ -17,6 +16,7 @@ from haechi.world.sensor import sensor as module
 from haechi.world.sensor.containers import mounted
 from haechi.world.sensor.record import Record
 from haechi.world.sensor.sensor import Place, Sensor, Wants, Way
+from tests.world.sensor.fake import ID, Tree, record
 
 
 class Hand:

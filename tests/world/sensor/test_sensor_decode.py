@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.world.sensor.made_up_kernel import MadeUpKernel
 
 from haechi.world.sensor.decode import Decoder, Kind, address, device, mark_cut
 from haechi.world.sensor.programs import calls, files, processes, sockets, suite
 from haechi.world.sensor.programs.calls import Layout
 from haechi.world.sensor.programs.frame import CUT_PATH, HEAD
 from haechi.world.sensor.record import Record
+from tests.world.sensor.made_up_kernel import MadeUpKernel
 
 KINDS: dict[str, Kind] = {
     each.name: each.kind
