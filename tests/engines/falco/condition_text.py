@@ -1,12 +1,9 @@
-"""Trees as text that parses to the same tree, and random trees to try that with."""
+"""Random trees, to be written and parsed again."""
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import strategies as st
 
-from haechi.engines.falco.escaping import quoted
 from haechi.engines.falco.syntax import (
     And,
     Check,
@@ -18,64 +15,10 @@ from haechi.engines.falco.syntax import (
     Not,
     Operand,
     Or,
-    Right,
     Text,
     Transform,
     Values,
 )
-
-_BARE_ARG = re.compile(r"[^\]\[\"'\t\n\v\f\r \x00]+")
-
-
-def shown(node: Node) -> str:
-    """The condition as text, every group in parentheses."""
-    match node:
-        case Check():
-            modifier = f" {node.modifier}" if node.modifier else ""
-            right = "" if node.right is None else f" {_right(node.right)}"
-            return f"{_operand(node.left)} {node.op}{modifier}{right}"
-        case Macro():
-            return node.name
-        case Not():
-            return f"not ({shown(node.part)})"
-        case And():
-            return " and ".join(f"({shown(part)})" for part in node.parts)
-        case Or():
-            return " or ".join(f"({shown(part)})" for part in node.parts)
-
-
-def _right(right: Right) -> str:
-    match right:
-        case Field():
-            return f"val({_operand(right)})"
-        case Values():
-            return f"({', '.join(_operand(text) for text in right.values)})"
-        case ListName():
-            return right.name
-        case Text() | Transform():
-            return _operand(right)
-        case None:
-            return ""
-
-
-def _operand(operand: Operand) -> str:
-    match operand:
-        case Field():
-            return operand.name + _argument(operand.arg)
-        case Text():
-            return quoted(operand.value) if operand.quoted else operand.value
-        case Transform():
-            args = ", ".join(_operand(arg) for arg in operand.args)
-            return f"{operand.name}({args}){_argument(operand.arg)}"
-        case Items():
-            return f"({', '.join(_operand(item) for item in operand.items)})"
-
-
-def _argument(arg: str | None) -> str:
-    if arg is None:
-        return ""
-    return f"[{arg}]" if _BARE_ARG.fullmatch(arg) else f"[{quoted(arg)}]"
-
 
 _KEYWORDS = {"and", "or", "not"}
 _words = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True).filter(
@@ -84,7 +27,7 @@ _words = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True).filter(
 _any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _numbers = st.sampled_from(["0", "7", "-3", "+12", "0x1F", "3.25", "1e+5"])
 _quoted = st.builds(Text, value=_any_text, quoted=st.just(True))
-_bare = st.builds(Text, value=st.from_regex(r"[a-z0-9/.*:!{}\[\]<>|\\-]{1,8}", fullmatch=True))
+_bare = st.builds(Text, value=st.from_regex(r"[a-z0-9/.*:!{}\[\]<>|-]{1,8}", fullmatch=True))
 _texts = _quoted | _bare
 _fields = st.builds(
     Field,

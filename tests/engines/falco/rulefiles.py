@@ -6,7 +6,7 @@ from textwrap import dedent
 
 from haechi.engines.falco.load import LoadLimits, load
 from haechi.engines.falco.ruleset import Problem, Rule, RuleSet, RuleText
-from tests.engines.falco.condition_text import shown
+from haechi.engines.falco.write import whole
 
 
 def loaded(*texts: str, limits: LoadLimits | None = None) -> RuleSet:
@@ -39,7 +39,7 @@ def only(rules: RuleSet) -> Rule:
 
 
 def condition(rules: RuleSet) -> str:
-    return shown(only(rules).condition)
+    return whole(only(rules).condition)
 
 
 def errors(rules: RuleSet) -> list[str]:

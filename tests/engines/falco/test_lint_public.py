@@ -17,7 +17,7 @@ from haechi.engines.falco.ruleset import Rule, RuleSet, RuleText
 from haechi.engines.falco.satisfy import Fold, folds, named_types, satisfiable
 from haechi.engines.falco.study import Study, study
 from haechi.engines.falco.tree import holds
-from haechi.engines.falco.whole import whole
+from haechi.engines.falco.write import whole
 from haechi.rules.detections import falco_file
 from tests.engines.falco.lint_events import event
 

@@ -6,7 +6,7 @@ import pytest
 
 from haechi.engines.falco.ruleset import Exclusion
 from haechi.engines.falco.syntax import And, Not
-from tests.engines.falco.condition_text import shown
+from haechi.engines.falco.write import whole
 from tests.engines.falco.rulefiles import codes, errors, loaded, only, rule
 
 BASE = "evt.type = open"
@@ -21,9 +21,9 @@ def left_out(text: str) -> str:
     tree = only(loaded(text)).condition
     assert isinstance(tree, And)
     bare, exception = tree.parts
-    assert shown(bare) == BASE
+    assert whole(bare) == BASE
     assert isinstance(exception, Not)
-    return shown(exception.part)
+    return whole(exception.part)
 
 
 BECOMES = {
@@ -98,7 +98,7 @@ def test_a_rule_keeps_its_exceptions_and_its_bare_condition() -> None:
             )
         )
     )
-    assert shown(found.bare) == BASE
+    assert whole(found.bare) == BASE
     one, two = found.exceptions
     assert isinstance(one, Exclusion)
     assert (one.fields, one.comps, one.values) == (("proc.name",), ("in",), (("a",), ("b",)))

@@ -27,8 +27,9 @@ from haechi.engines.falco.syntax import (
     Transform,
     Values,
 )
+from haechi.engines.falco.write import whole
 from haechi.errors import ConditionError
-from tests.engines.falco.condition_text import shown, trees
+from tests.engines.falco.condition_text import trees
 
 A, B, C = Macro(name="a"), Macro(name="b"), Macro(name="c")
 NAME = Field(name="proc.name")
@@ -286,7 +287,7 @@ def test_what_is_no_operand_is_refused(text: str) -> None:
 @settings(deadline=None, max_examples=300)
 @given(trees)
 def test_what_is_printed_parses_to_the_same_tree(tree: Node) -> None:
-    assert parse_condition(shown(tree)) == tree
+    assert parse_condition(whole(tree)) == tree
 
 
 _PIECES = st.sampled_from(
@@ -305,4 +306,4 @@ def test_any_text_is_a_tree_or_a_condition_error(text: str) -> None:
         assert error.place is not None
         assert 0 <= error.place.index <= len(text)
     else:
-        assert parse_condition(shown(node)) is not None
+        assert parse_condition(whole(node)) is not None

@@ -31,7 +31,7 @@ from haechi.engines.falco.satisfy import (
     satisfiable,
 )
 from haechi.engines.falco.syntax import And, Check, Field, Node, Not, Or, Values, checks_of
-from haechi.engines.falco.write import written
+from haechi.engines.falco.write import brief
 
 __all__ = ["Fault", "lint"]
 
@@ -166,7 +166,7 @@ def _never(rule: Rule, said: Saying) -> Fault:
     fields = list(dict.fromkeys(str(cause.check.left) for cause in first))
     at = _types(causes)
     if all(cause.why is Why.EMPTY for cause in first):
-        why = f"{written(first[0].check)} asks for one of a list that is empty"
+        why = f"{brief(first[0].check)} asks for one of a list that is empty"
         do = "fill the list, or disable the rule until it is filled"
         return said("empty", "low", "the rule waits for a list to be filled", why, do, fields[0])
     reasons = "; ".join(list(dict.fromkeys(cause.reason for cause in first))[:3])
@@ -221,7 +221,7 @@ def _pair(rule: Rule) -> tuple[str, str] | None:
         for other in parts[index + 1 :]:
             both = And(parts=(one, other))
             if not any(satisfiable(both, fold) for fold in ways):
-                return written(one), written(other)
+                return brief(one), brief(other)
     return None
 
 
@@ -271,7 +271,7 @@ def _negation(node: Not, possible: Sequence[Fold], said: Saying) -> Fault:
     fields = list(dict.fromkeys(str(cause.check.left) for cause in causes))
     reasons = list(dict.fromkeys(cause.reason for cause in causes))
     at = _types(fold.event_type for fold in possible)
-    what = f"{written(node)} excludes nothing"
+    what = f"{brief(node)} excludes nothing"
     why = (
         f"{', '.join(fields[:3])} is never there at {at} ({'; '.join(reasons[:3])}); a test of a "
         "missing field is false, so its negation is always true"

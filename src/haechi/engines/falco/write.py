@@ -1,14 +1,17 @@
-"""A tree back to text, short enough to be quoted in a message."""
+"""A tree back to text: ``whole``, which parses to the same tree, for whoever has to do something
+with a rule whose macros and lists are known here alone (a sensor that asks its server for rules),
+and ``brief``, short enough to be quoted in a message.
+"""
 
 from __future__ import annotations
 
 import re
 
+from haechi.engines.falco.escaping import quoted, written
 from haechi.engines.falco.syntax import (
     And,
     Check,
     Field,
-    Items,
     ListName,
     Macro,
     Node,
@@ -22,60 +25,74 @@ from haechi.engines.falco.syntax import (
 )
 
 MAX_LENGTH = 120
-_BARE = re.compile(r"[A-Za-z0-9_./:*@+-]+\Z")
-_VALUES_SHOWN = 4
+_BARE_ARG = re.compile(r"[^\]\[\"'\t\n\v\f\r \x00]+")
+_VALUES_SHOWN, _PARTS_SHOWN = 4, 20
 
 
-def written(node: Node) -> str:
-    """The condition as people write it, cut in the middle when it is long."""
-    text = _node(node, top=True)
+def whole(node: Node) -> str:
+    """The condition as text that parses to an equal tree: every group in parentheses, since
+    ``not not a`` would be read as ``a``."""
+    return _node(node, brief=False)
+
+
+def brief(node: Node) -> str:
+    """The condition as people write it, cut when it is long."""
+    text = _node(node, brief=True)
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 1]}…"
 
 
-def _node(node: Node, *, top: bool = False) -> str:
+def _node(node: Node, *, brief: bool) -> str:
     match node:
         case Check():
-            return _check(node)
+            modifier = f" {node.modifier}" if node.modifier else ""
+            right = "" if node.right is None else f" {_right(node.right, brief=brief)}"
+            return f"{_operand(node.left)} {node.op}{modifier}{right}"
         case Macro():
             return node.name
         case Not():
-            return f"not {_node(node.part)}"
+            return f"not {_part(node.part, brief=brief)}"
         case And() | Or():
             word = " and " if isinstance(node, And) else " or "
-            text = word.join(_node(part) for part in node.parts[:20])
-            return text if top else f"({text})"
+            # What is cut away is not written first: conditions may have 20,000 parts.
+            parts = node.parts[:_PARTS_SHOWN] if brief else node.parts
+            return word.join(_part(part, brief=brief) for part in parts)
 
 
-def _check(check: Check) -> str:
-    modifier = f" {check.modifier}" if check.modifier else ""
-    right = f" {_right(check.right)}" if check.right is not None else ""
-    return f"{_operand(check.left)} {check.op}{modifier}{right}"
+def _part(node: Node, *, brief: bool) -> str:
+    text = _node(node, brief=brief)
+    return text if brief and not isinstance(node, (And, Or)) else f"({text})"
 
 
-def _right(right: Right) -> str:
+def _right(right: Right, *, brief: bool) -> str:
     match right:
         case Field():
-            return f"val({right})"
+            return f"val({_operand(right)})"
         case Values():
-            more = ", …" if len(right.values) > _VALUES_SHOWN else ""
-            shown = ", ".join(_operand(value) for value in right.values[:_VALUES_SHOWN])
-            return f"({shown}{more})"
+            cut = brief and len(right.values) > _VALUES_SHOWN
+            texts = right.values[:_VALUES_SHOWN] if cut else right.values
+            return f"({', '.join(map(_operand, texts))}{', …' if cut else ''})"
         case ListName():
-            return f"({right.name})"
+            return right.name
+        case Text() | Transform():
+            return _operand(right)
         case None:
             return ""
-        case _:
-            return _operand(right)
 
 
 def _operand(operand: Operand) -> str:
     match operand:
         case Field():
-            return str(operand)
+            return operand.name + _argument(operand.arg)
         case Text():
-            value = operand.value[:40]
-            return value if _BARE.match(value) else f'"{value}"'
+            return quoted(operand.value) if operand.quoted else written(operand.value)
         case Transform():
-            return f"{operand.name}({', '.join(_operand(part) for part in operand.args)})"
-        case Items():
-            return f"({', '.join(_operand(part) for part in operand.items)})"
+            args = ", ".join(map(_operand, operand.args))
+            return f"{operand.name}({args}){_argument(operand.arg)}"
+        case _:
+            return f"({', '.join(map(_operand, operand.items))})"
+
+
+def _argument(arg: str | None) -> str:
+    if arg is None:
+        return ""
+    return f"[{arg}]" if _BARE_ARG.fullmatch(arg) else f"[{quoted(arg)}]"

@@ -51,7 +51,7 @@ def hits_of(call: Call) -> dict[str, int]:
 
 def resolved(rows: Iterable[RuntimeRule], book: Book) -> Iterator[RuntimeRule]:
     """The rows with their whole conditions."""
-    from haechi.engines.falco.whole import whole
+    from haechi.engines.falco.write import whole
 
     rules = {one.key: one.rule for one in book.rules}
     for row in rows:

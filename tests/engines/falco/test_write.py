@@ -6,7 +6,8 @@ import pytest
 
 from haechi.engines.falco.parse import parse_condition
 from haechi.engines.falco.ruleset import Rule
-from haechi.engines.falco.whole import whole
+from haechi.engines.falco.syntax import Check, Text, Values
+from haechi.engines.falco.write import whole
 from haechi.runtime.pack import builtin
 
 
@@ -28,3 +29,13 @@ def test_resolved_conditions_read_back(rule: Rule) -> None:
 def test_trees_are_equal(text: str) -> None:
     tree = parse_condition(text)
     assert parse_condition(whole(tree)) == tree
+
+
+@pytest.mark.parametrize("value", ["\\", "a\\b", "c:\\x"])
+def test_a_bare_backslash_is_read_as_it_is_and_written_in_quotes(value: str) -> None:
+    tree = parse_condition(f"proc.name in ({value})")
+    assert isinstance(tree, Check)
+    assert tree.right == Values(values=(Text(value=value),))
+    again = parse_condition(whole(tree))
+    assert isinstance(again, Check)
+    assert again.right == Values(values=(Text(value=value, quoted=True),))
