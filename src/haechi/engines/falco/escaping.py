@@ -21,6 +21,8 @@ _SIMPLE = {
     "/": "/",
 }
 _ESCAPE = re.compile(r"\\(?:x(.{0,2})|(.?))", re.DOTALL)
+BARE = re.compile(r"[^()\"'\t\n\v\f\r =,]+")
+"""A value without quotes, as the grammar has it."""
 _BARE = re.compile(r"[^()\"'\t\n\v\f\r =,\x00\b\\]+")
 _BYTES = re.compile("[\udc80-\udcff]+")
 _WRITTEN = {

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from haechi.engines.falco import messages
+from haechi.engines.falco.escaping import BARE
 from haechi.engines.falco.exceptions import ExceptionInfo, read_exception
 from haechi.engines.falco.load_collect import (
     Collector,
@@ -30,7 +31,6 @@ Warn = Callable[[str, str, At, str], None]
 """Called with code, message, place and item."""
 
 _IDENTIFIER = re.compile(r"[a-zA-Z]+[a-zA-Z0-9_]*")
-_BARE = re.compile(r"[^()\"'\t\n\v\f\r =,]+")
 _VERSION = re.compile(r"\s*\+?(\d{1,9})\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 _LIST_KEYS = frozenset({"list", "items", "append", "override"})
 _MACRO_KEYS = frozenset({"macro", "condition", "append", "override"})
@@ -139,7 +139,7 @@ class Reader:
     def _list(self, item: Item) -> None:
         name = item.text("list")
         who = f"list {name}"
-        if not _BARE.fullmatch(name):
+        if not BARE.fullmatch(name):
             self._warn(
                 messages.INVALID_LIST_NAME,
                 "List has an invalid name: no blanks, quotes, parentheses, '=' or ','",

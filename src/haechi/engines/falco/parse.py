@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from haechi.engines.falco.cursor import Cursor
+from haechi.engines.falco.escaping import BARE
 from haechi.engines.falco.syntax import (
     And,
     Check,
@@ -43,7 +44,6 @@ _IDENTIFIER = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 _FIELD = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(?:\.[a-zA-Z][a-zA-Z0-9_]*)+")
 _FIELD_ARG = re.compile(r"[^\]\[\"'\t\n\v\f\r ]+")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[+\-]?[0-9]+\.?[0-9]*(?:[eE][+\-][0-9]+)?")
-_BARE = re.compile(r"[^()\"'\t\n\v\f\r =,]+")
 _NUMERIC_OP = re.compile(r"<=|<|>=|>")
 _TEXT_OP = re.compile(
     r"==|=|!=|(?:glob|iglob|contains|icontains|bcontains|startswith|bstartswith|endswith|regex)"
@@ -246,7 +246,7 @@ class _Parser(Cursor):
         start = self.place()
         if self.quoted():
             return Text(value=self.last, quoted=True, place=start)
-        if self.take(_BARE):
+        if self.take(BARE):
             return Text(value=self.last, place=start)
         return None
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from haechi.engines.falco import messages
+from haechi.engines.falco.escaping import BARE
 from haechi.engines.falco.exceptions import quote_item
 from haechi.engines.falco.parse import parse_condition
 from haechi.engines.falco.syntax import (
@@ -34,7 +35,6 @@ from haechi.engines.falco.syntax import (
 )
 from haechi.errors import ConditionError
 
-_BARE = re.compile(r"[^()\"'\t\n\v\f\r =,]+")
 _MAX_NESTING = 50
 _MAX_SEARCH = 20_000_000
 """Characters times lists that are looked through for names in a text that does not parse."""
@@ -113,7 +113,7 @@ class Lists:
 
 
 def _texts(name: str, item: str) -> tuple[Text, ...]:
-    if _BARE.fullmatch(item):
+    if BARE.fullmatch(item):
         return (Text(value=item),)
     if not item:
         return ()
