@@ -337,7 +337,10 @@ def test_ctrl_c_ends_its_processes(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        children = below(process.pid)
+        # The first line may come before the last child is there.
+        until = time.monotonic() + 10
+        while not (children := below(process.pid)) and time.monotonic() < until:
+            time.sleep(0.01)
         assert children
         process.send_signal(signal.SIGINT)
         assert process.wait(20) != 0
