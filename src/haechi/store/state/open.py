@@ -13,7 +13,15 @@ from sqlalchemy import Connection, insert, inspect, select
 
 from haechi.errors import StoreError
 from haechi.store.folder import make_private, storage_errors
-from haechi.store.state import runtime_tables, schema
+from haechi.store.state import (
+    action_tables,
+    alert_tables,
+    incident_tables,
+    object_tables,
+    profile_tables,
+    runtime_tables,
+    schema,
+)
 from haechi.store.state.access_tables import TABLES
 from haechi.store.state.metadata import metadata
 from haechi.store.state.sqlite import copy_by_vacuum, explained, writer_engine
@@ -58,7 +66,9 @@ def _make(connection: Connection, file: Path) -> None:
             do="name another folder",
         )
     # TABLES are those of access: imported, they hang on the same MetaData.
-    tables = [*schema.TABLES, *TABLES, *runtime_tables.TABLES]
+    several = (runtime_tables, incident_tables, action_tables, profile_tables, alert_tables)
+    tables = [*schema.TABLES, *TABLES, *object_tables.TABLES]
+    tables += [table for one in several for table in one.TABLES]
     metadata.create_all(connection, tables=tables)
     connection.execute(insert(schema.meta), {"key": "schema", "value": schema.REVISION})
 

@@ -12,7 +12,7 @@ from sqlalchemy import text as literally
 
 from haechi.store.state.metadata import Whole, metadata, number, row_number, text
 
-REVISION = "0005"
+REVISION = "0010"
 """The newest migration: what ``meta.schema`` says in a store of this code."""
 
 DEAD = literally("instr(tags, '\"dead-control\"') > 0")
@@ -242,46 +242,6 @@ waiver = Table(
     Index("ix_waiver_expires", "ended", "revoked", "expires"),
 )
 
-incident = Table(
-    "incident",
-    metadata,
-    row_number(),
-    text("id", unique=True),
-    text("cluster"),
-    text("namespace"),
-    text("rule"),
-    number("severity"),
-    text("title"),
-    text("state"),
-    text("owner"),
-    text("resource"),
-    number("opened"),
-    number("changed"),
-    number("closed"),
-    text("detail"),
-    Index("ix_incident_state", "state", "severity", "opened"),
-)
-
-action = Table(
-    "action",
-    metadata,
-    row_number(),
-    text("id", unique=True),
-    text("cluster"),
-    text("namespace"),
-    text("incident"),
-    text("kind"),
-    text("state"),
-    text("idempotency_key", unique=True),
-    text("step"),
-    text("inverse"),
-    text("actor"),
-    number("created"),
-    number("applied"),
-    number("expires"),
-    Index("ix_action_incident", "incident"),
-)
-
 audit = Table(
     "audit",
     metadata,
@@ -335,5 +295,5 @@ TABLES = (
         attribute,
         edge,
     ),
-    *(waiver, incident, action, audit, source, rule_text),
+    *(waiver, audit, source, rule_text),
 )

@@ -6,5 +6,10 @@ ORDER = (
     "0003_first_screen",
     "0004_runtime",
     "0005_lost",
+    "0006_incidents",
+    "0007_actions",
+    "0008_profiles",
+    "0009_alerts",
+    "0010_objects",
 )
 """Names of the modules, oldest first; the number is the revision."""

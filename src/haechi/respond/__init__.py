@@ -1,0 +1,1 @@
+"""Response: incident → plan of steps → checks → approval → apply → verify → undo; and alerts."""
