@@ -73,6 +73,26 @@ def test_service_selects_its_pods_open_or_not(type_: str) -> None:
     assert edges(CART, SERVICE.replace("TYPE", type_), kinds="selects") == [SELECTS]
 
 
+def dangers(*texts: str) -> dict[str, object]:
+    looked = Looked(
+        scan=scan(), inventory=scope(*texts), dockerfiles=[], workflows=[], files=frozenset()
+    )
+    resources, _ = pushed_things(looked, ProjectFacts(repository="dir:shop"))
+    told = next(one.attributes for one in resources if one.kind == "Deployment")
+    return {key: told[key] for key in ("exposedBy", "mayToken") if key in told}
+
+
+def test_workload_says_who_reaches_it_from_outside_and_what_its_account_may_do() -> None:
+    binding = BINDING.replace("KIND", "ClusterRoleBinding")
+    binding = binding.replace("SUBJECT", "{kind: ServiceAccount, name: default, namespace: shop}")
+    balanced = SERVICE.replace("TYPE", "LoadBalancer")
+    assert dangers(CART, balanced, binding) == {
+        "exposedBy": "Service shop/cart",
+        "mayToken": "do anything",
+    }
+    assert dangers(CART, SERVICE.replace("TYPE", "ClusterIP")) == {}
+
+
 def test_service_that_picks_nothing_selects_nothing() -> None:
     assert edges(CART, SERVICE.replace("app: cart", "app: x"), kinds="selects") == []
 

@@ -27,7 +27,13 @@ from haechi.checks.rbac.subjects import (
 from haechi.checks.workflows.view import Step, build
 from haechi.engines.dockerfile.shell import Command, walk
 from haechi.engines.image_ref import parse_image
-from haechi.graph.exposure import is_outward, routes_to_services, services_to_workloads
+from haechi.graph.exposure import (
+    is_outward,
+    routes_to_services,
+    services_to_workloads,
+    ways_in,
+)
+from haechi.graph.rights import Rights
 from haechi.model.keys import file_key
 from haechi.model.push import PushedEdge, PushedResource
 from haechi.model.resource import Resource
@@ -36,6 +42,7 @@ from haechi.scan.look import Looked
 from haechi.scan.push import ProjectFacts, Things, seen_things
 
 _BUILD_ACTION = "docker/build-push-action"
+_LONGEST = 300
 _BUILDERS = frozenset({"docker", "podman", "nerdctl", "buildah"})
 _VALUED = frozenset(
     {
@@ -54,11 +61,35 @@ def pushed_things(
     """The resources and edges of a look; the same for the same look, in a stable order."""
     things = seen_things(looked, facts)
     scope = looked.inventory
+    _dangers(things, scope)
     _selections(things, scope)
     _routes(things, scope)
     _grants(things, scope)
     _builds(things, looked)
     return things.done()
+
+
+def _dangers(things: Things, scope: Scope) -> None:
+    """Who can come in to a workload and what falls with it, where an event's level is made of
+    them (``runtime/threat``)."""
+    templates = things.facts.templates
+    held = Rights(scope, templates)
+    ways: dict[str, str] = {}
+    for way in ways_in(scope, templates):
+        ways.setdefault(way.workload.key, " → ".join(hop.resource.label for hop in way.hops[:-1]))
+    for workload in scope.workloads():
+        known = things.resources.get(workload.key)
+        if known is None:
+            continue
+        told: dict[str, object] = {}
+        if workload.key in ways:
+            told["exposedBy"] = ways[workload.key][:_LONGEST]
+        if rights := held.of(workload):
+            told["mayToken"] = rights[0].what
+            told["mayTokenWeight"] = rights[0].weight
+        if told:
+            attributes = {**known.attributes, **told}
+            things.resources[workload.key] = replace(known, attributes=attributes)
 
 
 def _selections(things: Things, scope: Scope) -> None:
