@@ -88,7 +88,7 @@ def test_workload_says_who_reaches_it_from_outside_and_what_its_account_may_do()
     balanced = SERVICE.replace("TYPE", "LoadBalancer")
     assert dangers(CART, balanced, binding) == {
         "exposedBy": "Service shop/cart",
-        "mayToken": "do anything",
+        "mayToken": "do anything in the cluster",
     }
     assert dangers(CART, SERVICE.replace("TYPE", "ClusterIP")) == {}
 
