@@ -23,15 +23,25 @@ action = Table(
     text("checks"),  # JSON: what each check said
     text("outcome"),  # contained, not_contained, done, or empty
     text("why"),  # of the state, for people
-    text("actor"),
+    text("ask"),  # JSON of respond.asking.Request: what is planned again when the world changed
+    text("because"),  # the policy's entry that decided, or who asked by hand
+    text("actor"),  # who changed it last
+    text("approver"),  # who let it be applied; empty until then
+    number("automatic"),  # 1: approved by the policy, not by a person
+    number("level"),
+    number("ttl"),  # seconds
     number("created"),
     number("changed"),
     number("approved"),
     number("applied"),
+    number("verified"),
     number("expires"),  # 0: does not
     number("ended"),
+    number("due"),  # when the engine looks at it next; 0: does not
+    number("failures"),  # tries in a row that went wrong
     Index("ix_action_incident", "incident"),
-    Index("ix_action_state", "state", "expires"),
+    Index("ix_action_state", "state", "due"),
+    Index("ix_action_place", "cluster", "namespace", "n"),
 )
 
 action_step = Table(
@@ -48,7 +58,7 @@ action_step = Table(
     text("state"),
     number("attempts"),
     number("changed"),
-    text("error"),
+    text("error"),  # what went wrong, or what was left since others changed it
     UniqueConstraint("action", "place"),
 )
 

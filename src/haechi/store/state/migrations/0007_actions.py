@@ -37,19 +37,29 @@ def upgrade() -> None:
         _text("checks"),
         _text("outcome"),
         _text("why"),
+        _text("ask"),
+        _text("because"),
         _text("actor"),
+        _text("approver"),
+        _number("automatic"),
+        _number("level"),
+        _number("ttl"),
         _number("created"),
         _number("changed"),
         _number("approved"),
         _number("applied"),
+        _number("verified"),
         _number("expires"),
         _number("ended"),
+        _number("due"),
+        _number("failures"),
         sa.PrimaryKeyConstraint("n", name="pk_action"),
         sa.UniqueConstraint("id", name="uq_action_id"),
         sa.UniqueConstraint("idempotency_key", name="uq_action_idempotency_key"),
     )
     op.create_index("ix_action_incident", "action", ["incident"])
-    op.create_index("ix_action_state", "action", ["state", "expires"])
+    op.create_index("ix_action_state", "action", ["state", "due"])
+    op.create_index("ix_action_place", "action", ["cluster", "namespace", "n"])
     op.create_table(
         "action_step",
         _number("n", autoincrement=False),
