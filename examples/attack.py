@@ -442,6 +442,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--list", action="store_true", help="the steps and what they must raise")
     parser.add_argument("--pause", type=float, default=0.2, help="seconds between steps")
     parser.add_argument("--json", action="store_true", help="tell the steps as JSON lines")
+    parser.add_argument(
+        "--in-container", action="store_true", help="all steps in what a sensor takes for one"
+    )
     parser.add_argument("steps", nargs="*", metavar="STEP")
     told = parser.parse_args(words)
     by_name = {one.name: one for one in STEPS}
@@ -455,12 +458,18 @@ def main(words: Sequence[str]) -> int:
     if os.geteuid() != 0 or not sys.platform.startswith("linux"):
         print("attack: this needs root on Linux", file=sys.stderr)
         return 2
-    return detached(lambda: perform(chosen, told.pause, as_json=told.json))
+    return detached(
+        lambda: perform(chosen, told.pause, as_json=told.json, contained=told.in_container)
+    )
 
 
-def perform(steps: Sequence[Step], pause: float, *, as_json: bool) -> int:
+def perform(
+    steps: Sequence[Step], pause: float, *, as_json: bool, contained: bool = False
+) -> int:
     """All steps, each told with the time at which it began."""
     failed = 0
+    if contained:
+        (control_group() / "cgroup.procs").write_text("0")
     with tempfile.TemporaryDirectory(prefix="haechi-attack-", dir="/tmp") as folder:
         for one in steps:
             started = time.time_ns()

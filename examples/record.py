@@ -5,6 +5,10 @@
 What ends up in the file: the events of the attack and of a few ordinary commands run before it
 (some of which come close: ``su`` reads the password hashes, too). What does not: events of
 anybody else on the machine, its name, its folders, and fields that no rule of the pack asks.
+
+The attack runs in a control group that is named as a container's. No container runtime is there to
+be asked whose it is: what one would answer (a pod of the sample shop, POD) is written to its
+events afterwards.
 """
 
 from __future__ import annotations
@@ -27,6 +31,13 @@ ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 300_000
 NODE = "node-1"
 WORK = "-m examples.record --work"
+POD = {
+    "k8s.ns.name": "shop",
+    "k8s.pod.name": "web-7d4b9c8f6d-x2x4z",
+    "container.name": "web",
+    "container.image.repository": "registry.shop.example/web",
+    "container.image.tag": "1.4.0",
+}
 QUIET_WORK = (
     ("/bin/ls", "/etc"),
     ("/bin/cat", "/etc/passwd"),
@@ -37,7 +48,7 @@ QUIET_WORK = (
 """Commands that must set off nothing."""
 _KEPT = re.compile(
     r"(proc\.(name|exe|exepath|cmdline|args|pname|pcmdline|aname|tty|pid|ppid|vpid|env|cwd"
-    r"|is_exe_upper_layer|is_exe_from_memfd)|user\.(name|uid|loginuid)|group\.gid|evt\.(res|rawres)"
+    r"|apid|is_exe_upper_layer|is_exe_from_memfd)|user\.(name|uid|loginuid)|group\.gid|evt\.(res|rawres)"
     r"|evt\.arg\..+|fd\..+|container\.(id|name|image\.repository|privileged)|k8s\..+)\Z"
 )
 _DULL = frozenset({"evt.arg.tid", "evt.arg.pid", "evt.arg.ptid", "evt.arg.comm", "evt.arg.cwd"})
@@ -83,7 +94,7 @@ def recorded(raw: Path) -> None:
 def do_work() -> int:
     for command in QUIET_WORK:
         subprocess.run(command, check=False, **attack.QUIET)  # type: ignore[call-overload]
-    return attack.main(["--json", "--pause", "0.1"])
+    return attack.main(["--json", "--pause", "0.1", "--in-container"])
 
 
 def published(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -100,6 +111,9 @@ def published(events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         kept = {
             key: value for key, value in fields.items() if _KEPT.match(key) and key not in _DULL
         }
+        if event.get("container_id"):
+            event["namespace"] = POD["k8s.ns.name"]
+            kept |= POD
         yield _neutral({**event, "id": f"attack-{number}", "node": NODE, "fields": kept})
 
 
@@ -123,6 +137,8 @@ def _neutral(event: dict[str, Any]) -> dict[str, Any]:
     names = event["fields"].get("proc.aname", [])
     last = max((at for at, name in enumerate(names) if name.startswith("python")), default=0)
     event["fields"]["proc.aname"] = [*names[: last + 1], "systemd"]
+    if pids := event["fields"].get("proc.apid"):
+        event["fields"]["proc.apid"] = [*pids[: last + 1], 1]
     if event["fields"].get("proc.ppid") == 1:
         event["fields"] |= {"proc.pname": "systemd", "proc.pcmdline": "/sbin/init"}
     return dict(event)
