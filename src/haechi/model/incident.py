@@ -26,11 +26,14 @@ class IncidentState(StrEnum):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """One cause. ``resource`` is the workload's ``Resource.key`` or ``host:<cluster>/<node>``.
+    """One cause. ``resource`` is the workload's ``Resource.key``; where that is not known
+    ``host:<cluster>/<node>``, ``container:<cluster>/<id>``, or ``user:<cluster>/<name>`` for what
+    somebody did at the API server. ``namespace`` is ``-`` once it spans several.
 
     Times are nanoseconds since 1970 in UTC. ``rules`` counts detections by rule, ``tactics`` and
     ``techniques`` are MITRE's (``mitre_execution``, ``T1059``), ``pids`` are process ids of the
-    tree it happens in, the root first. ``score`` ranks incidents of one level.
+    tree it happens in, the root first. ``score`` ranks incidents of one level. ``former`` is the
+    id of the closed incident of the same cause, if there is one.
     """
 
     id: str
@@ -55,3 +58,4 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     techniques: tuple[str, ...] = ()
     source_ips: tuple[str, ...] = ()
     pids: tuple[int, ...] = ()
+    former: str = ""

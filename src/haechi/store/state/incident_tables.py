@@ -1,5 +1,8 @@
-"""The tables of incidents. ``cause`` is what the correlator groups by; an open incident's ids of
-detections make that a detection told twice counts once."""
+"""The tables of incidents. ``cause`` is what opened it, to find what was closed of the same cause.
+
+``incident_faint`` holds detections that are too faint to open an incident alone, for as long as
+they may do so with others; ``incident_cursor`` says up to where detections were folded, and is
+written in the same transaction as what they were folded into."""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ incident = Table(
     number("first_ns"),
     number("last_ns"),
     number("detections"),
-    text("detail"),  # JSON: score, reasons, rules, tactics, techniques, addresses, pids, roots
+    text("former"),  # id of the closed incident of the same cause
+    text("folded"),  # casefolded words that are searched
+    text("detail"),  # JSON: score, reasons, rules, tactics, techniques, addresses, tree, causes
     Index("ix_incident_open", "closed_flag", "rank", "n"),
     Index("ix_incident_cause", "cause", "closed_flag"),
     Index("ix_incident_place", "cluster", "namespace", "closed_flag"),
@@ -52,6 +57,7 @@ incident_detection = Table(
     text("message"),
     text("evidence"),  # JSON: the fields that matter
     UniqueConstraint("incident", "signature"),
+    Index("ix_incident_detection_rule", "rule", "incident"),
 )
 
 incident_change = Table(
@@ -68,4 +74,26 @@ incident_change = Table(
     Index("ix_incident_change", "incident", "n"),
 )
 
-TABLES = (incident, incident_detection, incident_change)
+incident_faint = Table(
+    "incident_faint",
+    metadata,
+    row_number(),
+    text("place"),
+    text("signature"),
+    number("count"),
+    number("first_ns"),
+    number("last_ns"),
+    text("detail"),  # JSON: all of it, as the correlator wants it back
+    Index("ix_incident_faint_place", "place"),
+)
+
+incident_cursor = Table(
+    "incident_cursor",
+    metadata,
+    text("name", primary_key=True),
+    text("epoch"),  # of the hot.db that the number is of
+    number("seq"),
+    number("at"),
+)
+
+TABLES = (incident, incident_detection, incident_change, incident_faint, incident_cursor)

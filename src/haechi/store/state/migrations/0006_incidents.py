@@ -19,7 +19,7 @@ def _text(name: str, **options: Any) -> sa.Column[str]:
 
 
 def upgrade() -> None:
-    """Three tables."""
+    """Five tables."""
     op.drop_table("incident")
     op.create_table(
         "incident",
@@ -43,6 +43,8 @@ def upgrade() -> None:
         _number("first_ns"),
         _number("last_ns"),
         _number("detections"),
+        _text("former"),
+        _text("folded"),
         _text("detail"),
         sa.PrimaryKeyConstraint("n", name="pk_incident"),
         sa.UniqueConstraint("id", name="uq_incident_id"),
@@ -69,6 +71,7 @@ def upgrade() -> None:
             "incident", "signature", name="uq_incident_detection_incident_signature"
         ),
     )
+    op.create_index("ix_incident_detection_rule", "incident_detection", ["rule", "incident"])
     op.create_table(
         "incident_change",
         _number("n", autoincrement=False),
@@ -82,3 +85,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("n", name="pk_incident_change"),
     )
     op.create_index("ix_incident_change", "incident_change", ["incident", "n"])
+    op.create_table(
+        "incident_faint",
+        _number("n", autoincrement=False),
+        _text("place"),
+        _text("signature"),
+        _number("count"),
+        _number("first_ns"),
+        _number("last_ns"),
+        _text("detail"),
+        sa.PrimaryKeyConstraint("n", name="pk_incident_faint"),
+    )
+    op.create_index("ix_incident_faint_place", "incident_faint", ["place"])
+    op.create_table(
+        "incident_cursor",
+        _text("name"),
+        _text("epoch"),
+        _number("seq"),
+        _number("at"),
+        sa.PrimaryKeyConstraint("name", name="pk_incident_cursor"),
+    )
