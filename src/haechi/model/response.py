@@ -97,6 +97,54 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     reversible: bool = True
 
 
+class Want(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for, from which a plan can be made again when the world has changed.
+
+    ``pods`` are names; empty means all of the workload. ``address`` is an IP address (block,
+    limit). ``container_id``, ``node`` and ``since_ns`` say where and since when it happened
+    (evidence). ``rules`` are the names of the rules that led here, ``receiver`` names where a
+    webhook goes. ``alone``: no evidence is put by first.
+    """
+
+    kind: ActionKind
+    cluster: str
+    namespace: str
+    resource: str
+    pods: tuple[str, ...] = ()
+    address: str = ""
+    node: str = ""
+    container_id: str = ""
+    incident: str = ""
+    rules: tuple[str, ...] = ()
+    receiver: str = ""
+    since_ns: int = 0
+    alone: bool = False
+
+
+class Said(StrEnum):
+    """What a check says. What cannot be told is never a yes."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"  # it said no, and a person took it upon themselves
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One look before an action. ``says`` is for people; ``acceptable``: a person may go on in
+    spite of it, automation never does."""
+
+    name: str
+    said: Said
+    says: str
+    acceptable: bool = False
+
+    @property
+    def bars(self) -> bool:
+        """True when it stands in the way."""
+        return self.said in (Said.NO, Said.UNKNOWN)
+
+
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """Traffic that would still pass. ``direction`` is ``ingress`` or ``egress``; ``peer`` names
     who (``any``, ``10.0.0.0/8``, ``namespace shop pods app=web``, ``node``), ``ports`` what

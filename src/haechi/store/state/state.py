@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from haechi.errors import StoreError
 from haechi.store.records import Notice
 from haechi.store.state.access import Access
+from haechi.store.state.actions import Actions
 from haechi.store.state.engine import Clock, Database, Transaction
 from haechi.store.state.feeds import Feeds
 from haechi.store.state.findings import Findings
@@ -45,6 +46,7 @@ class State:
         self.sources = Sources(database, clock)
         self.access = Access(database)
         self.rules = RuntimeRules(database)
+        self.actions = Actions(database)
         self.feeds = Feeds(database, clock)
 
     @property
