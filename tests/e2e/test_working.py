@@ -186,7 +186,7 @@ def test_events_are_followed_paused_and_searched(visitor: Visitor, site: Site) -
 def test_counts_are_a_chart_and_a_table_that_lead_to_their_events(visitor: Visitor) -> None:
     visit = visitor()
     visit.load("/events?range=15m&by=rule")
-    visit.page.locator(".plot canvas").wait_for()
+    visit.page.locator(".plot svg").wait_for()
     visit.page.get_by_role("button", name="Read sensitive file").first.click()
     assert "rule=Read+sensitive+file" in visit.page.url
     visit.named("button", EN["events.table"]).click()

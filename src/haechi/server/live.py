@@ -25,7 +25,20 @@ from haechi.errors import TooManyRequests
 from haechi.model.access import ANY, EVERYWHERE, Principal, Role, covered
 from haechi.store.records import Notice
 
-TOPICS = ("finding", "scan", "waiver", "event", "audit", "source", "token")
+TOPICS = (
+    "finding",
+    "scan",
+    "waiver",
+    "event",
+    "incident",
+    "action",
+    "alert",
+    "profile",
+    "cluster",
+    "audit",
+    "source",
+    "token",
+)
 KEPT = 4096
 SHOWN = 20
 LARGEST_ITEM = 8 << 10
