@@ -18,6 +18,14 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 ├── TooManyRequests          over a rate limit, or locked out after failed sign-ins: HTTP 429
 ├── SensorError              the own sensor cannot run here: what is missing
 ├── AuditError               the audit log, a proof or a signature does not hold
+├── KubeError                a cluster's API server gave no answer that can be used
+│   ├── KubeUnreachable      no answer at all: network, TLS, time; says whether it may have acted
+│   ├── KubeForbidden        401 or 403: no or too few rights
+│   ├── KubeNotFound         404: no such object or kind
+│   ├── KubeConflict         409, or a patch's test failed: it is not as was expected
+│   ├── KubeGone             410: a resource version or continue token is too old
+│   ├── KubeInvalid          400, 413, 415, 422: the server does not take this object
+│   └── KubeBusy             429 or 503: later, says when
 └── Refused                  a fix that needs a person; defined in scan/fix/changes.py
 
 Adapters translate a library's exceptions into these at the edge. ``explain`` gives a person
@@ -141,3 +149,70 @@ class SensorError(HaechiError):
 
 class AuditError(HaechiError):
     """The audit log, a proof or a signature does not hold."""
+
+
+class KubeError(HaechiError):
+    """A cluster's API server gave no answer that can be used. ``status`` is HTTP's, 0 without
+    one; ``reason`` is Kubernetes' own word (``AlreadyExists``)."""
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        do: str = "",
+        where: str = "",
+        status: int = 0,
+        reason: str = "",
+    ) -> None:
+        super().__init__(what, why=why, do=do, where=where)
+        self.status = status
+        self.reason = reason
+
+
+class KubeUnreachable(KubeError):
+    """No answer came. ``sent``: the request may have reached the server, so that a write may have
+    been carried out: look before it is tried again."""
+
+    def __init__(
+        self, what: str, *, why: str = "", do: str = "", where: str = "", sent: bool = False
+    ) -> None:
+        super().__init__(what, why=why, do=do, where=where)
+        self.sent = sent
+
+
+class KubeForbidden(KubeError):
+    """The server does not know who asks (401), or does not let him (403)."""
+
+
+class KubeNotFound(KubeError):
+    """There is no such object, or the server has no such kind."""
+
+
+class KubeConflict(KubeError):
+    """The object is not as the request expected. ``owners`` are pairs of field manager and field
+    where fields are held by others (server-side apply)."""
+
+    owners: tuple[tuple[str, str], ...] = ()
+
+
+class KubeGone(KubeError):
+    """A resource version or a continue token is too old. ``token`` goes on inconsistently."""
+
+    token: str = ""
+
+
+class KubeInvalid(KubeError):
+    """The server does not take the object. ``causes`` are pairs of field and fault."""
+
+    causes: tuple[tuple[str, str], ...] = ()
+
+
+class KubeBusy(KubeError):
+    """Not now: too many requests, a server that starts, or (``budget``) a disruption budget that
+    forbids an eviction. ``retry_after`` is in seconds; 0 when the server does not say."""
+
+    retry_after: float = 0.0
+    budget: bool = False

@@ -21,6 +21,9 @@ from haechi.errors import (
     Forbidden,
     HaechiError,
     InputError,
+    KubeBusy,
+    KubeConflict,
+    KubeError,
     LimitExceeded,
     NotFound,
     StoreBusy,
@@ -51,6 +54,9 @@ _STATUS: tuple[tuple[type[HaechiError], int], ...] = (
     (InputError, 400),
     (StoreFull, 503),
     (StoreBusy, 503),
+    (KubeConflict, 409),
+    (KubeBusy, 503),
+    (KubeError, 502),
 )
 """The first that fits. What is not here is the server's own fault: 500, without its words."""
 
