@@ -300,7 +300,11 @@ def started(place: Place) -> dict[str, Any]:
         "type": "execve",
         "cluster": place.cluster,
         "namespace": place.namespace,
-        "fields": {"proc.name": place.mark},
+        "fields": {
+            "proc.name": place.mark,
+            "proc.exepath": f"/bin/{place.mark}",
+            "proc.pexepath": f"/sbin/{place.mark}",
+        },
     }
 
 

@@ -91,6 +91,10 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "runtime.save": (A, ALL),
     "runtime.remove": (A, ALL),
     "hunts.start": (V, False),
+    "profiles.list": (V, False),
+    "profiles.explain": (V, False),
+    "profiles.show": (V, False),
+    "profiles.change": (O, False),
     "audit.list": (V, ALL),
     "audit.head": (V, ALL),
     "audit.prove": (V, ALL),
@@ -174,11 +178,13 @@ READ = {
         f"/events/series?by={by}&since=2026-11-22T11:00:00Z&until=2026-11-22T12:30:00Z&step=3600"
         for by in ("rule", "priority", "source", "namespace", "type")
     ],
+    "profiles.list": ["/profiles", "/profiles?cluster=west", "/profiles?text=zq&state=learning"],
+    "profiles.explain": [f"/profiles/explain?event={place.mark}-exec" for place in EVERYWHERE],
     "health.show": ["/health"],
 }
 """What is asked of each operation that reads. Rows by id, changes and the stream have tests of
 their own below."""
-BY_ID = {"findings.show", "waivers.show", "scans.show", "resources.show"}
+BY_ID = {"findings.show", "profiles.show", "waivers.show", "scans.show", "resources.show"}
 CHANGES = {
     "findings.tend",
     "waivers.create",
@@ -187,6 +193,7 @@ CHANGES = {
     "scans.push",
     "events.ingest",
     "feeds.send",
+    "profiles.change",
 }
 ELSEWHERE = {
     "session.start": "tests/server/auth",

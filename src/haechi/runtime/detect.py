@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -148,33 +148,59 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else " " for c in name[:500]) or "unnamed"
 
 
+class Observer(Protocol):
+    """Learns from the events as they are judged, and says of a detection how usual it is."""
+
+    def wants(self, source: str, kind: str) -> bool:
+        """Whether such events are looked at."""
+
+    def observe(self, event: Event) -> Any:
+        """Something that stands for what was seen. Never raises."""
+
+    def put(self, seen: Any, fields: dict[str, Any]) -> None:
+        """Say it in the fields of a detection. Never raises."""
+
+
 def judged(
     batch: EncodedBatch,
     detector: Detector,
     row_of: Callable[[Event], Row | None],
     overflow: Callable[[int], None] = lambda dropped: None,
+    observer: Observer | None = None,
 ) -> EncodedBatch:
     """The batch with the detections of its rows. ``overflow`` is told how many were too many."""
-    wanted: dict[Kind, bool] = {}
+    wanted: dict[Kind, tuple[bool, bool]] = {}
     for kind in batch.kinds:
-        wanted[kind] = detector.wants(kind[0], kind[1])
-    if not any(wanted.values()):
+        seen = observer is not None and observer.wants(kind[0], kind[1])
+        wanted[kind] = (detector.wants(kind[0], kind[1]), seen)
+    if not any(ruled or seen for ruled, seen in wanted.values()):
         return batch
     room = _Room()
     held, event = detector.held, Rereader().event
+    observe = _unseen if observer is None else observer.observe
     for place, row in enumerate(batch.rows):
-        if not wanted[row[2]]:
+        ruled, seen = wanted[row[2]]
+        if not (ruled or seen):
             continue
         one = event(row)
+        look = observe(one) if seen else None
+        if not ruled:
+            continue
         for rule in held(one):
             if room.has(rule):
                 found = detector.made(rule, one)
+                if found is not None and look is not None and observer is not None:
+                    observer.put(look, found.fields)
                 made = None if found is None else row_of(found)
                 if made is not None:
                     room.take(place, rule, made)
     if room.dropped:
         overflow(room.dropped)
     return with_derived(batch, room.derived, room.size) if room.derived else batch
+
+
+def _unseen(event: Event) -> None:
+    """Nobody learns."""
 
 
 class _Room:

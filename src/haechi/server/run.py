@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from haechi.errors import ConfigError
+from haechi.errors import ConfigError, HaechiError
 from haechi.server import tls
 from haechi.server.app import App, Observe, build_app
 from haechi.server.endpoint import Operation
@@ -141,6 +141,7 @@ async def serve_world(
         # What runs beside the server (the sensor) hands over its last events: they are still taken.
         await asyncio.gather(*tasks, return_exceptions=True)
         await _stopped(listener, app)
+        await asyncio.to_thread(_kept, world)
         unsubscribe()
         app.close(wait=False)
         if world.traces is not None:
@@ -243,6 +244,14 @@ async def _stopped(listener: Listener, app: App) -> None:
         await listener.abandon()
 
 
+def _kept(world: World) -> None:
+    """What was learnt of behaviour lives in memory: the one thing that a stop has to save."""
+    try:
+        world.behaviour.save()
+    except HaechiError:
+        log.exception("what was learnt of behaviour since its last save is lost")
+
+
 async def _guarded(one: Background, world: World) -> None:
     try:
         await one(world)
@@ -273,6 +282,7 @@ def own_jobs(world: World) -> list[Job]:
         Job(name="rules", every=60, work=refreshed, first=0),
         Job(name="feeds", every=30, work=noted, first=30),
         Job(name="waivers", every=60, work=expired),
+        Job(name="behaviour", every=300, work=world.behaviour.save, first=300),
         Job(name="tidy", every=86_400, work=store.state.tidy, first=600),
         Job(name="events", every=60, work=tended, first=20),
     ]

@@ -82,6 +82,7 @@ def figures(world: World) -> Iterator[Sample]:
         _feeds,
         _sensors,
         _rules,
+        _profiles,
         _audit,
         _disk,
         _parts,
@@ -113,6 +114,14 @@ def _findings(world: World) -> Iterator[Sample]:
             (),
             float(counts.get((severity, Life.OPEN.value), 0)),
         )
+
+
+def _profiles(world: World) -> Iterator[Sample]:
+    if not world.behaviour.on:
+        return
+    states = Counter(one.state.value for one in world.behaviour.profiles.all())
+    for state in ("learning", "active", "frozen"):
+        yield "haechi_profiles", (state,), float(states[state])
 
 
 def _waivers(world: World) -> Iterator[Sample]:

@@ -21,10 +21,13 @@ from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_si
 from haechi.engines.values import Limits as DocumentLimits
 from haechi.errors import ConfigError
 from haechi.model.location import AttrPath
+from haechi.respond.alerts.settings import Route
+from haechi.respond.alerts.settings import check as check_alerts
 from haechi.runtime.decode.application import Application, Mapping
 from haechi.runtime.sources import FeedSettings
 from haechi.server.auth.config import AuthSettings
 from haechi.server.shapes import Setting
+from haechi.world.receivers.settings import ReceiverSettings
 
 FILE = "haechi.server.yaml"
 PREFIX = "HAECHI_SERVER_"
@@ -151,6 +154,17 @@ class Runtime(Section, frozen=True, kw_only=True):
     judge: Annotated[bool, Meta(description="judge events by the runtime rules as they come")] = (
         True
     )
+    behaviour: Annotated[
+        bool, Meta(description="learn what is normal for each workload, and rank detections by it")
+    ] = True
+    learn_hours: Annotated[
+        float,
+        Meta(ge=0, le=2160, description="hours that a workload is learnt before it is judged"),
+    ] = 24.0
+    learn_events: Annotated[
+        int,
+        Meta(ge=100, le=10**9, description="events of a workload that are learnt before, at least"),
+    ] = 2_000
     rules: Annotated[
         list[str],
         Meta(description="rule files, or folders of them, besides the built-in and saved ones"),
@@ -162,6 +176,22 @@ class Runtime(Section, frozen=True, kw_only=True):
         dict[str, Mapping],
         Meta(description="how lines of applications become events, by name"),
     ] = {}
+
+
+class Alerts(Section, frozen=True, kw_only=True):
+    """Who is told of incidents and responses, where, and in which words."""
+
+    language: Annotated[Literal["en", "ko"], Meta(description="language of the messages")] = "en"
+    receivers: Annotated[
+        list[ReceiverSettings], Meta(description="where messages are sent; in the file only")
+    ] = []
+    routes: Annotated[
+        list[Route], Meta(description="which news go to which receivers; in the file only")
+    ] = []
+    max_age_hours: Annotated[
+        int, Meta(ge=1, le=720, description="hours after which a message is given up")
+    ] = 24
+    keep_days: Annotated[int, _DAYS, Meta(description="days that what was sent is remembered")] = 30
 
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +206,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     logging: Logging = Logging()
     tracing: Tracing = Tracing()
     runtime: Runtime = Runtime()
+    alerts: Alerts = Alerts()
 
 
 class Settings(FileSettings, frozen=True, kw_only=True):
@@ -314,7 +345,7 @@ def _placed(misfit: Misfit) -> Misfit:
     return Misfit(path=path, message=_plain(misfit.message), do=misfit.do)
 
 
-_FILE_ONLY = frozenset({"runtime.feeds", "runtime.mappings"})
+_FILE_ONLY = frozenset({"runtime.feeds", "runtime.mappings", "alerts.receivers", "alerts.routes"})
 
 
 def _of_environment(environ: Names[str, str]) -> dict[str, str]:
@@ -379,6 +410,7 @@ def _check(settings: Settings) -> None:
     for where, fault, do in _faults(listen, tls):
         raise ConfigError(fault, do=do, where=where)
     settings.auth.check()
+    check_alerts(settings.alerts.receivers, settings.alerts.routes)
     for feed in settings.runtime.feeds:
         if feed.kind == "application" and feed.mapping not in settings.runtime.mappings:
             raise ConfigError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from haechi.server.auth.memory import AuthMemory
 from haechi.server.jobs import Jobs
 from haechi.server.metrics import Metrics
+from haechi.server.work.behaviour import Behaviour
 from haechi.server.work.memo import Memo
 from haechi.server.work.sensors import Sensors
 from haechi.server.work.streams import Streams
@@ -29,7 +30,7 @@ class World:
     in memory; ``jobs`` tells how the work by the clock went,
     ``memo`` keeps answers until what they were made of changes; ``watch`` judges events, and
     ``streams`` knows which live streams ask for some events only; ``sensors`` how the sensors
-    do."""
+    do; ``behaviour`` what is normal for each workload."""
 
     store: Store
     catalogue: Catalogue
@@ -44,4 +45,8 @@ class World:
     watch: Watch = field(default_factory=Watch)
     streams: Streams = field(default_factory=Streams)
     sensors: Sensors = field(default_factory=Sensors)
+    behaviour: Behaviour = field(default_factory=Behaviour)
     traces: Traces | None = None
+
+    def __post_init__(self) -> None:
+        self.behaviour.bind(self)

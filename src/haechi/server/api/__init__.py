@@ -20,6 +20,8 @@ MODULES = (
     "feeds",
     "runtime",
     "hunts",
+    "profiles",
+    "incidents",
     "audit",
     "tokens",
     "users",

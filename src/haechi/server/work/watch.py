@@ -87,6 +87,7 @@ class Watch:
             detector,
             world.store.events.own_row,
             lambda dropped: world.metrics.count(_DROPPED, by=dropped),
+            world.behaviour.observer(),
         )
         self._count_faults(world, detector)
         return found

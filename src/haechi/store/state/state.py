@@ -13,11 +13,14 @@ from haechi.errors import StoreError
 from haechi.store.records import Notice
 from haechi.store.state.access import Access
 from haechi.store.state.actions import Actions
+from haechi.store.state.alerts import Alerts
 from haechi.store.state.engine import Clock, Database, Transaction
 from haechi.store.state.feeds import Feeds
 from haechi.store.state.findings import Findings
+from haechi.store.state.incidents import Incidents
 from haechi.store.state.open import prepare
 from haechi.store.state.outbox import AuditSink
+from haechi.store.state.profiles import Profiles
 from haechi.store.state.resources import Resources
 from haechi.store.state.retention import forget
 from haechi.store.state.runtime_rules import RuntimeRules
@@ -48,6 +51,9 @@ class State:
         self.rules = RuntimeRules(database)
         self.actions = Actions(database)
         self.feeds = Feeds(database, clock)
+        self.profiles = Profiles(database)
+        self.incidents = Incidents(database)
+        self.alerts = Alerts(database)
 
     @property
     def generation(self) -> int:

@@ -674,3 +674,269 @@ export interface AuditHead {
   algorithms: string[];
   unsigned: number;
 }
+
+export interface Evidence {
+  n: number;
+  at: string;
+  last: string;
+  count: number;
+  event: string;
+  source: string;
+  rule: string;
+  priority: string;
+  level: string;
+  message: string;
+  cluster: string;
+  namespace: string;
+  resource: string;
+  node: string;
+  container: string;
+  tactics: string[];
+  techniques: string[];
+  fields: Record<string, unknown>;
+}
+
+export interface ExceptionProposal {
+  id: string;
+  rule: string;
+  rule_id: string;
+  source: string;
+  why: "false_positive" | "noisy";
+  incidents: string[];
+  fields: ExceptionValue[];
+  silences: number;
+  of: number;
+  share: number;
+  silences_true: string[];
+  warning: string;
+  since: string;
+  complete: boolean;
+  text: string;
+}
+
+export interface ExceptionProposals {
+  proposals: ExceptionProposal[];
+  silences: number;
+  of: number;
+  since: string;
+  complete: boolean;
+  file: RuleText;
+  falco: string;
+}
+
+export interface ExceptionValue {
+  field: string;
+  comp: string;
+  value: string;
+}
+
+export interface Explanation {
+  event: string;
+  behaviour: number | null;
+  score: number;
+  why: string[];
+  parts: ScorePart[];
+  told: boolean;
+  profile: ProfileRow | null;
+}
+
+export interface IncidentCounts {
+  total: number;
+  facets: Record<string, Bucket[]>;
+  waiting: number;
+}
+
+export interface IncidentDetail {
+  incident: StoredIncident;
+  reasons: Reason[];
+  history: IncidentStep[];
+  timeline: Evidence[];
+  next: string | null;
+  evidence: number;
+  tree: ProcessNode[];
+  followed_by: string[];
+}
+
+export interface IncidentPatch {
+  state?: "open" | "acknowledged" | "resolved" | "false_positive" | null;
+  was?: string;
+  owner?: string | null;
+  note?: string;
+}
+
+export type IncidentState = "open" | "acknowledged" | "contained" | "not_contained" | "resolved" | "false_positive";
+
+export interface IncidentStep {
+  n: number;
+  incident: string;
+  cluster: string;
+  namespace: string;
+  at: string;
+  what: string;
+  before: string;
+  after: string;
+  by: string;
+  note: string;
+}
+
+export interface Origin {
+  repository: string;
+  ref?: string;
+  commit?: string;
+  default?: boolean;
+  cluster?: string;
+  pipeline?: string;
+}
+
+export interface ProcessNode {
+  node: string;
+  pid: number;
+  parent: number | null;
+  name: string;
+  exe: string;
+  command: string;
+  container: string;
+  user: string;
+  rules: Record<string, number>;
+  first_seen: string | null;
+  last_seen: string | null;
+}
+
+export interface ProfileChange {
+  to: "learn" | "freeze" | "unfreeze" | "forget";
+}
+
+export interface ProfileDetail {
+  profile: ProfileRow;
+  families: ProfileFamily[];
+  scores: ProfileScores[];
+  nodes: string[];
+}
+
+export interface ProfileFamily {
+  name: string;
+  count: number;
+  known: number;
+  most: number;
+  values: ProfileValue[];
+  fresh: ProfileValue[];
+}
+
+export interface ProfileRow {
+  id: string;
+  cluster: string;
+  namespace: string;
+  resource: string;
+  image: string;
+  command: string;
+  name: string;
+  state: "learning" | "active" | "frozen";
+  since: string;
+  started: string;
+  last_seen: string;
+  events: number;
+  progress: number;
+  held: boolean;
+  frozen_by_hand: boolean;
+  cold_start: boolean;
+  bytes: number;
+  top: string[];
+}
+
+export interface ProfileScores {
+  kind: string;
+  count: number;
+  half: number;
+  p99: number;
+  p999: number;
+}
+
+export interface ProfileValue {
+  value: string;
+  count: number;
+  share: number;
+  first: string;
+  last: string;
+}
+
+export interface Push {
+  schema: string;
+  origin: Origin;
+  scope: PushScope;
+  report: Record<string, unknown>;
+  resources?: PushedResource[];
+  edges?: PushedEdge[];
+  rules?: PushedRule[];
+}
+
+export interface PushScope {
+  domains: string[];
+  within?: string;
+  tree?: boolean;
+  history?: string;
+}
+
+export interface PushedEdge {
+  src: string;
+  kind: string;
+  dst: string;
+}
+
+export interface PushedResource {
+  key: string;
+  kind: string;
+  name: string;
+  namespace?: string;
+  cluster?: string;
+  file?: string;
+  line?: number;
+  owner?: string;
+  attributes?: Record<string, unknown>;
+}
+
+export interface PushedRule {
+  id: string;
+  title: string;
+  severity: string;
+  why?: string;
+  fix?: string;
+}
+
+export interface Reason {
+  kind: string;
+  text: string;
+  points: number;
+  source: string;
+}
+
+export interface ScorePart {
+  family: string;
+  value: string;
+  rarity: number;
+  most: number;
+}
+
+export interface StoredIncident {
+  id: string;
+  cluster: string;
+  namespace: string;
+  resource: string;
+  node: string;
+  container: string;
+  title: string;
+  level: string;
+  score: number;
+  state: IncidentState;
+  owner: string | null;
+  opened: string;
+  changed: string;
+  closed: string | null;
+  first_seen: string;
+  last_seen: string;
+  detections: number;
+  rules: Record<string, number>;
+  tactics: string[];
+  techniques: string[];
+  source_ips: string[];
+  former: string | null;
+}

@@ -1,0 +1,79 @@
+"""A second opinion: how surprising the order of a workload's events is.
+
+A Markov chain of order 3 over small numbers (types of events), each order smoothed by the one
+below it (Witten and Bell), down to the uniform distribution over all symbols. Contexts are packed
+into one number, six bits a symbol. Bounded: when there are too many contexts, the poorest half
+goes.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+SYMBOLS = 64
+ORDER = 3
+MOST_CONTEXTS = 512
+MOST_COUNT = 1 << 14
+"""Past it a context's counts are halved, which is also how old habits fade."""
+_MASKS = tuple((1 << 6 * order) - 1 for order in range(ORDER + 1))
+_TAGS = tuple(order << 18 for order in range(ORDER + 1))
+Context = dict[int, int]
+"""Counts by symbol; -1 is their sum."""
+
+
+class Chain:
+    """``context`` is the last symbols, packed; ``after`` gives the next one."""
+
+    __slots__ = ("contexts",)
+
+    def __init__(self) -> None:
+        self.contexts: dict[int, Context] = {}
+
+    @staticmethod
+    def after(context: int, symbol: int) -> int:
+        """The context with one more symbol."""
+        return (context << 6 | symbol) & _MASKS[ORDER]
+
+    def surprise(self, context: int, symbol: int) -> float:
+        """Minus the logarithm of the probability (nats)."""
+        chance = 1.0 / SYMBOLS
+        get = self.contexts.get
+        for order in range(ORDER + 1):
+            counts = get(_TAGS[order] | context & _MASKS[order])
+            if counts is None:
+                break
+            kinds = len(counts) - 1
+            chance = (counts.get(symbol, 0) + kinds * chance) / (counts[-1] + kinds)
+        return -log(chance)
+
+    def learn(self, context: int, symbol: int) -> None:
+        """Count the symbol in every order's context."""
+        contexts = self.contexts
+        for order in range(ORDER + 1):
+            key = _TAGS[order] | context & _MASKS[order]
+            counts = contexts.get(key)
+            if counts is None:
+                if len(contexts) >= MOST_CONTEXTS:
+                    self._prune()
+                counts = contexts[key] = {-1: 0}
+            counts[symbol] = counts.get(symbol, 0) + 1
+            counts[-1] += 1
+            if counts[-1] >= MOST_COUNT:
+                _halve(counts)
+
+    def _prune(self) -> None:
+        order = sorted(self.contexts, key=lambda key: self.contexts[key][-1])
+        for key in order[: MOST_CONTEXTS // 2]:
+            del self.contexts[key]
+
+    def adopt(self, other: Chain) -> None:
+        """Begin with the counts of another."""
+        self.contexts = {key: dict(counts) for key, counts in other.contexts.items()}
+
+
+def _halve(counts: Context) -> None:
+    for symbol in [one for one in counts if one >= 0]:
+        counts[symbol] >>= 1
+        if not counts[symbol]:
+            del counts[symbol]
+    counts[-1] = sum(count for symbol, count in counts.items() if symbol >= 0)

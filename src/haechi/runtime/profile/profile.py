@@ -1,0 +1,245 @@
+"""One workload's profile: what it does, how usual that is, and in which state its learning is.
+
+Learning: everything counts at once and no scores are told. Active: scores are told, and what is
+new counts only at the end of its window, so an attack stays rare however often it repeats itself.
+Frozen (by hand, or while an incident is open for the workload): nothing is learnt, and what came
+first in the minutes before the incident is forgotten again.
+
+The score of an event is the sum of the rarities of what it did, each capped, with that of the
+order of events; it is told as a quantile among the workload's own scores of such events.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from haechi.runtime.profile.features import FAMILIES, MOST, ORDER, Doing, Workload
+from haechi.runtime.profile.frequency import Frequencies
+from haechi.runtime.profile.markov import Chain
+from haechi.runtime.profile.quantile import Quantiles, quantile
+
+CAPS = (12.0, 12.0, 12.0, 12.0, 12.0, 12.0, 6.0)
+"""Nats that one family may add; by number of family."""
+KINDS = 4
+_LARGEST_UNIT = 2.0**40
+
+
+class Habits(msgspec.Struct, frozen=True, kw_only=True):
+    """How profiles learn. Times in seconds."""
+
+    learn_events: int = 2_000
+    learn_s: float = 24 * 3600.0
+    half_life_s: float = 14 * 86_400.0
+    window_s: float = 600.0
+    suspect_s: float = 900.0
+    """What first came so shortly before an incident is not learnt."""
+    adopted: float = 0.5
+    """Of the weight of a profile of the same image."""
+
+
+class ProfileState(StrEnum):
+    """As it is told; frozen covers both ways."""
+
+    LEARNING = "learning"
+    ACTIVE = "active"
+    FROZEN = "frozen"
+
+
+class Part(NamedTuple):
+    """What one family adds to a score."""
+
+    family: int
+    value: str
+    rarity: float
+
+
+class Profile:
+    """Not thread-safe: ``Profiles`` holds the lock."""
+
+    __slots__ = (
+        "chain",
+        "changed",
+        "cold_from",
+        "events",
+        "families",
+        "frozen",
+        "grown",
+        "habits",
+        "held_since",
+        "kinds",
+        "last",
+        "learning",
+        "nodes",
+        "overall",
+        "since",
+        "start",
+        "unit",
+        "window",
+        "workload",
+    )  # fmt: skip
+
+    def __init__(self, workload: Workload, habits: Habits, now: float) -> None:
+        self.workload, self.habits = workload, habits
+        self.since = self.start = self.last = self.grown = now
+        """``since`` is when this state began, ``start`` when learning did."""
+        self.learning, self.frozen = True, False
+        self.held_since = 0.0
+        """When an incident froze it; 0 when none does."""
+        self.events = 0
+        self.changed = True
+        self.cold_from = ""
+        self.families = [Frequencies(most) for most in MOST]
+        self.chain = Chain()
+        self.kinds = [Quantiles() for _ in range(KINDS)]
+        self.overall = Quantiles()
+        self.unit, self.window = 1.0, int(now // habits.window_s)
+        self.nodes: dict[str, None] = {}
+
+    @property
+    def state(self) -> ProfileState:
+        """As it is told."""
+        if self.frozen or self.held_since:
+            return ProfileState.FROZEN
+        return ProfileState.LEARNING if self.learning else ProfileState.ACTIVE
+
+    @property
+    def scores(self) -> bool:
+        """Whether it knows enough to say what is rare."""
+        return not self.learning
+
+    # Observing ---------------------------------------------------------------------------------
+
+    def observe(self, doing: Doing, order: float, now: float) -> float:
+        """The score of an event; it is learnt then. ``order`` is the mean surprise of its
+        process tree."""
+        window = int(now // self.habits.window_s)
+        if window != self.window:
+            self._turn(window, now)
+        families, unit = self.families, self.unit
+        score = order if order < CAPS[ORDER] else CAPS[ORDER]
+        kind, parts = doing
+        for family, value in parts:
+            rarity = families[family].rarity(value, unit)
+            cap = CAPS[family]
+            score += rarity if rarity < cap else cap
+        self.last = now
+        if self.frozen or self.held_since:
+            return score
+        self.events += 1
+        self.changed = True
+        patient = not self.learning
+        for family, value in parts:
+            families[family].learn(value, unit, now, window, patient=patient)
+        self.kinds[kind].add(score, unit, window)
+        self.overall.add(score, unit, window)
+        if self.learning:
+            self._learnt(now)
+        return score
+
+    def _learnt(self, now: float) -> None:
+        """The scores at the beginning of learning say nothing, as everything was new: they fade
+        each time that the number of events doubles."""
+        events = self.events
+        if events & (events - 1) == 0 and events >= 32:
+            for one in (*self.kinds, self.overall):
+                one.scale(0.25)
+        habits = self.habits
+        if events >= habits.learn_events and now - self.start >= habits.learn_s:
+            self.learning, self.since = False, now
+
+    def _turn(self, window: int, now: float) -> None:
+        """A window ended: what waited is learnt, and what is long ago counts a little less."""
+        habits = self.habits
+        if window < self.window or self.frozen or self.held_since:
+            self.window = max(window, self.window)
+            self.grown = now if self.frozen or self.held_since else self.grown
+            return
+        self.window = window
+        self.unit *= 2.0 ** min(400.0, max(0.0, now - self.grown) / habits.half_life_s)
+        self.grown = now
+        for one in self.families:
+            one.settle(self.unit, now - habits.suspect_s, window)
+        if self.unit > _LARGEST_UNIT:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        by = 1.0 / self.unit
+        for family in self.families:
+            family.scale(by)
+        for scores in (*self.kinds, self.overall):
+            scores.scale(by)
+        self.unit = 1.0
+
+    def quantile(self, kind: int, score: float) -> float:
+        """Which part of such events of this workload scored less, 0 to 1."""
+        return quantile(self.kinds[kind], self.overall, score, self.unit)
+
+    def parts(self, doing: Doing, order: float) -> list[Part]:
+        """What a score is made of, the rarest first."""
+        found = [
+            Part(family, value, min(CAPS[family], self.families[family].rarity(value, self.unit)))
+            for family, value in doing.parts
+        ]
+        found.append(Part(ORDER, "", min(CAPS[ORDER], order)))
+        return sorted(found, key=lambda part: -part.rarity)
+
+    # States ------------------------------------------------------------------------------------
+
+    def hold(self, now: float) -> None:
+        """An incident is open for it."""
+        if self.held_since:
+            return
+        self.held_since = self.since = now
+        self._distrust(now)
+
+    def release(self, now: float) -> None:
+        """No incident is open for it any more. The time in between does not count as learning."""
+        if not self.held_since:
+            return
+        self.start += max(0.0, now - self.held_since)
+        self.held_since, self.since, self.grown, self.changed = 0.0, now, now, True
+
+    def freeze(self, now: float) -> None:
+        """By hand."""
+        if not self.frozen:
+            self.frozen, self.since, self.changed = True, now, True
+
+    def unfreeze(self, now: float) -> None:
+        """By hand."""
+        if self.frozen:
+            self.frozen, self.since, self.grown, self.changed = False, now, now, True
+
+    def learn(self, now: float) -> None:
+        """Learn on, for as long as a new one does: after a change that was meant."""
+        self.learning, self.frozen = True, False
+        self.since = self.start = self.grown = now
+        self.events, self.changed = 0, True
+
+    def _distrust(self, now: float) -> None:
+        for one in self.families:
+            one.forget_since(now - self.habits.suspect_s)
+        self.changed = True
+
+    def adopt(self, other: Profile, now: float) -> None:
+        """Begin with what a profile of the same image knows. Addresses are of its own place."""
+        same = other.workload.cluster == self.workload.cluster
+        by = self.habits.adopted / other.unit
+        for number, name in enumerate(FAMILIES[: len(MOST)]):
+            if name != "peer" or same:
+                self.families[number].adopt(other.families[number], by)
+        self.chain.adopt(other.chain)
+        for mine, its in zip(
+            (*self.kinds, self.overall), (*other.kinds, other.overall), strict=True
+        ):
+            mine.bins, mine.total = list(its.bins), its.total
+            mine.scale(by)
+        self.learning, self.since, self.cold_from = False, now, other.workload.image
+
+    def size(self) -> int:
+        """Bytes in memory, about: counted, not measured."""
+        values = sum(len(one.cells) + len(one.waiting) for one in self.families)
+        contexts = sum(len(counts) for counts in self.chain.contexts.values())
+        return 8_000 + 420 * values + 90 * contexts + 240 * len(self.chain.contexts)
