@@ -95,6 +95,14 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "profiles.explain": (V, False),
     "profiles.show": (V, False),
     "profiles.change": (O, False),
+    "alerts.setup": (V, ALL),
+    "alerts.list": (V, False),
+    "alerts.show": (V, False),
+    "alerts.retry": (O, False),
+    "alerts.retry_all": (O, False),
+    "alerts.tickets": (V, False),
+    "alerts.preview": (V, False),
+    "alerts.test": (M, ALL),
     "audit.list": (V, ALL),
     "audit.head": (V, ALL),
     "audit.prove": (V, ALL),
@@ -180,6 +188,12 @@ READ = {
     ],
     "profiles.list": ["/profiles", "/profiles?cluster=west", "/profiles?text=zq&state=learning"],
     "profiles.explain": [f"/profiles/explain?event={place.mark}-exec" for place in EVERYWHERE],
+    "alerts.list": ["/alerts/deliveries", "/alerts/deliveries?cluster=west&state=dead"],
+    "alerts.tickets": ["/alerts/tickets"],
+    "alerts.preview": [
+        f"/alerts/preview?cluster={HOME.cluster}&namespace={HOME.namespace}&rule=zq",
+        "/alerts/preview?cluster=west&namespace=pay",
+    ],
     "health.show": ["/health"],
 }
 """What is asked of each operation that reads. Rows by id, changes and the stream have tests of
@@ -202,6 +216,9 @@ ELSEWHERE = {
     "session.callback": "tests/server/auth",
     "stream.follow": "test_a_stream_tells_of_nothing_foreign",
     "hunts.start": "test_a_hunt_tells_of_nothing_foreign",
+    "alerts.show": "tests/server/api/test_alerts.py",
+    "alerts.retry": "tests/server/api/test_alerts.py",
+    "alerts.retry_all": "tests/server/api/test_alerts.py",
     "runtime.check": "it reads the asker's own text, and rules that every viewer may see",
 }
 OPERATIONS = {one.id: one for one in all_operations()}

@@ -28,6 +28,7 @@ from haechi.server.listener import Listener, bound
 from haechi.server.live import Hub
 from haechi.server.routing import Authenticate
 from haechi.server.settings import Settings, is_loopback
+from haechi.server.work.alerting import send_alerts
 from haechi.server.work.followers import follow_feeds
 from haechi.server.world import World
 
@@ -123,7 +124,7 @@ async def serve_world(
     listener = Listener(app, socket, world.settings, pair)
     if jobs is None:
         jobs = [*own_jobs(world), *_watch_over(pair, world)]
-        background = [*background, follow_feeds]
+        background = [*background, follow_feeds, send_alerts]
     tasks = [
         asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),
@@ -278,6 +279,10 @@ def own_jobs(world: World) -> list[Job]:
     def noted() -> None:
         store.state.feeds.flush()
 
+    def told_long_ago() -> None:
+        kept = dt.timedelta(days=world.settings.alerts.keep_days)
+        store.state.alerts.forget(world.clock() - kept)
+
     return [
         Job(name="rules", every=60, work=refreshed, first=0),
         Job(name="feeds", every=30, work=noted, first=30),
@@ -285,6 +290,7 @@ def own_jobs(world: World) -> list[Job]:
         Job(name="behaviour", every=300, work=world.behaviour.save, first=300),
         Job(name="tidy", every=86_400, work=store.state.tidy, first=600),
         Job(name="events", every=60, work=tended, first=20),
+        Job(name="alerts", every=3600, work=told_long_ago, first=900),
     ]
 
 

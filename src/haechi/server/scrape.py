@@ -83,6 +83,7 @@ def figures(world: World) -> Iterator[Sample]:
         _sensors,
         _rules,
         _profiles,
+        _alerts,
         _audit,
         _disk,
         _parts,
@@ -122,6 +123,12 @@ def _profiles(world: World) -> Iterator[Sample]:
     states = Counter(one.state.value for one in world.behaviour.profiles.all())
     for state in ("learning", "active", "frozen"):
         yield "haechi_profiles", (state,), float(states[state])
+
+
+def _alerts(world: World) -> Iterator[Sample]:
+    for name, tally in world.store.state.alerts.tallies().items():
+        yield "haechi_alerts_waiting", (name, "waiting"), float(tally.waiting)
+        yield "haechi_alerts_waiting", (name, "dead"), float(tally.dead)
 
 
 def _waivers(world: World) -> Iterator[Sample]:

@@ -11,6 +11,7 @@ from haechi.server.auth.memory import AuthMemory
 from haechi.server.jobs import Jobs
 from haechi.server.metrics import Metrics
 from haechi.server.work.behaviour import Behaviour
+from haechi.server.work.alerting import Alerting
 from haechi.server.work.memo import Memo
 from haechi.server.work.sensors import Sensors
 from haechi.server.work.streams import Streams
@@ -45,6 +46,7 @@ class World:
     watch: Watch = field(default_factory=Watch)
     streams: Streams = field(default_factory=Streams)
     sensors: Sensors = field(default_factory=Sensors)
+    alerting: Alerting = field(default_factory=Alerting)
     behaviour: Behaviour = field(default_factory=Behaviour)
     traces: Traces | None = None
 

@@ -22,6 +22,7 @@ MODULES = (
     "hunts",
     "profiles",
     "incidents",
+    "alerts",
     "audit",
     "tokens",
     "users",

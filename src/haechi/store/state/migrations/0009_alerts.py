@@ -29,6 +29,8 @@ def upgrade() -> None:
         _text("route"),
         _text("receiver"),
         _text("topic"),
+        _text("grp"),
+        _text("delivery"),
         _text("what"),
         _text("level"),
         _text("state"),
@@ -43,13 +45,24 @@ def upgrade() -> None:
     )
     op.create_index("ix_alert_state", "alert", ["state", "next_at"])
     op.create_index("ix_alert_topic", "alert", ["topic", "receiver"])
+    op.create_index("ix_alert_receiver", "alert", ["receiver", "state", "n"])
+    op.create_index("ix_alert_group", "alert", ["receiver", "grp", "ended"])
     op.create_table(
         "ticket",
         _text("receiver"),
         _text("topic"),
+        _text("cluster"),
+        _text("namespace"),
+        _text("route"),
+        _text("grp"),
         _text("remote"),
         _text("url"),
         _text("state"),
+        _text("level"),
+        _number("made"),
+        _number("opened"),
         _number("changed"),
+        _number("checked"),
         sa.PrimaryKeyConstraint("receiver", "topic", name="pk_ticket"),
     )
+    op.create_index("ix_ticket_state", "ticket", ["receiver", "state", "changed"])
