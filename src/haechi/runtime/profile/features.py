@@ -9,6 +9,7 @@ is worked out once for each text, as the same processes, files and peers come al
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from haechi.model.event import Event
@@ -28,6 +29,8 @@ _CHANGES = {
     "link": "links", "linkat": "links", "symlink": "links", "symlinkat": "links",
     "chmod": "chmods", "fchmod": "chmods", "fchmodat": "chmods",
 }  # fmt: skip
+_WRITES = re.compile("O_WRONLY|O_RDWR|O_CREAT")
+_EXECS = frozenset({"execve", "execveat"})
 _PEERS = ("connect", "sendto", "sendmsg")
 _CALLS = (
     "bpf", "chroot", "finit_module", "init_module", "mount", "ptrace", "setns", "unshare",
@@ -130,125 +133,144 @@ class Reader:
     first program of each container, which is its command. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._areas: dict[str, str] = {}
-        self._programs: dict[tuple[str, str], str] = {}
-        self._peers: dict[tuple[Any, Any], str] = {}
+        self._workloads: dict[tuple[Any, ...], Workload] = {}
+        self._doings: dict[tuple[Any, ...], Doing] = {}
         self._commands: dict[tuple[str, str], str] = {}
-        self._flags: dict[str, str] = {}
 
     def whose(self, event: Event) -> Workload | None:
         """Whose behaviour an event is: of its container, or on a host of its program; a program
         is started by its parent. None when it cannot be told."""
         get = event.fields.get
         container = get("container.id") or event.container_id or "host"
-        if container == "host":
-            started = event.type in ("execve", "execveat")
-            exe = get("proc.pexepath" if started else "proc.exepath")
-            if not isinstance(exe, str) or not exe:
-                return None
-            words = get("proc.pcmdline" if started else "proc.cmdline")
-            command = self._program(exe, words if isinstance(words, str) else "")
-            return Workload(event.cluster, event.namespace, "", "", command)
-        image = get("container.image.repository") or get("container.image") or ""
-        if not isinstance(image, str) or not isinstance(container, str):
+        if container != "host":
+            return self._contained(event, container)
+        if event.type in _EXECS:
+            exe, words = get("proc.pexepath"), get("proc.pcmdline")
+        else:
+            exe, words = get("proc.exepath"), get("proc.cmdline")
+        if type(exe) is not str or not exe:
             return None
-        image = image or ("" if event.resource else container[:12])
-        command = self._command(event, container)
-        return Workload(event.cluster, event.namespace, event.resource, image, command)
+        if type(words) is not str:
+            words = ""
+        key = (event.cluster, event.namespace, exe, words)
+        known = self._workloads.get(key)
+        if known is None:
+            command = host_program(exe, words)
+            known = Workload(event.cluster, event.namespace, "", "", command)
+            self._keep(self._workloads, key, known)
+        return known
 
-    def _command(self, event: Event, container: str) -> str:
-        """The program that a container began with, as soon as it is known."""
-        key = (event.cluster, container)
-        known = self._commands.get(key)
-        if known is not None:
-            return known
+    def _contained(self, event: Event, container: Any) -> Workload | None:
         get = event.fields.get
-        if get("proc.vpid") != 1:
-            return ""
-        exe = get("proc.exepath")
-        if not isinstance(exe, str):
-            return ""
-        if len(self._commands) >= _MEMO:
-            self._commands.clear()
-        command = self._commands[key] = plain_path(exe)
-        return command
+        image = get("container.image.repository") or get("container.image") or ""
+        if type(image) is not str or type(container) is not str:
+            return None
+        place = (event.cluster, container)
+        command = self._commands.get(place)
+        if command is None:
+            command = ""
+            exe = get("proc.exepath")
+            if get("proc.vpid") == 1 and type(exe) is str:
+                command = plain_path(exe)
+                self._keep(self._commands, place, command)
+        key = (event.cluster, event.namespace, event.resource, image, command, container)
+        known = self._workloads.get(key)
+        if known is None:
+            # What has neither a workload nor an image is known by its id alone.
+            named = image or ("" if event.resource else container[:12])
+            known = Workload(event.cluster, event.namespace, event.resource, named, command)
+            self._keep(self._workloads, key, known)
+        return known
 
-    def _program(self, exe: str, words: str) -> str:
-        key = (exe, words)
-        found = self._programs.get(key)
-        if found is None:
-            if len(self._programs) >= _MEMO:
-                self._programs.clear()
-            found = self._programs[key] = host_program(exe, words)
-        return found
+    @staticmethod
+    def _keep(memory: dict[Any, Any], key: Any, value: Any) -> None:
+        if len(memory) >= _MEMO:
+            memory.clear()
+        memory[key] = value
 
     def done(self, event: Event) -> Doing | None:
         """What was done, as far as it counts: None for what failed to start, and for what has no
         object."""
         kind = TYPES[event.type]
         get = event.fields.get
+        result = get("evt.rawres", 0)
+        fails = type(result) is int and result < 0
         if kind == FILES:
             path = get("fd.name") or get("evt.arg.name") or get("evt.arg.path")
-            path = path or get("evt.arg.filename") or get("evt.arg.oldpath")
-            if not isinstance(path, str) or not path:
-                return None
-            return Doing(FILES, ((FILE, f"{self._mode(event)} {self._area(path)}"),))
-        if kind == EXEC:
-            return _started(event)
-        if kind == NET:
-            return self._connected(event)
-        return Doing(OTHER, ((CALL, event.type),))
+            key: tuple[Any, ...] = (event.type, path, get("evt.arg.flags"), fails)
+        elif kind == NET:
+            key = (event.type, get("fd.sip"), get("fd.sport"), get("fd.name"))
+            if event.type in _PEERS and key[1]:
+                key = (event.type, key[1], key[2], None)  # the near end's port is any
+        elif kind == EXEC:
+            key = (event.type, get("proc.exepath"), parent_of(event), fails)
+        else:
+            return _CALL_DOINGS[event.type]
+        try:
+            known = self._doings.get(key)
+        except TypeError:  # a list or an object where a text belongs
+            return None
+        if known is None:
+            known = _DONE[kind](event, key)
+            if known is not None:
+                self._keep(self._doings, key, known)
+        return known
 
-    def _mode(self, event: Event) -> str:
-        result = event.fields.get("evt.rawres", 0)
-        if type(result) is int and result < 0:
-            return "fails"
-        change = _CHANGES.get(event.type)
-        if change is not None:
-            return change
-        flags = event.fields.get("evt.arg.flags")
-        if not isinstance(flags, str):
-            return "reads"
-        found = self._flags.get(flags)
-        if found is None:
-            writes = "O_WRONLY" in flags or "O_RDWR" in flags or "O_CREAT" in flags
-            if len(self._flags) >= _MEMO:
-                self._flags.clear()
-            found = self._flags[flags] = "writes" if writes else "reads"
-        return found
 
-    def _area(self, path: str) -> str:
-        found = self._areas.get(path)
-        if found is None:
-            if len(self._areas) >= _MEMO:
-                self._areas.clear()
-            found = self._areas[path] = file_area(path)
-        return found
+def _filed(event: Event, key: tuple[Any, ...]) -> Doing | None:
+    _, path, flags, fails = key
+    get = event.fields.get
+    path = path or get("evt.arg.filename") or get("evt.arg.oldpath") or get("evt.arg.newpath")
+    if type(path) is not str or not path:
+        return None
+    mode = "fails" if fails else _CHANGES.get(event.type, "")
+    if not mode:
+        writes = type(flags) is str and _WRITES.search(flags) is not None
+        mode = "writes" if writes else "reads"
+    return Doing(FILES, ((FILE, f"{mode} {file_area(path)}"),))
 
-    def _connected(self, event: Event) -> Doing | None:
-        get = event.fields.get
-        address, port = get("fd.sip"), get("fd.sport")
-        if event.type in ("listen", "bind"):
-            if type(port) is not int:
-                return None
-            return Doing(NET, ((PORT, "high" if port >= EPHEMERAL else str(port)),))
-        if not isinstance(address, str) or not address:
-            name = get("fd.name")
-            if not isinstance(name, str) or not name:
-                return None
-            if not name.startswith("/"):
-                name, port = _server_of(name)
-                return Doing(NET, ((PEER, peer_of(name, port)),))
-            return Doing(NET, ((PEER, f"unix:{self._area(name)}"),))
-        if type(port) is not int:
-            port = None
-        key = (address, port)
-        found = self._peers.get(key)
-        if found is None:
-            if len(self._peers) >= _MEMO:
-                self._peers.clear()
-            found = self._peers[key] = peer_of(address, port)
-        return Doing(NET, ((PEER, found),))
+
+def _connected(event: Event, key: tuple[Any, ...]) -> Doing | None:
+    type_, address, port, name = key
+    port = port if type(port) is int else None
+    if type_ in ("listen", "bind"):
+        if port is None:
+            return None
+        return Doing(NET, ((PORT, "high" if port >= EPHEMERAL else str(port)),))
+    if type(address) is str and address:
+        return Doing(NET, ((PEER, peer_of(address[:64], port)),))
+    if type(name) is not str or not name:
+        return None
+    if name.startswith("/"):
+        return Doing(NET, ((PEER, f"unix:{file_area(name)}"),))
+    return Doing(NET, ((PEER, peer_of(*_server_of(name))),))
+
+
+def parent_of(event: Event) -> str:
+    """Who started a program; on a host, where the parent is the workload, who started that."""
+    get = event.fields.get
+    line = get("proc.aexepath")
+    if get("container.id", "host") == "host" and type(line) is list and len(line) > 2:
+        parent = line[2]
+    else:
+        parent = get("proc.pexepath") or get("proc.pname")
+    return parent if type(parent) is str and parent else "?"
+
+
+def _started(event: Event, key: tuple[Any, ...]) -> Doing | None:
+    _, exe, parent, fails = key
+    if type(exe) is not str or not exe or fails:
+        return None
+    program = plain_path(exe)
+    return Doing(EXEC, ((PROGRAM, program), (LINEAGE, f"{plain_path(parent)} → {program}")))
+
+
+_DONE: dict[int, Callable[[Event, tuple[Any, ...]], Doing | None]] = {
+    FILES: _filed,
+    NET: _connected,
+    EXEC: _started,
+}
+_CALL_DOINGS = {name: Doing(OTHER, ((CALL, name),)) for name in _CALLS}
 
 
 def _server_of(name: str) -> tuple[str, int | None]:
@@ -259,31 +281,15 @@ def _server_of(name: str) -> tuple[str, int | None]:
     ) < 6 else None
 
 
-def _started(event: Event) -> Doing | None:
-    get = event.fields.get
-    exe = get("proc.exepath")
-    result = get("evt.rawres", 0)
-    if not isinstance(exe, str) or not exe or (type(result) is int and result < 0):
-        return None
-    program = plain_path(exe)
-    line = get("proc.aexepath")
-    if get("container.id", "host") == "host" and isinstance(line, list) and len(line) > 2:
-        parent = line[2]  # the workload is the parent: what tells more is who started that
-    else:
-        parent = get("proc.pexepath") or get("proc.pname")
-    before = plain_path(parent) if isinstance(parent, str) and parent else "?"
-    return Doing(EXEC, ((PROGRAM, program), (LINEAGE, f"{before} → {program}")))
-
-
 def tree_of(event: Event) -> tuple[str, Any]:
     """The process tree whose order of events is looked at: a container, or on a host what init
     started."""
     get = event.fields.get
     container = get("container.id") or "host"
     if container != "host":
-        return event.node, container
+        return event.node, container if type(container) is str else ""
     line = get("proc.apid")
-    if isinstance(line, list) and len(line) > 1:
+    if type(line) is list and len(line) > 1:
         root = line[-2]
         return event.node, root if type(root) is int else 0
     pid = get("proc.sid") or get("proc.pid")

@@ -13,6 +13,8 @@ from math import log
 SYMBOLS = 64
 ORDER = 3
 MOST_CONTEXTS = 512
+_KEPT, _REMEMBERED = 256, 1_024
+"""A surprise that was worked out counts for so many events: it moves slowly, and costs most."""
 MOST_COUNT = 1 << 14
 """Past it a context's counts are halved, which is also how old habits fade."""
 _MASKS = tuple((1 << 6 * order) - 1 for order in range(ORDER + 1))
@@ -24,10 +26,12 @@ Context = dict[int, int]
 class Chain:
     """``context`` is the last symbols, packed; ``after`` gives the next one."""
 
-    __slots__ = ("contexts",)
+    __slots__ = ("_age", "_known", "contexts")
 
     def __init__(self) -> None:
         self.contexts: dict[int, Context] = {}
+        self._known: dict[int, float] = {}
+        self._age = 0
 
     @staticmethod
     def after(context: int, symbol: int) -> int:
@@ -36,8 +40,18 @@ class Chain:
 
     def surprise(self, context: int, symbol: int) -> float:
         """Minus the logarithm of the probability (nats)."""
-        chance = 1.0 / SYMBOLS
+        key = context << 6 | symbol
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        found = self._known[key] = self._surprise(context, symbol)
+        return found
+
+    def _surprise(self, context: int, symbol: int) -> float:
         get = self.contexts.get
+        chance = 1.0 / SYMBOLS
         for order in range(ORDER + 1):
             counts = get(_TAGS[order] | context & _MASKS[order])
             if counts is None:
@@ -47,19 +61,27 @@ class Chain:
         return -log(chance)
 
     def learn(self, context: int, symbol: int) -> None:
-        """Count the symbol in every order's context."""
+        """Count the symbol after its context; after shorter ones only as long as it is new in the
+        longer (update exclusion, Moffat 1990), which is better and costs less."""
+        self._age += 1
+        if self._age >= _KEPT:
+            self._age = 0
+            self._known.clear()
         contexts = self.contexts
-        for order in range(ORDER + 1):
+        for order in range(ORDER, -1, -1):
             key = _TAGS[order] | context & _MASKS[order]
             counts = contexts.get(key)
             if counts is None:
                 if len(contexts) >= MOST_CONTEXTS:
                     self._prune()
                 counts = contexts[key] = {-1: 0}
-            counts[symbol] = counts.get(symbol, 0) + 1
+            before = counts.get(symbol, 0)
+            counts[symbol] = before + 1
             counts[-1] += 1
             if counts[-1] >= MOST_COUNT:
                 _halve(counts)
+            if before:
+                return
 
     def _prune(self) -> None:
         order = sorted(self.contexts, key=lambda key: self.contexts[key][-1])

@@ -19,7 +19,7 @@ import msgspec
 from haechi.runtime.profile.features import FAMILIES, MOST, ORDER, Doing, Workload
 from haechi.runtime.profile.frequency import Frequencies
 from haechi.runtime.profile.markov import Chain
-from haechi.runtime.profile.quantile import Quantiles, quantile
+from haechi.runtime.profile.quantile import Quantiles, bin_of, quantile
 
 CAPS = (12.0, 12.0, 12.0, 12.0, 12.0, 12.0, 6.0)
 """Nats that one family may add; by number of family."""
@@ -133,8 +133,9 @@ class Profile:
         patient = not self.learning
         for family, value in parts:
             families[family].learn(value, unit, now, window, patient=patient)
-        self.kinds[kind].add(score, unit, window)
-        self.overall.add(score, unit, window)
+        place = bin_of(score)
+        self.kinds[kind].add(place, unit, window)
+        self.overall.add(place, unit, window)
         if self.learning:
             self._learnt(now)
         return score

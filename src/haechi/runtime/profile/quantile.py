@@ -27,12 +27,11 @@ class Quantiles:
 
     def rank(self, score: float) -> tuple[float, float]:
         """(weight below, half of the equal ones included; weight of all)."""
-        place = _bin(score)
+        place = bin_of(score)
         return sum(self.bins[:place]) + self.bins[place] / 2, self.total
 
-    def add(self, score: float, unit: float, window: int) -> None:
-        """Count one score."""
-        place = _bin(score)
+    def add(self, place: int, unit: float, window: int) -> None:
+        """Count one score, by its bin."""
         bins = self.bins
         if bins[place] < self.total * (1 - TAIL) and not self._has_room(place, window):
             return
@@ -63,7 +62,8 @@ class Quantiles:
         return 0.0
 
 
-def _bin(score: float) -> int:
+def bin_of(score: float) -> int:
+    """The bin of a score."""
     place = int(score / WIDTH)
     return 0 if place < 0 else place if place < BINS else BINS - 1
 
