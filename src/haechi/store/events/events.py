@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -38,6 +39,7 @@ from haechi.store.events.shapes import (
     Options,
     SearchedRange,
 )
+from haechi.store.events.waiting import Waiting
 from haechi.store.events.writer import Writer
 from haechi.store.records import Series, StoredEvent
 
@@ -79,6 +81,15 @@ class Events:
             idle=self._cold.rest,
         )
         self._readers = Readers(self._path)
+        self.arrived = threading.Event()
+        """Set when detections wait; whoever takes them clears it first."""
+        self.waiting = Waiting(
+            self._readers,
+            self._dictionaries,
+            self._writer.run,
+            lambda: self._writer.inserter.waiting,
+            lambda: self._writer.inserter.next_seq - 1,
+        )
         self._hot = Hot(self._dictionaries)
         self._reading = Reading(self._readers, self._hot, self._cold)
         self._sealing = Sealing(
@@ -113,6 +124,8 @@ class Events:
         def counted(batch: EncodedBatch, appended: Appended) -> None:
             self._since_start["accepted"] += appended.accepted
             self._since_start["duplicates"] += appended.duplicates
+            if self._writer.inserter.waiting.count:
+                self.arrived.set()
             committed(batch, appended)
 
         return counted
@@ -272,6 +285,7 @@ class Events:
         events, size = self._writer.waiting()
         found: dict[str, Any] = {"queued_events": events, "queued_bytes": size}
         found |= self._since_start | {"refused_busy": self._writer.refused_busy}
+        found |= {"correlator": self.waiting.figures()}
         found |= {"last_seal": self._sealing.last, "removed": self._retention.removed}
         found |= {"stray_files": list(self._strays), "dedup_hours": self.options.remember_hours}
         try:

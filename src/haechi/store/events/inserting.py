@@ -19,6 +19,7 @@ from haechi.store.events.payloads import Dictionaries, Press
 from haechi.store.events.rows import Rows
 from haechi.store.events.shapes import Appended, Options
 from haechi.store.events.tallies import MINUTE_NS, Tallies
+from haechi.store.events.waiting import Intake
 
 _AT = Rows("INSERT OR IGNORE INTO at (ts_ns, ident, seq, kind, resource) VALUES", 5)
 _EVENT = Rows("INSERT INTO event (seq, ts_ns, version, payload) VALUES", 4)
@@ -40,6 +41,7 @@ class Inserter:
         self.tallies = Tallies(connection, self.names, options)
         self.press = Press(dictionaries, options)
         self.press.load(connection)
+        self.waiting = Intake(connection)
         self.next_seq = next_seq(connection)
         if hot_rows is None:  # a look at every page of the table
             hot_rows = int(connection.execute("SELECT count(*) FROM at").fetchone()[0])
@@ -98,6 +100,8 @@ class Inserter:
         _EVENT.insert(
             self._connection, [(a[2], a[0], version, p) for a, p in zip(at, packed, strict=True)]
         )
+        if any(kind[4] for kind in kinds.values()):  # a rule held: for the correlator
+            self.waiting.add(rows, at, packed, version)
         self._kinds |= kinds
         self._counts.update([(a[0] // MINUTE_NS, a[3]) for a in at])
         if at:

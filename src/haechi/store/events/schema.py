@@ -20,7 +20,7 @@ from pathlib import Path
 
 from haechi.errors import StoreError, StoreFull
 
-VERSION = 1
+VERSION = 2
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE kind (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, type TEXT NOT NULL,
@@ -53,6 +53,13 @@ CREATE TABLE file (name TEXT PRIMARY KEY, hour INTEGER NOT NULL, from_ns INTEGER
   sealed_ns INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX file_hour ON file (hour);
 """
+_WAITING = """
+CREATE TABLE waiting (seq INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+  n INTEGER NOT NULL, kind BLOB NOT NULL, resource TEXT NOT NULL, version INTEGER NOT NULL,
+  payload BLOB NOT NULL);
+INSERT INTO meta (name, value) VALUES ('epoch', lower(hex(randomblob(8))));
+"""
+"""Since version 2: detections that are not in any incident yet, and the name of this file."""
 """``file`` is the manifest. A file claims the events from ``from_ns`` to ``to_ns`` (excluded)
 with numbers up to ``seq_sealed``. State ``clearing``: some of them still lie in the hot tables
 and are not to be read there; ``there``: done; ``going``: being removed by retention."""
@@ -86,15 +93,17 @@ def connect(path: Path, *, cache_kib: int, readonly: bool = False) -> sqlite3.Co
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables in a new file; refuse one of a newer version."""
+    """Make the tables in a new file, and what a file of an older version lacks; refuse one of a
+    newer version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise StoreError(
             f"hot.db is of version {version}, this haechi knows {VERSION}",
             do="run the haechi that made it, or a newer one",
         )
-    if version == 0:
-        connection.executescript(f"BEGIN;{TABLES};PRAGMA user_version={VERSION};COMMIT;")
+    if version < VERSION:
+        missing = f"{TABLES if version == 0 else ''};{_WAITING}"
+        connection.executescript(f"BEGIN;{missing};PRAGMA user_version={VERSION};COMMIT;")
 
 
 def translate(error: sqlite3.Error, path: Path) -> StoreError:
