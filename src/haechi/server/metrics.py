@@ -96,6 +96,16 @@ FIGURES = (
         "News that wait for a receiver, and dead letters",
         ("receiver", "state"),
     ),
+    Family("haechi_incidents_open", GAUGE, "Incidents that are not closed", ("level", "state")),
+    Family("haechi_detections_waiting", GAUGE, "Detections that are in no incident yet"),
+    Family(
+        "haechi_detections_left_out",
+        GAUGE,
+        "Detections that were never looked at for incidents, since too many waited",
+    ),
+    Family(
+        "haechi_correlator_lag_seconds", GAUGE, "For how long there have been detections waiting"
+    ),
     Family("haechi_part_up", GAUGE, "1 well, 0.5 degraded, 0 failed", ("part",)),
     Family("haechi_audit_records_total", COUNTER, "Records of the audit log"),
     Family("haechi_audit_unsigned_records", GAUGE, "Audit records that no signed head covers yet"),
@@ -162,6 +172,12 @@ COUNTED = (
         COUNTER,
         "News told to receivers by what became of them: sent, skipped, later, dead",
         ("receiver", "outcome"),
+    ),
+    Family("haechi_incidents_opened_total", COUNTER, "Incidents opened, by level", ("level",)),
+    Family(
+        "haechi_correlator_faults_total",
+        COUNTER,
+        "Detections, or whole rounds, that could not be made part of an incident",
     ),
     Family("haechi_hunts_total", COUNTER, "Hunts through stored events", ("outcome",)),
     Family("haechi_scans_total", COUNTER, "Scans received since the start", ("answer",)),

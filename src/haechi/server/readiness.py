@@ -60,6 +60,7 @@ def parts(world: World, *, write: bool = True) -> list[Part]:
         _tried("rules", "runtime rules", lambda: _rules(world)),
         _tried("feeds", "feeds", lambda: _feeds(world)),
         _tried("sensors", "sensors", lambda: _sensors(world)),
+        _tried("incidents", "incidents", lambda: _incidents(world)),
         _jobs(world),
     ]
 
@@ -198,6 +199,26 @@ def _sensors(world: World) -> Part:
         missing = sum(sum(one.counts.values()) for one in losing)
         what = f"sensors lost {missing:,} events since their start, the rest is seen"
     return Part(name="sensors", state=OK, what=what, figures=figures)
+
+
+LATE_S = 60.0
+"""So long detections may wait for their incident before it is told."""
+
+
+def _incidents(world: World) -> Part:
+    told = world.correlating.figures()
+    why, do = world.correlating.why, "see the server's log"
+    if told.get("left_out"):
+        why = f"{told['left_out']:,} detections were never looked at, since too many waited"
+        do = "they are stored: search the events; find out which rule is so loud"
+    elif told.get("joined"):
+        why = f"{told['waiting']:,} detections wait; those that are alike are counted together"
+        do = "find out which rule is so loud, and make an exception"
+    elif not why and told["lag_s"] > LATE_S:
+        why = f"{told['waiting']:,} detections wait, for {told['lag_s']:.0f} s"
+    if not why:
+        return Part(name="incidents", state=OK, what="detections become incidents", figures=told)
+    return Part(name="incidents", state=DEGRADED, what=f"incidents: {why}", do=do, figures=told)
 
 
 def _jobs(world: World) -> Part:

@@ -29,6 +29,7 @@ from haechi.server.live import Hub
 from haechi.server.routing import Authenticate
 from haechi.server.settings import Settings, is_loopback
 from haechi.server.work.alerting import send_alerts
+from haechi.server.work.correlating import correlate
 from haechi.server.work.followers import follow_feeds
 from haechi.server.world import World
 
@@ -124,7 +125,7 @@ async def serve_world(
     listener = Listener(app, socket, world.settings, pair)
     if jobs is None:
         jobs = [*own_jobs(world), *_watch_over(pair, world)]
-        background = [*background, follow_feeds, send_alerts]
+        background = [*background, follow_feeds, correlate, send_alerts]
     tasks = [
         asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),

@@ -84,6 +84,7 @@ def figures(world: World) -> Iterator[Sample]:
         _rules,
         _profiles,
         _alerts,
+        _incidents,
         _audit,
         _disk,
         _parts,
@@ -123,6 +124,15 @@ def _profiles(world: World) -> Iterator[Sample]:
     states = Counter(one.state.value for one in world.behaviour.profiles.all())
     for state in ("learning", "active", "frozen"):
         yield "haechi_profiles", (state,), float(states[state])
+
+
+def _incidents(world: World) -> Iterator[Sample]:
+    for (level, state), number in world.store.state.incidents.tally().items():
+        yield "haechi_incidents_open", (level, state), float(number)
+    told = world.correlating.figures()
+    yield "haechi_detections_waiting", (), float(told["waiting"])
+    yield "haechi_detections_left_out", (), float(told.get("left_out", 0))
+    yield "haechi_correlator_lag_seconds", (), told["lag_s"]
 
 
 def _alerts(world: World) -> Iterator[Sample]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from haechi.server.auth.memory import AuthMemory
 from haechi.server.jobs import Jobs
 from haechi.server.metrics import Metrics
-from haechi.server.work.behaviour import Behaviour
 from haechi.server.work.alerting import Alerting
+from haechi.server.work.behaviour import Behaviour
+from haechi.server.work.correlating import Correlating
 from haechi.server.work.memo import Memo
 from haechi.server.work.sensors import Sensors
 from haechi.server.work.streams import Streams
@@ -31,7 +32,7 @@ class World:
     in memory; ``jobs`` tells how the work by the clock went,
     ``memo`` keeps answers until what they were made of changes; ``watch`` judges events, and
     ``streams`` knows which live streams ask for some events only; ``sensors`` how the sensors
-    do; ``behaviour`` what is normal for each workload."""
+    do; ``behaviour`` what is normal for each workload; ``correlating`` makes incidents."""
 
     store: Store
     catalogue: Catalogue
@@ -48,6 +49,7 @@ class World:
     sensors: Sensors = field(default_factory=Sensors)
     alerting: Alerting = field(default_factory=Alerting)
     behaviour: Behaviour = field(default_factory=Behaviour)
+    correlating: Correlating = field(default_factory=Correlating)
     traces: Traces | None = None
 
     def __post_init__(self) -> None:
