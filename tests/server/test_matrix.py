@@ -109,6 +109,7 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "alerts.tickets": (V, False),
     "alerts.preview": (V, False),
     "alerts.test": (M, ALL),
+    "clusters.list": (V, False),
     "audit.list": (V, ALL),
     "audit.head": (V, ALL),
     "audit.prove": (V, ALL),

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import msgspec
@@ -78,11 +78,40 @@ def candidates(pod: Pod) -> Iterator[tuple[str, str]]:
             )
 
 
+class Owner(Protocol):
+    """What a pod belongs to."""
+
+    @property
+    def group(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Live(Protocol):
+    """Clusters that are followed: they know what names can only guess."""
+
+    def owner_of(self, cluster: str, namespace: str, pod: str) -> Owner | None:
+        """What a pod belongs to; None when it is not known."""
+
+    def pod_of(self, cluster: str, container: str) -> tuple[str, str] | None:
+        """(namespace, name) of the pod that a container belongs to."""
+
+
 class Enricher:
     """Thread-safe; both caches are bounded."""
 
-    def __init__(self, look: Look, now: Callable[[], float] = time.monotonic) -> None:
-        self._look, self._now = look, now
+    def __init__(
+        self,
+        look: Look,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        live: Live | None = None,
+    ) -> None:
+        self._look, self._now, self._live = look, now, live
         self._lock = threading.Lock()
         self._workloads: dict[Pod, tuple[float, str]] = {}
         self._pods: dict[tuple[str, str], Pod] = {}
@@ -114,12 +143,15 @@ class Enricher:
             return pod
         if _POD in payload:
             return self._named(row, teaches)
-        if not self._pods:
+        if not self._pods and self._live is None:
             return None
         container = _head(payload)[2]
         if not container and _CONTAINER in payload and _HOST not in payload:
             container = str(decoded(row).fields.get("container.id") or "")
         known = self._pods.get((kind[2], container[:12])) if container else None
+        if known is None and container and self._live is not None:
+            found = self._live.pod_of(kind[2], container)
+            known = None if found is None else Pod(kind[2], *found)
         return known if known is not None and kind[3] in (NONE, known.namespace) else None
 
     def _named(self, row: Row, teaches: Callable[[str], bool]) -> Pod | None:
@@ -164,12 +196,31 @@ class Enricher:
         return {pod: key for pod, key in found.items() if key}
 
     def _asked(self, pods: Sequence[Pod]) -> dict[Pod, str]:
-        several = {pod: list(candidates(pod)) for pod in pods}
+        known = {pod: self._owned(pod) for pod in pods}
+        several = {pod: known[pod] or list(candidates(pod)) for pod in pods}
         there = self._look([place for places in several.values() for place in places])
         return {
-            pod: next((key for cluster, key in places if (cluster, key) in there), "")
+            pod: next(
+                (key for cluster, key in places if (cluster, key) in there),
+                # What the cluster says itself is there, whether a scan has seen it or not.
+                places[0][1] if known[pod] else "",
+            )
             for pod, places in several.items()
         }
+
+    def _owned(self, pod: Pod) -> list[tuple[str, str]]:
+        """(cluster, key) of its owner, where the cluster is followed."""
+        owner = self._live.owner_of(*pod) if self._live is not None else None
+        if owner is None:
+            return []
+        names = {"group": owner.group, "kind": owner.kind, "namespace": owner.namespace}
+        return [
+            (
+                cluster,
+                k8s_key(**names, name=owner.name, cluster="" if cluster == NONE else cluster),
+            )
+            for cluster in dict.fromkeys((pod.cluster, NONE))
+        ]
 
 
 def _teaches(within: Sequence[Reach], cluster: str) -> bool:

@@ -60,6 +60,7 @@ def parts(world: World, *, write: bool = True) -> list[Part]:
         _tried("rules", "runtime rules", lambda: _rules(world)),
         _tried("feeds", "feeds", lambda: _feeds(world)),
         _tried("sensors", "sensors", lambda: _sensors(world)),
+        _tried("clusters", "clusters", lambda: _clusters(world)),
         _tried("incidents", "incidents", lambda: _incidents(world)),
         _jobs(world),
     ]
@@ -219,6 +220,27 @@ def _incidents(world: World) -> Part:
     if not why:
         return Part(name="incidents", state=OK, what="detections become incidents", figures=told)
     return Part(name="incidents", state=DEGRADED, what=f"incidents: {why}", do=do, figures=told)
+
+
+def _clusters(world: World) -> Part:
+    every = world.clusters.states()
+    bad = [one for one in every if one.state in ("failed", "lagging", "partial")]
+    figures = {
+        "clusters": len(every),
+        "not_followed": sum(one.state == "failed" for one in every),
+        "gaps": sum(len(one.gaps) for one in every),
+        "objects": sum(one.objects for one in every),
+    }
+    if not bad:
+        what = "clusters are followed" if every else "no cluster is configured"
+        return Part(name="clusters", state=OK, what=what, figures=figures)
+    return Part(
+        name="clusters",
+        state=DEGRADED,
+        what=f"the cluster {bad[0].name} is {bad[0].state}: {bad[0].why}",
+        do="GET /api/v1/clusters names what cannot be read; the guide has the rights (clusters.md)",
+        figures=figures,
+    )
 
 
 def _jobs(world: World) -> Part:

@@ -29,6 +29,7 @@ from haechi.server.live import Hub
 from haechi.server.routing import Authenticate
 from haechi.server.settings import Settings, is_loopback
 from haechi.server.work.alerting import send_alerts
+from haechi.server.work.clusters import follow_clusters
 from haechi.server.work.correlating import correlate
 from haechi.server.work.followers import follow_feeds
 from haechi.server.world import World
@@ -125,7 +126,7 @@ async def serve_world(
     listener = Listener(app, socket, world.settings, pair)
     if jobs is None:
         jobs = [*own_jobs(world), *_watch_over(pair, world)]
-        background = [*background, follow_feeds, correlate, send_alerts]
+        background = [*background, follow_feeds, follow_clusters, correlate, send_alerts]
     tasks = [
         asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),
@@ -277,6 +278,15 @@ def own_jobs(world: World) -> list[Job]:
     def refreshed() -> None:
         world.watch.rulebook(world).refresh()
 
+    def forgotten() -> None:
+        clusters = world.settings.clusters
+        store.state.objects.tidy(
+            world.clock(),
+            days=clusters.history_days,
+            most=clusters.history_rows,
+            followed=[one.name for one in clusters.followed],
+        )
+
     def noted() -> None:
         store.state.feeds.flush()
 
@@ -289,6 +299,7 @@ def own_jobs(world: World) -> list[Job]:
         Job(name="feeds", every=30, work=noted, first=30),
         Job(name="waivers", every=60, work=expired),
         Job(name="behaviour", every=300, work=world.behaviour.save, first=300),
+        Job(name="clusters", every=3600, work=forgotten, first=300),
         Job(name="tidy", every=86_400, work=store.state.tidy, first=600),
         Job(name="events", every=60, work=tended, first=20),
         Job(name="alerts", every=3600, work=told_long_ago, first=900),

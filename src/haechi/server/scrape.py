@@ -81,6 +81,7 @@ def figures(world: World) -> Iterator[Sample]:
         _events,
         _feeds,
         _sensors,
+        _clusters,
         _rules,
         _profiles,
         _alerts,
@@ -196,6 +197,16 @@ def _sensors(world: World) -> Iterator[Sample]:
         yield "haechi_sensor_last_seen_timestamp_seconds", (one.cluster, one.node, one.way), at
         for outcome, number in one.counts.items():
             yield "haechi_sensor_lost_events", (one.cluster, one.node, outcome), float(number)
+
+
+def _clusters(world: World) -> Iterator[Sample]:
+    for one in world.clusters.states()[:200]:
+        up = {"connected": 1.0, "dump": 1.0, "partial": 0.5, "lagging": 0.5}.get(one.state, 0.0)
+        yield "haechi_cluster_up", (one.name,), up
+        yield "haechi_cluster_objects", (one.name,), float(one.objects)
+        yield "haechi_cluster_gaps", (one.name,), float(len(one.gaps))
+        if one.heard is not None:
+            yield "haechi_cluster_last_heard_timestamp_seconds", (one.name,), one.heard.timestamp()
 
 
 def _rules(world: World) -> Iterator[Sample]:

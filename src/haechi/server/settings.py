@@ -194,6 +194,34 @@ class Alerts(Section, frozen=True, kw_only=True):
     keep_days: Annotated[int, _DAYS, Meta(description="days that what was sent is remembered")] = 30
 
 
+class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One cluster: by a kubeconfig (KUBECONFIG or ``~/.kube/config`` unless named), by the account
+    of the pod that the server runs in, or out of a folder of manifests."""
+
+    name: str
+    kubeconfig: str = ""
+    context: str = ""
+    in_cluster: bool = False
+    dump: str = ""
+    namespaces: list[str] = []
+
+
+class ClustersSection(Section, frozen=True, kw_only=True):
+    """The clusters that the server follows, and how long their past is kept."""
+
+    followed: Annotated[
+        list[ClusterSettings],
+        Meta(description="clusters that are followed, or read from a folder"),
+    ] = []
+    history_days: Annotated[
+        int, _DAYS, Meta(description="days that what a cluster's objects were is kept")
+    ] = 30
+    history_rows: Annotated[
+        int,
+        Meta(ge=1_000, le=10_000_000, description="changes that are kept of each cluster"),
+    ] = 500_000
+
+
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a file may hold: every section."""
 
@@ -207,6 +235,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     tracing: Tracing = Tracing()
     runtime: Runtime = Runtime()
     alerts: Alerts = Alerts()
+    clusters: ClustersSection = ClustersSection()
 
 
 class Settings(FileSettings, frozen=True, kw_only=True):
@@ -345,7 +374,15 @@ def _placed(misfit: Misfit) -> Misfit:
     return Misfit(path=path, message=_plain(misfit.message), do=misfit.do)
 
 
-_FILE_ONLY = frozenset({"runtime.feeds", "runtime.mappings", "alerts.receivers", "alerts.routes"})
+_FILE_ONLY = frozenset(
+    {
+        "runtime.feeds",
+        "runtime.mappings",
+        "alerts.receivers",
+        "alerts.routes",
+        "clusters.followed",
+    }
+)
 
 
 def _of_environment(environ: Names[str, str]) -> dict[str, str]:
@@ -410,6 +447,7 @@ def _check(settings: Settings) -> None:
     for where, fault, do in _faults(listen, tls):
         raise ConfigError(fault, do=do, where=where)
     settings.auth.check()
+    _check_clusters(settings.clusters.followed)
     check_alerts(settings.alerts.receivers, settings.alerts.routes)
     for feed in settings.runtime.feeds:
         if feed.kind == "application" and feed.mapping not in settings.runtime.mappings:
@@ -425,6 +463,26 @@ def _check(settings: Settings) -> None:
             raise ConfigError(
                 error.what, why=error.why, do=error.do, where=f"runtime.mappings.{name}"
             ) from error
+
+
+def _check_clusters(clusters: Sequence[ClusterSettings]) -> None:
+    seen: set[str] = set()
+    for one in clusters:
+        where = f"clusters.followed: {shown(one.name)}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}", one.name):
+            raise ConfigError(
+                "is no name for a cluster", do="letters, digits, . _ : @ -", where=where
+            )
+        if one.name in seen:
+            raise ConfigError("stands there twice", do="give each its own name", where=where)
+        seen.add(one.name)
+        ways = [bool(one.dump), one.in_cluster, bool(one.kubeconfig or one.context)]
+        if sum(ways) > 1:
+            raise ConfigError(
+                "is to be reached in several ways",
+                do="take one of kubeconfig (with context), in_cluster, dump",
+                where=where,
+            )
 
 
 def _faults(listen: Listen, tls: Tls) -> Iterator[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ from haechi.server.jobs import Jobs
 from haechi.server.metrics import Metrics
 from haechi.server.work.alerting import Alerting
 from haechi.server.work.behaviour import Behaviour
+from haechi.server.work.clusters import Clusters
 from haechi.server.work.correlating import Correlating
 from haechi.server.work.memo import Memo
 from haechi.server.work.sensors import Sensors
@@ -47,6 +48,7 @@ class World:
     watch: Watch = field(default_factory=Watch)
     streams: Streams = field(default_factory=Streams)
     sensors: Sensors = field(default_factory=Sensors)
+    clusters: Clusters = field(default_factory=Clusters)
     alerting: Alerting = field(default_factory=Alerting)
     behaviour: Behaviour = field(default_factory=Behaviour)
     correlating: Correlating = field(default_factory=Correlating)

@@ -23,6 +23,7 @@ MODULES = (
     "profiles",
     "incidents",
     "alerts",
+    "clusters",
     "audit",
     "tokens",
     "users",

@@ -62,7 +62,8 @@ class Watch:
             from haechi.runtime.enrich import Enricher, look_in
 
             # Made twice by two threads at once, one of them is forgotten: a cache, no more.
-            self._enricher = Enricher(look_in(world.store.state))
+            live = world.clusters if world.settings.clusters.followed else None
+            self._enricher = Enricher(look_in(world.store.state), live=live)
         return self._enricher
 
     def judged(self, world: World, batch: EncodedBatch, within: Sequence[Reach]) -> EncodedBatch:

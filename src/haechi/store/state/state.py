@@ -18,6 +18,7 @@ from haechi.store.state.engine import Clock, Database, Transaction
 from haechi.store.state.feeds import Feeds
 from haechi.store.state.findings import Findings
 from haechi.store.state.incidents import Incidents
+from haechi.store.state.objects import Objects
 from haechi.store.state.open import prepare
 from haechi.store.state.outbox import AuditSink
 from haechi.store.state.profiles import Profiles
@@ -51,6 +52,7 @@ class State:
         self.rules = RuntimeRules(database)
         self.actions = Actions(database)
         self.feeds = Feeds(database, clock)
+        self.objects = Objects(database)
         self.profiles = Profiles(database)
         self.incidents = Incidents(database)
         self.alerts = Alerts(database)

@@ -292,11 +292,12 @@ class KubernetesClient:
         label_selector: str = "",
         field_selector: str = "",
         *,
+        whole: bool = False,
         limit: int = 64 << 20,
     ) -> Any:
-        """What ``paging`` asks for pages."""
+        """What ``paging`` asks for pages. ``whole``: the contents of ConfigMaps, too."""
         path = kind.path(namespace if kind.namespaced else None)
-        accept = METADATA_LIST if kind.metadata_only else JSON
+        accept = METADATA_LIST if kind.metadata_only and not whole else JSON
         words = (("labelSelector", label_selector), ("fieldSelector", field_selector))
         fixed = tuple(pair for pair in words if pair[1])
 

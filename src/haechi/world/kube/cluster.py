@@ -21,6 +21,13 @@ from haechi.world.kube.names import METADATA_ONLY
 
 SourceName = Literal["live", "dump", "history"]
 _VALUES = ("data", "stringData", "binaryData")
+SETTINGS = {
+    "cilium-config": frozenset(
+        {"enable-policy", "enable-k8s-networkpolicy", "policy-audit-mode", "labels"}
+    ),
+}
+"""The few values of ConfigMaps that are kept: whether the network plug-in obeys policies at all,
+without which nobody could say that a workload is contained."""
 _HARMLESS = ("kubernetes.io/service-account.", "meta.helm.sh/", "haechi.dev/")
 """Annotations of a Secret that hold no copy of its values."""
 
@@ -53,8 +60,11 @@ def stripped(body: dict[str, Any]) -> dict[str, Any]:
     metadata.pop("managedFields", None)
     group, _, _ = str(body.get("apiVersion", "")).rpartition("/")
     if (group, body.get("kind")) in METADATA_ONLY:
+        data = _settings(body, metadata)
         for name in _VALUES:
             body.pop(name, None)
+        if data:
+            body["data"] = data
         annotations = metadata.get("annotations")
         if isinstance(annotations, dict):
             metadata["annotations"] = {
@@ -62,6 +72,15 @@ def stripped(body: dict[str, Any]) -> dict[str, Any]:
                 for name, value in annotations.items()
             }
     return body
+
+
+def _settings(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, str]:
+    """What is kept of a ConfigMap of ``SETTINGS``."""
+    name, data = metadata.get("name"), body.get("data")
+    wanted = SETTINGS.get(name) if isinstance(name, str) else None
+    if body.get("kind") != "ConfigMap" or wanted is None or not isinstance(data, dict):
+        return {}
+    return {key: data[key] for key in sorted(wanted & data.keys()) if isinstance(data[key], str)}
 
 
 def resource_of(

@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -19,7 +20,7 @@ from haechi.errors import ConfigError, HaechiError, KubeError, KubeForbidden, Ku
 from haechi.model.resource import Resource
 from haechi.world.kube import names
 from haechi.world.kube.client import KubernetesClient
-from haechi.world.kube.cluster import Kept, SourceName, kept_of, resources
+from haechi.world.kube.cluster import SETTINGS, Kept, SourceName, kept_of, resources
 from haechi.world.kube.names import Kind
 from haechi.world.kube.places import Places
 from haechi.world.kube.watching import SILENT_S, Change, ChangeType, Watch
@@ -47,6 +48,13 @@ MIRRORED = (
     *(kind for kind in names.EXTENSIONS if kind is not names.ENVOY_FILTER),
 )
 """Not Secrets or ConfigMaps: to list them needs a right that nobody should have for this."""
+NAMED = (
+    (names.CUSTOM_KIND, "adminnetworkpolicies.policy.networking.k8s.io"),
+    (names.CUSTOM_KIND, "clusternetworkpolicies.policy.networking.k8s.io"),
+    (names.CUSTOM_KIND, "ciliumnetworkpolicies.cilium.io"),
+    *((names.CONFIG_MAP, name) for name in SETTINGS),
+)
+"""Single objects by which one tells what enforces network policies."""
 REFUSED_S, ABSENT_S = 60.0, 300.0
 MOST_NAMESPACES = 20
 MOST_OBJECTS = 500_000
@@ -59,6 +67,8 @@ class KindState(msgspec.Struct, kw_only=True):
 
     kind: Kind
     namespace: str = ""
+    name: str = ""
+    """Only the object of this name."""
     synced: bool = False
     absent: bool = False
     refused: bool = False
@@ -75,12 +85,13 @@ class KindState(msgspec.Struct, kw_only=True):
         where = f" in {self.namespace}" if self.namespace else ""
         if self.absent or (self.synced and not self.fault):
             return ""
-        return f"{self.kind.right}{where}: {self.fault or 'not read yet'}"
+        name = f" {self.name}" if self.name else ""
+        return f"{self.kind.right}{name}{where}: {self.fault or 'not read yet'}"
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Something that was seen: an object as it is now, one that is gone (``kept`` None), or that
-    all of a kind was told (``synced``; ``namespace`` then is the part that was asked for)."""
+    all of a kind was told (``synced``; ``namespace`` and ``name`` then are what was asked for)."""
 
     kind: Kind
     namespace: str
@@ -100,6 +111,7 @@ class Mirror:
         *,
         name: str = "",
         kinds: Sequence[Kind] = MIRRORED,
+        named: Sequence[tuple[Kind, str]] = NAMED,
         namespaces: Sequence[str] = (),
         seen: Callable[[Seen], None] = lambda _: None,
         clock: Clock = lambda: dt.datetime.now(dt.UTC),
@@ -123,10 +135,13 @@ class Mirror:
         self._count = self._bytes = 0
         self._stopped = threading.Event()
         self._synced = threading.Condition()
-        self.states: tuple[KindState, ...] = tuple(
-            KindState(kind=kind, namespace=namespace)
-            for kind in kinds
-            for namespace in ((namespaces or ("",)) if kind.namespaced else ("",))
+        self.states: tuple[KindState, ...] = (
+            *(
+                KindState(kind=kind, namespace=namespace)
+                for kind in kinds
+                for namespace in ((namespaces or ("",)) if kind.namespaced else ("",))
+            ),
+            *(KindState(kind=kind, name=name) for kind, name in named),
         )
         self._threads: list[threading.Thread] = []
 
@@ -142,12 +157,13 @@ class Mirror:
             self._threads.append(thread)
             thread.start()
 
-    def close(self, *, wait: float = 5.0) -> None:
-        """End all; idempotent."""
+    def close(self, *, wait: float = 2.0) -> None:
+        """End all, in ``wait`` seconds together; idempotent."""
         self._stopped.set()
         self.client.close()
+        end = time.monotonic() + wait
         for thread in self._threads:
-            thread.join(wait)
+            thread.join(max(0.0, end - time.monotonic()))
         self._threads = [one for one in self._threads if one.is_alive()]
 
     def wait(self, seconds: float) -> bool:
@@ -227,6 +243,8 @@ class Mirror:
             self.client,
             kind,
             state.namespace or None,
+            field_selector=f"metadata.name={state.name}" if state.name else "",
+            whole=bool(state.name),
             heard=lambda error: self._heard(state, error),
             stopped=self._stopped,
             silent=self._silent,
@@ -249,7 +267,8 @@ class Mirror:
             state.lists = watch.lists
             if change.type is ChangeType.SYNCED:
                 state.synced = True
-                self._seen(Seen(kind=kind, namespace=state.namespace, synced=True))
+                asked = Seen(kind=kind, namespace=state.namespace, name=state.name, synced=True)
+                self._seen(asked)
                 self._tell()
             else:
                 self._changed(state, kind, change)
@@ -309,6 +328,8 @@ class Mirror:
     def _absent(self, state: KindState) -> None:
         """The cluster has no such kind (any more): its objects are gone with it."""
         for kept in self.kept(state.kind.type):
+            if state.name and kept.name != state.name:
+                continue
             self._put(kept.type, (kept.namespace, kept.name), None)
             self._seen(Seen(kind=state.kind, namespace=kept.namespace, name=kept.name))
         state.absent, state.synced = True, False

@@ -188,6 +188,12 @@ ROLE_BINDING = _kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebinding
 CLUSTER_ROLE_BINDING = _kind(
     "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
+CUSTOM_KIND = _kind(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    namespaced=False,
+)
 ENVOY_FILTER = _kind("networking.istio.io/v1alpha3", "EnvoyFilter", "envoyfilters")
 EVENT = _kind("events.k8s.io/v1", "Event", "events")
 TOKEN_REVIEW = _kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
@@ -219,6 +225,7 @@ BUILT_IN = (
     CLUSTER_ROLE,
     ROLE_BINDING,
     CLUSTER_ROLE_BINDING,
+    CUSTOM_KIND,
     EVENT,
     TOKEN_REVIEW,
     SELF_REVIEW,

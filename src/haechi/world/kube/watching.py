@@ -90,6 +90,7 @@ class Watch:
         label_selector: str = "",
         field_selector: str = "",
         *,
+        whole: bool = False,
         heard: Heard = lambda _: None,
         page: int = PAGE,
         stopped: threading.Event | None = None,
@@ -99,7 +100,7 @@ class Watch:
     ) -> None:
         self._client, self._kind, self._namespace = client, kind, namespace
         self._selectors = (label_selector, field_selector)
-        self._heard, self._page = heard, page
+        self._whole, self._heard, self._page = whole, heard, page
         self._stopped = stopped or threading.Event()
         self._lasts, self._silent, self._first_pause = lasts, silent, pause
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
@@ -145,7 +146,8 @@ class Watch:
 
     def _listed(self) -> Iterator[Change]:
         """Everything as it is now, told as the difference to what is known."""
-        ask = self._client.pager(self._kind, self._namespace, *self._selectors)
+        labels, fields = self._selectors
+        ask = self._client.pager(self._kind, self._namespace, labels, fields, whole=self._whole)
         found, version = whole(ask, page=self._page)
         self.lists += 1
         before, self._known = self._known, {}
@@ -215,7 +217,7 @@ class Watch:
         return Request(
             path=kind.path(self._namespace if kind.namespaced else None),
             query=tuple(query),
-            accept=METADATA if kind.metadata_only else JSON,
+            accept=METADATA if kind.metadata_only and not self._whole else JSON,
             idle=self._silent,
             limit=1 << 20,
         )

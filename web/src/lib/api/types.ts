@@ -675,8 +675,148 @@ export interface AuditHead {
   unsigned: number;
 }
 
+export interface AlertDelivery {
+  id: string;
+  cluster: string;
+  namespace: string;
+  route: string;
+  receiver: string;
+  topic: string;
+  incident: string;
+  what: string;
+  level: string;
+  title: string;
+  state: string;
+  attempts: number;
+  next_at: string | null;
+  created: string;
+  ended: string | null;
+  delivery: string;
+  error: string;
+}
+
+export interface AlertDeliveryDetail {
+  delivery: AlertDelivery;
+  news: News;
+  subject: string;
+  text: string;
+  ticket: AlertTicket | null;
+}
+
+export interface AlertPreview {
+  receivers: string[];
+  steps: AlertStep[];
+  says: string;
+}
+
+export interface AlertReceiver {
+  name: string;
+  kind: string;
+  address: string;
+  target: string;
+  secret: string;
+  tickets: boolean;
+  rate: number;
+  state: string;
+  error: string;
+  waiting: number;
+  dead: number;
+  sent: number;
+  last_sent: string | null;
+}
+
+export interface AlertRetried {
+  retried: number;
+}
+
+export interface AlertRoute {
+  name: string;
+  receivers: string[];
+  level: string;
+  clusters: string[];
+  namespaces: string[];
+  owners: string[];
+  rules: string[];
+  tags: string[];
+  events: string[];
+  goes_on: boolean;
+  group_by: string[];
+  group_wait: number;
+  group_interval: number;
+  repeat_interval: number;
+}
+
+export interface AlertSetup {
+  language: string;
+  silent: boolean;
+  why: string;
+  receivers: AlertReceiver[];
+  routes: AlertRoute[];
+  unrouted: number;
+  public_url: string;
+}
+
+export interface AlertStep {
+  route: string;
+  takes: boolean;
+  reached: boolean;
+  because: string;
+  receivers: string[];
+  group: string;
+}
+
+export interface AlertTested {
+  ok: boolean;
+  status: string;
+  detail: string;
+  seconds: number;
+}
+
+export interface AlertTicket {
+  receiver: string;
+  topic: string;
+  incident: string;
+  cluster: string;
+  namespace: string;
+  route: string;
+  group: string;
+  remote: string;
+  url: string;
+  state: string;
+  level: string;
+  made: number;
+  opened: string;
+  changed: string;
+  checked: string | null;
+}
+
+export interface ClusterKind {
+  type: string;
+  objects: number;
+  state: string;
+  why: string;
+}
+
+export interface ClusterList {
+  items: ClusterShown[];
+}
+
+export interface ClusterShown {
+  name: string;
+  source: string;
+  state: string;
+  why: string;
+  version: string;
+  objects: number | null;
+  gaps: string[] | null;
+  kinds: ClusterKind[] | null;
+  heard: string | null;
+  changed: string | null;
+  since: string | null;
+}
+
 export interface Evidence {
-  n: number;
+  id: string;
   at: string;
   last: string;
   count: number;
@@ -743,7 +883,6 @@ export interface Explanation {
 export interface IncidentCounts {
   total: number;
   facets: Record<string, Bucket[]>;
-  waiting: number;
 }
 
 export interface IncidentDetail {
@@ -777,6 +916,43 @@ export interface IncidentStep {
   after: string;
   by: string;
   note: string;
+}
+
+export interface News {
+  topic: string;
+  what: string;
+  level: string;
+  at_ns: number;
+  status?: Status;
+  cluster?: string;
+  namespace?: string;
+  resource?: string;
+  node?: string;
+  owner?: string;
+  title?: string;
+  incident?: string;
+  former?: string;
+  state?: string;
+  was?: string;
+  by?: string;
+  note?: string;
+  score?: number;
+  detections?: number;
+  opened_ns?: number;
+  first_ns?: number;
+  last_ns?: number;
+  reasons?: string[];
+  rules?: string[];
+  tactics?: string[];
+  techniques?: string[];
+  source_ips?: string[];
+  evidence?: string[];
+  action?: string;
+  action_kind?: string;
+  says?: string;
+  outcome?: string;
+  why?: string;
+  expires_ns?: number;
 }
 
 export interface Origin {
@@ -915,6 +1091,8 @@ export interface ScorePart {
   rarity: number;
   most: number;
 }
+
+export type Status = "firing" | "acknowledged" | "resolved" | "note";
 
 export interface StoredIncident {
   id: string;
