@@ -33,10 +33,10 @@ NODE = "node-1"
 WORK = "-m examples.record --work"
 POD = {
     "k8s.ns.name": "shop",
-    "k8s.pod.name": "web-7d4b9c8f6d-x2x4z",
-    "container.name": "web",
-    "container.image.repository": "registry.shop.example/web",
-    "container.image.tag": "1.4.0",
+    "k8s.pod.name": "cart-7d4b9c8f6d-x2x4z",
+    "container.name": "cart",
+    "container.image.repository": "registry.shop.example/cart",
+    "container.image.tag": "latest",
 }
 QUIET_WORK = (
     ("/bin/ls", "/etc"),
