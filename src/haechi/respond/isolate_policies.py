@@ -51,7 +51,7 @@ def network_policy(name: str, namespace: str, pods: Mapping[str, Any], keep: Seq
                 "ports": [{"protocol": one, "port": 53} for one in ("UDP", "TCP")],
             }
         ]
-    return _object("networking.k8s.io/v1", "NetworkPolicy", name, spec, namespace)
+    return planned_object("networking.k8s.io/v1", "NetworkPolicy", name, spec, namespace)
 
 
 def cilium_policy(name: str, namespace: str, pods: Mapping[str, Any]) -> Body:
@@ -61,7 +61,7 @@ def cilium_policy(name: str, namespace: str, pods: Mapping[str, Any]) -> Body:
         "ingressDeny": [{"fromEntities": ["all"]}],
         "egressDeny": [{"toEntities": ["all"]}],
     }
-    return _object("cilium.io/v2", "CiliumNetworkPolicy", name, spec, namespace)
+    return planned_object("cilium.io/v2", "CiliumNetworkPolicy", name, spec, namespace)
 
 
 def cluster_policy(name: str, namespace: str, pods: Mapping[str, Any], keep: Sequence[str]) -> Body:
@@ -77,7 +77,7 @@ def cluster_policy(name: str, namespace: str, pods: Mapping[str, Any], keep: Seq
             {"name": "to-all", "action": "Deny", "to": [{"networks": _EVERY_ADDRESS}]},
         ],
     }
-    return _object("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", name, spec)
+    return planned_object("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", name, spec)
 
 
 def admin_policy(
@@ -95,7 +95,7 @@ def admin_policy(
         "ingress": [{"name": "from-pods", "action": "Deny", "from": [{"namespaces": {}}]}],
         "egress": egress,
     }
-    return _object("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", name, spec)
+    return planned_object("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", name, spec)
 
 
 _PORTS = [{"portNumber": {"protocol": one, "port": 53}} for one in ("UDP", "TCP")]
@@ -111,7 +111,10 @@ def _subject(namespace: str, pods: Mapping[str, Any]) -> Body:
     return {"pods": {"namespaceSelector": spaces, "podSelector": dict(pods)}}
 
 
-def _object(api: str, kind: str, name: str, spec: Body, namespace: str | None = None) -> Body:
+def planned_object(
+    api: str, kind: str, name: str, spec: Body, namespace: str | None = None
+) -> Body:
+    """An object of ours with its head."""
     metadata: Body = {"name": name, "labels": {"app.kubernetes.io/managed-by": "haechi"}}
     if namespace is not None:
         metadata["namespace"] = namespace

@@ -83,29 +83,3 @@ def _same(pod: Pod) -> list[Operation]:
 def _path(key: str) -> str:
     """A label as a JSON pointer (RFC 6901)."""
     return f"{_LABELS}/{key.replace('~', '~0').replace('/', '~1')}"
-
-
-def labels_back(operations: Sequence[Operation], current: Mapping[str, Any]) -> list[Operation]:
-    """The inverse of a mark against the pod as it is now.
-
-    Somebody may have taken the mark away already, or put another value where one was taken: what
-    is gone need not be removed, and a newer value of somebody else is left alone.
-    """
-    labels = mapping(mapping(current.get("metadata")).get("labels"))
-    out: list[Operation] = []
-    for operation in operations:
-        key = str(operation["path"]).removeprefix(f"{_LABELS}/")
-        key = key.replace("~1", "/").replace("~0", "~")
-        present = operation["path"].startswith(f"{_LABELS}/") and key in labels
-        if operation["op"] == "remove" and not present:
-            continue
-        if operation["op"] == "add" and present:
-            continue
-        out.append(operation)
-    if not labels and any(one["op"] == "add" for one in out):
-        out.insert(_tests(out), {"op": "add", "path": _LABELS, "value": {}})
-    return out
-
-
-def _tests(operations: Sequence[Operation]) -> int:
-    return sum(1 for one in operations if one["op"] == "test")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -122,6 +123,12 @@ def _target(
         selector=selector,
         template=template,
     )
+
+
+def cluster_of(key: str) -> str:
+    """The cluster in the key of a Kubernetes object; empty when it names none."""
+    name = key.removeprefix("k8s:").partition("/")[0]
+    return "" if name == "-" else unquote(name)
 
 
 class _Owners:

@@ -44,6 +44,7 @@ from haechi.checks.reach.ports import (
 from haechi.checks.reach.selectors import (
     EVERYTHING,
     NAMESPACE_NAME,
+    Labels,
     Requirement,
     Selector,
     Unreadable,
@@ -172,6 +173,9 @@ def endpoints(
         else:
             pods.append(Requirement(key, need.operator, need.values))
     if own is not None and (subject or not placed):
+        # a subject that names another namespace means the policy's own, or nothing: versions differ
+        here = Labels(values={NAMESPACE_NAME: own})
+        exact = exact and all(need.matches(here) for need in spaces)
         return in_namespace(own), _selector(pods), exact
     return _selector(spaces), _selector(pods), exact
 

@@ -15,7 +15,7 @@ from haechi.checks.reach.addresses import ALL, NOWHERE, Addresses
 from haechi.checks.reach.pods import Pod
 from haechi.checks.reach.policy import Kind, Peer, Rule
 from haechi.checks.reach.ports import ANY_PORT, Name, Ports
-from haechi.checks.reach.selectors import EVERYTHING, NAMESPACE_NAME, Selector
+from haechi.checks.reach.selectors import EVERYTHING, IN, NAMESPACE_NAME, Selector
 
 Numbers = Mapping[Name, tuple[int, ...]]
 MAX_PIECES = 2_000
@@ -56,7 +56,9 @@ def _pods(namespaces: Selector, pods: Selector) -> str:
     match namespaces.needs:
         case ():
             return f"pods{which} of any namespace"
-        case (need,) if need.key == NAMESPACE_NAME and len(need.values) == 1:
+        case (need,) if (
+            need.key == NAMESPACE_NAME and need.operator == IN and len(need.values) == 1
+        ):
             return f"namespace {need.values[0]} pods{which or ' (all)'}"
         case _:
             return f"namespaces {namespaces} pods{which or ' (all)'}"

@@ -77,7 +77,7 @@ class _Stages:
     ) -> None:
         self._voices = voices
         self._direction = direction
-        self._both = bool(enforcement.cilium and (enforcement.anp or enforcement.cnp))
+        self._both = enforcement.cilium is not False and bool(enforcement.anp or enforcement.cnp)
         # ports are those of the destination: of this pod for what comes in
         self._numbers: Numbers | None = pod.numbers if direction == INGRESS else None
 
