@@ -106,6 +106,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return max((one.news.level for one in self.items), key=order.index, default="info")
 
     @property
+    def latest(self) -> dict[str, Item]:
+        """The newest item of each topic: what it is in now."""
+        found: dict[str, Item] = {}
+        for one in self.items:
+            was = found.get(one.news.topic)
+            if was is None or one.news.at_ns >= was.news.at_ns:
+                found[one.news.topic] = one
+        return found
+
+    @property
     def status(self) -> Status:
         """Firing while anything of it is; else the first that holds."""
         found = {one.news.status for one in self.items}

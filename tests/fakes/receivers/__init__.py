@@ -1,0 +1,1 @@
+"""Receivers of alerts on loopback: what their products answer, right and wrong."""
