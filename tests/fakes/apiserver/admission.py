@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from tests.fakes.apiserver.intake import Hand
 from tests.fakes.apiserver.request import Target
-from tests.fakes.apiserver.writing import Hand
 
 Json = dict[str, Any]
 

@@ -9,6 +9,7 @@ from typing import Any
 from tests.fakes.apiserver import discovery, openapi, status, strict
 from tests.fakes.apiserver.deleting import Deleter, options_of
 from tests.fakes.apiserver.faults import Entry
+from tests.fakes.apiserver.intake import Hand
 from tests.fakes.apiserver.rbac import Authorizer, Wish
 from tests.fakes.apiserver.reading import Reader
 from tests.fakes.apiserver.request import SYSTEM, Answer, Request, Target, User, target_of
@@ -19,7 +20,7 @@ from tests.fakes.apiserver.tables import View
 from tests.fakes.apiserver.tokens import Tokens
 from tests.fakes.apiserver.watching import Watcher
 from tests.fakes.apiserver.world import World
-from tests.fakes.apiserver.writing import Hand, Writer
+from tests.fakes.apiserver.writing import Writer
 
 Json = dict[str, Any]
 MOST_BODY = 3 * 1024 * 1024
@@ -195,7 +196,6 @@ class Api:
 
     def _delete_all(self, request: Request, target: Target, document: Any) -> Answer:
         options = options_of(request, document)
-        view = View(request, target.served)
         found = self.reader.list(replace_form(request), target)
         hand = Hand.of(request)
         for each in found["items"]:
@@ -205,7 +205,7 @@ class Api:
             except status.ApiError as failed:
                 if failed.code != 404:
                     raise
-        return Answer(body=found if view.form == "" else found)
+        return Answer(body=found)
 
     # -- for the test itself
 

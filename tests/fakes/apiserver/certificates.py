@@ -1,4 +1,4 @@
-"""The cluster's certificates and keys, made once per process: authority, server, clients, tokens."""
+"""The cluster's certificates and keys, made once per process: authority, server, clients."""
 
 from __future__ import annotations
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from tests.fakes.apiserver import status
 from tests.fakes.apiserver.clock import seconds, stamp
+from tests.fakes.apiserver.intake import Hand
 from tests.fakes.apiserver.request import Request, Target
 from tests.fakes.apiserver.storage import Stale
 from tests.fakes.apiserver.world import World, finished, key_of
-from tests.fakes.apiserver.writing import TRIES, Hand
+from tests.fakes.apiserver.writing import TRIES
 
 Json = dict[str, Any]
 _FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}

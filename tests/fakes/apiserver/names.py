@@ -123,10 +123,11 @@ def metadata_causes(meta: Json, kind: str, *, namespaced: bool) -> list[Cause]:
 
 def frozen_metadata(old: Json, new: Json) -> list[Cause]:
     """What of metadata no update may change."""
-    causes = []
-    for key in ("name", "namespace", "uid", "creationTimestamp"):
-        if old.get(key) != new.get(key):
-            causes.append(invalid_value(f"metadata.{key}", new.get(key), "field is immutable"))
+    causes = [
+        invalid_value(f"metadata.{key}", new.get(key), "field is immutable")
+        for key in ("name", "namespace", "uid", "creationTimestamp")
+        if old.get(key) != new.get(key)
+    ]
     if old.get("deletionTimestamp"):
         added = [f for f in new.get("finalizers") or () if f not in (old.get("finalizers") or ())]
         if added:

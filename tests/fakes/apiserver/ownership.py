@@ -147,7 +147,7 @@ def on_update(old: Json | None, new: Json, node: Json, manager: Manager, now: st
 def _reset(new: Json) -> bool:
     """`managedFields: [{}]` (or `[]`) asks for them to be cleared."""
     sent = new.get("metadata", {}).get("managedFields")
-    return sent == [{}] or sent == []
+    return bool(sent == [{}] or sent == [])
 
 
 def _without(entries: Entries, taken: FieldSet) -> Entries:

@@ -49,7 +49,8 @@ class Authorizer:
         if wish.url:
             return f'User "{user.name}" cannot {wish.verb} path "{wish.url}"'
         resource = f"{wish.resource}/{wish.subresource}" if wish.subresource else wish.resource
-        text = f'User "{user.name}" cannot {wish.verb} resource "{resource}" in API group "{wish.group}"'
+        text = f'User "{user.name}" cannot {wish.verb} resource "{resource}"'
+        text += f' in API group "{wish.group}"'
         if wish.namespace:
             return f'{text} in the namespace "{wish.namespace}"'
         return f"{text} at the cluster scope"

@@ -121,16 +121,17 @@ class Reader:
         how = request.query.get("resourceVersionMatch", "")
         asked = version_of(text)
         if how and not text:
-            text = "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-            raise status.bad_request(text)
+            why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            raise _bad_match(why)
         if how not in ("", "Exact", "NotOlderThan"):
-            raise status.bad_request(f"resourceVersionMatch: Unsupported value: {how!r}")
+            cause = status.not_supported("resourceVersionMatch", how, ("Exact", "NotOlderThan"))
+            raise status.invalid("meta.k8s.io", "ListOptions", "", [cause])
         self._reached(asked)
         exact = how == "Exact" or (not how and asked > 0 and request.query.get("limit"))
         if exact:
             if asked == 0:
-                text = 'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-                raise status.bad_request(text)
+                why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+                raise _bad_match(why)
             try:
                 return asked, store.at(served.place, asked)
             except Compacted:
@@ -138,6 +139,11 @@ class Reader:
                 raise status.expired(text) from None
         with store.lock:
             return store.version, {key_of(b): b for b in store.all(served.place)}
+
+
+def _bad_match(why: str) -> status.ApiError:
+    cause = status.forbidden_field("resourceVersionMatch", why)
+    return status.invalid("meta.k8s.io", "ListOptions", "", [cause])
 
 
 def _token(page: _Page) -> str:

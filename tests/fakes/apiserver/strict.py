@@ -54,8 +54,7 @@ def repeated(value: Any, path: str = "") -> list[str]:
     """Keys that stand twice, as `duplicate field "spec.x"`."""
     found = []
     if isinstance(value, dict):
-        for key in getattr(value, "repeated", ()):
-            found.append(f'duplicate field "{path}{key}"')
+        found += [f'duplicate field "{path}{key}"' for key in getattr(value, "repeated", ())]
         for key, below in value.items():
             found += repeated(below, f"{path}{key}.")
     elif isinstance(value, list):
@@ -166,5 +165,7 @@ def _fits(value: Any, wanted: str) -> bool:
 def _go_name(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
-    names = {dict: "object", list: "array", str: "string"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), "number")
+    for kind, name in ((dict, "object"), (list, "array"), (str, "string")):
+        if isinstance(value, kind):
+            return name
+    return "number"

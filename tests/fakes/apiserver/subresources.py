@@ -8,6 +8,7 @@ from typing import Any
 from tests.fakes.apiserver import budgets, status
 from tests.fakes.apiserver.catalogue import Served
 from tests.fakes.apiserver.deleting import Deleter
+from tests.fakes.apiserver.intake import Hand
 from tests.fakes.apiserver.patch import json_patch, merge_patch
 from tests.fakes.apiserver.request import Answer, Request, Target
 from tests.fakes.apiserver.specs import dig
@@ -15,7 +16,7 @@ from tests.fakes.apiserver.storage import Stale
 from tests.fakes.apiserver.strict import parse
 from tests.fakes.apiserver.tokens import Tokens
 from tests.fakes.apiserver.world import World, finished, key_of
-from tests.fakes.apiserver.writing import JSON_PATCH, MERGE_PATCH, STRATEGIC, TRIES, Hand, Writer
+from tests.fakes.apiserver.writing import JSON_PATCH, MERGE_PATCH, STRATEGIC, TRIES, Writer
 
 Json = dict[str, Any]
 _WOULD_VIOLATE = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -27,7 +28,7 @@ class Subresources:
         self._deleter, self._tokens = deleter, tokens
 
     def answer(self, request: Request, target: Target, document: Any) -> Answer | None:
-        """The answer to what is not plainly a part of the object; None for `status` and the like."""
+        """The answer to what is no part of the object; None for `status` and the like."""
         key = target.namespace, target.name
         match target.subresource:
             case "eviction" if target.verb == "create":
@@ -138,7 +139,7 @@ class Subresources:
         def scaled(old: Json) -> Json:
             return _set(old, paths["specReplicasPath"], wanted)
 
-        body = self._writer._changed(target, Hand.of(request), scaled)
+        body = self._writer.changed(target, Hand.of(request), scaled)
         return Answer(body=_scale_of(body, paths))
 
     # -- the rest

@@ -224,7 +224,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _hang(self, fault: Fault) -> None:
-        """Never answer: until the client gives up, the server stops, or the fault's time is over."""
+        """Never answer: until the client gives up, the server stops, or the time is over."""
         ends = time.monotonic() + fault.seconds if fault.seconds else None
         self.connection.settimeout(0.1)
         while not self.server.stopping.is_set() and (ends is None or time.monotonic() < ends):

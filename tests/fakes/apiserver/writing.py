@@ -8,16 +8,16 @@ the newer object, unless it named the version it meant (409).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes.apiserver import names, ownership, schema, specs, status, strict
 from tests.fakes.apiserver.catalogue import Served
 from tests.fakes.apiserver.defaults import filled
+from tests.fakes.apiserver.intake import Hand, decoded, decoded_patch, matches, room, undeclared
 from tests.fakes.apiserver.ownership import Apply, Manager
 from tests.fakes.apiserver.patch import json_patch, merge_patch
-from tests.fakes.apiserver.request import Request, Target, User
-from tests.fakes.apiserver.storage import Stale
+from tests.fakes.apiserver.request import Target
+from tests.fakes.apiserver.storage import Key, Stale
 from tests.fakes.apiserver.strategic import strategic_merge
 from tests.fakes.apiserver.world import World
 
@@ -33,31 +33,14 @@ _UPSERTED = {"endpoints", "events", "leases"}
 _LOOSE_STATUS = {"pods", "nodes"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hand:
-    """Who writes, and how: what a request's options come to."""
-
-    user: User
-    manager: str
-    dry: bool = False
-    validation: str = "Warn"
-    force: bool = False
-    warn: Callable[[str], None] = lambda text: None
-
-    @classmethod
-    def of(cls, request: Request, *, dry: bool | None = None) -> Hand:
-        agent = request.headers.get("user-agent", "").partition("/")[0]
-        validation = request.query.get("fieldValidation") or "Warn"
-        if validation not in ("Strict", "Warn", "Ignore"):
-            raise status.bad_request(f"fieldValidation: Unsupported value: {validation!r}")
-        return cls(
-            user=request.user,
-            manager=request.query.get("fieldManager") or agent or "unknown",
-            dry=request.dry if dry is None else dry,
-            validation=validation,
-            force=request.flag("force"),
-            warn=request.warnings.append,
-        )
+_SYSTEM = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "resourceVersion",
+)
 
 
 class Writer:
@@ -68,12 +51,12 @@ class Writer:
 
     def create(self, target: Target, document: Any, hand: Hand) -> Json:
         served = target.served
-        body = self._decoded(document, served, hand)
-        self._matches(body, target, document)
+        body = decoded(document, served, hand)
+        matches(body, target)
         meta = body.setdefault("metadata", {})
         if served.namespaced:
             meta["namespace"] = target.namespace
-        self._room(target)
+        room(self.world, target)
         if meta.get("resourceVersion"):
             text = "resourceVersion should not be set on objects to be created"
             raise status.ApiError(500, "", text)
@@ -101,13 +84,13 @@ class Writer:
         body = self._mutated(target, "CREATE", None, body, hand)
         self._valid(served, None, body)
         self._validated(target, "CREATE", None, body, hand)
-        key = (meta.get("namespace", ""), meta["name"])
-        if self.world.store.get(served.place, key) is not None:
+        place_key: Key = (meta.get("namespace", ""), meta["name"])
+        if self.world.store.get(served.place, place_key) is not None:
             raise status.already_exists(*served.place, meta["name"])
         if hand.dry:
             return body
         try:
-            stored = world.store.put(served.place, key, body, seen=None)
+            stored = world.store.put(served.place, place_key, body, seen=None)
         except Stale:
             raise status.already_exists(*served.place, meta["name"]) from None
         self._told(served, None, stored)
@@ -118,12 +101,12 @@ class Writer:
     def update(self, target: Target, document: Any, hand: Hand) -> tuple[Json, bool]:
         """PUT: the stored object, and whether it is new."""
         served = target.served
-        body = self._decoded(document, served, hand)
-        self._matches(body, target, document)
+        body = decoded(document, served, hand)
+        matches(body, target)
         name = body.setdefault("metadata", {}).get("name", "")
         if name != target.name:
-            text = f"the name of the object ({name}) does not match the name on the URL ({target.name})"
-            raise status.bad_request(text)
+            text = f"the name of the object ({name}) does not match the name on the URL"
+            raise status.bad_request(f"{text} ({target.name})")
         if served.namespaced:
             body["metadata"]["namespace"] = target.namespace
         sent = body["metadata"].get("resourceVersion", "")
@@ -135,7 +118,7 @@ class Writer:
                 "FieldValueInvalid", "metadata.resourceVersion", f"Invalid value: 0x0: {text}"
             )
             raise status.invalid(served.group, served.kind, name, [cause])
-        return self._changed(target, hand, lambda old: body), False
+        return self.changed(target, hand, lambda old: body), False
 
     def patch(self, target: Target, raw: bytes, media: str, hand: Hand) -> tuple[Json, bool]:
         served = target.served
@@ -159,9 +142,9 @@ class Writer:
                 out = strategic_merge(old, change, schema.root(served))
             if not isinstance(out, dict):
                 raise status.bad_request("error decoding patch: not an object")
-            return self._decoded_patch(out, served, hand, problems, raw)
+            return decoded_patch(out, served, hand, problems, raw)
 
-        return self._changed(target, hand, patched), False
+        return self.changed(target, hand, patched), False
 
     def _apply(self, target: Target, raw: bytes, hand: Hand) -> tuple[Json, bool]:
         served = target.served
@@ -172,13 +155,12 @@ class Writer:
             raise status.bad_request(
                 "error strict decoding YAML: " + ", ".join(strict.repeated(document))
             )
-        decoded = strict.decode(document, served)
-        for problem in decoded.problems:
+        for problem in strict.decode(document, served).problems:
             if problem.startswith("unknown"):
-                raise self._undeclared(target, problem)
+                raise undeclared(target, problem)
         config = _plain(document)
         if (config.get("apiVersion"), config.get("kind")) != (served.api_version, served.kind):
-            self._matches(config, target, document)
+            matches(config, target)
         meta = config.setdefault("metadata", {})
         if meta.get("name", target.name) != target.name:
             text = f"the name of the object ({meta['name']}) does not match the name on the URL"
@@ -195,11 +177,14 @@ class Writer:
         node = schema.root(served)
         if self._live(target) is None:
             if meta.get("uid"):
-                text = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+                text = (
+                    f"uid mismatch: the provided object specified uid {meta['uid']}, and no "
+                    "existing object was found"
+                )
                 raise status.conflict(*served.place, target.name, text)
             if target.subresource:
                 raise status.not_found(*served.place, target.name)
-            self._room(target)
+            room(self.world, target)
 
             def owned(body: Json) -> Json:
                 applied = ownership.on_apply(None, config, node, how)
@@ -213,19 +198,9 @@ class Writer:
             body = ownership.on_apply(old | {"apiVersion": served.api_version}, config, node, how)
             return strict.decode(body, served).body
 
-        return self._changed(target, hand, merged, applied=True), False
+        return self.changed(target, hand, merged, applied=True), False
 
-    def _undeclared(self, target: Target, problem: str) -> status.ApiError:
-        served = target.served
-        where = f"{target.namespace}/{target.name}" if target.namespace else f"/{target.name}"
-        path = problem.split('"')[1]
-        text = (
-            f"failed to create typed patch object ({where}; {served.api_version}, "
-            f"Kind={served.kind}): .{path}: field not declared in schema"
-        )
-        return status.ApiError(500, "", text)
-
-    def _changed(
+    def changed(
         self, target: Target, hand: Hand, change: Callable[[Json], Json], *, applied: bool = False
     ) -> Json:
         for _ in range(TRIES):
@@ -298,14 +273,7 @@ class Writer:
             out.pop("status", None)
             if "status" in old:
                 out["status"] = old["status"]
-        for key in [
-            "uid",
-            "creationTimestamp",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "generation",
-            "resourceVersion",
-        ]:
+        for key in _SYSTEM:
             meta.pop(key, None)
             if key in old["metadata"]:
                 meta[key] = old["metadata"][key]
@@ -317,73 +285,6 @@ class Writer:
 
     def _live(self, target: Target) -> Json | None:
         return self.world.store.get(target.served.place, (target.namespace, target.name))
-
-    def _decoded(self, document: Any, served: Served, hand: Hand) -> Json:
-        if isinstance(document, dict) and not document.get("kind"):
-            document = {"apiVersion": served.api_version, "kind": served.kind} | document
-        decoded = strict.decode(document, served)
-        if decoded.problems and hand.validation == "Strict":
-            raise status.bad_request(
-                f'{served.kind} in version "{served.version}" cannot be handled as a '
-                f"{served.kind}: strict decoding error: " + ", ".join(decoded.problems)
-            )
-        if hand.validation == "Warn":
-            for problem in decoded.problems:
-                hand.warn(problem)
-        return decoded.body
-
-    def _decoded_patch(
-        self, out: Json, served: Served, hand: Hand, repeated: list[str], raw: bytes
-    ) -> Json:
-        decoded = strict.decode(out, served)
-        problems = repeated + decoded.problems
-        if problems and hand.validation == "Strict":
-            text = "strict decoding error: " + ", ".join(problems)
-            cause = status.invalid_value("patch", raw.decode(errors="replace"), text)
-            raise status.invalid("", "", "", [cause])
-        if hand.validation == "Warn":
-            for problem in problems:
-                hand.warn(problem)
-        body = decoded.body
-        body.setdefault("metadata", {})
-        return body
-
-    def _matches(self, body: Json, target: Target, document: Any) -> None:
-        served = target.served
-        if body.get("kind") != served.kind:
-            text = f'{body.get("kind")} in version "{served.version}" cannot be handled as a {served.kind}'
-            raise status.bad_request(f"{text}: converting to {served.kind} is not possible")
-        if body.get("apiVersion") != served.api_version:
-            raise status.bad_request(
-                f"the API version in the data ({body.get('apiVersion')}) does not match the "
-                f"expected API version ({served.api_version})"
-            )
-        space = (body.get("metadata") or {}).get("namespace", "")
-        if space and served.namespaced and space != target.namespace:
-            raise status.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-
-    def _room(self, target: Target) -> None:
-        """The namespace to create in is there, and not on its way out."""
-        if not target.served.namespaced:
-            return
-        space = self.world.namespace_of(target.namespace)
-        if space is None:
-            raise status.not_found("", "namespaces", target.namespace)
-        if space["metadata"].get("deletionTimestamp"):
-            text = (
-                f"unable to create new content in namespace {target.namespace} because it is "
-                "being terminated"
-            )
-            refusal = status.forbidden(*target.served.place, target.name, text)
-            cause = {
-                "reason": "NamespaceTerminating",
-                "message": f"namespace {target.namespace} is being terminated",
-                "field": "metadata.namespace",
-            }
-            refusal.details["causes"] = [cause]
-            raise refusal
 
     def _prepared(self, served: Served, body: Json, old: Json | None) -> Json:
         out = filled(served.kind, served.group, body)
