@@ -11,6 +11,7 @@ import msgspec
 from haechi.errors import NotFound, UsageError
 from haechi.model.access import Reach
 from haechi.runtime.hunt_wire import Setup
+from haechi.runtime.overriding import adds
 from haechi.runtime.rulebook import BUILTIN, Book, BookRule
 from haechi.store.events.shapes import EventFilter
 
@@ -32,7 +33,12 @@ def setup_of(
         raise UsageError("there is no rule to run", do="give the text of a rule, or turn one on")
     return Setup(
         texts=[(one.name, one.text) for one in book.files if one.name not in book.left_out],
-        builtin=builtin and any(one.origin == BUILTIN for one in chosen),
+        # a file that adds to a rule of ours does not load without it
+        builtin=builtin
+        and (
+            any(one.origin == BUILTIN for one in chosen)
+            or any(adds(one.text) for one in book.files)
+        ),
         wanted=[one.key for one in chosen],
         folder=str(folder),
         ask=narrowed(ask, chosen),

@@ -21,6 +21,7 @@ import msgspec
 from haechi.engines.falco.ruleset import At, Problem, Rule, RuleSet, RuleText
 from haechi.errors import HaechiError, NotFound, UsageError
 from haechi.runtime.detect import Detector
+from haechi.runtime.overriding import added_to, restored
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -142,7 +143,7 @@ def assembled(
 ) -> Book:
     """The book of these files. A user's rule takes the place of ours of the same name."""
     unread = [_unread(one) for one in files if one.fault]
-    users, left_out = _loaded([one for one in files if not one.fault])
+    users, left_out = _loaded([one for one in files if not one.fault], builtin)
     origins = {one.name: one.origin for one in files}
     sets = [one for one in (builtin, users) if one is not None]
     rules: dict[Key, BookRule] = {}
@@ -166,7 +167,7 @@ def _unread(file: BookFile) -> Problem:
     return Problem(error=True, code=_UNREADABLE, message=file.fault, at=At(file=file.name))
 
 
-def _loaded(files: Sequence[BookFile]) -> tuple[RuleSet, set[str]]:
+def _loaded(files: Sequence[BookFile], builtin: RuleSet | None) -> tuple[RuleSet, set[str]]:
     """All files together, but for those with errors; what was wrong stays told."""
     from haechi.engines.falco.basics import given
     from haechi.engines.falco.load import LoadLimits, load
@@ -178,7 +179,8 @@ def _loaded(files: Sequence[BookFile]) -> tuple[RuleSet, set[str]]:
         some = [one for one in files if one.name not in left_out]
         texts = [RuleText(name=one.name, text=one.text) for one in some]
         basics = given(texts).file
-        found = load([*([basics] if basics else []), *texts], limits=limits)
+        first = [one for one in (basics, added_to(texts, builtin)) if one is not None]
+        found = restored(load([*first, *texts], limits=limits), builtin, texts)
         bad = {one.at.file for one in found.problems if one.error} & {one.name for one in some}
         if not bad:
             problems = (*told, *found.problems)

@@ -63,16 +63,18 @@ class ExceptionValue(Record, frozen=True, kw_only=True):
 
 class ExceptionProposal(Record, frozen=True, kw_only=True):
     """An exception that would silence a rule for what is known to be harmless, and its measured
-    effect. ``why``: false_positive (``incidents`` were marked so) or noisy. Of the rule's
-    detections since ``since`` it would silence ``silences`` of ``of``; ``silences_true`` are ids
-    of incidents that are no false positives and would have lost evidence to it: then ``warning``
-    says so. ``complete`` is false where not all detections could be looked at. ``text`` is the
-    rule file that makes it; ``name`` how it would be saved."""
+    effect. ``judged_by`` says whose rule it is: only those of haechi can be saved here, the others
+    belong into Falco's own files. ``why``: false_positive (``incidents`` were marked so) or noisy.
+    Of the rule's detections since ``since`` it would silence ``silences`` of ``of``;
+    ``silences_true`` are ids of incidents that somebody took seriously (acknowledged, contained,
+    resolved) and that would have lost evidence to it: then ``warning`` says so. ``complete`` is false where not all detections could be looked at. ``text`` is the
+    rule file that makes it."""
 
     id: str
     rule: str
     rule_id: str
     source: str
+    judged_by: Literal["haechi", "falco"]
     why: Literal["false_positive", "noisy"]
     incidents: list[str]
     fields: list[ExceptionValue]
@@ -88,9 +90,9 @@ class ExceptionProposal(Record, frozen=True, kw_only=True):
 
 class ExceptionProposals(Record, frozen=True, kw_only=True):
     """Proposals, those that silence most first. ``silences`` of ``of`` detections of all rules are
-    silenced by all of those without a warning together. ``file`` holds those (or the ones that
-    were asked for by ``id``) as one rule file, for PUT /runtime/files/{name}; ``falco`` the same
-    for Falco itself, to be loaded after its own rules."""
+    silenced by all of those without a warning together. ``file`` holds those of rules that judge
+    here (or the ones that were asked for by ``id``) as one rule file, for PUT
+    /runtime/files/{name}; ``falco`` those of rules of Falco, to be loaded after its own."""
 
     proposals: list[ExceptionProposal]
     silences: int

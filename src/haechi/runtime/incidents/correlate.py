@@ -31,7 +31,7 @@ from haechi.model.incident import IncidentState
 from haechi.model.threat import ThreatLevel
 from haechi.runtime.incidents.levels import FAINT
 from haechi.runtime.incidents.memory import EMPTY, Draft, Known, blank
-from haechi.runtime.incidents.reading import NONE, Detection
+from haechi.runtime.incidents.reading import NONE, Detection, with_evidence
 from haechi.store.state.incidents_records import Counted, Faint, Fold, Kept, Loaded, Row, Told
 from haechi.store.state.incidents_rows import packed
 
@@ -256,7 +256,7 @@ class Correlator:
                 known.number("row"), detection.count, detection.ts_ns, detection.last_ns
             )
             known.set(known.row_counts, n, known.row_counts.get(n, 0) + 1)
-            self._rows[key] = _row_of(n, signature, counted, detection)
+            self._rows[key] = _row_of(n, signature, counted, with_evidence(detection))
         else:
             counted = _more(before, detection)
             row = self._rows.get(key) or Row(
@@ -350,7 +350,10 @@ class Correlator:
             known.number("faint"), detection.count, detection.ts_ns, detection.last_ns
         )
         fresh = Faint(
-            place=place, signature=detection.signature, counted=counted, detail=packed(detection)
+            place=place,
+            signature=detection.signature,
+            counted=counted,
+            detail=packed(with_evidence(detection)),
         )
         known.set(known.next, "faint rows", known.next["faint rows"] + 1)
         self._faint[counted.n] = (fresh, True)

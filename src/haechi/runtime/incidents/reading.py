@@ -10,8 +10,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -57,6 +58,10 @@ _LEFT = (
     "proc.env", "proc.aname", "proc.aexe", "proc.acmdline", "proc.apid", "proc.args",
     "proc.cmdnargs", "proc.cmdlenargs", "proc.exe_ino", "ka.req.", "ka.resp.obj",
 )  # fmt: skip
+_NUMBERED = {
+    name: frozenset(f"{name}[{place}]" for place in range(MOST_ANCESTORS))
+    for name in ("proc.apid", "proc.aname", "proc.aexepath", "proc.acmdline")
+}
 _AUDIT = "kubernetes-audit"
 _INWARD = frozenset(("accept", "accept4", "recvfrom", "recvmsg", "listen"))
 _NETWORK = frozenset(
@@ -96,7 +101,9 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     network: bool
     assessment: Assessment
-    evidence: str
+    evidence: str = ""
+    origin: Event | None = None
+    """What ``evidence`` is made of when it is wanted: most detections are like one before."""
 
 
 def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int = 0) -> Detection:
@@ -104,8 +111,7 @@ def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int =
     fields = event.fields
     rule = _text(event.rule, _WORD) or "unnamed"
     tactics, techniques = _tags(fields)
-    ancestry = _ancestry(fields)
-    line = tuple(below([(pid, name) for pid, name, _, _ in ancestry]))
+    line = tuple(below(_line(fields)))
     kind, resource = _resource(event)
     namespace = event.namespace or NONE
     place = _hashed(event.cluster, namespace, kind, resource)
@@ -121,7 +127,7 @@ def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int =
         count=max(1, count),
         rule=rule,
         priority=event.priority,
-        message=masked(_text(event.message, _MESSAGE)),
+        message="",
         cluster=event.cluster,
         namespace=namespace,
         node=event.node,
@@ -141,10 +147,24 @@ def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int =
         addresses=_addresses(event),
         network=event.type in _NETWORK or event.source in ("hubble", "envoy"),
         assessment=assessment,
-        evidence=_evidence(event, assessment, resource, ancestry, tactics, techniques),
+        origin=event,
     )
 
 
+def with_evidence(detection: Detection) -> Detection:
+    """The detection with its words and evidence, and without the event that it was."""
+    event = detection.origin
+    if event is None:
+        return detection
+    return msgspec.structs.replace(
+        detection,
+        message=masked(_text(event.message, _MESSAGE)),
+        evidence=_evidence(event, detection),
+        origin=None,
+    )
+
+
+@lru_cache(maxsize=8_192)
 def settled(name: str) -> str:
     """A name without what varies: ``/tmp/pip-3f2a9c11/x`` and ``/tmp/pip-77b1d0e2/x`` are alike."""
     if not name.startswith("/"):
@@ -189,17 +209,34 @@ def _tags(fields: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(tactics[:_MOST_TAGS]), tuple(techniques[:_MOST_TAGS])
 
 
-def _ancestry(fields: Mapping[str, Any]) -> list[tuple[int, str, str, str]]:
-    """(pid, name, program, command) of the process and its ancestors. Sources that do not list
-    pids tell those of the process and its parent."""
+def _pids(fields: Mapping[str, Any]) -> list[int]:
+    """Of the process and its ancestors. Sources that do not list them tell those of the process
+    and its parent."""
     pids = [one for one in _list(fields, "proc.apid") if _is_pid(one)]
     own, above = fields.get("proc.pid"), fields.get("proc.ppid")
     if not pids or (_is_pid(own) and pids[0] != own):
         pids = [one for one in (own, above) if _is_pid(one)] if _is_pid(own) else []
+    return pids[:MOST_ANCESTORS]
+
+
+def _line(fields: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """(pid, name) of the process and its ancestors."""
+    names = _list(fields, "proc.aname")
+    found = []
+    for place, pid in enumerate(_pids(fields)):
+        name = _at(names, place)
+        if not name and place < 2:
+            name = _text(fields.get("proc.pname" if place else "proc.name"))
+        found.append((pid, name))
+    return found
+
+
+def _ancestry(fields: Mapping[str, Any]) -> list[tuple[int, str, str, str]]:
+    """(pid, name, program, command) of the process and its ancestors."""
     names, programs = _list(fields, "proc.aname"), _list(fields, "proc.aexepath")
     commands = _list(fields, "proc.acmdline")
     found = []
-    for place, pid in enumerate(pids[:MOST_ANCESTORS]):
+    for place, pid in enumerate(_pids(fields)):
         name, program, command = _at(names, place), _at(programs, place), _at(commands, place)
         if place == 0:
             name = name or _text(fields.get("proc.name"))
@@ -209,7 +246,7 @@ def _ancestry(fields: Mapping[str, Any]) -> list[tuple[int, str, str, str]]:
             name = name or _text(fields.get("proc.pname"))
             program = program or _text(fields.get("proc.pexepath"))
             command = command or _text(fields.get("proc.pcmdline"), _LINE)
-        found.append((int(pid), name, program, masked(command)))
+        found.append((pid, name, program, masked(command)))
     return found
 
 
@@ -218,7 +255,7 @@ def _list(fields: Mapping[str, Any], name: str) -> list[Any]:
     told = fields.get(name)
     if isinstance(told, list):
         return told[:MOST_ANCESTORS]
-    if not any(f"{name}[{place}]" in fields for place in range(MOST_ANCESTORS)):
+    if _NUMBERED[name].isdisjoint(fields):
         return []
     found: list[Any] = []
     for place in range(MOST_ANCESTORS):
@@ -233,7 +270,7 @@ def _at(values: list[Any], place: int) -> str:
     return _text(values[place], _LINE) if place < len(values) else ""
 
 
-def _is_pid(value: Any) -> bool:
+def _is_pid(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 < value <= _MOST_PID
 
 
@@ -267,25 +304,22 @@ def _addresses(event: Event) -> tuple[str, ...]:
     told += sources[:_MOST_ADDRESSES] if isinstance(sources, list) else [sources]
     found: dict[str, None] = {}
     for one in told:
-        if not isinstance(one, str) or len(one) > 64:
-            continue
-        try:
-            address = ipaddress.ip_address(one)
-        except ValueError:
-            continue
-        if not (address.is_loopback or address.is_unspecified):
-            found[str(address)] = None
+        if isinstance(one, str) and len(one) <= 64 and (address := _address(one)):
+            found[address] = None
     return tuple(found)[:_MOST_ADDRESSES]
 
 
-def _evidence(
-    event: Event,
-    assessment: Assessment,
-    resource: str,
-    ancestry: list[tuple[int, str, str, str]],
-    tactics: tuple[str, ...],
-    techniques: tuple[str, ...],
-) -> str:
+@lru_cache(maxsize=8_192)
+def _address(text: str) -> str:
+    """An address that somebody may be at; empty for what is none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    return "" if address.is_loopback or address.is_unspecified else str(address)
+
+
+def _evidence(event: Event, detection: Detection) -> str:
     fields: dict[str, Any] = {}
     room = _EVIDENCE
     for name, value in _ranked(event.fields):
@@ -298,14 +332,14 @@ def _evidence(
     detail = EvidenceDetail(
         cluster=event.cluster,
         namespace=event.namespace,
-        resource=event.resource or resource,
+        resource=event.resource or detection.resource,
         node=event.node,
         container=event.container_id,
-        level=assessment.level.word,
+        level=detection.assessment.level.word,
         user=_text(event.fields.get("user.name")),
-        tactics=tactics,
-        techniques=techniques,
-        line=tuple(ancestry),
+        tactics=detection.tactics,
+        techniques=detection.techniques,
+        line=tuple(_ancestry(event.fields)),
         fields=fields,
     )
     return packed(detail)

@@ -47,7 +47,7 @@ class TimelineAsk(Record, frozen=True, kw_only=True):
 class ExceptionsAsk(Record, frozen=True, kw_only=True):
     """``incident``: proposals for these alone, false positives or not. ``noisy``: also for causes
     that are merely frequent. ``days``: how far back to measure. ``id``: put these proposals into
-    the file, also those with a warning. ``falco`` chooses nothing here: both forms are told."""
+    the files, also those with a warning."""
 
     incident: list[str] = []
     id: list[str] = []
