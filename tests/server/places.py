@@ -138,6 +138,7 @@ def _fill(asker: Asker, places: list[Place]) -> None:
         _told(asker.ask("POST", path, who="admin", body=msgspec.json.encode(alert(place))))
         refused = asker.ask("POST", path, who="admin", body=f'{{"bad": "{place.mark}"}}'.encode())
         assert refused.json()["refused"], refused.text
+    asker.app.world.correlating.drain(asker.app.world)
     for place in places:
         _told(asker.ask("POST", "/waivers", who="admin", body=waiver_of(place)))
     wide = {**waiver_of(HOME), "reason": "accepted everywhere", "owner": "team", "reach": {}}

@@ -193,6 +193,17 @@ READ = {
         f"/events/series?by={by}&since=2026-11-22T11:00:00Z&until=2026-11-22T12:30:00Z&step=3600"
         for by in ("rule", "priority", "source", "namespace", "type")
     ],
+    "incidents.list": [
+        "/incidents",
+        "/incidents?state=open&level=critical&sort=-changed&limit=2",
+        "/incidents?cluster=west",
+        "/incidents?namespace=pay",
+        "/incidents?text=zq",
+        "/incidents?rule=Shared%20rule",
+        *(f"/incidents?resource={place.key}" for place in EVERYWHERE),
+    ],
+    "incidents.counts": ["/incidents/counts", "/incidents/counts?text=zq&cluster=west"],
+    "incidents.exceptions": ["/incidents/exceptions?days=2"],
     "profiles.list": ["/profiles", "/profiles?cluster=west", "/profiles?text=zq&state=learning"],
     "profiles.explain": [f"/profiles/explain?event={place.mark}-exec" for place in EVERYWHERE],
     "alerts.list": ["/alerts/deliveries", "/alerts/deliveries?cluster=west&state=dead"],
@@ -205,8 +216,17 @@ READ = {
 }
 """What is asked of each operation that reads. Rows by id, changes and the stream have tests of
 their own below."""
-BY_ID = {"findings.show", "profiles.show", "waivers.show", "scans.show", "resources.show"}
+BY_ID = {
+    "incidents.show",
+    "incidents.timeline",
+    "findings.show",
+    "profiles.show",
+    "waivers.show",
+    "scans.show",
+    "resources.show",
+}
 CHANGES = {
+    "incidents.change",
     "findings.tend",
     "waivers.create",
     "waivers.preview",
@@ -459,13 +479,19 @@ def asked_back(text: str, path: str) -> str:
     return text
 
 
+FULL = (
+    *("findings.list", "resources.list", "events.list", "waivers.list", "now.show"),
+    "incidents.list",
+)
+
+
 def test_the_marks_are_there_to_be_found(worlds: Worlds) -> None:
     """The tests above are worth nothing when the store is empty."""
-    for name in ("findings.list", "resources.list", "events.list", "waivers.list", "now.show"):
+    for name in FULL:
         text = worlds.full.ask("GET", READ[name][0], who="admin").text
         found = {place for place in EVERYWHERE if place.mark in text}
         assert found == set(EVERYWHERE), name
-    for name in ("findings.list", "resources.list", "events.list", "waivers.list", "now.show"):
+    for name in FULL:
         assert HOME.mark in worlds.full.ask("GET", READ[name][0], who="shop").text, name
 
 
@@ -505,7 +531,19 @@ def test_a_foreign_row_is_not_there(worlds: Worlds, who: str) -> None:
         seen = {one["id"] for one in rows(full, "/scans", who)}
         status = full.ask("GET", f"/scans/{scan['id']}", who=who).status_code
         assert status == (200 if scan["id"] in seen else 404)
+    mine = {one["id"] for one in rows(full, "/incidents", who)}
+    incidents = rows(full, "/incidents", "admin")
+    assert {one["namespace"] for one in incidents} == {"shop", "pay", "-"}
+    for one in incidents:
+        expected = 200 if one["id"] in mine else 404
+        for path in (f"/incidents/{one['id']}", f"/incidents/{one['id']}/timeline"):
+            assert full.ask("GET", path, who=who).status_code == expected
+        if one["id"] not in mine:
+            body = {"owner": "mallory", "state": "resolved"}
+            answer = full.ask("PATCH", f"/incidents/{one['id']}", who=who, body=body)
+            assert answer.status_code == 404
     assert "mallory" not in full.ask("GET", ENDS, who="admin").text
+    assert "mallory" not in full.ask("GET", "/incidents", who="admin").text
 
 
 @pytest.mark.parametrize("who", BY_NAME)
@@ -518,6 +556,10 @@ def test_a_finding_of_ones_own_tells_of_nothing_foreign(worlds: Worlds, who: str
         path = f"/resources/show?key={place.key}&cluster={place.cluster}"
         text = worlds.full.ask("GET", path, who=who).text
         assert not foreign_marks(text, principal)
+    for one in rows(worlds.full, "/incidents", who):
+        for path in (f"/incidents/{one['id']}", f"/incidents/{one['id']}/timeline"):
+            text = worlds.full.ask("GET", path, who=who).text
+            assert not foreign_marks(text, principal)
 
 
 @pytest.mark.parametrize("who", BY_NAME)
