@@ -841,6 +841,7 @@ export interface ExceptionProposal {
   rule: string;
   rule_id: string;
   source: string;
+  judged_by: "haechi" | "falco";
   why: "false_positive" | "noisy";
   incidents: string[];
   fields: ExceptionValue[];
