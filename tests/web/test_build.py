@@ -17,8 +17,10 @@ from web import build
 
 WEB = Path(__file__).parents[2] / "web"
 STATIC = build.STATIC
-FIRST_LOAD = 200_000
-AIM = 90_000
+FIRST_LOAD = 60_000
+"""Before any screen: far below the design's 200 kB, which all rooms will share."""
+ALL = 240_000
+"""Every screen and both languages; nobody loads all of it."""
 EXACT = re.compile(r"\d+\.\d+\.\d+(?:-[\w.]+)?\Z")
 
 
@@ -76,15 +78,15 @@ def first_load(static: Path) -> dict[str, int]:
 def test_first_load_is_small() -> None:
     sizes = first_load(built())
     assert len(sizes) >= 5
-    assert sum(sizes.values()) <= AIM, sizes
+    assert sum(sizes.values()) <= FIRST_LOAD, sizes
 
 
-def test_all_that_one_screen_needs_is_within_the_budget() -> None:
-    """The largest screen with every shared part, as if nothing were shared."""
+def test_all_screens_together_stay_small() -> None:
+    """What only grows is seen, though no visit loads all of it."""
     assets = built() / "assets"
     files = [file for file in assets.iterdir() if file.suffix in (".js", ".css")]
     total = sum(len(gzip.compress(file.read_bytes(), 9)) for file in files)
-    assert total <= FIRST_LOAD, total
+    assert total <= ALL, total
 
 
 def test_nothing_is_inline_and_nothing_is_from_elsewhere() -> None:

@@ -14,11 +14,15 @@ export interface Room {
 
 export const ROOMS: readonly Room[] = [
   { id: "now", path: "/", icon: "now" },
+  { id: "incidents", path: "/incidents", icon: "incidents" },
   { id: "findings", path: "/findings", icon: "findings" },
   { id: "waivers", path: "/waivers", icon: "waivers" },
   { id: "resources", path: "/resources", icon: "resources" },
   { id: "rules", path: "/rules", icon: "rules" },
   { id: "events", path: "/events", icon: "events" },
+  { id: "behaviour", path: "/behaviour", icon: "behaviour" },
+  { id: "responses", path: "/responses", icon: "responses" },
+  { id: "alerts", path: "/alerts", icon: "alerts" },
   { id: "audit", path: "/audit", icon: "audit", needs: "audit.list" },
   { id: "settings", path: "/settings", icon: "settings" },
 ];

@@ -157,7 +157,7 @@ export class Rows<T> {
     for (let at = 0; at === 0 || at * SIZE < answer.items.length; at++) pages.set(hop.page + at, answer.items.slice(at * SIZE, (at + 1) * SIZE));
     const next = hop.page + hop.limit / SIZE;
     if (answer.next) this.#cursors.set(next, answer.next);
-    else this.#end = hop.page + Math.max(1, Math.ceil(answer.items.length / SIZE));
+    else if (!this.#skips || answer.total === null || hop.page * SIZE + answer.items.length >= answer.total) this.#end = hop.page + Math.max(1, Math.ceil(answer.items.length / SIZE));
     const far = [...pages.keys()].sort((a, b) => Math.abs(b - hop.page) - Math.abs(a - hop.page));
     for (const one of far.slice(0, Math.max(0, pages.size - KEPT_PAGES))) pages.delete(one);
     const counts = this.#count(hop, answer);
