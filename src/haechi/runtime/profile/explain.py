@@ -55,12 +55,13 @@ def explained(profile: Profile, doing: Doing, parts: Sequence[Part]) -> list[str
 def _sentences(profile: Profile, parts: Sequence[Part]) -> Iterator[str]:
     who = named(profile.workload)
     for family, value, rarity in parts:
-        if rarity < TOLD:
-            continue
         if family == ORDER:
-            yield f"the order of the last events is unusual for {who}"
+            if rarity >= TOLD:
+                yield f"the order of the last events is unusual for {who}"
             continue
         one = profile.families[family]
+        if rarity < TOLD and value in one.cells:
+            continue
         what = _DONE[family].format(value)
         cell = one.cells.get(value)
         count = int(cell[1]) if cell is not None else 0

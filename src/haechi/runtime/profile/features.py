@@ -165,22 +165,25 @@ class Reader:
         image = get("container.image.repository") or get("container.image") or ""
         if type(image) is not str or type(container) is not str:
             return None
-        place = (event.cluster, container)
-        command = self._commands.get(place)
-        if command is None:
-            command = ""
-            exe = get("proc.exepath")
-            if get("proc.vpid") == 1 and type(exe) is str:
-                command = plain_path(exe)
-                self._keep(self._commands, place, command)
-        key = (event.cluster, event.namespace, event.resource, image, command, container)
+        key = (event.cluster, event.namespace, event.resource, image, container)
         known = self._workloads.get(key)
-        if known is None:
+        if known is None or (not known.command and get("proc.vpid") == 1):
+            command = self._command(event, container)
             # What has neither a workload nor an image is known by its id alone.
             named = image or ("" if event.resource else container[:12])
             known = Workload(event.cluster, event.namespace, event.resource, named, command)
             self._keep(self._workloads, key, known)
         return known
+
+    def _command(self, event: Event, container: str) -> str:
+        """The program that a container began with, as soon as it is known."""
+        place = (event.cluster, container)
+        command = self._commands.get(place, "")
+        exe = event.fields.get("proc.exepath")
+        if not command and event.fields.get("proc.vpid") == 1 and type(exe) is str:
+            command = plain_path(exe)
+            self._keep(self._commands, place, command)
+        return command
 
     @staticmethod
     def _keep(memory: dict[Any, Any], key: Any, value: Any) -> None:

@@ -57,14 +57,14 @@ class Frequencies:
         extra = self.novel + unit
         return log((self.total + extra + unit) / (known + extra))
 
-    def learn(self, value: str, unit: float, now: float, window: int, *, patient: bool) -> None:
-        """Count one. ``patient``: what is new waits."""
+    def learn(self, value: str, unit: float, now: float, window: int, *, patient: bool) -> bool:
+        """Count one. ``patient``: what is new waits. False when it has counted often enough
+        already: in this window, or as something new."""
         self.count += 1
         cell = self.cells.get(value)
         if cell is None:
             if patient:
-                self._wait(value, now, window)
-                return
+                return self._wait(value, now, window)
             cell = self._enter(value, unit, now, window)
         cell[_COUNT] += 1
         cell[_LAST] = now
@@ -72,10 +72,11 @@ class Frequencies:
             cell[_WINDOW] = window
             cell[_INSIDE] = 0
         elif cell[_INSIDE] >= COUNTED:
-            return
+            return False
         cell[_INSIDE] += 1
         cell[_WEIGHT] += unit
         self.total += unit
+        return True
 
     def _enter(self, value: str, unit: float, now: float, window: int) -> Cell:
         if len(self.cells) >= self.most:
@@ -91,15 +92,17 @@ class Frequencies:
         for value, _ in order[: max(1, self.most // 8)]:
             del self.cells[value]
 
-    def _wait(self, value: str, now: float, window: int) -> None:
+    def _wait(self, value: str, now: float, window: int) -> bool:
         cell = self.waiting.get(value)
+        new = cell is None
         if cell is None:
             if len(self.waiting) >= self.most:
                 self.spilt += 1
-                return
+                return False
             cell = self.waiting[value] = [0.0, 0, now, now, window, 0]
         cell[_COUNT] += 1
         cell[_LAST] = now
+        return new
 
     def settle(self, unit: float, before: float, window: int) -> int:
         """Learn what waits since before this time: how many."""

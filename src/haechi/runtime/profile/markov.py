@@ -13,8 +13,9 @@ from math import log
 SYMBOLS = 64
 ORDER = 3
 MOST_CONTEXTS = 512
-_KEPT, _REMEMBERED = 256, 1_024
-"""A surprise that was worked out counts for so many events: it moves slowly, and costs most."""
+_LATELY = 256
+"""So many symbols are counted at once: a surprise that was worked out holds for them. (Fewer in
+the beginning, when each changes much.)"""
 MOST_COUNT = 1 << 14
 """Past it a context's counts are halved, which is also how old habits fade."""
 _MASKS = tuple((1 << 6 * order) - 1 for order in range(ORDER + 1))
@@ -26,28 +27,38 @@ Context = dict[int, int]
 class Chain:
     """``context`` is the last symbols, packed; ``after`` gives the next one."""
 
-    __slots__ = ("_age", "_known", "contexts")
+    __slots__ = ("_age", "_lately", "_patience", "contexts")
 
     def __init__(self) -> None:
         self.contexts: dict[int, Context] = {}
-        self._known: dict[int, float] = {}
-        self._age = 0
+        self._lately: dict[int, list[float]] = {}
+        self._age, self._patience = 0, 8
 
     @staticmethod
     def after(context: int, symbol: int) -> int:
         """The context with one more symbol."""
         return (context << 6 | symbol) & _MASKS[ORDER]
 
-    def surprise(self, context: int, symbol: int) -> float:
-        """Minus the logarithm of the probability (nats)."""
+    def step(self, context: int, symbol: int, *, learn: bool) -> float:
+        """The surprise of a symbol after its context, which is counted then."""
         key = context << 6 | symbol
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        found = self._known[key] = self._surprise(context, symbol)
-        return found
+        known = self._lately.get(key)
+        if known is None:
+            known = self._lately[key] = [self._surprise(context, symbol), 0]
+        if learn:
+            known[1] += 1
+        self._age += 1
+        if self._age >= self._patience:
+            self._patience = min(_LATELY, 2 * self._patience)
+            self.settle()
+        return known[0]
+
+    def settle(self) -> None:
+        """Count what came lately."""
+        lately, self._lately, self._age = self._lately, {}, 0
+        for key, (_, times) in lately.items():
+            if times:
+                self._learn(key >> 6, key & 63, int(times))
 
     def _surprise(self, context: int, symbol: int) -> float:
         get = self.contexts.get
@@ -60,13 +71,9 @@ class Chain:
             chance = (counts.get(symbol, 0) + kinds * chance) / (counts[-1] + kinds)
         return -log(chance)
 
-    def learn(self, context: int, symbol: int) -> None:
+    def _learn(self, context: int, symbol: int, times: int) -> None:
         """Count the symbol after its context; after shorter ones only as long as it is new in the
         longer (update exclusion, Moffat 1990), which is better and costs less."""
-        self._age += 1
-        if self._age >= _KEPT:
-            self._age = 0
-            self._known.clear()
         contexts = self.contexts
         for order in range(ORDER, -1, -1):
             key = _TAGS[order] | context & _MASKS[order]
@@ -76,12 +83,13 @@ class Chain:
                     self._prune()
                 counts = contexts[key] = {-1: 0}
             before = counts.get(symbol, 0)
-            counts[symbol] = before + 1
-            counts[-1] += 1
+            counts[symbol] = before + times
+            counts[-1] += times
             if counts[-1] >= MOST_COUNT:
                 _halve(counts)
             if before:
                 return
+            times = 1
 
     def _prune(self) -> None:
         order = sorted(self.contexts, key=lambda key: self.contexts[key][-1])

@@ -24,6 +24,7 @@ from haechi.runtime.profile.quantile import Quantiles, bin_of, quantile
 CAPS = (12.0, 12.0, 12.0, 12.0, 12.0, 12.0, 6.0)
 """Nats that one family may add; by number of family."""
 KINDS = 4
+_EARLY = 32
 _LARGEST_UNIT = 2.0**40
 
 
@@ -73,7 +74,6 @@ class Profile:
         "last",
         "learning",
         "nodes",
-        "overall",
         "since",
         "start",
         "unit",
@@ -94,7 +94,6 @@ class Profile:
         self.families = [Frequencies(most) for most in MOST]
         self.chain = Chain()
         self.kinds = [Quantiles() for _ in range(KINDS)]
-        self.overall = Quantiles()
         self.unit, self.window = 1.0, int(now // habits.window_s)
         self.nodes: dict[str, None] = {}
 
@@ -131,25 +130,28 @@ class Profile:
         self.events += 1
         self.changed = True
         patient = not self.learning
+        counts = False
         for family, value in parts:
-            families[family].learn(value, unit, now, window, patient=patient)
-        place = bin_of(score)
-        self.kinds[kind].add(place, unit, window)
-        self.overall.add(place, unit, window)
+            counts |= families[family].learn(value, unit, now, window, patient=patient)
+        if counts:
+            self.kinds[kind].add(bin_of(score), unit, window)
         if self.learning:
             self._learnt(now)
         return score
 
+    def _settled(self) -> None:
+        """The scores of the beginning say nothing, as everything was new: they fade each time
+        that the number of events doubles while learning, and at its end."""
+        for one in self.kinds:
+            one.scale(0.25)
+
     def _learnt(self, now: float) -> None:
-        """The scores at the beginning of learning say nothing, as everything was new: they fade
-        each time that the number of events doubles."""
-        events = self.events
-        if events & (events - 1) == 0 and events >= 32:
-            for one in (*self.kinds, self.overall):
-                one.scale(0.25)
-        habits = self.habits
+        habits, events = self.habits, self.events
+        if events & (events - 1) == 0 and events >= _EARLY:
+            self._settled()
         if events >= habits.learn_events and now - self.start >= habits.learn_s:
             self.learning, self.since = False, now
+            self._settled()
 
     def _turn(self, window: int, now: float) -> None:
         """A window ended: what waited is learnt, and what is long ago counts a little less."""
@@ -170,13 +172,13 @@ class Profile:
         by = 1.0 / self.unit
         for family in self.families:
             family.scale(by)
-        for scores in (*self.kinds, self.overall):
+        for scores in self.kinds:
             scores.scale(by)
         self.unit = 1.0
 
     def quantile(self, kind: int, score: float) -> float:
         """Which part of such events of this workload scored less, 0 to 1."""
-        return quantile(self.kinds[kind], self.overall, score, self.unit)
+        return quantile(self.kinds[kind], self.kinds, score, self.unit)
 
     def parts(self, doing: Doing, order: float) -> list[Part]:
         """What a score is made of, the rarest first."""
@@ -231,10 +233,9 @@ class Profile:
         for number, name in enumerate(FAMILIES[: len(MOST)]):
             if name != "peer" or same:
                 self.families[number].adopt(other.families[number], by)
+        other.chain.settle()
         self.chain.adopt(other.chain)
-        for mine, its in zip(
-            (*self.kinds, self.overall), (*other.kinds, other.overall), strict=True
-        ):
+        for mine, its in zip(self.kinds, other.kinds, strict=True):
             mine.bins, mine.total = list(its.bins), its.total
             mine.scale(by)
         self.learning, self.since, self.cold_from = False, now, other.workload.image

@@ -37,13 +37,9 @@ _WEIGHED_EVERY = 4_096
 _WHY = 3
 
 
-class Look(NamedTuple):
-    """What an event was against its workload's profile before it was learnt."""
-
-    profile: Profile
-    doing: Doing
-    score: float
-    order: float
+Look = tuple[Profile, Doing, float, float]
+"""What an event was against its workload's profile before it was learnt: the profile, what was
+done, the score, the mean surprise of its process tree. (Made for each event: a plain tuple.)"""
 
 
 class Told(NamedTuple):
@@ -80,6 +76,8 @@ class Profiles:
         self._by: dict[Workload, Profile] = {}
         self._ids: dict[str, Profile] = {}
         self._alike: dict[tuple[str, str], dict[Workload, Profile]] = {}
+        self._commands: dict[tuple[str, ...], dict[str, Profile]] = {}
+        """By all but the command."""
         self._trees: dict[tuple[str, Any], list[float]] = {}
         self._reader = Reader()
         self._held: frozenset[str] = frozenset()
@@ -104,11 +102,11 @@ class Profiles:
             if doing is None:
                 return None
             now = self._now()
-            profile = self._by.get(workload) or self._made(workload, now)
+            profile = self._by.get(workload) or self._found(workload, now)
             if event.node and event.node not in profile.nodes:
                 self._seen_on(profile, event.node, now)
             order = self._order(profile, event)
-            return Look(profile, doing, profile.observe(doing, order, now), order)
+            return profile, doing, profile.observe(doing, order, now), order
 
     def _order(self, profile: Profile, event: Event) -> float:
         """The mean surprise of the process tree's last events."""
@@ -121,9 +119,8 @@ class Profiles:
                     del trees[old]
             state = trees[key] = [0, 0.0]
         context, symbol = int(state[0]), SYMBOLS[event.type]
-        mean = state[1] + SMOOTH * (profile.chain.surprise(context, symbol) - state[1])
-        if not (profile.frozen or profile.held_since):
-            profile.chain.learn(context, symbol)
+        learns = not (profile.frozen or profile.held_since)
+        mean = state[1] + SMOOTH * (profile.chain.step(context, symbol, learn=learns) - state[1])
         state[0], state[1] = Chain.after(context, symbol), mean
         return mean
 
@@ -139,15 +136,41 @@ class Profiles:
             return None
         with self._lock:
             workload, doing = self._reader.whose(event), self._reader.done(event)
-            profile = self._by.get(workload) if workload is not None else None
+            profile = self._known(workload)
             if profile is None or doing is None:
                 return None
             order = 0.0
             parts = profile.parts(doing, order)
             score = sum(part.rarity for part in parts)
-            return _told(Look(profile, doing, score, order))
+            return _told((profile, doing, score, order))
 
     # Making and forgetting ---------------------------------------------------------------------
+
+    def _known(self, workload: Workload | None) -> Profile | None:
+        if workload is None:
+            return None
+        found = self._by.get(workload)
+        if found is None and not workload.command:
+            commands = self._commands.get(workload[:4], {})
+            found = next(iter(commands.values())) if len(commands) == 1 else None
+        return found
+
+    def _found(self, workload: Workload, now: float) -> Profile:
+        """The profile of a workload that has none of its own. A container's command is known only
+        once its first process did something: until then, and after a restart, it has that of the
+        one command of its image there; and what was learnt before it was known becomes its."""
+        if workload.image or workload.resource:
+            place = workload[:4]
+            commands = self._commands.get(place, {})
+            if not workload.command and len(commands) == 1:
+                return next(iter(commands.values()))
+            early = self._by.get(Workload(*place, ""))
+            if workload.command and early is not None and not commands:
+                self._drop(early)
+                early.workload, early.changed = workload, True
+                self._put(early)
+                return early
+        return self._made(workload, now)
 
     def _made(self, workload: Workload, now: float) -> Profile:
         profile = Profile(workload, self.habits, now)
@@ -168,6 +191,9 @@ class Profiles:
         self._ids[id_] = profile
         self._alike.setdefault(profile.workload.likeness, {})[profile.workload] = profile
         self.forgotten.pop(id_, None)
+        if profile.workload.command:
+            place = profile.workload[:4]
+            self._commands.setdefault(place, {})[profile.workload.command] = profile
 
     def _donor(self, workload: Workload) -> Profile | None:
         """Of the same image and command, and learnt by itself: the nearest, then the one that
@@ -206,6 +232,10 @@ class Profiles:
         alike.pop(workload, None)
         if not alike:
             self._alike.pop(workload.likeness, None)
+        commands = self._commands.get(workload[:4], {})
+        commands.pop(workload.command, None)
+        if not commands:
+            self._commands.pop(workload[:4], None)
         self.forgotten[id_] = workload.cluster
 
     def _seen_on(self, profile: Profile, node: str, now: float) -> None:
@@ -308,8 +338,8 @@ def _near(one: Workload, other: Workload) -> int:
 
 
 def _told(look: Look) -> Told:
-    profile, doing = look.profile, look.doing
-    parts = tuple(profile.parts(doing, look.order))
-    behaviour = profile.quantile(doing.kind, look.score) if profile.scores else None
+    profile, doing, score, order = look
+    parts = tuple(profile.parts(doing, order))
+    behaviour = profile.quantile(doing.kind, score) if profile.scores else None
     why = explained(profile, doing, parts)[:_WHY] if profile.scores else ()
-    return Told(profile_id(profile.workload), behaviour, look.score, tuple(why), parts)
+    return Told(profile_id(profile.workload), behaviour, score, tuple(why), parts)

@@ -62,19 +62,22 @@ class Order:
                     counts[call] = 1
                     self.grams += 1
                 counts[-1] += 1
-        while self.grams > MOST_GRAMS and self._prune():
-            pass
+        if self.grams > MOST_GRAMS:
+            self._prune()
 
-    def _prune(self) -> bool:
-        """Forget contexts that were seen once, the longest first. False when there are none."""
-        for table in reversed(self.after[1:]):
-            once = [context for context, counts in table.items() if counts[-1] == 1]
-            if once:
-                for context in once:
-                    del table[context]
-                self.grams -= len(once)
-                return True
-        return False
+    def _prune(self) -> None:
+        """Forget contexts that were seen least, the longest first, until a quarter is free."""
+        least = 1
+        while self.grams > MOST_GRAMS * 3 // 4:
+            for table in reversed(self.after[1:]):
+                rare = [context for context, counts in table.items() if counts[-1] <= least]
+                for context in rare:
+                    self.grams -= len(table.pop(context)) - 1
+                if self.grams <= MOST_GRAMS * 3 // 4:
+                    return
+            if not any(self.after[1:]):
+                return  # single calls alone: as many as there are calls
+            least *= 2
 
     def surprise(self, gram: Gram) -> float:
         """Minus the logarithm (nats) of the last call's probability after the others."""

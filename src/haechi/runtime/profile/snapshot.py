@@ -60,7 +60,6 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     families: dict[str, SavedFamily]
     contexts: dict[int, dict[int, int]]
     kinds: list[SavedScores]
-    overall: SavedScores
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -69,6 +68,7 @@ _decode = msgspec.msgpack.Decoder(Saved).decode
 
 def dumped(profile: Profile) -> bytes:
     """The profile as bytes."""
+    profile.chain.settle()
     return _encode(
         Saved(
             version=VERSION,
@@ -89,7 +89,6 @@ def dumped(profile: Profile) -> bytes:
             },
             contexts=profile.chain.contexts,
             kinds=[_scores(one) for one in profile.kinds],
-            overall=_scores(profile.overall),
         )
     )
 
@@ -134,7 +133,7 @@ def _fault(saved: Saved, now: float) -> str:
     for most, name in zip(MOST, FAMILIES, strict=False):
         if not _family_holds(saved.families[name], most):
             return f"the family {name}"
-    if not all(_scores_hold(one.bins) for one in (*saved.kinds, saved.overall)):
+    if not all(_scores_hold(one.bins) for one in saved.kinds):
         return "its scores"
     return "" if _contexts_hold(saved.contexts) else "the order of its events"
 
@@ -191,7 +190,7 @@ def _made(saved: Saved, habits: Habits, now: float) -> Profile:
         }
     profile.chain = Chain()
     profile.chain.contexts = saved.contexts
-    _restore([*profile.kinds, profile.overall], [*saved.kinds, saved.overall])
+    _restore(profile.kinds, saved.kinds)
     return profile
 
 
