@@ -65,7 +65,7 @@ def _setup(found: dict[str, Any]) -> list[str]:
         where = " ".join(part for part in (one["address"], one["target"]) if part)
         rows.append(f"{one['name']:<20} {one['kind']:<13} {state:<28} {where}")
         rows += [f"    {one['error']}"] if one["error"] else []
-        rows += ["    its secret cannot be read"] if one["secret"] == "missing" else []
+        rows += ["    its secret cannot be read"] if one["secret"] in ("missing",) else []
     rows += [""] if rows else []
     for one in found["routes"]:
         parts = [f"level >= {one['level']}"]

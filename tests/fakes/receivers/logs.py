@@ -76,9 +76,7 @@ class SyslogServer:
 
 
 @contextmanager
-def syslog_server(
-    protocol: str, context: ssl.SSLContext | None = None
-) -> Iterator[SyslogServer]:
+def syslog_server(protocol: str, context: ssl.SSLContext | None = None) -> Iterator[SyslogServer]:
     """A listener for the time of a test."""
     made = SyslogServer(protocol, context)
     try:

@@ -107,7 +107,13 @@ class _Session(socketserver.BaseRequestHandler):
 
     def _login(self, line: str) -> None:
         self.mail.plain_logins += not self.secure
-        _, user, password = base64.b64decode(line.split()[2]).decode().split("\0")
+        way, said = line.split()[1:3]
+        if way == "LOGIN":
+            self._say("334 UGFzc3dvcmQ6")
+            words = [said, self.file.readline(2_000).decode("ascii", "replace")]
+            user, password = (base64.b64decode(one).decode() for one in words)
+        else:
+            _, user, password = base64.b64decode(said).decode().split("\0")
         self.let_in = (user, password) == (self.mail.user, self.mail.password)
         self._say("235 in" if self.let_in else "535 5.7.8 no")
 
@@ -118,7 +124,7 @@ class _Session(socketserver.BaseRequestHandler):
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
         raw = b"".join(lines)
         self.mail.raw.append(raw)
-        self.mail.mails.append(cast("EmailMessage", message_from_bytes(raw, policy=default)))
+        self.mail.mails.append(message_from_bytes(raw, policy=default))
         self.mail.recipients.append(self.to)
         self.to = []
         self._say("250 taken")

@@ -1,4 +1,4 @@
-"""GitHub, GitLab, Jira and PagerDuty as far as alerts use them: what they keep, check and refuse."""
+"""GitHub, GitLab, Jira and PagerDuty as alerts use them: what they keep, check and refuse."""
 
 from __future__ import annotations
 
@@ -114,9 +114,7 @@ class GitLab(Tracker):
     def __call__(self, asked: Asked) -> Answer:
         if asked.headers.get("private-token") != TOKEN:
             return as_json({"message": "401 Unauthorized"}, 401)
-        found = re.fullmatch(
-            r"/api/v4/projects/acme%2Fshop/issues(?:/(\d+))?(/notes)?", asked.path
-        )
+        found = re.fullmatch(r"/api/v4/projects/acme%2Fshop/issues(?:/(\d+))?(/notes)?", asked.path)
         if found is None:
             return as_json({"message": "404 Project Not Found"}, 404)
         number, notes = found[1], found[2]
@@ -165,7 +163,11 @@ class Jira(Tracker):
     def __init__(self, api: str) -> None:
         super().__init__()
         self.api = api
-        self.transitions = [("11", "To Do", False), ("21", "In Progress", False), ("31", "Done", True)]
+        self.transitions = [
+            ("11", "To Do", False),
+            ("21", "In Progress", False),
+            ("31", "Done", True),
+        ]
 
     def __call__(self, asked: Asked) -> Answer:
         if not self._may(asked.headers.get("authorization", "")):
@@ -268,7 +270,11 @@ class PagerDuty:
         value = asked.json
         errors = self._errors(value)
         if asked.path != "/v2/enqueue" or errors:
-            answer = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+            answer = {
+                "status": "invalid event",
+                "message": "Event object is invalid",
+                "errors": errors,
+            }
             return as_json(answer, 400)
         self.events.append(value)
         key, action = value["dedup_key"], value["event_action"]
@@ -289,7 +295,9 @@ class PagerDuty:
             errors.append("'dedup_key' is too long")
         if value.get("event_action") == "trigger":
             payload = value.get("payload", {})
-            errors += [f"'payload.{n}' is missing" for n in ("summary", "source") if not payload.get(n)]
+            errors += [
+                f"'payload.{n}' is missing" for n in ("summary", "source") if not payload.get(n)
+            ]
             if payload.get("severity") not in ("critical", "error", "warning", "info"):
                 errors.append("'payload.severity' is invalid")
             if len(payload.get("summary", "")) > 1024:

@@ -48,7 +48,9 @@ def as_json(value: Any, status: int = 200, **headers: str) -> Answer:
 
 
 HTML = Answer(
-    status=502, body=b"<html><body>Bad\r\nGateway</body></html>", headers={"Content-Type": "text/html"}
+    status=502,
+    body=b"<html><body>Bad\r\nGateway</body></html>",
+    headers={"Content-Type": "text/html"},
 )
 Responder = Callable[[Asked], Answer]
 

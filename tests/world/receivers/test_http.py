@@ -108,7 +108,7 @@ def test_tls_is_verified_against_the_authority_that_is_named(tmp_path: Path) -> 
     context, ca = certified(tmp_path)
     with web() as server:
         server.secure(context)
-        with pytest.raises(NotSent, match="(?i)certificate"):
+        with pytest.raises(NotSent, match=r"(?i)certificate"):
             http().take("GET", server.url)
         assert http(ca_file=ca).take("GET", server.url).status == 200
 

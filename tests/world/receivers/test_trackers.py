@@ -27,9 +27,7 @@ TOPIC = "incident:inc-1"
 
 
 @contextmanager
-def tracker(
-    kind: str, folder: Path
-) -> Iterator[tuple[trackers.Tracker, TicketReceiver, Web]]:
+def tracker(kind: str, folder: Path) -> Iterator[tuple[trackers.Tracker, TicketReceiver, Web]]:
     """A fake of this kind and our client of it."""
     fake = FAKES[kind]()
     more: dict[str, Any] = {"repository": "acme/shop", "labels": ["security"]}
@@ -37,9 +35,7 @@ def tracker(
         more = {"project": "SEC", "api": kind[-1], "labels": ["security"]}
         more |= {"user": "bot@example.com"} if kind == "jira 3" else {}
     with web(cast("Any", fake)) as server:
-        mine = settings(
-            kind.split()[0], url=server.url, secret_file=secret_in(folder), **more
-        )
+        mine = settings(kind.split()[0], url=server.url, secret_file=secret_in(folder), **more)
         yield fake, cast("TicketReceiver", opened(mine)), server
 
 

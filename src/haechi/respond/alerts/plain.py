@@ -33,6 +33,7 @@ def line(text: str, most: int = _LINE) -> str:
     """One line that is safe to show, at most ``most`` characters."""
     shown = masked(_SPACES.sub(" ", _visible(text[:_LOOKED_AT])).strip())
     shown = _SCHEME.sub(lambda found: f"{_defanged(found[1])}[:]//", shown)
+    shown = shown.replace("://", "[:]//")
     shown = _MAILTO.sub(r"\1[:]", shown)
     shown = _CALL.sub("@" + _APART, _WWW.sub("www[.]", shown))
     return shown if len(shown) <= most else shown[: most - 1] + "…"

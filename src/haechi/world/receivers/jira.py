@@ -25,7 +25,7 @@ from haechi.world.receivers.ticketing import LABEL, Ticket, told
 
 _SUMMARY = 250
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}-\d{1,12}")
-_MARKS = re.compile(r"([\\*_?+\-^~{}\[\]|!#:@(])")
+_MARKS = re.compile(r"([*_?+\-^~{}\[\]|!#:@(])")
 
 
 class Jira:
@@ -213,5 +213,6 @@ def _rows(one: Item, message: Message) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """Wiki markup that shows exactly this text, on one line."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    """Wiki markup that shows exactly this text, on one line. Two backslashes would end it."""
+    escaped = _MARKS.sub(r"\\\1", " ".join(text.split()).replace("&", "&amp;").replace("\\", "\0"))
+    return escaped.replace("\0", "&#92;")
