@@ -27,6 +27,8 @@ COMMANDS = {
     "sensor": "watch this machine: processes, files, connections, by rules (root)",
     "up": "the server with its page: scan a folder into it, keep, show, stream",
     "hunt": "run rules over stored events: what would have fired",
+    "profile": "learnt behaviour of workloads: show, learn, freeze, explain",
+    "incidents": "what detections mean together: list, show, acknowledge, close, silence",
     "alerts": "who is told of incidents: routes, deliveries, a test of a receiver",
     "api": "call a server's API",
     "store": "check, back up, restore and export what a server keeps",

@@ -7,6 +7,7 @@ after the commit; ``changed_since`` reads the steps in order, for who acts on th
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 from haechi.errors import Conflict, NotFound, UsageError
 from haechi.model.access import EVERYWHERE, Reach
 from haechi.model.incident import Incident, IncidentState
-from haechi.model.threat import Reason
+from haechi.model.threat import Reason, ThreatLevel
 from haechi.store.records import AuditEntry, Bucket, Notice, Page
 from haechi.store.state import incidents_fold
 from haechi.store.state.bulk import next_number
@@ -55,6 +56,8 @@ FACETS = ("state", "level", "cluster", "namespace", "owner")
 MOST, MOST_NOTE, MOST_OWNER = 1_000, 4_000, 200
 _MOST_BUCKETS, _MOST_STEPS, _MOST_VALUES, _LONGEST = 200, 1_000, 1_000, 1_000
 _EVERYWHERE = (EVERYWHERE,)
+QUIET = dt.timedelta(days=30)
+_MOST_SETTLED = 2_000
 _RESPONSE = frozenset({IncidentState.CONTAINED, IncidentState.NOT_CONTAINED})
 
 
@@ -303,6 +306,25 @@ class Incidents:
             return stored(row)
 
         return self._database.write(work)
+
+
+def settle(transaction: Transaction) -> int:
+    """Resolve what nobody looked at, was medium at most, and has been quiet for a month: else what
+    is open would only ever become more. How many."""
+    before_ns = to_us(transaction.now - QUIET) * 1_000
+    ask = select(*LISTED).where(
+        i.closed_flag == 0,
+        i.state == IncidentState.OPEN.value,
+        i.owner == "",
+        i.level <= int(ThreatLevel.MEDIUM),
+        i.last_ns < before_ns,
+    )
+    rows = transaction.connection.execute(ask.limit(_MOST_SETTLED)).all()
+    for row in rows:
+        note = f"nothing more for {QUIET.days} days"
+        resolved = IncidentState.RESOLVED.value
+        _changed(transaction, row, "state", row.state, resolved, "clock", note)
+    return len(rows)
 
 
 _STEP = (s.n, i.id, i.cluster, i.namespace, s.at, s.what, s.was, s.became, s.actor, s.note)

@@ -1,6 +1,7 @@
 """What is forgotten: scans beyond the newest 200 of a branch, the words of all but the newest
 twenty, history and fixed findings after a year, branches that do not count after a month,
-streams of events that were not heard for three months."""
+streams of events that were not heard for three months, incidents a year after they were closed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from haechi.store.records import Life
+from haechi.store.state import incidents_fold
 from haechi.store.state.schema import attribute as a
 from haechi.store.state.schema import audit, edge, finding_change, resource, scan_run
 from haechi.store.state.schema import finding as f
@@ -23,6 +25,7 @@ KEEP_HISTORY = dt.timedelta(days=365)
 KEEP_BRANCHES = dt.timedelta(days=30)
 KEEP_AUDIT = dt.timedelta(days=90)
 KEEP_SILENT = dt.timedelta(days=90)
+KEEP_INCIDENTS = dt.timedelta(days=365)
 _LIFE = ("seen", "fixed", "reopened", "waived", "unwaived")
 
 
@@ -55,6 +58,7 @@ def forget(connection: Connection, now: dt.datetime) -> dict[str, int]:
         ),
     }
     counts = {name: connection.execute(how).rowcount for name, how in gone.items()}
+    counts["incidents"] = incidents_fold.forget(connection, to_us(now - KEEP_INCIDENTS))
     return {**counts, "branches": _branches(connection, now)}
 
 

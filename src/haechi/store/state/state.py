@@ -17,7 +17,7 @@ from haechi.store.state.alerts import Alerts
 from haechi.store.state.engine import Clock, Database, Transaction
 from haechi.store.state.feeds import Feeds
 from haechi.store.state.findings import Findings
-from haechi.store.state.incidents import Incidents
+from haechi.store.state.incidents import Incidents, settle
 from haechi.store.state.objects import Objects
 from haechi.store.state.open import prepare
 from haechi.store.state.outbox import AuditSink
@@ -89,6 +89,7 @@ class State:
 
         def work(transaction: Transaction) -> dict[str, int]:
             counts = forget(transaction.connection, transaction.now)
+            counts["quiet incidents"] = settle(transaction)
             refresh_statistics(transaction.connection)
             return counts
 
