@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.fakes.apiserver import discovery, openapi, status, strict
+from tests.fakes.apiserver import discovery, openapi, protobuf, status, strict
 from tests.fakes.apiserver.deleting import Deleter, options_of
 from tests.fakes.apiserver.faults import Entry
 from tests.fakes.apiserver.intake import Hand
@@ -153,6 +153,8 @@ class Api:
             text = f"limit is {MOST_BODY}"
             raise status.ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {text}")
         if target.verb in ("create", "update", "delete", "deletecollection") and request.body:
+            if request.media == protobuf.MEDIA:
+                return protobuf.decode(request.body)
             if request.media not in ("application/json", "application/yaml", ""):
                 raise status.unsupported_media(["application/json", "application/yaml"])
             return strict.parse(request.body, request.media)

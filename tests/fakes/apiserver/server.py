@@ -12,13 +12,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.fakes.apiserver import certificates, fixtures, kubeconfig
+from tests.fakes.apiserver.admission import Webhooks
 from tests.fakes.apiserver.api import Api
 from tests.fakes.apiserver.clock import Clock
+from tests.fakes.apiserver.controllers import Actor, Controller, Controllers
+from tests.fakes.apiserver.crds import Definitions
+from tests.fakes.apiserver.endpoints import Budgets, Endpoints
 from tests.fakes.apiserver.faults import Faults, Log
+from tests.fakes.apiserver.garbage import Garbage, Namespaces
+from tests.fakes.apiserver.nodes import Kubelet, Scheduler
 from tests.fakes.apiserver.rbac import Authorizer
 from tests.fakes.apiserver.request import User
+from tests.fakes.apiserver.singles import DaemonSets, Jobs, StatefulSets
+from tests.fakes.apiserver.status import ApiError
 from tests.fakes.apiserver.tokens import Tokens
 from tests.fakes.apiserver.wire import Sockets
+from tests.fakes.apiserver.workloads import Deployments, ReplicaSets
 from tests.fakes.apiserver.world import World
 
 Json = dict[str, Any]
@@ -53,12 +62,40 @@ class ApiServer:
         self.authorizer = Authorizer(self.world, enabled=rbac)
         self.api = Api(self.world, self.tokens, self.authorizer, bookmark_every=bookmark_every)
         self.faults, self.log = Faults(), Log()
+        self.webhooks = self.world.webhooks = Webhooks(self.world)
+        self.world.registered = Definitions(self.world).registered
         self._sockets: Sockets | None = None
         self._thread: threading.Thread | None = None
         self._running = threading.Event()
         self._running.set()
+        self.kubelet: Kubelet | None = None
+        self.failures: list[ApiError] = []
+        if controllers:
+            self._run_controllers()
         for each in [*fixtures.cluster(nodes), *objects]:
             self.api.put(each)
+
+    def _run_controllers(self) -> None:
+        world, api = self.world, self.api
+        actor = Actor(world, api.writer, api.deleter)
+        self.failures, world.plugins = actor.failures, True
+        self.kubelet = kubelet = Kubelet(world, actor)
+        parts: list[Controller] = [
+            Namespaces(world, actor),
+            Garbage(world, actor),
+            Deployments(world, actor),
+            ReplicaSets(world, actor),
+            StatefulSets(world, actor),
+            DaemonSets(world, actor),
+            Jobs(world, actor),
+            Scheduler(world, actor),
+            kubelet,
+            Endpoints(world, actor),
+            Budgets(world, actor),
+        ]
+        running = Controllers(world, parts)
+        running.every(lambda: ((kubelet, key) for key in kubelet.leaving()))
+        api.settle = running.settle
 
     # -- life
 
@@ -202,6 +239,10 @@ class ApiServer:
             key = body["metadata"].get("namespace", ""), name
             self.world.store.drop(served.place, key, seen=body)
             self.api.settle()
+
+    def route(self, namespace: str, service: str, address: str) -> None:
+        """Where a webhook's service is reached from here (`host:port`)."""
+        self.webhooks.routes[namespace, service] = address
 
     # -- time
 

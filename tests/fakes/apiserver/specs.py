@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.fakes.apiserver import crds
 from tests.fakes.apiserver.names import dns_label, label_causes
 from tests.fakes.apiserver.policies import network_policy
 from tests.fakes.apiserver.selectors import selects
@@ -276,7 +277,9 @@ def _hooks(body: Json) -> list[Cause]:
 
 _RBAC = "rbac.authorization.k8s.io"
 _HOOKS = "admissionregistration.k8s.io"
+_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _SHAPE: dict[tuple[str, str], Callable[[Json], list[Cause]]] = {
+    _CRD: crds.causes,
     ("", "Pod"): _pod,
     ("", "Service"): _service,
     ("apps", "Deployment"): _selected,

@@ -26,6 +26,7 @@ class World:
         self.clock, self.random = clock, random.Random(seed)  # noqa: S311 - names, not secrets
         self.store, self.catalogue = Store(history=history), Catalogue()
         self.webhooks: Webhooks | None = None
+        self.plugins = False  # what the built-in admission plugins add to pods
         self.registered: Callable[[Json | None, Json | None], None] = lambda old, new: None
 
     def uid(self) -> str:

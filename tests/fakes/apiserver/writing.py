@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakes.apiserver import names, ownership, schema, specs, status, strict
+from tests.fakes.apiserver import crds, names, ownership, schema, specs, status, strict
+from tests.fakes.apiserver.born import completed
 from tests.fakes.apiserver.catalogue import Served
 from tests.fakes.apiserver.defaults import filled
 from tests.fakes.apiserver.intake import Hand, decoded, decoded_patch, matches, room, undeclared
@@ -81,6 +82,7 @@ class Writer:
         if _counted(served):
             meta["generation"] = 1
         body = owned(self._prepared(served, body, None))
+        body = completed(world, served, body)
         body = self._mutated(target, "CREATE", None, body, hand)
         self._valid(served, None, body)
         self._validated(target, "CREATE", None, body, hand)
@@ -288,6 +290,13 @@ class Writer:
 
     def _prepared(self, served: Served, body: Json, old: Json | None) -> Json:
         out = filled(served.kind, served.group, body)
+        if served.custom and served.schema is not None:
+            out = crds.defaulted(out, served.schema)
+        if old is not None and served.place == ("", "services"):
+            spec = out.get("spec") or {}
+            for key in ("clusterIP", "clusterIPs"):
+                if key not in spec and key in (old.get("spec") or {}):
+                    spec[key] = old["spec"][key]
         stored = self.world.catalogue.stored(*served.place)
         version = (stored or served).api_version
         return out | {"apiVersion": version, "kind": served.kind}
@@ -316,6 +325,8 @@ class Writer:
         if old is not None:
             found += names.frozen_metadata(old["metadata"], meta)
         found += specs.causes(served.group, served.kind, old, new)
+        if served.custom:
+            found += crds.judged(served, new)
         if found:
             raise status.invalid(served.group, served.kind, meta.get("name", ""), found)
 
