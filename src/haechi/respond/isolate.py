@@ -52,7 +52,8 @@ def isolate(
 
     ``resource`` is the key of a pod or workload; ``pods`` are names or keys where only these are
     meant. ``keep=("dns",)`` leaves name resolution open (then it is residual). ``gaps`` name what
-    of the cluster could not be read: with any, nothing is called contained. Raises InputError, UsageError.
+    of the cluster could not be read: with any, nothing is called contained. Raises InputError,
+    UsageError.
     """
     unwanted = sorted(set(keep) - {DNS})
     if unwanted:
@@ -131,7 +132,9 @@ def _says(target: Target, outcome: Outcome) -> str:
     who = f"{count} of {target.resource.label}"
     if target.resource.type == "core/Pod":
         who = target.resource.label
-    means = ", ".join(one.kind for one in outcome.resources)
+    if not outcome.resources:
+        return f"{who} cannot be cut off the network by policies"
+    means = ", ".join(dict.fromkeys(one.kind for one in outcome.resources))
     taken = sorted({key for keys in outcome.taken.values() for key in keys})
     how = f" and without the labels {', '.join(taken)}" if taken else ""
     return f"cut {who} off the network by {means}{how}"

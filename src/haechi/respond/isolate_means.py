@@ -30,7 +30,7 @@ from haechi.respond.isolate_policies import (
 )
 from haechi.respond.isolate_steps import MARKED
 from haechi.respond.isolate_target import Target, cluster_of, selector_matches
-from haechi.respond.isolate_words import flow
+from haechi.respond.isolate_words import flows
 
 Body = dict[str, Any]
 _Make = Callable[[str], Body]
@@ -44,6 +44,9 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     bodies: tuple[Body, ...]
     marked: bool
     take: bool
+
+
+NOTHING = Means(bodies=(), marked=False, take=False)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,15 +92,21 @@ class Judge:
 
     def best(self, keep: Sequence[str]) -> Outcome:
         """The mildest way after which nothing passes; else the one after which least does."""
-        found: Outcome | None = None
-        for means in self._ways(keep):
+        found = self._judged(NOTHING)
+        for means in self._ways(keep) if self._can_work() else ():
             outcome = self._judged(means)
-            if found is None or outcome.cost < found.cost:
+            if outcome.cost < found.cost or found.means is NOTHING:
                 found = outcome
             if found.cost == (0, 0):
                 break
-        assert found is not None  # noqa: S101  (the first way is always there)
         return found
+
+    def _can_work(self) -> bool:
+        """Not where policies are known to be ignored, or nobody is there whom they govern."""
+        template = self._target.template if self._target.whole else None
+        subjects = [*self._target.pods, *([template] if template else [])]
+        governed = any(not pod.host_network for pod in subjects)
+        return governed and self._enforcement.network_policy is not False
 
     def _ways(self, keep: Sequence[str]) -> Iterator[Means]:
         for marked in (False, True):
@@ -240,8 +249,8 @@ def flows_of(network: Network, pods: Sequence[Pod], enforcement: Enforcement) ->
         if alike not in seen:
             seen.add(alike)
             for direction in DIRECTIONS:
-                for piece in may_pass(network, pod, direction, enforcement):
-                    out[flow(direction, piece)] = None
+                pieces = may_pass(network, pod, direction, enforcement)
+                out.update(dict.fromkeys(flows(direction, pieces)))
     return list(out)
 
 
@@ -251,9 +260,11 @@ def to_come(network: Network, target: Target, enforcement: Enforcement) -> list[
         return []
     who = f"new pods of {target.resource.label}"
     return [
-        flow(direction, piece, (who,))
+        one
         for direction in DIRECTIONS
-        for piece in may_pass(network, target.template, direction, enforcement)
+        for one in flows(
+            direction, may_pass(network, target.template, direction, enforcement), (who,)
+        )
     ]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import msgspec
+
 from haechi.checks.reach import Enforcement, Piece, Pod
+from haechi.checks.reach.traffic import EVERYONE
 from haechi.model.resource import Resource
 from haechi.model.response import Flow
 from haechi.respond.isolate_target import Target, selector_matches
@@ -35,9 +38,27 @@ def flow(direction: str, piece: Piece, because: Iterable[str] = ()) -> Flow:
     )
 
 
-def some(flows: Iterable[Flow]) -> tuple[Flow, ...]:
+def flows(direction: str, pieces: Sequence[Piece], because: Iterable[str] = ()) -> list[Flow]:
+    """Pieces as people read them; the three kinds of peer as one where all of each passes."""
+    before = tuple(because)
+    by_reason: dict[tuple[str, ...], list[Piece]] = {}
+    for piece in pieces:
+        by_reason.setdefault(piece.because, []).append(piece)
+    out: list[Flow] = []
+    for reason, same in by_reason.items():
+        whole = {msgspec.structs.replace(piece, because=()) for piece in same}
+        if whole >= set(EVERYONE):
+            out.append(
+                Flow(direction=direction, peer="any", ports="any", because=(*before, *reason))
+            )
+        else:
+            out += [flow(direction, piece, before) for piece in same]
+    return out
+
+
+def some(found: Iterable[Flow]) -> tuple[Flow, ...]:
     """The flows once each; past a number of them, how many more there are."""
-    unique = list(dict.fromkeys(flows))
+    unique = list(dict.fromkeys(found))
     if len(unique) <= MAX_FLOWS:
         return tuple(unique)
     more = Flow(

@@ -204,7 +204,8 @@ def _rule(entry: Any, side: str, action: Action, own: str | None) -> Iterator[Ru
         raise Unreadable("a rule is no map")
     known = {f"{side}{member}" for member in (*_MEMBERS, "Requires")} | _BESIDE
     if set(entry) - known:
-        raise Unreadable(f"a rule has unknown fields: {', '.join(sorted(set(entry) - known))}")
+        unknown = ", ".join(sorted(map(str, set(entry) - known)))
+        raise Unreadable(f"a rule has unknown fields: {unknown}")
     written = [member for member in _MEMBERS if entry.get(f"{side}{member}") is not None]
     narrowed = entry.get("toPorts") is not None or entry.get("icmps") is not None
     if not written and not narrowed:
@@ -238,9 +239,10 @@ def _peer(member: str, value: Any, own: str | None) -> Peer:
                 return Peer(perhaps=ALL_KINDS)
             return Peer(pods=(spaces, pods), exact=exact)
         case "Entities":
-            if value not in _ENTITIES:
+            entity = _ENTITIES.get(value) if isinstance(value, str) else None
+            if entity is None:
                 raise Unreadable(f"entity {value!r}")
-            return _ENTITIES[value]
+            return entity
         case "CIDR":
             return _block(value, ())
         case "CIDRSet":

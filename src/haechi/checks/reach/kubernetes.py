@@ -56,7 +56,7 @@ def _directions(spec: Any) -> frozenset[str]:
     written = spec.get("policyTypes")
     if not written:
         return frozenset({INGRESS, EGRESS} if items(spec.get("egress")) else {INGRESS})
-    if not isinstance(written, list) or not all(one in _TYPES for one in written):
+    if not isinstance(written, list) or not all(one in tuple(_TYPES) for one in written):
         raise Unreadable("policyTypes holds something else than Ingress and Egress")
     return frozenset(_TYPES[one] for one in written)
 
