@@ -208,7 +208,8 @@ def _shown(detail: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {row['at'][:23]}  {row['level']:<8} {row['rule']}{times}"
         yield f"      {row['message'][:200]}"
     if detail["evidence"] > _LINES:
-        yield f"  and {detail['evidence'] - _LINES} more (haechi api incidents/{one['id']}/timeline)"
+        more = detail["evidence"] - _LINES
+        yield f"  and {more} more (haechi api incidents/{one['id']}/timeline)"
     yield "processes:"
     yield from _tree(detail["tree"])
     yield "history:"
@@ -235,7 +236,8 @@ def _tree(nodes: list[Mapping[str, Any]]) -> Iterator[str]:
 
 def _proposal(one: Mapping[str, Any]) -> Iterator[str]:
     fields = ", ".join(f"{v['field']} {v['comp']} {v['value']}" for v in one["fields"])
-    yield f"{one['id']}  {one['rule']}  ({one['why'].replace('_', ' ')}, judged by {one['judged_by']})"
+    why = one["why"].replace("_", " ")
+    yield f"{one['id']}  {one['rule']}  ({why}, judged by {one['judged_by']})"
     yield f"  except where {fields}"
     spared = "none of them of an incident that somebody took seriously"
     effect = f"would silence {one['silences']:,} of {one['of']:,} detections"
