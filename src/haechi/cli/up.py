@@ -84,6 +84,8 @@ def command(
             do="pip install 'haechi[server]'",
         ) from error
     settings = _settings(config, listen, once)
+    if not no_scan:
+        settings = _with_declared(settings, path)
     if folder is None:
         _require_own_store(path)
     programs = [] if no_scan else [beside.scan(path)]
@@ -147,6 +149,20 @@ def _settings(config: Path | None, listen: str | None, once: bool) -> Settings:
     elif once:
         options["listen.port"] = 0
     return load_settings(config, environ=os.environ, options=options)
+
+
+def _with_declared(settings: Settings, path: Path) -> Settings:
+    """Where no cluster is followed, what the folder declares stands for the one without a name:
+    responses to what happens in it are planned, and can never be applied."""
+    from msgspec.structs import replace
+
+    from haechi.model.access import NONE
+    from haechi.server.settings import ClusterSettings
+
+    if settings.clusters.followed:
+        return settings
+    declared = ClusterSettings(name=NONE, dump=str(path))
+    return replace(settings, clusters=replace(settings.clusters, followed=[declared]))
 
 
 class Job:
