@@ -26,6 +26,8 @@ from haechi.world.kube.wire import Answer
 
 MOST_CAUSES = 50
 _WORDS = 500
+_UNTYPED = "failed to create typed"
+"""Server-side apply answers 500 to a field that the schema does not have: no fault that passes."""
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +104,8 @@ def error_of(code: int, status: Status, where: str, *, retry_after: float = 0.0)
     what = _text(status.message) or f"the API server answers HTTP {code}"
     reason = _text(status.reason)[:100]
     common: dict[str, Any] = {"where": where, "status": code, "reason": reason}
+    if code == 500 and what.startswith(_UNTYPED):
+        code = 422
     match code:
         case 401:
             return unknown_to_server(where)
@@ -169,6 +173,6 @@ def _text(words: str) -> str:
 def _seconds(answer: Answer) -> float:
     """Retry-After in seconds; a date is taken for a moment."""
     said = answer.headers.get("retry-after", "").strip()
-    if said.isdigit() and len(said) < 6:
+    if said.isdecimal() and said.isascii() and len(said) < 6:
         return min(float(said), 3600.0)
     return 1.0 if said else 0.0

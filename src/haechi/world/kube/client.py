@@ -42,7 +42,7 @@ class KubernetesClient:
         self.access = access
         self.name = access.name
         self.wire = Wire(access)
-        self.patience = patience or Patience()
+        self.patience = patience or Patience(sleep=self.wire.ended.wait)
         self.discovery = Discovery(lambda path, accept: self._ask(path, accept))
 
     def __enter__(self) -> KubernetesClient:

@@ -87,12 +87,13 @@ class Wire:
         self._pool: httpcore.ConnectionPool | None = None
         self._material: Material | None = None
         self._retired: list[httpcore.ConnectionPool] = []
-        self._closed = False
+        self.ended = threading.Event()
+        """Set by ``close``: what waits for a better time waits on it."""
 
     @property
     def closed(self) -> bool:
         """True after ``close``."""
-        return self._closed
+        return self.ended.is_set()
 
     def send(self, request: Request) -> Answer:
         """The answer, whatever its status (a redirect is none). One more try after a 401 that
@@ -215,7 +216,7 @@ class Wire:
     def _pool_for(self, credential: Credential) -> httpcore.ConnectionPool:
         """A pool whose TLS is made of what the files hold now."""
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise KubeUnreachable("the client is closed", where=self.access.name)
             material = Material.of(self.access, credential, self._material)
             if self._pool is None or material != self._material:
@@ -249,13 +250,13 @@ class Wire:
     def close(self) -> None:
         """End all connections; running requests fail."""
         with self._lock:
-            self._closed = True
+            self.ended.set()
             pools = [*self._retired, *([self._pool] if self._pool else [])]
             self._pool, self._retired = None, []
+        self._backend.shut()  # first: to close a socket does not wake whoever reads from it
         for pool in pools:
             with contextlib.suppress(RuntimeError):  # a stream is still open in another thread
                 pool.close()
-        self._backend.shut()
 
 
 def _is_ascii(host: str | None) -> bool:
@@ -388,6 +389,7 @@ class _Backend(httpcore.NetworkBackend):
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open: set[_Socket] = set()
+        self._ended = False
 
     @property
     def deadline(self) -> float | None:
@@ -422,9 +424,13 @@ class _Backend(httpcore.NetworkBackend):
         return self.kept(_Socket(inner, self))
 
     def kept(self, one: _Socket) -> _Socket:
-        """Remembered, so that a close ends waits in other threads."""
+        """Remembered, so that a close ends waits in other threads. One that is made while that
+        happens is cut at once."""
         with self._lock:
             self._open.add(one)
+            ended = self._ended
+        if ended:
+            one.shut()
         return one
 
     def forget(self, one: _Socket) -> None:
@@ -435,6 +441,7 @@ class _Backend(httpcore.NetworkBackend):
     def shut(self) -> None:
         """End every connection, also those that wait in another thread."""
         with self._lock:
+            self._ended = True
             several = list(self._open)
         for one in several:
             one.shut()
