@@ -141,6 +141,8 @@ def _fill(asker: Asker, places: list[Place]) -> None:
     asker.app.world.correlating.drain(asker.app.world)
     for place in places:
         _told(asker.ask("POST", "/waivers", who="admin", body=waiver_of(place)))
+        asked = {"kind": "evidence_snapshot", "resource": place.key, "note": place.mark}
+        _told(asker.ask("POST", "/responses", who="admin", body=asked))
     wide = {**waiver_of(HOME), "reason": "accepted everywhere", "owner": "team", "reach": {}}
     wide |= {"fingerprints": [], "path": "*/file2.yaml"}
     _told(asker.ask("POST", "/waivers", who="admin", body=wide))

@@ -91,6 +91,17 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "runtime.save": (A, ALL),
     "runtime.remove": (A, ALL),
     "hunts.start": (V, False),
+    "responses.list": (V, False),
+    "responses.create": (O, False),
+    "responses.plan": (O, False),
+    "responses.halts": (V, False),
+    "responses.halt": (O, False),
+    "responses.policy": (V, False),
+    "responses.show": (V, False),
+    "responses.approve": (A, False),
+    "responses.dismiss": (O, False),
+    "responses.undo": (A, False),
+    "responses.extend": (A, False),
     "incidents.list": (V, False),
     "incidents.counts": (V, False),
     "incidents.exceptions": (V, False),
@@ -212,6 +223,15 @@ READ = {
         f"/alerts/preview?cluster={HOME.cluster}&namespace={HOME.namespace}&rule=zq",
         "/alerts/preview?cluster=west&namespace=pay",
     ],
+    "responses.list": [
+        "/responses",
+        "/responses?state=recommended&limit=2",
+        "/responses?cluster=west",
+        "/responses?namespace=pay",
+        *(f"/responses?resource={place.key}" for place in EVERYWHERE),
+    ],
+    "responses.halts": ["/responses/halt"],
+    "responses.policy": ["/responses/policy", "/responses/policy?level=critical&namespace=pay"],
     "health.show": ["/health"],
 }
 """What is asked of each operation that reads. Rows by id, changes and the stream have tests of
@@ -219,6 +239,7 @@ their own below."""
 BY_ID = {
     "incidents.show",
     "incidents.timeline",
+    "responses.show",
     "findings.show",
     "profiles.show",
     "waivers.show",
@@ -227,6 +248,13 @@ BY_ID = {
 }
 CHANGES = {
     "incidents.change",
+    "responses.create",
+    "responses.plan",
+    "responses.halt",
+    "responses.approve",
+    "responses.dismiss",
+    "responses.undo",
+    "responses.extend",
     "findings.tend",
     "waivers.create",
     "waivers.preview",
@@ -482,6 +510,7 @@ def asked_back(text: str, path: str) -> str:
 FULL = (
     *("findings.list", "resources.list", "events.list", "waivers.list", "now.show"),
     "incidents.list",
+    "responses.list",
 )
 
 
@@ -560,6 +589,44 @@ def test_a_finding_of_ones_own_tells_of_nothing_foreign(worlds: Worlds, who: str
         for path in (f"/incidents/{one['id']}", f"/incidents/{one['id']}/timeline"):
             text = worlds.full.ask("GET", path, who=who).text
             assert not foreign_marks(text, principal)
+
+
+@pytest.mark.parametrize("who", BY_NAME)
+def test_nobody_decides_on_a_response_that_they_do_not_see(worlds: Worlds, who: str) -> None:
+    full, principal = worlds.full, BY_NAME[who]
+    every = rows(full, "/responses", "admin")
+    mine = {one["id"] for one in rows(full, "/responses", who)}
+    assert len(every) == len(EVERYWHERE) and mine < {one["id"] for one in every}
+    for one in every:
+        path = f"/responses/{one['id']}"
+        answer = full.ask("GET", path, who=who)
+        assert answer.status_code == (200 if one["id"] in mine else 404)
+        if one["id"] in mine:
+            assert not foreign_marks(answer.text, principal)
+            continue
+        for verb in ("approve", "dismiss", "undo"):
+            body = {"note": "mallory"}
+            assert full.ask("POST", f"{path}/{verb}", who=who, body=body).status_code == 404
+        body = {"seconds": 9, "note": "mallory"}
+        assert full.ask("POST", f"{path}/extend", who=who, body=body).status_code == 404
+    for place in EVERYWHERE:
+        if place in places_of(principal):
+            continue
+        body = {"kind": "evidence_snapshot", "resource": place.key, "note": "mallory"}
+        plan = {name: body[name] for name in ("kind", "resource")}
+        assert full.ask("POST", "/responses", who=who, body=body).status_code == 403
+        assert full.ask("POST", "/responses/plan", who=who, body=plan).status_code == 403
+    whole = [one.cluster for one in principal.within() if one.namespace == "*"]
+    for cluster in ("*", *CLUSTERS):
+        body = {"cluster": cluster, "stopped": False, "why": "mallory"}
+        answer = full.ask("POST", "/responses/halt", who=who, body=body)
+        assert answer.status_code == (200 if cluster in whole else 403)
+    for one in rows(full, "/incidents", "admin"):
+        if one["id"] not in {each["id"] for each in rows(full, "/incidents", who)}:
+            asked = {"incident": one["id"]}
+            answer = full.ask("POST", "/responses/plan", who=who, body=asked)
+            assert answer.status_code == 404
+    assert "mallory" not in full.ask("GET", "/responses", who="admin").text
 
 
 @pytest.mark.parametrize("who", BY_NAME)

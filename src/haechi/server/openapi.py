@@ -43,6 +43,7 @@ _TAGS = {
     "feeds": "Feeds: records of Falco, Tetragon, audit logs, flows, applications",
     "runtime": "Rules that judge events",
     "hunts": "Rules over stored events",
+    "responses": "Responses to incidents: plans, approvals, undoing, the switch that stops all",
     "stream": "What happens, live",
     "audit": "The signed log",
     "tokens": "Tokens of programs",

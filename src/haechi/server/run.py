@@ -32,6 +32,7 @@ from haechi.server.work.alerting import send_alerts
 from haechi.server.work.clusters import follow_clusters
 from haechi.server.work.correlating import correlate
 from haechi.server.work.followers import follow_feeds
+from haechi.server.work.responding import respond
 from haechi.server.world import World
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ async def serve_world(
     listener = Listener(app, socket, world.settings, pair)
     if jobs is None:
         jobs = [*own_jobs(world), *_watch_over(pair, world)]
-        background = [*background, follow_feeds, follow_clusters, correlate, send_alerts]
+        background = [*background, follow_feeds, follow_clusters, correlate, respond, send_alerts]
     tasks = [
         asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),
@@ -302,6 +303,7 @@ def own_jobs(world: World) -> list[Job]:
         Job(name="clusters", every=3600, work=forgotten, first=300),
         Job(name="tidy", every=86_400, work=store.state.tidy, first=600),
         Job(name="events", every=60, work=tended, first=20),
+        Job(name="evidence", every=3600, work=world.respond.tidied(world), first=1200),
         Job(name="alerts", every=3600, work=told_long_ago, first=900),
     ]
 

@@ -84,6 +84,7 @@ def figures(world: World) -> Iterator[Sample]:
         _clusters,
         _rules,
         _profiles,
+        _responses,
         _alerts,
         _incidents,
         _audit,
@@ -134,6 +135,17 @@ def _incidents(world: World) -> Iterator[Sample]:
     yield "haechi_detections_waiting", (), float(told["waiting"])
     yield "haechi_detections_left_out", (), float(told.get("left_out", 0))
     yield "haechi_correlator_lag_seconds", (), told["lag_s"]
+
+
+def _responses(world: World) -> Iterator[Sample]:
+    actions = world.store.state.actions
+    for (kind, state), count in actions.counts().items():
+        yield "haechi_responses", (kind, state), float(count)
+    halts = {one.scope: float(one.stopped) for one in actions.halts()}
+    if world.respond.halt_file(world).exists():
+        halts["*"] = 1.0
+    for scope, stopped in list(halts.items())[:200]:
+        yield "haechi_responses_stopped", (scope,), stopped
 
 
 def _alerts(world: World) -> Iterator[Sample]:

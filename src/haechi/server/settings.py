@@ -23,6 +23,7 @@ from haechi.errors import ConfigError
 from haechi.model.location import AttrPath
 from haechi.respond.alerts.settings import Route
 from haechi.respond.alerts.settings import check as check_alerts
+from haechi.respond.steps.notify import Receiver as ResponseReceiver
 from haechi.runtime.decode.application import Application, Mapping
 from haechi.runtime.sources import FeedSettings
 from haechi.server.auth.config import AuthSettings
@@ -222,6 +223,36 @@ class ClustersSection(Section, frozen=True, kw_only=True):
     ] = 500_000
 
 
+class Respond(Section, frozen=True, kw_only=True):
+    """What is done about incidents, and how far that goes by itself."""
+
+    enabled: Annotated[
+        bool, Meta(description="plan responses to incidents; what stands is undone in any case")
+    ] = True
+    policy: Annotated[
+        str, Meta(description="file of the policy; the built-in one recommends and no more")
+    ] = ""
+    most: Annotated[
+        Literal["observe", "recommend", "approve", "enforce"],
+        Meta(description="how far any response goes by itself, whatever the policy says"),
+    ] = "enforce"
+    host: Annotated[
+        bool, Meta(description="allow changes of this host's own packet filter (nftables, root)")
+    ] = False
+    receivers: Annotated[
+        dict[str, ResponseReceiver],
+        Meta(description="where the action webhook sends to, by name; in the file only"),
+    ] = {}
+    evidence_days: Annotated[int, _DAYS, Meta(description="days that evidence is kept")] = 90
+    evidence_bytes: Annotated[
+        int,
+        Meta(ge=64 << 10, le=1 << 30, description="largest file of evidence, in bytes"),
+    ] = 32 << 20
+    evidence_total: Annotated[
+        int, Meta(ge=1 << 20, description="bytes that all evidence may take; the oldest goes first")
+    ] = 4 << 30
+
+
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a file may hold: every section."""
 
@@ -234,6 +265,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     logging: Logging = Logging()
     tracing: Tracing = Tracing()
     runtime: Runtime = Runtime()
+    respond: Respond = Respond()
     alerts: Alerts = Alerts()
     clusters: ClustersSection = ClustersSection()
 
@@ -378,6 +410,7 @@ _FILE_ONLY = frozenset(
     {
         "runtime.feeds",
         "runtime.mappings",
+        "respond.receivers",
         "alerts.receivers",
         "alerts.routes",
         "clusters.followed",
@@ -449,6 +482,7 @@ def _check(settings: Settings) -> None:
     settings.auth.check()
     _check_clusters(settings.clusters.followed)
     check_alerts(settings.alerts.receivers, settings.alerts.routes)
+    _check_respond(settings.respond)
     for feed in settings.runtime.feeds:
         if feed.kind == "application" and feed.mapping not in settings.runtime.mappings:
             raise ConfigError(
@@ -463,6 +497,28 @@ def _check(settings: Settings) -> None:
             raise ConfigError(
                 error.what, why=error.why, do=error.do, where=f"runtime.mappings.{name}"
             ) from error
+
+
+def _check_respond(respond: Respond) -> None:
+    """A policy that cannot be read must not turn into none: the server does not start."""
+    for name, receiver in respond.receivers.items():
+        if not re.fullmatch(r"https?://[^/?#\s@]+(/[^\s]*)?", receiver.url):
+            raise ConfigError(
+                f"{shown(receiver.url)} is no address to send to",
+                do="https://host/path; a token is named by token_file",
+                where=f"respond.receivers.{name}",
+            )
+    if not respond.policy:
+        return
+    from haechi.respond.policy import load_policy
+
+    needed = load_policy(Path(respond.policy)).file.receiver
+    if needed and needed not in respond.receivers:
+        raise ConfigError(
+            f"the policy sends to {shown(needed)}, and no such receiver is declared",
+            do="declare it under respond.receivers",
+            where="respond.policy",
+        )
 
 
 def _check_clusters(clusters: Sequence[ClusterSettings]) -> None:

@@ -15,6 +15,7 @@ from haechi.server.work.behaviour import Behaviour
 from haechi.server.work.clusters import Clusters
 from haechi.server.work.correlating import Correlating
 from haechi.server.work.memo import Memo
+from haechi.server.work.responding import Responding
 from haechi.server.work.sensors import Sensors
 from haechi.server.work.streams import Streams
 from haechi.server.work.watch import Watch
@@ -33,7 +34,8 @@ class World:
     in memory; ``jobs`` tells how the work by the clock went,
     ``memo`` keeps answers until what they were made of changes; ``watch`` judges events, and
     ``streams`` knows which live streams ask for some events only; ``sensors`` how the sensors
-    do; ``behaviour`` what is normal for each workload; ``correlating`` makes incidents."""
+    do; ``behaviour`` what is normal for each workload; ``correlating`` makes incidents;
+    ``respond`` answers them."""
 
     store: Store
     catalogue: Catalogue
@@ -52,6 +54,7 @@ class World:
     alerting: Alerting = field(default_factory=Alerting)
     behaviour: Behaviour = field(default_factory=Behaviour)
     correlating: Correlating = field(default_factory=Correlating)
+    respond: Responding = field(default_factory=Responding)
     traces: Traces | None = None
 
     def __post_init__(self) -> None:

@@ -107,8 +107,8 @@ def test_a_quiet_note_leaves_no_record(state: State) -> None:
 
 def test_unknown_columns_and_ids_are_errors(state: State) -> None:
     state.actions.propose(new(1))
-    with pytest.raises(TypeError, match="plan"):
-        state.actions.move("a-1", A.APPROVED, frm={A.RECOMMENDED}, by=BY, plan="x")
+    with pytest.raises(TypeError, match="resource"):
+        state.actions.move("a-1", A.APPROVED, frm={A.RECOMMENDED}, by=BY, resource="x")
     with pytest.raises(NotFound):
         state.actions.move("a-2", A.APPROVED, frm={A.RECOMMENDED}, by=BY)
     with pytest.raises(NotFound):

@@ -22,6 +22,7 @@ MODULES = (
     "hunts",
     "profiles",
     "incidents",
+    "responses",
     "alerts",
     "clusters",
     "audit",

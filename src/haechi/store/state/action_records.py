@@ -17,6 +17,10 @@ from haechi.model.response import (
 from haechi.store.records import Record
 
 
+LIVE = (ActionState.APPLYING, ActionState.APPLIED, ActionState.UNDOING, ActionState.STUCK)
+"""What of an action may be in the world."""
+
+
 class StoredStep(Record, frozen=True, kw_only=True):
     """A step and how far it is. ``inverse`` was saved before it was applied; ``error`` says what
     went wrong, or what was left alone since somebody else has changed it."""
@@ -114,6 +118,13 @@ class Brief(Record, frozen=True, kw_only=True):
     pods: tuple[str, ...]
     changed: dt.datetime
     applied: dt.datetime | None
+    ended: dt.datetime | None
+    address: str = ""
+
+    @property
+    def stands(self) -> bool:
+        """True while something of it is in the world, or may be."""
+        return self.state in LIVE and self.ended is None
 
 
 class Halt(Record, frozen=True, kw_only=True):

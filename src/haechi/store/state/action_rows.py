@@ -209,6 +209,7 @@ def _step(row: Any) -> StoredStep:
 
 
 def brief(row: Any) -> Brief:
+    want = msgspec.json.decode(row.ask, type=Want)
     return Brief(
         id=row.id,
         cluster=row.cluster,
@@ -219,9 +220,11 @@ def brief(row: Any) -> Brief:
         state=ActionState(row.state),
         automatic=bool(row.automatic),
         level=row.level,
-        pods=msgspec.json.decode(row.ask, type=Want).pods,
+        pods=want.pods,
         changed=from_us(row.changed),
         applied=maybe_us(row.applied),
+        ended=maybe_us(row.ended),
+        address=want.address,
     )
 
 

@@ -20,6 +20,7 @@ from haechi.model.access import ANY, Reach
 from haechi.model.response import ActionState, Check, Plan, StepState
 from haechi.store.records import AuditEntry, Notice, Page
 from haechi.store.state.action_records import (
+    LIVE,
     ActionFilter,
     Brief,
     Halt,
@@ -54,8 +55,6 @@ from haechi.store.state.times import maybe_us, to_us
 
 TOPIC = "response"
 MOST = 200
-LIVE = (ActionState.APPLYING, ActionState.APPLIED, ActionState.UNDOING, ActionState.STUCK)
-"""What of it may stand in the world."""
 ENDED = frozenset(
     (ActionState.UNDONE, ActionState.REFUSED, ActionState.DISMISSED, ActionState.FAILED)
 )
@@ -131,7 +130,7 @@ class Actions:
             .where(
                 a.cluster == cluster,
                 or_(
-                    a.state.in_([one.value for one in LIVE]),
+                    and_(a.state.in_([one.value for one in LIVE]), a.ended == 0),
                     a.applied >= at,
                     and_(a.state.in_(bad), a.changed >= at),
                 ),
@@ -213,16 +212,19 @@ class Actions:
         by: str,
         why: str = "",
         checks: Sequence[Check] | None = None,
+        plan: Plan | None = None,
         quiet: bool = False,
         within: tuple[Reach, ...] = ALL,
         **values: Any,
     ) -> StoredAction:
         """From one of the states ``frm`` to ``to`` (which may be the same), with further columns.
-        ``quiet``: a note of our own that the log need not hold (the state stays). NotFound;
-        Conflict when it is in another state."""
+        ``plan``: what it achieves, told anew; its steps stay. ``quiet``: a note of our own that
+        the log need not hold (the state stays). NotFound; Conflict when it is in another state."""
         columns = columns_of(values)
         if checks is not None:
             columns["checks"] = to_json(list(checks))
+        if plan is not None:
+            columns["plan"] = plan_words(plan)
 
         def work(transaction: Transaction) -> StoredAction:
             connection = transaction.connection
@@ -282,7 +284,7 @@ class Actions:
                 "attempt": values["attempts"],
             }
             if error:
-                detail["error"] = values["error"]
+                detail["note"] = values["error"]
             if "inverse" in values:
                 detail["inverse"] = inverse
             _log(transaction, made, "response.step", by, detail)

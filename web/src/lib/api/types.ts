@@ -675,6 +675,10 @@ export interface AuditHead {
   unsigned: number;
 }
 
+export type ActionKind = "isolate_workload" | "block_address" | "limit_traffic" | "enhanced_monitoring" | "verbose_logging" | "evidence_snapshot" | "cordon_node" | "evict_pod" | "delete_pod" | "scale_to_zero" | "webhook";
+
+export type ActionState = "observed" | "recommended" | "waiting" | "approved" | "applying" | "applied" | "undoing" | "undone" | "refused" | "dismissed" | "failed" | "stuck";
+
 export interface AlertDelivery {
   id: string;
   cluster: string;
@@ -790,6 +794,13 @@ export interface AlertTicket {
   checked: string | null;
 }
 
+export interface Check {
+  name: string;
+  said: Said;
+  says: string;
+  acceptable: boolean;
+}
+
 export interface ClusterKind {
   type: string;
   objects: number;
@@ -813,6 +824,11 @@ export interface ClusterShown {
   heard: string | null;
   changed: string | null;
   since: string | null;
+}
+
+export interface DiffLine {
+  sign: string;
+  text: string;
 }
 
 export interface Evidence {
@@ -879,6 +895,32 @@ export interface Explanation {
   parts: ScorePart[];
   told: boolean;
   profile: ProfileRow | null;
+}
+
+export interface Flow {
+  direction: string;
+  peer: string;
+  ports: string;
+  because: string[];
+}
+
+export interface Halt {
+  scope: string;
+  stopped: boolean;
+  at: string;
+  by: string;
+  why: string;
+}
+
+export interface HaltRequest {
+  stopped: boolean;
+  cluster?: string;
+  why?: string;
+}
+
+export interface HaltStatus {
+  file: boolean;
+  words: Halt[];
 }
 
 export interface IncidentCounts {
@@ -963,6 +1005,39 @@ export interface Origin {
   default?: boolean;
   cluster?: string;
   pipeline?: string;
+}
+
+export interface PlannedResponse {
+  kind: ActionKind;
+  cluster: string;
+  namespace: string;
+  resource: string;
+  says: string;
+  stage: Stage;
+  because: string;
+  ttl_s: number;
+  contained: boolean | null;
+  residual: Flow[];
+  warnings: string[];
+  touches: string[];
+  checks: Check[];
+  steps: ResponseStep[];
+}
+
+export interface PolicyAnswer {
+  origin: string;
+  text: string;
+  most: Stage;
+  entries: PolicyEntry[];
+  why: string[];
+}
+
+export interface PolicyEntry {
+  kind: ActionKind;
+  stage: Stage;
+  ttl_s: number;
+  because: string;
+  receiver: string;
 }
 
 export interface ProcessNode {
@@ -1086,6 +1161,97 @@ export interface Reason {
   source: string;
 }
 
+export interface ResponseApproval {
+  accept?: string[];
+  ttl_s?: number;
+  note?: string;
+}
+
+export interface ResponseAsk {
+  incident?: string;
+  kind?: ActionKind | null;
+  resource?: string;
+  pods?: string[];
+  address?: string;
+  receiver?: string;
+}
+
+export interface ResponseDecision {
+  note?: string;
+}
+
+export interface ResponseDetail {
+  action: ResponseRow;
+  plan: PlannedResponse;
+  may: string[];
+  left_s: number | null;
+}
+
+export interface ResponseExtension {
+  seconds: number;
+  note?: string;
+}
+
+export interface ResponseRequest {
+  incident?: string;
+  kind?: ActionKind | null;
+  resource?: string;
+  pods?: string[];
+  address?: string;
+  receiver?: string;
+  approve?: boolean;
+  accept?: string[];
+  ttl_s?: number;
+  note?: string;
+}
+
+export interface ResponseRow {
+  id: string;
+  cluster: string;
+  namespace: string;
+  resource: string;
+  incident: string;
+  kind: ActionKind;
+  stage: Stage;
+  state: ActionState;
+  says: string;
+  outcome: string;
+  why: string;
+  because: string;
+  actor: string;
+  approver: string;
+  automatic: boolean;
+  level: string;
+  ttl_s: number;
+  bars: string[];
+  acceptable: string[];
+  created: string;
+  changed: string;
+  approved: string | null;
+  applied: string | null;
+  verified: string | null;
+  expires: string | null;
+  ended: string | null;
+}
+
+export interface ResponseStep {
+  id: string;
+  place: number;
+  kind: string;
+  target: string;
+  says: string;
+  state: StepState;
+  reversible: boolean;
+  attempts: number;
+  changed: string | null;
+  error: string;
+  diff: DiffLine[];
+  body: unknown;
+  inverse: unknown;
+}
+
+export type Said = "yes" | "no" | "unknown" | "accepted";
+
 export interface ScorePart {
   family: string;
   value: string;
@@ -1093,7 +1259,11 @@ export interface ScorePart {
   most: number;
 }
 
+export type Stage = "observe" | "recommend" | "approve" | "enforce";
+
 export type Status = "firing" | "acknowledged" | "resolved" | "note";
+
+export type StepState = "planned" | "applying" | "applied" | "undoing" | "undone" | "failed";
 
 export interface StoredIncident {
   id: string;

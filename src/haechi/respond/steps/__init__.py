@@ -1,0 +1,1 @@
+"""What carries out steps: one module for each kind, all of one shape (``performer``)."""
