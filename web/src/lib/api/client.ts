@@ -82,6 +82,25 @@ function problem(status: number, title: string, request: string): Problem {
 
 export const get = <T>(path: string, ask: Ask = {}, signal?: AbortSignal): Promise<T> =>
   call<T>("GET", path, ask, { signal });
+/** Characters that turn the direction of what follows: in a name or a command they make a text
+ * read otherwise than it is. */
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+/** What attackers may have written is shown as it is, turns included; nobody edits these. */
+const FOREIGN = /^\/(incidents|responses|alerts|profiles|clusters)\b/;
+
+/** As `get`, for what is only shown. */
+export async function look<T>(path: string, ask: Ask, signal?: AbortSignal): Promise<T> {
+  const answer = await get<T>(path, ask, signal);
+  return FOREIGN.test(path) ? plain(answer) : answer;
+}
+
+function plain<T>(value: T): T {
+  if (typeof value === "string") return value.replace(TURNS, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`) as T;
+  if (Array.isArray(value)) return value.map(plain) as T;
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, one]) => [plain(key), plain(one)])) as T;
+  return value;
+}
+
 export const post = <T>(path: string, body: unknown): Promise<T> => call<T>("POST", path, {}, { body });
 export const patch = <T>(path: string, body: unknown): Promise<T> => call<T>("PATCH", path, {}, { body });
 export const put = <T>(path: string, body: unknown): Promise<T> => call<T>("PUT", path, {}, { body });

@@ -2,7 +2,7 @@
 // value stays while the new one is on its way, so that nothing jumps.
 import { untrack } from "svelte";
 
-import { Failure, get, type Ask } from "./client";
+import { Failure, look, type Ask } from "./client";
 import { follow } from "./live.svelte";
 import type { Topic } from "./topics";
 import type { Problem } from "./types";
@@ -49,7 +49,7 @@ export class Loaded<T> {
     const abort = (this.#abort = new AbortController());
     this.busy = true;
     try {
-      const value = await get<T>(request.path, request.ask ?? {}, abort.signal);
+      const value = await look<T>(request.path, request.ask ?? {}, abort.signal);
       if (abort.signal.aborted) return;
       this.value = value;
       this.problem = null;

@@ -4,7 +4,7 @@
 // the pages in sight again, in place.
 import { untrack } from "svelte";
 
-import { Failure, get, type Ask } from "./client";
+import { Failure, look, type Ask } from "./client";
 import { follow } from "./live.svelte";
 import type { Request } from "./loaded.svelte";
 import type { Topic } from "./topics";
@@ -151,7 +151,7 @@ export class Rows<T> {
   async #fetch(hop: Hop, abort: AbortController | null): Promise<void> {
     const { path, ask } = this.request as Request;
     const full: Ask = { ...ask, limit: hop.limit, cursor: this.#cursors.get(hop.from) ?? null, skip: (hop.page - hop.from) * SIZE || null };
-    const answer = await get<Page<T>>(path, full, abort?.signal);
+    const answer = await look<Page<T>>(path, full, abort?.signal);
     if (abort?.signal.aborted) throw new DOMException("", "AbortError");
     const pages = new Map(this.ready ? this.#pages : []);
     for (let at = 0; at === 0 || at * SIZE < answer.items.length; at++) pages.set(hop.page + at, answer.items.slice(at * SIZE, (at + 1) * SIZE));
