@@ -21,7 +21,7 @@ import msgspec
 
 from tests.fakes.apiserver import status
 from tests.fakes.apiserver.intake import Hand
-from tests.fakes.apiserver.patch import json_patch
+from tests.fakes.apiserver.patch import PatchFailed, json_patch
 from tests.fakes.apiserver.request import Target
 from tests.fakes.apiserver.selectors import selects
 from tests.fakes.apiserver.world import World
@@ -29,7 +29,6 @@ from tests.fakes.apiserver.world import World
 Json = dict[str, Any]
 GROUP = "admissionregistration.k8s.io"
 MUTATING, VALIDATING = "mutatingwebhookconfigurations", "validatingwebhookconfigurations"
-_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict"}
 
 
 @dataclass(slots=True)
@@ -108,7 +107,8 @@ class Webhooks:
             operations = json.loads(base64.b64decode(response["patch"], validate=True))
             found.new = json_patch(found.new or {}, operations)
         except (ValueError, binascii.Error, status.ApiError) as failed:
-            raise status.internal(f"add operation does not apply: {failed}") from failed
+            why = failed.why if isinstance(failed, PatchFailed) else str(failed)
+            raise status.internal(why) from failed
         return found.new != before
 
     def validate(
@@ -264,9 +264,9 @@ class Webhooks:
         said = result.get("message") or result.get("reason")
         message = f"{head}: {said}" if said else f"{head} without explanation"
         code = int(result.get("code") or 0)
-        code = code if 400 <= code < 600 else 403
-        reason = result.get("reason") or _REASONS.get(code, "Forbidden" if code == 403 else "")
-        raise status.ApiError(code, reason, message)
+        refused = status.ApiError(max(code, 400), result.get("reason", ""), message)
+        refused.details = result.get("details") or {}
+        raise refused
 
 
 def _words(failed: Exception, hook: Json) -> str:

@@ -57,7 +57,13 @@ def decoded(document: Any, served: Served, hand: Hand) -> Json:
 
 
 def decoded_patch(out: Json, served: Served, hand: Hand, repeated: list[str], raw: bytes) -> Json:
-    decoded = strict.decode(out, served)
+    try:
+        decoded = strict.decode(out, served)
+    except status.ApiError as failed:
+        if failed.code != 400:
+            raise
+        cause = status.invalid_value("patch", raw.decode(errors="replace"), failed.message)
+        raise status.invalid("", "", "", [cause]) from failed
     problems = repeated + decoded.problems
     if problems and hand.validation == "Strict":
         text = "strict decoding error: " + ", ".join(problems)

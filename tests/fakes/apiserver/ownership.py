@@ -19,6 +19,7 @@ from tests.fakes.apiserver.fieldset import (
 from tests.fakes.apiserver.status import ApiError, apply_conflict, bad_request
 
 Json = dict[str, Any]
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MOST_UPDATERS = 10  # as the server's cap on entries of Update operations
 _STRIPPED: frozenset[Path] = frozenset(
     {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
@@ -90,11 +91,7 @@ def written(body: Json, entries: Entries) -> Json:
     """The body with these entries: appliers first, updaters by time, as the server sorts them."""
     order = sorted(
         entries.values(),
-        key=lambda e: (
-            e.manager.operation,
-            e.manager.operation == "Update" and e.time,
-            e.manager.name,
-        ),
+        key=lambda e: (e.manager.operation, e.time, e.manager.identity),
     )
     managed = [_wire(entry) for entry in order if entry.fields]
     meta = {k: v for k, v in body.get("metadata", {}).items() if k != "managedFields"}
@@ -109,10 +106,11 @@ def _wire(entry: Entry) -> Json:
         "manager": manager.name,
         "operation": manager.operation,
         "apiVersion": manager.api_version,
-        "time": entry.time,
         "fieldsType": "FieldsV1",
         "fieldsV1": to_wire(entry.fields),
     }
+    if entry.time:
+        body["time"] = entry.time
     return body | ({"subresource": manager.subresource} if manager.subresource else {})
 
 
@@ -133,6 +131,8 @@ def on_update(old: Json | None, new: Json, node: Json, manager: Manager, now: st
     else:
         entries = read(new if new.get("metadata", {}).get("managedFields") else old)
     live = bare(old) if old is not None else {}
+    if old is not None and not entries:
+        return written(new, {})  # what nobody tracks is not tracked from an update on
     diff = typed.compare(live, bare(new), node)
     taken = _kept(diff.added | diff.modified)
     gone = frozenset(diff.removed)
@@ -196,9 +196,22 @@ def on_apply(old: Json | None, config: Json, node: Json, how: Apply) -> Json:
     if last is not None:
         merged = _pruned(merged, node, last.fields, entries)
     entries = _claimed(live, merged, node, entries, how)
-    if last is not None and last.fields == mine and bare(merged) == live:
-        entries[how.manager.identity] = last
+    merged = bare(merged)
+    if merged == live and how.manager.identity in entries:
+        # nothing changed but who owns what: the entry's time stays as it was
+        entries[how.manager.identity] = Entry(how.manager, mine, last.time if last else "")
+    if how.manager.name == "kubectl":
+        merged = _last_applied(merged, config)
     return written(merged, entries)
+
+
+def _last_applied(merged: Json, config: Json) -> Json:
+    """kubectl's annotation of client-side apply, where there is one, follows its applies."""
+    notes = merged.get("metadata", {}).get("annotations") or {}
+    if LAST_APPLIED not in notes:
+        return merged
+    meta = merged["metadata"] | {"annotations": notes | {LAST_APPLIED: compact(config) + "\n"}}
+    return merged | {"metadata": meta}
 
 
 def _before_first(entries: Entries, old: Json | None, node: Json, now: str) -> Entries:

@@ -23,10 +23,18 @@ def merge_patch(target: Any, change: Any) -> Any:
     return out
 
 
+class PatchFailed(ApiError):
+    """`why` is for webhooks' patches; a client is not told."""
+
+    def __init__(self, why: str) -> None:
+        text = "the server rejected our request due to an error in our request"
+        super().__init__(422, "Invalid", text)
+        self.why = why
+
+
 def _failed(text: str) -> ApiError:
-    """As the server answers a JSON patch that does not fit the object: 422."""
-    why = "the server rejected our request due to an error in our request"
-    return ApiError(422, "Invalid", f"{why}: {text}")
+    """As the server answers a JSON patch that does not fit the object: 422, without saying why."""
+    return PatchFailed(text)
 
 
 def json_patch(target: Json, operations: Any) -> Json:

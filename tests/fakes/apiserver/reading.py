@@ -25,10 +25,6 @@ _ANCIENT = (
     "inconsistent list - objects that were created, modified, or deleted between the time the "
     "first chunk was returned and now may show up in the list."
 )
-_GONE_FOR_GOOD = (
-    "The provided continue parameter is too old to display a consistent list result. You must "
-    "start a new list without the continue parameter."
-)
 
 
 def wanted(request: Request, target: Target) -> Callable[[Json], bool]:
@@ -135,7 +131,7 @@ class Reader:
             try:
                 return asked, store.at(served.place, asked)
             except Compacted:
-                text = f"The resourceVersion for the provided list is too old: {asked}"
+                text = "The resourceVersion for the provided list is too old."
                 raise status.expired(text) from None
         with store.lock:
             return store.version, {key_of(b): b for b in store.all(served.place)}

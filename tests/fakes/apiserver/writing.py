@@ -161,8 +161,12 @@ class Writer:
             if problem.startswith("unknown"):
                 raise undeclared(target, problem)
         config = _plain(document)
-        if (config.get("apiVersion"), config.get("kind")) != (served.api_version, served.kind):
-            matches(config, target)
+        if config.get("apiVersion") != served.api_version:
+            raise status.bad_request(
+                "Incorrect version specified in apply patch. Specified patch version: "
+                f"{config.get('apiVersion', '')}, expected: {served.api_version}"
+            )
+        matches(config, target)
         meta = config.setdefault("metadata", {})
         if meta.get("name", target.name) != target.name:
             text = f"the name of the object ({meta['name']}) does not match the name on the URL"
