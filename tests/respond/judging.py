@@ -5,7 +5,7 @@ The patcher is a few lines of RFC 6902 of its own: nothing here is shared with w
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -18,11 +18,9 @@ from tests.respond.clusters import Case, Object, resource_of
 from tests.respond.naive import Naive, Obeyed, Packet, Peer
 
 PORTS = (
-    *((protocol, port) for protocol in ("TCP", "UDP", "SCTP") for port in (53, 80, 444, 8080)),
-    ("TCP", 443),
-    ("TCP", 9000),
-    ("UDP", 9001),
-    ("TCP", 65535),
+    *(("TCP", port) for port in (53, 80, 443, 444, 8080, 9000, 65_535)),
+    *(("UDP", port) for port in (53, 8080, 9001)),
+    *(("SCTP", port) for port in (80, 444)),
     ("ICMP", 0),
 )
 OUTSIDE = ("203.0.113.7", "203.0.113.9", "198.51.100.1", "10.200.0.1", "2001:db8::1", "2a00::1")
@@ -71,10 +69,10 @@ def run(case: Case, *, look_for_escape: bool = True) -> Outcome:
 
 def applied(objects: list[Object], plan: Plan) -> list[Object]:
     """The objects after the plan's steps."""
-    out = copy.deepcopy(objects)
+    out: list[Object] = _copied(objects)
     for step in plan.steps:
         if step.kind == "kube.apply":
-            out.append(copy.deepcopy(step.body))
+            out.append(_copied(step.body))
         else:
             _patch(_found(out, step.target), step.body)
     return out
@@ -82,7 +80,7 @@ def applied(objects: list[Object], plan: Plan) -> list[Object]:
 
 def undone(objects: list[Object], plan: Plan) -> list[Object]:
     """The objects after the inverses, last first."""
-    out = copy.deepcopy(objects)
+    out: list[Object] = _copied(objects)
     for step in reversed(plan.steps):
         if step.inverse["kind"] == "kube.delete":
             out.remove(_found(out, step.inverse["target"]))
@@ -93,15 +91,25 @@ def undone(objects: list[Object], plan: Plan) -> list[Object]:
 
 def cleaned(objects: list[Object]) -> list[Object]:
     """As the API server stores it: no empty labels."""
-    out = copy.deepcopy(objects)
+    out: list[Object] = _copied(objects)
     for one in out:
         if not one["metadata"].get("labels", True):
             del one["metadata"]["labels"]
     return out
 
 
+def _copied(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
 def _found(objects: list[Object], key: str) -> Object:
-    return next(one for one in objects if resource_of(one).key == key)
+    kind, space, name = key.split("/")[-3:]
+    return next(
+        one
+        for one in objects
+        if (one["kind"], one["metadata"].get("namespace", "-"), one["metadata"]["name"])
+        == (kind, space, name)
+    )
 
 
 def _patch(target: Object, operations: list[Object]) -> None:
@@ -118,7 +126,7 @@ def _patch(target: Object, operations: list[Object]) -> None:
             case "remove":
                 del holder[last]
             case "add":
-                holder[last] = copy.deepcopy(operation["value"])
+                holder[last] = _copied(operation["value"])
             case other:
                 raise AssertionError(other)
 
@@ -154,7 +162,7 @@ def meant(case: Case, objects: list[Object]) -> list[Object]:
         return [pod for pod in pods if pod["metadata"]["name"] == "web-0"]
     mine = [pod for pod in pods if pod["metadata"]["name"].startswith("web-")]
     deployment = next(one for one in objects if one["kind"] == "Deployment")
-    template = copy.deepcopy(deployment["spec"]["template"])
+    template = _copied(deployment["spec"]["template"])
     template["metadata"].update(name="web-new", namespace="shop")
     return [*mine, {"kind": "Pod", **template, "status": {"podIP": "10.0.0.99"}}]
 
@@ -196,7 +204,7 @@ def _escapes(case: Case, pod: Object) -> bool:
     keys = list(pod["metadata"]["labels"])
     for size in range(len(keys) + 1):
         for gone in combinations(keys, size):
-            objects = copy.deepcopy(case.objects)
+            objects = _copied(case.objects)
             mine = _found(objects, resource_of(pod).key)
             for key in gone:
                 del mine["metadata"]["labels"][key]

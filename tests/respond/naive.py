@@ -9,7 +9,9 @@ Only the rules of the pod in question are looked at: what its peer refuses does 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import permutations
 from typing import Any
 
@@ -54,6 +56,7 @@ class Naive:
             if one["kind"] == "Namespace"
         }
         self.by_kind: dict[str, list[Object]] = {}
+        self._known: dict[tuple[str, int, str], Any] = {}  # what selects a pod, found once
         for one in objects:
             self.by_kind.setdefault(one["kind"], []).append(one)
 
@@ -128,6 +131,12 @@ class Naive:
 
     # -- NetworkPolicy
 
+    def _once(self, what: str, pod: Object, direction: str, find: Callable[[], Any]) -> Any:
+        key = (what, id(pod), direction)
+        if key not in self._known:
+            self._known[key] = find()
+        return self._known[key]
+
     def _network_policies(self, pod: Object, direction: str) -> list[Object]:
         found: list[Object] = []
         if not self.obeyed.network_policy:
@@ -147,7 +156,12 @@ class Naive:
 
     def _middle(self, pod: Object, packet: Packet) -> bool | None:
         """NetworkPolicy and Cilium's allows together; None when nothing selects the pod."""
-        policies = self._network_policies(pod, packet.direction)
+        policies = self._once(
+            "np",
+            pod,
+            packet.direction,
+            lambda: self._network_policies(pod, packet.direction),
+        )
         for policy in policies:
             for rule in policy["spec"].get(packet.direction) or []:
                 if self._rule(policy, rule or {}, pod, packet):
@@ -193,6 +207,20 @@ class Naive:
     def _tier(self, tier: str, pod: Object, packet: Packet) -> set[str]:
         """Every outcome that some order of equals allows: allow, deny, next."""
         policies = []
+        for policy in self._once(tier, pod, "", lambda: self._tiered(tier, pod)):
+            action = self._first(policy, pod, packet)
+            if action is not None:
+                policies.append((policy["spec"].get("priority", 0), policy["kind"][0], action))
+        if not policies:
+            return {"next"}
+        outcomes = set()
+        for order in permutations(policies):
+            if _is_order(order):
+                outcomes.add(order[0][2])
+        return outcomes
+
+    def _tiered(self, tier: str, pod: Object) -> list[Object]:
+        found = []
         for kind in ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"):
             if not (self.obeyed.cnp if kind == "ClusterNetworkPolicy" else self.obeyed.anp):
                 continue
@@ -201,14 +229,8 @@ class Naive:
                     "Admin" if kind == "AdminNetworkPolicy" else "Baseline"
                 )
                 if own == tier and self._subject(policy["spec"]["subject"], pod):
-                    action = self._first(policy, pod, packet)
-                    if action is not None:
-                        policies.append((policy["spec"].get("priority", 0), kind[0], action))
-        outcomes = set()
-        for order in permutations(policies):
-            if _is_order(order):
-                outcomes.add(order[0][2] if order else "next")
-        return outcomes
+                    found.append(policy)
+        return found
 
     def _subject(self, subject: Object, pod: Object) -> bool:
         if "namespaces" in subject:
@@ -312,7 +334,7 @@ class Naive:
         return self._match(bare, labels)
 
     def _cilium_closes(self, pod: Object, direction: str) -> bool:
-        for spec, _ in self._cilium_policies(pod):
+        for spec, _ in self._once("cilium", pod, "", lambda: self._cilium_policies(pod)):
             asked = (spec.get("enableDefaultDeny") or {}).get(direction)
             if asked is None:
                 asked = bool(spec.get(direction) or spec.get(f"{direction}Deny"))
@@ -323,7 +345,7 @@ class Naive:
     def _cilium(self, pod: Object, packet: Packet) -> tuple[bool, bool]:
         """Whether a Cilium policy denies the packet, and whether one allows it."""
         denied = allowed = False
-        for spec, own in self._cilium_policies(pod):
+        for spec, own in self._once("cilium", pod, "", lambda: self._cilium_policies(pod)):
             for rule in spec.get(f"{packet.direction}Deny") or []:
                 denied = denied or self._cilium_rule(rule, own, pod, packet, deny=True)
             for rule in spec.get(packet.direction) or []:
@@ -420,7 +442,10 @@ def _cilium_block(other: Peer, deny: bool) -> bool:
 
 
 def _inside(address: str, blocks: list[str]) -> bool:
-    one = ipaddress.ip_address(address)
-    return any(
-        one in block for block in map(ipaddress.ip_network, blocks) if block.version == one.version
-    )
+    return any(_in(address, block) for block in blocks)
+
+
+@cache
+def _in(address: str, block: str) -> bool:
+    one, whole = ipaddress.ip_address(address), ipaddress.ip_network(block)
+    return one.version == whole.version and one in whole
