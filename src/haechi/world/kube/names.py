@@ -179,6 +179,17 @@ CALICO_POLICY = _kind("projectcalico.org/v3", "NetworkPolicy", "networkpolicies"
 CALICO_GLOBAL_POLICY = _kind(
     "projectcalico.org/v3", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False
 )
+CALICO = "crd.projectcalico.org/v1"
+CALICO_STORED_POLICY = _kind(CALICO, "NetworkPolicy", "networkpolicies")
+CALICO_STORED_GLOBAL_POLICY = _kind(
+    CALICO, "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False
+)
+"""What Calico's own API is made of: without its API server these are all there is."""
+ANTREA = "crd.antrea.io/v1beta1"
+ANTREA_POLICY = _kind(ANTREA, "NetworkPolicy", "networkpolicies")
+ANTREA_CLUSTER_POLICY = _kind(
+    ANTREA, "ClusterNetworkPolicy", "clusternetworkpolicies", namespaced=False
+)
 BUDGET = _kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 ROLE = _kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 CLUSTER_ROLE = _kind(
@@ -239,6 +250,10 @@ EXTENSIONS = (
     CILIUM_CLUSTER_POLICY,
     CALICO_POLICY,
     CALICO_GLOBAL_POLICY,
+    CALICO_STORED_POLICY,
+    CALICO_STORED_GLOBAL_POLICY,
+    ANTREA_POLICY,
+    ANTREA_CLUSTER_POLICY,
     ENVOY_FILTER,
 )
 """Custom resources: whether a cluster has them, and in which version, only discovery says."""
