@@ -274,6 +274,7 @@ ELSEWHERE = {
     "alerts.show": "tests/server/api/test_alerts.py",
     "alerts.retry": "tests/server/api/test_alerts.py",
     "alerts.retry_all": "tests/server/api/test_alerts.py",
+    "clusters.list": "tests/server/test_clusters.py",
     "runtime.check": "it reads the asker's own text, and rules that every viewer may see",
 }
 OPERATIONS = {one.id: one for one in all_operations()}

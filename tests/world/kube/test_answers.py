@@ -114,7 +114,8 @@ def test_a_budget_is_no_queue() -> None:
 def test_a_patch_whose_test_fails_is_a_conflict(
     operations: list[dict[str, Any]], causes: list[dict[str, str]], kind: type[KubeError]
 ) -> None:
-    script = refusal(422, "Invalid", **({"causes": causes} if causes else {}))
+    more: dict[str, Any] = {"causes": causes} if causes else {}
+    script = refusal(422, "Invalid", **more)
     with client_of(lambda _: script) as (client, _), pytest.raises(kind) as raised:
         client.patch(PODREF, operations)
     assert type(raised.value) is kind

@@ -281,7 +281,7 @@ def test_a_replaced_token_is_found_without_a_restart(tmp_path: Path) -> None:
         access = replace(client.access, credentials=TokenFile(str(file), Credential()))
         with KubernetesClient(access, patience=AT_ONCE) as other:
             list(other.list(POD))
-            server.tokens._static.clear()  # noqa: SLF001
+            server.tokens._static.clear()
             with pytest.raises(KubeForbidden, match="does not know who asks"):
                 list(other.list(POD))
             file.write_text(server.user("admin"))

@@ -173,17 +173,16 @@ def some_files(folder: Path, seed: int) -> list[Path]:
     for number in range(chance.randint(1, 3)):
         folder_ = chance.choice(["", "deep/", "deep/er/"])
         up = "../" * folder_.count("/")
-        clusters = {
+        ways: list[dict[str, Any]] = [
+            {"certificate-authority": f"{up}ca.crt"},
+            {"certificate-authority-data": base64.b64encode(b"x" * number).decode()},
+            {"tls-server-name": "other", "proxy-url": "http://p:1"},
+            {"disable-compression": True},
+        ]
+        clusters: dict[str, Any] = {
             name: {
                 "server": f"https://{number}.example:6443",
-                **chance.choice(
-                    [
-                        {"certificate-authority": f"{up}ca.crt"},
-                        {"certificate-authority-data": base64.b64encode(b"x" * number).decode()},
-                        {"tls-server-name": "other", "proxy-url": "http://p:1"},
-                        {"disable-compression": True},
-                    ]
-                ),
+                **chance.choice(ways),
             }
             for name in chance.sample("abc", chance.randint(0, 3))
         }

@@ -58,7 +58,7 @@ def mirrored(
             yield mirror, server
         finally:
             mirror.close()
-        assert not mirror._threads  # noqa: SLF001
+        assert not mirror._threads
 
 
 def of_mirror(mirror: Mirror, kind: names.Kind) -> dict[tuple[str, str], str]:
@@ -156,7 +156,7 @@ def test_a_server_that_was_away_is_caught_up_with(tmp_path: Path) -> None:
 
 
 def server_now(mirror: Mirror) -> Any:
-    return mirror._clock()  # noqa: SLF001
+    return mirror._clock()
 
 
 READER = {

@@ -261,7 +261,9 @@ class Followed:
         while not self._stopped.is_set():
             if not folder.is_dir():
                 raise ConfigError("there is no such folder", where=str(folder))
+            began = time.monotonic()
             now = stamp(folder)
+            pause = max(LOOK_S, 100 * (time.monotonic() - began))  # a large tree is no load
             if now != known:
                 started = time.monotonic()
                 dump, places = read_dump(folder, self._settings.name), Places()
@@ -270,7 +272,7 @@ class Followed:
                 self._dump, self._dump_places, known, self.fault = dump, places, now, ""
                 took = time.monotonic() - started
                 log.info("read the cluster %s from %s in %.1f s", dump.name, folder, took)
-            self._stopped.wait(LOOK_S)
+            self._stopped.wait(pause)
 
     # --- how it does -----------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ from haechi.store.state.times import from_us, to_us
 STANDS = 1 << 62
 """``until`` of what has not ended."""
 MARK = "mark"
+SLACK = dt.timedelta(seconds=5)
+"""A follower marks every two seconds how far it came."""
 LARGEST = 4 << 20
 _NAME = 2_000
 o = kube_object.c
@@ -131,9 +133,9 @@ class Objects:
             return [_stored(row) for row in connection.execute(ask)]
 
     def followed(self, cluster: str, when: dt.datetime) -> frozenset[str]:
-        """The types that were followed then."""
-        moment = to_us(when)
-        then = (o.cluster == cluster) & (o.kind == MARK) & (o.at <= moment) & (o.until >= moment)
+        """The types that were followed then, give or take the time between two marks."""
+        since, until = to_us(when), to_us(when - SLACK)
+        then = (o.cluster == cluster) & (o.kind == MARK) & (o.at <= since) & (o.until >= until)
         with self._database.read() as connection:
             return frozenset(connection.execute(select(o.key).where(then)).scalars())
 

@@ -59,7 +59,7 @@ def stripped(body: dict[str, Any]) -> dict[str, Any]:
         return body
     metadata.pop("managedFields", None)
     group, _, _ = str(body.get("apiVersion", "")).rpartition("/")
-    if (group, body.get("kind")) in METADATA_ONLY:
+    if (group, str(body.get("kind"))) in METADATA_ONLY:
         data = _settings(body, metadata)
         for name in _VALUES:
             body.pop(name, None)

@@ -26,6 +26,8 @@ _LIMITS = Limits(size=32 << 20, documents=50_000, values=3_000_000, depth=100)
 MOST_JSON = 256 << 20
 """YAML needs much more memory than its size while it is read; JSON does not."""
 _DEEPEST = 5
+_OTHERS = frozenset({"node_modules", "vendor", "__pycache__", "target", "venv"})
+"""Folders that hold other people's files by the thousand."""
 
 
 def read_dump(folder: Path, name: str) -> Frozen:
@@ -64,7 +66,7 @@ def _files(folder: Path, gaps: list[str]) -> Iterator[tuple[Path, float, int]]:
     """(path, when it was changed, bytes) of the files that may hold objects."""
     number = 0
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        folders[:] = sorted(one for one in folders if one[0] != "." and one not in _OTHERS)
         for name in sorted(names):
             if name.startswith(".") or not name.endswith(SUFFIXES):
                 continue
