@@ -47,6 +47,8 @@ class Correlating:
         self._held = 0.0
         self._to_hold = True
         self._turning = threading.Lock()
+        self._left_out: int | None = None
+        """As it was when this process began."""
         self._stop = threading.Event()
         self._world: World | None = None
         self.why = ""
@@ -72,7 +74,9 @@ class Correlating:
         found = {"waiting": self.waiting, "lag_s": round(self.lag_s, 3), "faults": self.faults}
         if self._world is not None:
             told = self._world.store.events.waiting.figures()
-            found |= {"joined": told["joined"], "left_out": told["left_out"]}
+            if self._left_out is None:
+                self._left_out = told["left_out"]
+            found |= {"joined": told["joined"], "left_out": told["left_out"] - self._left_out}
         return found | {"folded": self.folded}
 
     def run(self, world: World) -> None:
@@ -140,6 +144,8 @@ class Correlating:
         elif loaded.seq > events.waiting.newest():
             self._seq = 0
             log.warning("hot.db is older than the incidents: its detections are read from 1 on")
+        if self._seq:  # folded before the process ended, and not taken away yet
+            events.waiting.remove(self._seq)
         self._removed, self._unremoved = self._seq, 0
         self._assess = self._assess or ThreatDetector(StoredFacts(state)).assess
         self._correlator = Correlator(loaded, exists=state.incidents.known)
