@@ -65,7 +65,7 @@ def test_everybody_is_limited_where_no_address_is_named() -> None:
 @pytest.mark.parametrize(
     ("objects", "why"),
     [
-        (shop(), "Istio's EnvoyFilter is not known"),
+        (shop(sidecar=""), "Istio's EnvoyFilter is not known"),
         (shop(ISTIO, sidecar=""), "none of its running pods has Istio's sidecar"),
         (shop(ISTIO, sidecar="", mode="ambient"), "ambient mode"),
     ],

@@ -42,6 +42,9 @@ NO_MEANS = (
     "nothing here can deny an address: NetworkPolicies only add, and neither Cilium's denies nor a"
     " deny tier are there"
 )
+HIDDEN = (
+    "a gateway, load balancer or CDN in front of the pods that hides addresses hides this one, too"
+)
 Body = dict[str, Any]
 
 
@@ -82,7 +85,7 @@ def block(
         says=_says(target, found, planned),
         contained=not flows and not enforcement.doubts,
         residual=some(flows),
-        warnings=(*missing, *enforcement_words(enforcement, target.pods), ALWAYS[0]),
+        warnings=(*missing, *enforcement_words(enforcement, target.pods), HIDDEN, ALWAYS[0]),
         touches=(*(one.key for one in planned), resource, *(p.resource.key for p in target.pods)),
     )
 

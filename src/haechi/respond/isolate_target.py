@@ -93,9 +93,8 @@ def _named(
 ) -> list[Pod]:
     by_name: dict[str, Pod] = {}
     for pod in network.pods:
-        by_name[pod.resource.key] = pod
         if pod.namespace == resource.namespace:
-            by_name[pod.name] = pod
+            by_name[pod.resource.key] = by_name[pod.name] = pod
     missing = [name for name in wanted if name not in by_name]
     if missing and not gone_is_fine:
         raise InputError(

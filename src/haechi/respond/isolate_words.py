@@ -19,10 +19,11 @@ ALWAYS = (
     "policies are about TCP, UDP and SCTP: plug-ins differ in what they do with other protocols",
 )
 _CONTROLLERS = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController")
+_UNDO = "after the undo it has one too many and removes either"
 _REPLACED = {
-    "ReplicaSet": "lets the pod go and starts another one from the same template",
-    "ReplicationController": "lets the pod go and starts another one from the same template",
-    "DaemonSet": "lets the pod go and starts another one on the same node",
+    "ReplicaSet": f"lets the pod go and starts another one from the same template; {_UNDO}",
+    "ReplicationController": f"lets the pod go and starts another one of its template; {_UNDO}",
+    "DaemonSet": f"lets the pod go and starts another one on the same node; {_UNDO}",
     "Job": "lets the pod go and starts another one: its work may be done twice",
     "StatefulSet": "lets the pod go and cannot start another one of that name while it is there",
 }

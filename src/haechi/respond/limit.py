@@ -87,7 +87,7 @@ def _whom(address: str) -> str:
 
 def _check_istio(objects: Sequence[Resource], target: Target) -> None:
     label = target.resource.label
-    if not _has_istio(objects):
+    if not _has_istio(objects, target):
         raise InputError(
             f"the traffic of {label} cannot be limited",
             why="Istio's EnvoyFilter is not known in this cluster, and nothing else here counts"
@@ -110,8 +110,11 @@ def _check_istio(objects: Sequence[Resource], target: Target) -> None:
         )
 
 
-def _has_istio(objects: Sequence[Resource]) -> bool:
-    """By its definition, or by any object of its kinds: what is stored has a definition."""
+def _has_istio(objects: Sequence[Resource], target: Target) -> bool:
+    """By its definition, any object of its kinds (what is stored has a definition), or a sidecar
+    or mode that only it gives; the API server's dry run has the last word."""
+    if any(_has_sidecar(pod) or _is_ambient(pod) for pod in target.pods):
+        return True
     return any(
         one.group == _GROUP
         or (one.kind == "CustomResourceDefinition" and one.name == f"envoyfilters.{_GROUP}")

@@ -424,6 +424,20 @@ WORDS = (
     *("endpointSelector", "fromEndpoints", "toPorts", "fromEntities", "ingressDeny"),
     *("fromCIDRSet", "policyTypes", "namespaceSelector", "namespaceSelector"),
 )
+
+
+@pytest.mark.parametrize(
+    "peer",
+    ["{namespaces: {namespaceSelector: {}}}", "{pods: {namespaces: {}, podSelector: {}}}"],
+    ids=["namespaces", "pods"],
+)
+def test_shapes_of_old_versions_are_not_read_as_everything(peer: str) -> None:
+    policy = admin(f"{{{PRIORITY}: 0, ingress: [{{action: Deny, from: [{peer}]}}]}}")
+    found = network(*BASE, policy)
+    assert list(found.unknown(named(found, "web")))
+    assert words(found, "web", "ingress", ADMIN) == EVERYONE
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 70_000) | st.sampled_from(("", "a", "10.0.0.0/8")),
     lambda inner: (

@@ -73,26 +73,33 @@ _PLUGINS = (
 def recognise(objects: Sequence[Resource]) -> Enforcement:
     """What enforces policies, by the DaemonSets, CRDs and settings among the objects."""
     daemons = [one for one in objects if one.type == "apps/DaemonSet"]
-    found = [(plugin, one) for one in daemons for plugin in _PLUGINS if _is(plugin, one)]
+    found = [(plugin, one) for plugin in _PLUGINS for one in daemons if _is(plugin, one)]
     enforcing = [(plugin, one) for plugin, one in found if _enforces(plugin, one)]
     if not enforcing:
         return _nobody(found)
     plugin, daemon = enforcing[0]
     crds = {one.name: one for one in objects if one.kind == "CustomResourceDefinition"}
     off, doubts = _settings(plugin.name, objects)
-    version = _version(plugin, daemon)
-    anp, cnp = _tiers(plugin.name, version)
+    anp, cnp = _tiers(plugin.name, _version(plugin, daemon))
+    if off:
+        why = f"DaemonSet {daemon.namespace}/{daemon.name}, by its settings"
+        return Enforcement(plugin=plugin.name, network_policy=False, because=why)
     return Enforcement(
         plugin=plugin.name,
-        network_policy=not off,
+        network_policy=True,
         anp=anp if _ANP in crds else False,
         networks=_ANP in crds and _has_networks(crds[_ANP]),
         cnp=cnp if _CNP in crds else False,
-        cilium=plugin.name == "cilium" and not off and _CILIUM in crds,
+        cilium=_obeys_cilium(daemon) if plugin.name == "cilium" and _CILIUM in crds else False,
         silent=_silent(daemon, objects),
         because=f"DaemonSet {daemon.namespace}/{daemon.name}",
         doubts=tuple(doubts),
     )
+
+
+def _obeys_cilium(daemon: Resource) -> bool | None:
+    """Whether Cilium's own policies are for users here: in GKE's Dataplane V2 they are not all."""
+    return None if daemon.name == "anetd" else True
 
 
 def _nobody(found: list[tuple[_Plugin, Resource]]) -> Enforcement:

@@ -136,6 +136,8 @@ def selector_of(value: Any) -> Selector:
     """A LabelSelector; raises Unreadable for what the API server would not accept."""
     if not isinstance(value, dict):
         raise Unreadable(f"a selector is a {type(value).__name__}")
+    if set(value) - {"matchLabels", "matchExpressions"}:
+        raise Unreadable("a selector has unknown fields")
     return Selector(tuple(sorted({*_pairs(value), *_expressions(value)})))
 
 

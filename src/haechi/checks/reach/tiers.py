@@ -101,6 +101,8 @@ def _subject(value: Any) -> tuple[Selector, Selector]:
 
 def _namespaced(value: Any) -> tuple[Selector, Selector]:
     found = mapping(value)
+    if set(found) - {"namespaceSelector", "podSelector"}:
+        raise Unreadable("pods are chosen by unknown fields")
     return (
         selector_of(found.get("namespaceSelector", {})),
         selector_of(found.get("podSelector", {})),
