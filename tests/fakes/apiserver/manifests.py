@@ -15,7 +15,7 @@ def pod(name: str, labels: Json | None = None, **spec: Any) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": labels or {"app": name}},
+        "metadata": {"name": name, "labels": {"app": name} if labels is None else labels},
         "spec": {"containers": [{"name": "c", "image": "registry/app:1"}]} | spec,
     }
 

@@ -185,16 +185,19 @@ def on_apply(old: Json | None, config: Json, node: Json, how: Apply) -> Json:
     entries = _before_first(read(old), old, node, how.now)
     try:
         merged = typed.merge(live, config, node)
-        mine = _kept(typed.fields_of(config, node, lenient=False))
+        mine = typed.fields_of(config, node, lenient=False)
     except typed.BadList as failed:
         name = config.get("metadata", {}).get("name", "")
         text = f"failed to create typed patch object ({name}): errors:\n  {failed}"
         raise ApiError(500, "", text) from failed
     mine -= under(mine, how.ignored)
     last = entries.get(how.manager.identity)
+    # pruning goes by all the configuration names, its metadata too; what is told does not
     entries[how.manager.identity] = Entry(how.manager, mine, how.now)
     if last is not None:
         merged = _pruned(merged, node, last.fields, entries)
+    mine = _kept(mine)
+    entries[how.manager.identity] = Entry(how.manager, mine, how.now)
     entries = _claimed(live, merged, node, entries, how)
     merged = bare(merged)
     if merged == live and how.manager.identity in entries:
@@ -233,8 +236,6 @@ def _pruned(merged: Json, node: Json, last: FieldSet, entries: Entries) -> Json:
     second = typed.without(merged, node, everything - (rest | owned)) or {}
     rest = named(typed.fields_of(second, node), node)
     out: Json = typed.without(merged, node, (everything - rest) & held) or {}
-    for key in ("apiVersion", "kind", "metadata"):
-        out.setdefault(key, merged.get(key, {}))
     return out
 
 
@@ -245,6 +246,7 @@ def named(fields: FieldSet, node: Json) -> FieldSet:
 def _claimed(live: Json, merged: Json, node: Json, entries: Entries, how: Apply) -> Entries:
     diff = typed.compare(live, merged, node)
     changed = frozenset(diff.added | diff.modified)
+    changed -= under(changed, how.ignored)
     others = [e for key, e in entries.items() if key != how.manager.identity]
     clashes = {e.manager: e.fields & changed for e in others if e.fields & changed}
     if clashes and not how.force:

@@ -62,6 +62,7 @@ class ApiServer:
         self.authorizer = Authorizer(self.world, enabled=rbac)
         self.api = Api(self.world, self.tokens, self.authorizer, bookmark_every=bookmark_every)
         self.faults, self.log = Faults(), Log()
+        self.bugs: list[Exception] = []  # the fake's own failures: answered 500, never meant
         self.webhooks = self.world.webhooks = Webhooks(self.world)
         self.world.registered = Definitions(self.world).registered
         self._sockets: Sockets | None = None

@@ -117,8 +117,8 @@ class _Walk:
             return self._mistype(value, wanted, path)
         if isinstance(value, dict):
             inner = self.map(value, node, f"{path}.", depth)
-            emptied = not inner and "additionalProperties" in node and not self._served.custom
-            return None if emptied else inner
+            plain_map = bool(node.get("additionalProperties")) and not self._served.custom
+            return None if plain_map and not inner else inner
         if isinstance(value, list):
             below = schema.items(node)
             out = [

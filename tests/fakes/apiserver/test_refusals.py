@@ -312,3 +312,15 @@ def test_refuses_to_read(http: httpx.Client, path: str, code: int) -> None:
     answer = http.get(path)
     assert answer.status_code == code
     assert answer.json()["kind"] == "Status"
+
+
+def test_empty_structures_are_kept_and_empty_maps_and_lists_are_not(http: httpx.Client) -> None:
+    volumes = [{"name": "v", "emptyDir": {}}]
+    body = pod("p", {}, volumes=volumes, nodeSelector={}, hostAliases=[], affinity=None)
+    made = http.post(PODS, json=body).json()
+    assert made["spec"]["volumes"] == volumes
+    assert not {"nodeSelector", "hostAliases", "affinity"} & set(made["spec"])
+    assert "labels" not in made["metadata"]
+    rule = policy("n", {"podSelector": {}, "ingress": [{}], "egress": []})
+    kept = http.post(POLICIES, json=rule).json()["spec"]
+    assert kept == {"podSelector": {}, "ingress": [{}], "policyTypes": ["Ingress"]}

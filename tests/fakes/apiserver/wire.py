@@ -137,6 +137,9 @@ class Handler(BaseHTTPRequestHandler):
             answer = owner.api.handle(request, self._certificate(), sent.over)
         except status.ApiError as refused:
             answer = _refusal(refused)
+        except Exception as bug:  # noqa: BLE001 - a fault of the fake itself: told, and kept
+            owner.bugs.append(bug)
+            answer = _refusal(status.internal(f"the fake API server failed: {bug!r}"))
         entry.user, entry.code = request.user.name, answer.code
         entry.version = owner.api.store.version
         for text in request.warnings:
