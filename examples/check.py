@@ -2,6 +2,7 @@
 
     sudo ./dev attack
     sudo ./dev attack memfd-program setuid-copy
+    sudo ./dev attack --server                  from the act to the incident (``chain``)
 
 For each step: the time from its beginning to the alert on the sensor's standard output. Exit code
 0 when every promised detection came within a second, 1 when not, 2 when it cannot run here.
@@ -30,6 +31,10 @@ Alerts = list[tuple[int, dict[str, Any]]]
 
 def main(words: Sequence[str]) -> int:
     """Exit code 0 when all held, 1 when something was missing or late, 2 when nothing could run."""
+    if "--server" in words:
+        from examples import chain
+
+        return chain.main([word for word in words if word != "--server"])
     known = [one.name for one in attack.STEPS]
     strange = [word for word in words if word not in known]
     if strange:
