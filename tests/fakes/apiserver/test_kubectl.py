@@ -42,10 +42,9 @@ def kubectl(tls: ApiServer, home: Path, tmp_path: Path) -> Run:
 
     def run(*words: str, stdin: Any = None, fails: bool = False, config: Path = path) -> Any:
         environment = {"HOME": str(home), "KUBECONFIG": str(config), "PATH": os.environ["PATH"]}
-        documents = stdin if isinstance(stdin, list) else [stdin]
         done = subprocess.run(
             [KUBECTL or "kubectl", *words],
-            input=yaml.safe_dump_all(documents) if stdin is not None else None,
+            input=json.dumps(stdin) if stdin is not None else None,
             capture_output=True,
             text=True,
             env=environment,
