@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -202,3 +203,55 @@ def test_a_look_at_an_empty_store_finds_nothing(tmp_path: Path) -> None:
         assert look_in(store.state)([("east", WEB)]) == set()
     finally:
         store.close()
+
+
+class Followed:
+    """A cluster that is followed: one pod, of a kind whose pods' names say nothing."""
+
+    def owner_of(self, cluster: str, namespace: str, pod: str) -> enrich.Owner | None:
+        if (cluster, namespace, pod) != ("east", "shop", "zx81"):
+            return None
+        return Named("apps", "Deployment", "shop", "web")
+
+    def pod_of(self, cluster: str, container: str) -> tuple[str, str] | None:
+        return ("shop", "zx81") if (cluster, container[:2]) == ("east", "ab") else None
+
+
+class Named(NamedTuple):
+    """An owner."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+
+DECLARED = "k8s:-/apps/Deployment/shop/web"
+
+
+@pytest.mark.parametrize(
+    ("known", "key"),
+    [((), WEB), ((WEB, DECLARED), WEB), ((DECLARED,), DECLARED)],
+    ids=["no scan", "both", "declared"],
+)
+def test_a_followed_cluster_says_what_names_cannot(known: tuple[str, ...], key: str) -> None:
+    enricher = Enricher(Known(*known), live=Followed())
+    batch = enricher.enriched(encoded(in_pod("zx81")), (EVERYWHERE,))
+    assert placed(batch) == [(key, "shop")]
+
+
+def test_a_followed_cluster_knows_containers() -> None:
+    enricher = Enricher(Known(), live=Followed())
+    events = [
+        execve(container_id="ab" * 6, namespace="-"),
+        execve(container_id="cd" * 6, namespace="-", number=1),
+    ]
+    found = placed(enricher.enriched(encoded(*events), (EVERYWHERE,)))
+    assert found[0] == (WEB, "shop")
+    assert found[1][0] == ""
+
+
+def test_whom_it_does_not_know_is_guessed_as_before() -> None:
+    enricher = Enricher(Known(WEB), live=Followed())
+    batch = enricher.enriched(encoded(in_pod("web-7d4b9c8f6d-x2x4z")), (EVERYWHERE,))
+    assert placed(batch) == [(WEB, "shop")]

@@ -314,3 +314,108 @@ def test_kinds_are_discovered(tmp_path: Path, plain: bool, monkeypatch: pytest.M
         assert found.failed == ()
         with pytest.raises(KubeNotFound, match="no kind 'Nonsense'"):
             client.discovery.kind("x.example", "Nonsense")
+
+
+def test_a_plugin_gives_the_token_and_another_one_when_it_ends(tmp_path: Path) -> None:
+    import json
+    import sys
+
+    from tests.fakes.apiserver import ApiServer
+    from tests.world.kube.test_kubeconfig import A, written
+
+    with ApiServer(anonymous=False) as server:
+        tokens = tmp_path / "tokens"
+        program = tmp_path / "plug"
+        program.write_text(
+            f"#!{sys.executable}\n"
+            "import json, pathlib\n"
+            f"path = pathlib.Path({str(tokens)!r})\n"
+            "first, *rest = path.read_text().split()\n"
+            "path.write_text(' '.join(rest or [first]))\n"
+            "print(json.dumps({'kind': 'ExecCredential', 'status': {'token': first},\n"
+            "    'apiVersion': 'client.authentication.k8s.io/v1'}))\n"
+        )
+        program.chmod(0o755)
+        plug = {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "./plug",
+            "interactiveMode": "IfAvailable",
+        }
+        path = written(
+            tmp_path,
+            "config",
+            clusters={"c": {"server": server.url}},
+            users={"u": {"exec": plug}},
+            contexts={"a": A},
+            current="a",
+        )
+        tokens.write_text(f"{server.user('admin')} {server.user('admin')}")
+        access = from_kubeconfig(path, environ={})
+        with KubernetesClient(access, patience=AT_ONCE) as client:
+            list(client.list(POD))
+            first = client.access.credentials.now().token
+            server.tokens._static.pop(first)
+            list(client.list(POD))
+            assert client.access.credentials.now().token != first
+        assert json.dumps([entry.code for entry in server.log.all()]) == "[200, 401, 200]"
+
+
+def test_a_proxy_is_asked_for_a_tunnel(tmp_path: Path) -> None:
+    import socket
+    import threading
+
+    from msgspec.structs import replace
+
+    seen: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(one: socket.socket, other: socket.socket) -> None:
+        try:
+            while piece := one.recv(65536):
+                other.sendall(piece)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def proxy() -> None:
+        with listener.accept()[0] as inner:
+            seen.append(inner.recv(65536))
+            target = seen[0].split(b" ")[1].decode().rpartition(":")
+            with socket.create_connection((target[0], int(target[2]))) as outer:
+                inner.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=pump, args=(outer, inner), daemon=True)
+                back.start()
+                pump(inner, outer)
+                back.join(5)
+
+    thread = threading.Thread(target=proxy, daemon=True)
+    thread.start()
+    with cluster(tmp_path, tls=True) as (client, _), listener:
+        url = f"http://user:p%40ss@127.0.0.1:{listener.getsockname()[1]}"
+        with KubernetesClient(replace(client.access, proxy=url), patience=AT_ONCE) as other:
+            assert named(other.list(POD)) == []
+        thread.join(5)
+    assert seen[0].startswith(b"CONNECT 127.0.0.1:")
+    assert b"Basic dXNlcjpwQHNz" in seen[0]
+    assert b"Bearer" not in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "applied"), [("reset_after", True), ("timeout_after", True), ("reset", False)]
+)
+def test_a_write_that_may_have_happened_says_so(tmp_path: Path, kind: Any, applied: bool) -> None:
+    with cluster(tmp_path) as (client, server):
+        server.faults.add(kind=kind, verb="create", resource="networkpolicies", seconds=0.05)
+        with pytest.raises(KubeUnreachable) as raised:
+            client.create_network_policy(policy("p"))
+        assert raised.value.sent
+        assert (server.get("networkpolicies", "p") is not None) is applied
+        assert len(server.log.writes()) == 1
+
+
+def test_an_apply_whose_answer_is_lost_is_applied_once(tmp_path: Path) -> None:
+    with cluster(tmp_path) as (client, server):
+        server.faults.add(kind="reset_after", verb="patch")
+        made = client.apply(policy("p"), field_manager="haechi")
+        assert made["metadata"]["generation"] == 1
+        assert len(server.list("networkpolicies")) == 1

@@ -159,13 +159,13 @@ def server_now(mirror: Mirror) -> Any:
     return mirror._clock()
 
 
-READER = {
+READER: dict[str, Any] = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRole",
     "metadata": {"name": "reader"},
     "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}],
 }
-BINDING = {
+BINDING: dict[str, Any] = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRoleBinding",
     "metadata": {"name": "reader"},

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from haechi.errors import KubeError, KubeForbidden, KubeNotFound
 from haechi.world.kube.client import KubernetesClient
@@ -266,3 +268,51 @@ def test_a_closed_client_ends_a_watch_that_waits() -> None:
         assert ended.wait(10)
         thread.join(10)
     assert found == [ChangeType.SYNCED]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=12),
+    st.integers(1, 40),
+    st.integers(0, 12),
+)
+@settings(deadline=None, max_examples=25)
+def test_however_the_pieces_fall_the_end_is_the_same(
+    steps: list[tuple[str, bool]], size: int, cut: int
+) -> None:
+    """Events in pieces of any size, the first stream broken off anywhere: what is told adds up
+    to what is there."""
+    there: dict[str, str] = {}
+    lines: list[tuple[int, bytes]] = []
+    for version, (name, gone) in enumerate(steps, 10):
+        if gone and name not in there:
+            continue
+        type_ = "DELETED" if gone else "MODIFIED" if name in there else "ADDED"
+        there = {k: v for k, v in there.items() if k != name}
+        there |= {} if gone else {name: str(version)}
+        lines.append((version, event(type_, thing(name, version))))
+    lines.append((99, bookmark(99)))
+    lines.append((100, event("ADDED", thing("end", 100))))
+
+    def script(asked: Asked) -> Answers:
+        if not asked.watches:
+            return page([], 1)
+        since = int(asked.query["resourceVersion"])
+        data = b"".join(line for version, line in lines if version > since)
+        if len(tries) == 0:
+            data = data[: cut * 60]
+        tries.append(since)
+        return stream(*(data[n : n + size] for n in range(0, len(data), size)))
+
+    tries: list[int] = []
+    found: dict[str, str] = {}
+    with client_of(script) as (client, _):
+        for change in Watch(client, POD, pause=0.0).changes():
+            type_, name, now = shown(change)
+            if name == "end":
+                break
+            if type_ in ("added", "modified"):
+                assert (name in found) is (type_ == "modified")
+                found[name] = now
+            elif type_ == "deleted":
+                del found[name]
+    assert found == there

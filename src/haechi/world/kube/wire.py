@@ -30,7 +30,7 @@ from haechi.world.kube.trust import Material, context_of
 
 MIB = 1 << 20
 CONNECT_S = 10.0
-MOST_CONNECTIONS = 100
+MOST_CONNECTIONS = 1_000
 JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
