@@ -10,10 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from haechi.model.access import EVERYWHERE, Reach
+from haechi.model.access import EVERYWHERE
 from haechi.model.event import Event
+from haechi.store.state.incidents_records import IncidentFilter
+
+if TYPE_CHECKING:
+    from haechi.server.world import World
+    from haechi.store.store import Store
 
 WORKLOADS = 7
 BATCH = 40
@@ -61,7 +66,7 @@ def child(folder: Path, first: int) -> None:
 
     from haechi.server.work.intake import take
 
-    store, world = _opened(folder)
+    store, world = opened(folder)
     threading.Thread(target=world.correlating.run, args=(world,), daemon=True).start()
     number, at_ns = first, time.time_ns() - 10**9
     randomly = random.Random(first)  # noqa: S311
@@ -77,7 +82,8 @@ def child(folder: Path, first: int) -> None:
         time.sleep(randomly.random() * 0.01)
 
 
-def _opened(folder: Path):  # type: ignore[no-untyped-def]
+def opened(folder: Path) -> tuple[Store, World]:
+    """A store with its world, without a server."""
     from haechi.server.run import made_world
     from haechi.server.settings import Settings
     from haechi.store.store import Store
@@ -108,13 +114,13 @@ def trial(folder: Path, first: int, seconds: float, *, seal: bool = False) -> tu
 
 def look(folder: Path, *, seal: bool = False) -> Trial:
     """Open the store, fold what waits, and count."""
-    store, world = _opened(folder)
+    store, world = opened(folder)
     try:
         if seal:  # what waits must not need the events
             store.events.seal(time.time_ns() + 10**12)
         world.correlating.drain(world)
         told = store.events.figures()
-        incidents = list(store.state.incidents.each(_every(), within=(Reach(),)))
+        incidents = list(store.state.incidents.each(IncidentFilter(), within=(EVERYWHERE,)))
         return Trial(
             stored=int(told["hot_events"]) + int(told["cold_events"]),
             counted=sum(one.detections for one in incidents),
@@ -124,12 +130,6 @@ def look(folder: Path, *, seal: bool = False) -> Trial:
         )
     finally:
         store.close()
-
-
-def _every():  # type: ignore[no-untyped-def]
-    from haechi.store.state.incidents_records import IncidentFilter
-
-    return IncidentFilter()
 
 
 if __name__ == "__main__":

@@ -35,8 +35,11 @@ incident = Table(
     number("detections"),
     text("former"),  # id of the closed incident of the same cause
     text("folded"),  # casefolded words that are searched
-    text("detail"),  # JSON: score, reasons, rules, tactics, techniques, addresses, tree, causes
+    text("detail"),  # JSON: score, reasons, rules, tactics, techniques, addresses, pids
+    text("memory"),  # JSON: what the correlator finds it by again; lists do without it
     Index("ix_incident_open", "closed_flag", "rank", "n"),
+    Index("ix_incident_opened", "closed_flag", "opened", "n"),
+    Index("ix_incident_facets", "closed_flag", "state", "level", "cluster", "namespace", "owner"),
     Index("ix_incident_cause", "cause", "closed_flag"),
     Index("ix_incident_place", "cluster", "namespace", "closed_flag"),
 )

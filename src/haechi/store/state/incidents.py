@@ -8,11 +8,12 @@ after the commit; ``changed_since`` reads the steps in order, for who acts on th
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from haechi.errors import Conflict, NotFound, UsageError
 from haechi.model.access import EVERYWHERE, Reach
@@ -105,14 +106,17 @@ class Incidents:
         question = ["incidents", ask, within, sort]
         limit = max(1, min(limit, MOST))
         where = _condition(ask, within)
-        query = select(*LISTED).where(where)
+        # Which rows first, then the rows: sorting carries numbers, not whole incidents.
+        which = select(i.n).where(where)
         if cursor is not None:
             after = read_cursor(question, cursor, [int] * len(columns))
-            query = query.where(beyond(columns, after, backwards=backwards))
+            which = which.where(beyond(columns, after, backwards=backwards))
         order = [column.desc() if backwards else column.asc() for column in columns]
+        which = which.order_by(*order).limit(limit + 1)
         total = None
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+            query = select(*LISTED).where(i.n.in_(which)).order_by(*order)
+            rows = connection.execute(query).all()
             if cursor is None:
                 counted = select(func.count()).select_from(table).where(where)
                 whole = len(rows) <= limit
@@ -141,9 +145,11 @@ class Incidents:
         """How many match, and how many there are of each value; each facet ignores its own part
         of the filter."""
         with self._database.read() as connection:
-            found = {name: _facet(connection, ask, within, name) for name in FACETS}
-            counted = select(func.count()).select_from(table).where(_condition(ask, within))
-            return int(connection.execute(counted).scalar_one()), found
+            total, found = _shared(connection, ask, within)
+            for name in FACETS:
+                if name not in found:
+                    found[name] = _facet(connection, ask, within, name)
+            return total, {name: found[name] for name in FACETS}
 
     def tally(self) -> dict[tuple[str, str], int]:
         """How many are not closed, by level and state."""
@@ -227,7 +233,7 @@ class Incidents:
     def known(self, id: str) -> bool:
         """True when some incident has this id, open or closed."""
         with self._database.read() as connection:
-            return connection.execute(select(i.n).where(i.id == id)).first() is not None
+            return connection.execute(_KNOWN, {"known_id": id}).first() is not None
 
     def changed_since(self, n: int, *, limit: int = MOST) -> list[IncidentStep]:
         """Steps of all incidents with a higher number, in order."""
@@ -327,6 +333,7 @@ def settle(transaction: Transaction) -> int:
     return len(rows)
 
 
+_KNOWN = select(i.n).where(i.id == bindparam("known_id"))
 _STEP = (s.n, i.id, i.cluster, i.namespace, s.at, s.what, s.was, s.became, s.actor, s.note)
 
 
@@ -406,16 +413,38 @@ def _values(values: list[str]) -> list[str]:
     return [clean(one, _LONGEST) for one in values]
 
 
+def _shared(
+    connection: Connection, ask: IncidentFilter, within: tuple[Reach, ...]
+) -> tuple[int, dict[str, list[Bucket]]]:
+    """How many match, and the facets that the filter does not narrow: they see the same rows, so
+    those are counted in one walk over the index that has them all."""
+    columns = [i[name] for name in FACETS]
+    number = func.count()
+    query = select(*columns, number).where(_condition(ask, within)).group_by(*columns)
+    counts: dict[str, Counter[Any]] = {name: Counter() for name in FACETS}
+    total = 0
+    for *values, count in connection.execute(query):
+        total += count
+        for name, value in zip(FACETS, values, strict=True):
+            counts[name][value] += count
+    free = [name for name in FACETS if name != "state" and not getattr(ask, name)]
+    return total, {name: _buckets(name, counts[name].items()) for name in free}
+
+
 def _facet(
     connection: Connection, ask: IncidentFilter, within: tuple[Reach, ...], name: str
 ) -> list[Bucket]:
     column, number = i[name], func.count()
     query = select(column, number).where(_condition(ask, within, without=name)).group_by(column)
-    rows = connection.execute(query.order_by(number.desc(), column).limit(_MOST_BUCKETS)).all()
+    return _buckets(name, [(value, count) for value, count in connection.execute(query)])
+
+
+def _buckets(name: str, pairs: Iterable[tuple[Any, int]]) -> list[Bucket]:
     words = {int(level): word for word, level in LEVELS.items()}
+    ranked = sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))
     return [
         Bucket(value=words[value] if name == "level" else value, count=count)
-        for value, count in rows
+        for value, count in ranked[:_MOST_BUCKETS]
     ]
 
 

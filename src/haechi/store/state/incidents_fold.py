@@ -47,7 +47,7 @@ i, d = incident.c, incident_detection.c
 def load(connection: Connection) -> Loaded:
     """All that is open, and where to go on."""
     epoch, seq = _place(connection)
-    open_ = select(*LISTED).where(i.closed_flag == 0).order_by(i.n)
+    open_ = select(*LISTED, i.memory).where(i.closed_flag == 0).order_by(i.n)
     return Loaded(
         epoch=epoch,
         seq=seq,
@@ -71,8 +71,8 @@ def again(connection: Connection, ids: Sequence[str]) -> list[Kept]:
     """Those of these that are not closed."""
     found: list[Kept] = []
     for part in parts(ids, 500):
-        ask = select(*LISTED).where(i.id.in_(part), i.closed_flag == 0).order_by(i.n)
-        found += [kept(row) for row in connection.execute(ask)]
+        ask = select(*LISTED, i.memory).where(i.id.in_(part), i.closed_flag == 0)
+        found += [kept(row) for row in connection.execute(ask.order_by(i.n))]
     return found
 
 

@@ -35,7 +35,6 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     techniques: tuple[str, ...] = ()
     source_ips: tuple[str, ...] = ()
     pids: tuple[int, ...] = ()
-    memory: Memory = Memory()
 
 
 class EvidenceDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,6 +55,7 @@ class EvidenceDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 _detail = msgspec.json.Decoder(Detail)
+_memory = msgspec.json.Decoder(Memory).decode
 evidence_of = msgspec.json.Decoder(EvidenceDetail).decode
 LISTED = (
     i.n,
@@ -130,9 +130,7 @@ def reasons_of(row: Any) -> list[Reason]:
 
 def kept(row: Any) -> Kept:
     """As the correlator has it."""
-    return Kept(
-        n=row.n, incident=model(row), cause=row.cause, memory=_detail.decode(row.detail).memory
-    )
+    return Kept(n=row.n, incident=model(row), cause=row.cause, memory=_memory(row.memory))
 
 
 def model(row: Any) -> Incident:
@@ -176,7 +174,6 @@ def values(one: Kept, changed_us: int) -> dict[str, Any]:
         techniques=it.techniques,
         source_ips=it.source_ips,
         pids=it.pids,
-        memory=one.memory,
     )
     return {
         "namespace": it.namespace,
@@ -189,6 +186,7 @@ def values(one: Kept, changed_us: int) -> dict[str, Any]:
         "detections": it.detections,
         "folded": folded(it),
         "detail": packed(detail),
+        "memory": packed(one.memory),
     }
 
 

@@ -46,10 +46,17 @@ def upgrade() -> None:
         _text("former"),
         _text("folded"),
         _text("detail"),
+        _text("memory"),
         sa.PrimaryKeyConstraint("n", name="pk_incident"),
         sa.UniqueConstraint("id", name="uq_incident_id"),
     )
     op.create_index("ix_incident_cause", "incident", ["cause", "closed_flag"])
+    op.create_index(
+        "ix_incident_facets",
+        "incident",
+        ["closed_flag", "state", "level", "cluster", "namespace", "owner"],
+    )
+    op.create_index("ix_incident_opened", "incident", ["closed_flag", "opened", "n"])
     op.create_index("ix_incident_open", "incident", ["closed_flag", "rank", "n"])
     op.create_index("ix_incident_place", "incident", ["cluster", "namespace", "closed_flag"])
     op.create_table(
