@@ -69,6 +69,8 @@ def narrowed(piece: Piece, rule: Rule, numbers: Numbers | None) -> Iterator[Piec
     those of the pod itself for ingress, of the peer for egress."""
     if piece.pod is not None and numbers is None:
         numbers = piece.pod.numbers
+    elif numbers is None and piece.kind is Kind.WORLD:
+        numbers = _CLEAR  # only pods give ports names (those on a node's network perhaps, too)
     opened = rule.ports if numbers is None else rule.ports.resolved(numbers)
     common = piece.ports & opened
     if not common:
