@@ -126,7 +126,7 @@ class Http:
             try:
                 async with (
                     httpx.AsyncClient(
-                        verify=_context(self._settings.ca_file),
+                        verify=_context(self._settings.ca_file, url),
                         timeout=self._settings.timeout,
                         follow_redirects=False,
                         # Proxies of the environment count, but never for this machine itself.
@@ -153,7 +153,11 @@ class Http:
         return hidden(f"no answer: {said}", self._secrets)
 
 
-def _context(ca_file: str) -> ssl.SSLContext:
+def _context(ca_file: str, url: str) -> ssl.SSLContext:
+    """Trusts the named authority, or the system's. Reading all of the system's takes longer than
+    a request, so without TLS there is one that trusts nobody."""
+    if url.startswith("http:") and not ca_file:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError) as error:
