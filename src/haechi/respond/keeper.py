@@ -124,7 +124,7 @@ class Keeper:
         """The action with its plan and checks as of now. Conflict when the plan is another one
         than was shown: whoever approves, approves what they have seen."""
         plan, checks = self._planned(action, automatic=False)
-        if same_plan(plan, action.plan):
+        if not plan.steps or same_plan(plan, action.plan):
             return msgspec.structs.replace(action, checks=checks)
         self._actions.replan(action.id, plan, checks, frm=(action.state,), by=by)
         raise Conflict(
@@ -144,7 +144,7 @@ class Keeper:
         plan, checks = self._planned(action, automatic=action.automatic)
         names = [one.name for one in action.checks if one.said == "accepted"]
         checks = accepted(checks, names)
-        if not same_plan(plan, action.plan) and not action.automatic:
+        if plan.steps and not same_plan(plan, action.plan) and not action.automatic:
             self._actions.replan(action.id, plan, checks, frm=(A.APPROVED,), by=BY)
             self._recommend(action, "the world has changed since: look at the new plan", now)
             return

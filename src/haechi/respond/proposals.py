@@ -14,6 +14,7 @@ from haechi.respond.ground import Ground, Site
 from haechi.respond.journal import words_of
 from haechi.respond.planning import plan_of
 from haechi.respond.policy import Response, ResponsePolicy
+from haechi.respond.steps.performer import unsure
 from haechi.respond.wishes import action_id, cause_key
 
 PROTECTED = "protected"
@@ -79,7 +80,8 @@ class Proposing:
                 action=want.kind, resource=want.resource, steps=(), says="there is no plan"
             )
             words = f"{words_of(error)}{f'; {error.do}' if error.do else ''}"
-            return nothing, [Check(name="plan", said=Said.NO, says=words)]
+            said = Said.UNKNOWN if unsure(error) else Said.NO
+            return nothing, [Check(name="plan", said=said, says=words)]
         if not plan.steps:
             return plan, [Check(name="plan", said=Said.NO, says=_nothing(plan))]
         look = Look(
@@ -91,8 +93,8 @@ class Proposing:
             automatic=automatic,
             now=self._ground.clock(),
         )
-        said = Check(name="plan", said=Said.YES, says=plan.says)
-        return plan, [said, *self.checks.all(look)]
+        first = Check(name="plan", said=Said.YES, says=plan.says)
+        return plan, [first, *self.checks.all(look)]
 
 
 def beginning(proposal: Proposal) -> tuple[ActionState, str]:
