@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 import threading
@@ -137,13 +138,13 @@ def test_what_says_nothing_makes_no_row(tmp_path: Path) -> None:
     ):
         objects = world.store.state.objects
         eventually(lambda: len(objects.at("east", world.clock(), "core/Pod")) == 1)
-        body = server.get("pods", "a")
+        body = copy.deepcopy(server.get("pods", "a"))
         assert body is not None
         body["status"]["conditions"].append(
             {"type": "Other", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
         )
         server.put(body)
-        body = server.get("pods", "a")
+        body = copy.deepcopy(server.get("pods", "a"))
         assert body is not None
         body["metadata"]["labels"] = {"seen": "yes"}
         server.put(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 import time
@@ -125,7 +126,7 @@ def test_whatever_breaks_it_comes_to_equal_the_server(tmp_path: Path, seed: int)
             name = f"p{chance.randrange(8)}"
             match chance.randrange(6):
                 case 0 | 1:
-                    body = server.get("pods", name) or pod(name)
+                    body = copy.deepcopy(server.get("pods", name) or pod(name))
                     body["metadata"]["labels"] = {"number": str(number)}
                     server.put(body)
                 case 2:
