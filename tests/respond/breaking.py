@@ -169,9 +169,8 @@ def _wrong(
             found.append(f"step {step.place} was applied without a saved inverse")
     if one.kind not in IRREVERSIBLE:
         now = snapshot(world)
-        differs = {
-            key for key in now[0].keys() | before[0].keys() if now[0].get(key) != before[0].get(key)
-        }
+        keys = now[0].keys() | before[0].keys()
+        differs = {key for key in keys if now[0].get(key) != before[0].get(key)}
         found += [f"{key} is not as before" for key in sorted(differs)]
         if now[1] != before[1]:
             found.append(f"rule files are left: {now[1]}")

@@ -269,17 +269,24 @@ def rig(
             ApiServer(objects=shop() if objects is None else objects) as server,
             client_of(server, folder) as client,
         ):
-            made = Rig(
-                engine=None, state=state, server=server, client=client, clock=clock, folder=store
-            )  # type: ignore[arg-type]  # noqa: E501
+            incidents: dict[str, Incident] = {}
+            contained: list[tuple[str, bool | None]] = []
             given = {
-                "incidents": lambda id_: made.incidents.get(id_),
-                "contained": lambda action, good, words: made.contained.append((action.id, good)),
+                "incidents": incidents.get,
+                "contained": lambda action, good, words: contained.append((action.id, good)),
             }
-            made.engine = engine_over(
-                state, store, client, clock, text=text, at=at, **(given | ground)
+            yield Rig(
+                engine=engine_over(
+                    state, store, client, clock, text=text, at=at, **(given | ground)
+                ),
+                state=state,
+                server=server,
+                client=client,
+                clock=clock,
+                folder=store,
+                incidents=incidents,
+                contained=contained,
             )
-            yield made
     finally:
         state.close()
 
@@ -302,7 +309,6 @@ def world_of(server: ApiServer) -> dict[str, Json]:
                 plain["metadata"].pop(name, None)
             if kind != "pods":
                 plain.pop("status", None)
-            found[
-                f"{kind}/{plain['metadata'].get('namespace', '')}/{plain['metadata']['name']}"
-            ] = plain
+            meta = plain["metadata"]
+            found[f"{kind}/{meta.get('namespace', '')}/{meta['name']}"] = plain
     return found
