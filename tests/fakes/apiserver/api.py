@@ -20,7 +20,7 @@ from tests.fakes.apiserver.tables import View
 from tests.fakes.apiserver.tokens import Tokens
 from tests.fakes.apiserver.watching import Watcher
 from tests.fakes.apiserver.world import World
-from tests.fakes.apiserver.writing import Writer
+from tests.fakes.apiserver.writing import APPLY, Writer
 
 Json = dict[str, Any]
 MOST_BODY = 3 * 1024 * 1024
@@ -136,7 +136,8 @@ class Api:
             return Answer(stream=stream)
         document = self._document(request, target)
         if target.served.virtual:
-            body = self.reviews.answer(target, document or {}, request.user)
+            review = strict.decode(document, target.served).body
+            body = self.reviews.answer(target, review, request.user)
             return Answer(code=201, body=body)
         if target.subresource:
             special = self.below.answer(request, target, document)
@@ -153,11 +154,7 @@ class Api:
             text = f"limit is {MOST_BODY}"
             raise status.ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {text}")
         if target.verb in ("create", "update", "delete", "deletecollection") and request.body:
-            if request.media == protobuf.MEDIA:
-                return protobuf.decode(request.body)
-            if request.media not in ("application/json", "application/yaml", ""):
-                raise status.unsupported_media(["application/json", "application/yaml"])
-            return strict.parse(request.body, request.media)
+            return _parsed(request)
         if target.verb in ("create", "update"):
             raise status.bad_request("unable to decode: EOF")
         return None
@@ -179,20 +176,18 @@ class Api:
                 body, new = self.writer.update(target, document, Hand.of(request))
                 return Answer(code=201 if new else 200, body=view.one(body))
             case "patch":
-                if request.media == "application/apply-patch+yaml" and not request.query.get(
-                    "fieldManager"
-                ):
+                if request.media == APPLY and not request.query.get("fieldManager"):
                     cause = status.required("fieldManager", "is required for apply patch")
                     raise status.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+                key = (target.namespace, target.name)
+                if request.media == APPLY and self.store.get(target.served.place, key) is None:
+                    self._may(request, _wish(target, "create"))
                 body, new = self.writer.patch(target, request.body, request.media, Hand.of(request))
                 return Answer(code=201 if new else 200, body=view.one(body))
             case "delete":
                 body = self.deleter.delete(target, options_of(request, document), Hand.of(request))
-                return Answer(
-                    body=view.one(body)
-                    if "status" not in body or body.get("kind") != "Status"
-                    else body
-                )
+                told = body.get("kind") == "Status" and body.get("status") == "Success"
+                return Answer(body=body if told else view.one(body))
             case _:
                 return self._delete_all(request, target, document)
 
@@ -220,19 +215,23 @@ class Api:
         sent = {key: value for key, value in body.items() if key != "status"} | {"metadata": meta}
         name, space = meta.get("name", ""), meta.get("namespace", "") if served.namespaced else ""
         target = Target(served=served, namespace=space, name=name, subresource="", verb="update")
-        hand = Hand(user=SYSTEM, manager="fixture", validation="Ignore")
-        for key in ("resourceVersion", "uid", "managedFields"):
+        hand = Hand(user=SYSTEM, manager="fixture", validation="Ignore", given=True)
+        for key in ("resourceVersion", "managedFields"):
             meta.pop(key, None)
+        if space and self.world.namespace_of(space) is None:
+            self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
         old = self.store.get(served.place, (space, name)) if name else None
         if old is None:
             stored = self.writer.create(target, sent, hand)
         else:
+            meta.pop("uid", None)
             version = old["metadata"]["resourceVersion"]
             again = sent | {"metadata": meta | {"resourceVersion": version}}
             stored, _ = self.writer.update(target, again, hand)
         if "status" in body and "status" in served.subresources:
             below = replace(target, name=stored["metadata"]["name"], subresource="status")
-            document = stored | {"status": body["status"], "apiVersion": served.api_version}
+            live = self.store.get(served.place, (space, stored["metadata"]["name"])) or stored
+            document = live | {"status": body["status"], "apiVersion": served.api_version}
             stored, _ = self.writer.update(below, document, hand)
         self.settle()
         return stored
@@ -244,18 +243,31 @@ def replace_form(request: Request) -> Request:
     return Request(method="GET", raw_path=request.raw_path, headers=headers, user=request.user)
 
 
+def _parsed(request: Request) -> Json:
+    """The object a body is, in whichever form."""
+    if request.media == protobuf.MEDIA:
+        return protobuf.decode(request.body)
+    if request.media not in ("application/json", "application/yaml", ""):
+        raise status.unsupported_media(["application/json", "application/yaml"])
+    document = strict.parse(request.body, request.media)
+    if not isinstance(document, dict):
+        raise status.bad_request("couldn't get version/kind; json parse error: not an object")
+    return document
+
+
 def _found(body: Json | None) -> Answer:
     if body is None:
         raise status.no_such_path()
     return Answer(body=body)
 
 
-def _wish(target: Target) -> Wish:
+def _wish(target: Target, verb: str = "") -> Wish:
+    spaces = target.served.place == ("", "namespaces")
     return Wish(
-        verb=target.verb,
+        verb=verb or target.verb,
         group=target.served.group,
         resource=target.served.plural,
         subresource=target.subresource,
-        namespace=target.namespace,
+        namespace=target.name if spaces else target.namespace,
         name=target.name,
     )

@@ -128,7 +128,7 @@ telemetry.istio.io|v1,v1alpha1|Telemetry|telemetries|yes|telemetry
 """
 
 _OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-OPEN_SCHEMA: Json = {"type": "object", "properties": {"spec": _OPEN, "status": _OPEN}}
+OPEN_SCHEMA: Json = _OPEN | {"properties": {"spec": _OPEN, "status": _OPEN}}
 
 
 def _words(text: str) -> tuple[str, ...]:

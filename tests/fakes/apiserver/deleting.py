@@ -9,6 +9,7 @@ from tests.fakes.apiserver.clock import seconds, stamp
 from tests.fakes.apiserver.intake import Hand
 from tests.fakes.apiserver.request import Request, Target
 from tests.fakes.apiserver.storage import Stale
+from tests.fakes.apiserver.strict import shaped
 from tests.fakes.apiserver.world import World, finished, key_of
 from tests.fakes.apiserver.writing import TRIES
 
@@ -20,9 +21,7 @@ _RETURNED = {"pods", "services", "serviceaccounts", "namespaces", "nodes", "pers
 
 def options_of(request: Request, document: Any) -> Json:
     """DeleteOptions from the body, the query's filling what it does not say."""
-    if document is not None and not isinstance(document, dict):
-        raise status.bad_request("couldn't get version/kind; json parse error: not an object")
-    options = dict(document or {})
+    options = shaped(document, "v1", "DeleteOptions")
     if "gracePeriodSeconds" in request.query:
         text = request.query["gracePeriodSeconds"]
         if not text.isdigit():

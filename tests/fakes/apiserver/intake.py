@@ -23,6 +23,7 @@ class Hand:
     dry: bool = False
     validation: str = "Warn"
     force: bool = False
+    given: bool = False  # what the object says of its uid and birth is believed (fixtures)
     warn: Callable[[str], None] = lambda text: None
 
     @classmethod

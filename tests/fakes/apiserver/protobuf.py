@@ -82,7 +82,7 @@ def decode(body: bytes) -> Json:
         raw = base64.b64decode(head.get("raw", ""))
         found: Json = head["typeMeta"] | _message(memoryview(raw), kind)
         return found
-    except (IndexError, UnicodeDecodeError, KeyError) as failed:
+    except (IndexError, UnicodeDecodeError, KeyError, TypeError) as failed:
         raise bad_request(f"unable to decode protobuf: {failed}") from failed
 
 

@@ -107,7 +107,6 @@ class ApiServer:
         self.port = int(self._sockets.server_address[1])
         self.api.base = self.url
         sockets = self._sockets
-        self.api.watcher.stopped = sockets.stopping.is_set
         self._thread = threading.Thread(
             target=sockets.serve_forever, args=(0.02,), name="fake-apiserver", daemon=True
         )

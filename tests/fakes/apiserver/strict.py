@@ -77,6 +77,15 @@ def decode(document: Any, served: Served) -> Decoded:
     return out
 
 
+def shaped(document: Any, api_version: str, kind: str) -> Json:
+    """A body of a kind that is no resource of its own (Eviction, Scale, DeleteOptions …)."""
+    group, _, version = api_version.rpartition("/")
+    served = Served(
+        group=group, version=version, kind=kind, plural="", namespaced=True, stored=version
+    )
+    return decode(document if document is not None else {}, served).body
+
+
 def _invalid_types(served: Served, document: Json, causes: list[Json]) -> ApiError:
     name = (document.get("metadata") or {}).get("name", "")
     texts = [f"{cause['field']}: {cause['message']}" for cause in causes]

@@ -13,7 +13,7 @@ from tests.fakes.apiserver.patch import json_patch, merge_patch
 from tests.fakes.apiserver.request import Answer, Request, Target
 from tests.fakes.apiserver.specs import dig
 from tests.fakes.apiserver.storage import Stale
-from tests.fakes.apiserver.strict import parse
+from tests.fakes.apiserver.strict import parse, shaped
 from tests.fakes.apiserver.tokens import Tokens
 from tests.fakes.apiserver.world import World, finished, key_of
 from tests.fakes.apiserver.writing import JSON_PATCH, MERGE_PATCH, STRATEGIC, TRIES, Writer
@@ -34,10 +34,11 @@ class Subresources:
             case "eviction" if target.verb == "create":
                 return self._evict(request, target, document or {})
             case "token" if target.verb == "create":
-                body = self._tokens.request(*key, document or {})
+                review = shaped(document, "authentication.k8s.io/v1", "TokenRequest")
+                body = self._tokens.request(*key, review)
                 return Answer(code=201, body=body)
             case "binding" if target.verb == "create":
-                return self._bind(request, target, document or {})
+                return self._bind(request, target, shaped(document, "v1", "Binding"))
             case "scale":
                 return self._scale(request, target, document)
             case "log" if target.verb == "get":
@@ -57,9 +58,10 @@ class Subresources:
     # -- eviction
 
     def _evict(self, request: Request, target: Target, document: Json) -> Answer:
-        name = (document.get("metadata") or {}).get("name", "")
         if document.get("kind") != "Eviction":
             raise status.bad_request(f"not an Eviction object: {document.get('kind')}")
+        document = shaped(document, "policy/v1", "Eviction")
+        name = (document.get("metadata") or {}).get("name", "")
         if name != target.name:
             raise status.bad_request("name in URL does not match name in Eviction object")
         options = document.get("deleteOptions") or {}
@@ -122,9 +124,9 @@ class Subresources:
         if target.verb == "get":
             return Answer(body=scale)
         if target.verb == "patch":
-            asked = _patched(scale, request)
+            asked = shaped(_patched(scale, request), "autoscaling/v1", "Scale")
         elif target.verb == "update":
-            asked = document or {}
+            asked = shaped(document, "autoscaling/v1", "Scale")
         else:
             raise status.method_not_allowed(target.verb)
         wanted = (asked.get("spec") or {}).get("replicas", 0)

@@ -25,7 +25,6 @@ class Watcher:
 
     def __init__(self, world: World, *, bookmark_every: float) -> None:
         self.world, self.bookmark_every = world, bookmark_every
-        self.stopped: Callable[[], bool] = lambda: False
         self._asked = 0
 
     def bookmark(self) -> None:
@@ -95,7 +94,7 @@ class _Stream:
         watcher, store = self._watcher, self._store
         marked, asked = time.monotonic(), watcher._asked
         last = False
-        while not (watcher.stopped() or self._cut()):
+        while not self._cut():
             try:
                 changes = store.since(cursor)
             except Compacted:
@@ -126,7 +125,7 @@ class _Stream:
 
     def _stirred(self, asked: int) -> Callable[[], bool]:
         watcher = self._watcher
-        return lambda: watcher._asked != asked or watcher.stopped() or self._cut()
+        return lambda: watcher._asked != asked or self._cut()
 
     def _told(self, change: Change) -> Iterator[bytes]:
         """A change as the selector sees it: what leaves it is deleted, what enters it added."""

@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, request: Request, entry: Entry, fault: Fault | None) -> None:
         owner = self.server.owner
-        sent = _Count(fault)
+        sent = _Count(fault, self.server.stopping)
         try:
             answer = owner.api.handle(request, self._certificate(), sent.over)
         except status.ApiError as refused:
@@ -142,8 +142,8 @@ class Handler(BaseHTTPRequestHandler):
             answer = _refusal(status.internal(f"the fake API server failed: {bug!r}"))
         entry.user, entry.code = request.user.name, answer.code
         entry.version = owner.api.store.version
-        for text in request.warnings:
-            answer.headers.setdefault("Warning", _warning(text))
+        if request.warnings:
+            answer.headers["Warning"] = ", ".join(map(_warning, dict.fromkeys(request.warnings)))
         if fault is not None and fault.kind == "reset_after":
             entry.code = 0
             self._reset()
@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             sent.events += 1
             if sent.over():
                 self._reset()
-        if self.server.stopping.is_set():
+        if sent.over():
             self._reset()
         self.wfile.write(b"0\r\n\r\n")
 
@@ -253,14 +253,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class _Count:
-    """How many events a watch sent, and whether a fault cuts it now."""
+    """How many events a watch sent, and whether a fault or the server's end cuts it now."""
 
-    def __init__(self, fault: Fault | None) -> None:
-        self.events = 0
+    def __init__(self, fault: Fault | None, stopping: threading.Event) -> None:
+        self.events, self._stopping = 0, stopping
         self._most = fault.events if fault and fault.kind == "cut" else None
 
     def over(self) -> bool:
-        return self._most is not None and self.events >= self._most
+        enough = self._most is not None and self.events >= self._most
+        return enough or self._stopping.is_set()
 
 
 def _refusal(refused: status.ApiError) -> Answer:

@@ -78,7 +78,8 @@ class Writer:
             meta.pop(key, None)
         if "status" in served.subresources:
             body.pop("status", None)
-        meta |= {"uid": world.uid(), "creationTimestamp": world.clock.stamp()}
+        own = {"uid": world.uid(), "creationTimestamp": world.clock.stamp()}
+        meta |= own | ({k: meta[k] for k in own if meta.get(k)} if hand.given else {})
         if _counted(served):
             meta["generation"] = 1
         body = owned(self._prepared(served, body, None))
@@ -354,6 +355,8 @@ def _reset_fields(target: Target) -> frozenset[tuple[str, ...]]:
 
 def _counted(served: Served) -> bool:
     """Kinds whose changes count up `metadata.generation`."""
+    if served.custom:
+        return True
     uncounted = {"pods", "services", "nodes", "namespaces", "persistentvolumes"}
     return ("status" in served.subresources and served.plural not in uncounted) or (
         served.kind in ("NetworkPolicy",) or served.group == "admissionregistration.k8s.io"
