@@ -196,11 +196,13 @@ def _offline(events: Path, normal: Path) -> list[dict[str, Any]]:
     from haechi.runtime.profile.profiles import Profiles
 
     at = [0.0]
-    profiles = Profiles(Habits(learn_events=1, learn_s=0.0, window_s=60.0), lambda: at[0])
+    profiles = Profiles(Habits(learn_s=float("inf"), window_s=60.0), lambda: at[0])
     for one in _events(normal):
         at[0] = max(at[0], one.ts_ns / 1e9)
         if profiles.wants(one.source, one.type):
             profiles.observe(one)
+    for profile in profiles.all():
+        profile.activate(at[0])
     found: dict[str, dict[str, Any]] = {}
     for one in _events(events):
         told = _told(profiles, one)

@@ -38,6 +38,8 @@ AREAS = [
     ("/proc/4711/environ", "/proc/*/environ"),
     ("/proc/self/maps", "/proc/self/maps"),
     ("/home/ana/.ssh/id_rsa", "/home/ana/.ssh/id_rsa"),
+    ("/root/.pyenv/lib/python3.11/os.py", "/root/.pyenv/lib/python3.11/"),
+    ("/run/secrets/kubernetes.io/serviceaccount/token",) * 2,
     ("/tmp/tmp-8f3a9c21b04d/x", "/tmp/tmp-*/"),
     ("/var/lib/overlay2/0123456789abcdef0123456789abcdef/diff/x", "/var/lib/overlay2/*/"),
     ("/usr/lib/python3.11/site.py", "/usr/lib/python3.11/"),

@@ -96,8 +96,9 @@ def test_what_is_new_waits_and_stays_new_until_it_is_settled() -> None:
     for _ in range(1_000):
         found.learn("new", 1.0, 500.0, 500, patient=True)
         assert found.rarity("new", 1.0) == first
-    assert found.settle(1.0, 400.0, 501) == 0
-    assert found.settle(1.0, 500.0, 501) == 1
+    found.note("new", 7.0)
+    assert found.settle(1.0, 400.0, 501) == []
+    assert found.settle(1.0, 500.0, 501) == [7.0]
     assert found.rarity("new", 1.0) < first
     assert found.cells["new"][0] == COUNTED
 

@@ -51,13 +51,13 @@ def test_what_it_says_is_the_same_after_a_restart() -> None:
         assert mine.why == its.why
 
 
-def test_what_waits_is_not_saved() -> None:
+def test_what_waits_to_be_learnt_goes_on_waiting() -> None:
     profiles, clock = fresh()
     learnt(profiles, clock)
     profiles.observe(started("/bin/nc"))
-    profile = profiles.all()[0]
-    assert "/bin/nc" in profile.families[0].waiting
-    assert b"/bin/nc" not in dumped(profile)
+    after = loaded(dumped(profiles.all()[0]), HABITS, NOW)
+    assert "/bin/nc" in after.families[0].waiting
+    assert "/bin/nc" not in after.families[0].cells
 
 
 def changed(path: tuple[Any, ...], value: Any) -> bytes:
@@ -83,6 +83,7 @@ HOSTILE = {
     "too many nodes": changed(("nodes",), [str(n) for n in range(40)]),
     "a family missing": changed(("families",), {}),
     "too many values": changed(("families", "port", 3), {str(n): CELL for n in range(65)}),
+    "too much that waits": changed(("families", "port", 4), {str(n): CELL for n in range(65)}),
     "a value too long": changed(("families", "file", 3), {"x" * 600: CELL}),
     "a weight that is none": changed(("families", "file", 3), {"x": (float("nan"), 1, 1.0, 1.0)}),
     "a weight below none": changed(("families", "file", 0), -5.0),

@@ -51,8 +51,9 @@ SYMBOLS = {name: number for number, name in enumerate(TYPES)}
 SOURCES = frozenset({"sensor", "tetragon"})
 
 _VARIES = re.compile(r"(?<![A-Za-z])[0-9a-f-]{16,}(?![A-Za-z])|(?<=[-_.@])[0-9a-f]{8,}\b|\d{3,}")
-_EACH = ("/etc/", "/root/", "/proc/", "/var/run/secrets/", "/run/secrets/", "/boot/", "/dev/")
-"""Below these every file counts by itself."""
+_EACH = ("/etc/", "/root/", "/proc/", "/boot/", "/dev/")
+"""Below these, and in hidden folders, every file counts by itself, unless it lies deep."""
+_SECRETS = ("/var/run/secrets/", "/run/secrets/")
 _INTERPRETERS = re.compile(
     r"(?:.*/)?(?:python|pypy|perl|ruby|node|php|lua|bash|dash|sh|zsh|ksh|busybox|java)[\d.]*\Z"
 )
@@ -92,9 +93,10 @@ def plain_path(path: str) -> str:
 def file_area(path: str) -> str:
     """The file, where each one matters; else its folder, four deep at most."""
     path = plain_path(path)
-    if path.startswith(_EACH) or "/." in path:
-        return path
     parts = path.split("/")
+    each = path.startswith(_EACH) or "/." in path
+    if path.startswith(_SECRETS) or (each and len(parts) <= _DEPTH + 1):
+        return path
     return "/".join(parts[: min(len(parts) - 1, _DEPTH + 1)]) + "/"
 
 

@@ -17,6 +17,7 @@ import msgspec
 COUNTED = 16
 """Of one thing in one window, so many observations count: what happens a million times in an
 hour must not make a week of other behaviour rare, nor teach itself as normal in minutes."""
+COUNTS, NEW = 1, 2
 _WEIGHT, _COUNT, _FIRST, _LAST, _WINDOW, _INSIDE = range(6)
 Cell = list[float]
 """Weight, own observations, first and last (seconds), window, observations in it."""
@@ -45,7 +46,7 @@ class Frequencies:
         self.count = 0
         """Observations, all of them."""
         self.waiting: dict[str, Cell] = {}
-        """New things of an active profile: learnt at the end of a window, unless an incident
+        """New things of an active profile: learnt hours later, unless an incident
         opens before. Until then each of them is new every time."""
         self.spilt = 0
 
@@ -57,9 +58,9 @@ class Frequencies:
         extra = self.novel + unit
         return log((self.total + extra + unit) / (known + extra))
 
-    def learn(self, value: str, unit: float, now: float, window: int, *, patient: bool) -> bool:
-        """Count one. ``patient``: what is new waits. False when it has counted often enough
-        already: in this window, or as something new."""
+    def learn(self, value: str, unit: float, now: float, window: int, *, patient: bool) -> int:
+        """Count one. ``patient``: what is new waits. COUNTS; NEW when it began to wait; 0 when it
+        has counted often enough already, in this window or as something new."""
         self.count += 1
         cell = self.cells.get(value)
         if cell is None:
@@ -72,11 +73,11 @@ class Frequencies:
             cell[_WINDOW] = window
             cell[_INSIDE] = 0
         elif cell[_INSIDE] >= COUNTED:
-            return False
+            return 0
         cell[_INSIDE] += 1
         cell[_WEIGHT] += unit
         self.total += unit
-        return True
+        return COUNTS
 
     def _enter(self, value: str, unit: float, now: float, window: int) -> Cell:
         if len(self.cells) >= self.most:
@@ -92,23 +93,30 @@ class Frequencies:
         for value, _ in order[: max(1, self.most // 8)]:
             del self.cells[value]
 
-    def _wait(self, value: str, now: float, window: int) -> bool:
+    def _wait(self, value: str, now: float, window: int) -> int:
         cell = self.waiting.get(value)
         new = cell is None
         if cell is None:
             if len(self.waiting) >= self.most:
                 self.spilt += 1
-                return False
+                return 0
             cell = self.waiting[value] = [0.0, 0, now, now, window, 0]
         cell[_COUNT] += 1
         cell[_LAST] = now
-        return new
+        return NEW if new else 0
 
-    def settle(self, unit: float, before: float, window: int) -> int:
-        """Learn what waits since before this time: how many."""
+    def note(self, value: str, score: float) -> None:
+        """The score of what began to wait, to count with it."""
+        self.waiting[value][_WEIGHT] = score
+
+    def settle(self, unit: float, before: float, window: int) -> list[float]:
+        """Learn what waits since before this time: the scores that were noted with it."""
+        scores = []
         ripe = [value for value, cell in self.waiting.items() if cell[_FIRST] <= before]
         for value in ripe:
             waited = self.waiting.pop(value)
+            if waited[_WEIGHT]:
+                scores.append(waited[_WEIGHT])
             cell = self._enter(value, unit, waited[_FIRST], window)
             counted = min(waited[_COUNT], COUNTED)
             cell[_COUNT], cell[_LAST], cell[_INSIDE] = waited[_COUNT], waited[_LAST], counted
@@ -117,7 +125,7 @@ class Frequencies:
         lost, self.spilt = min(self.spilt, COUNTED), 0
         self.novel += lost * unit
         self.total += lost * unit
-        return len(ripe)
+        return scores
 
     def forget_since(self, since: float) -> int:
         """Drop what waits, and what was first seen after this time: how many."""

@@ -1,7 +1,7 @@
 """One workload's profile: what it does, how usual that is, and in which state its learning is.
 
 Learning: everything counts at once and no scores are told. Active: scores are told, and what is
-new counts only at the end of its window, so an attack stays rare however often it repeats itself.
+new counts only hours later, so an attack stays rare however often it repeats itself.
 Frozen (by hand, or while an incident is open for the workload): nothing is learnt, and what came
 first in the minutes before the incident is forgotten again.
 
@@ -16,15 +16,27 @@ from typing import NamedTuple
 
 import msgspec
 
-from haechi.runtime.profile.features import FAMILIES, MOST, ORDER, Doing, Workload
-from haechi.runtime.profile.frequency import Frequencies
+from haechi.runtime.profile.features import (
+    EXEC,
+    FAMILIES,
+    FILES,
+    MOST,
+    NET,
+    ORDER,
+    OTHER,
+    Doing,
+    Workload,
+)
+from haechi.runtime.profile.frequency import NEW, Frequencies
 from haechi.runtime.profile.markov import Chain
 from haechi.runtime.profile.quantile import Quantiles, bin_of, quantile
 
 CAPS = (12.0, 12.0, 12.0, 12.0, 12.0, 12.0, 6.0)
 """Nats that one family may add; by number of family."""
 KINDS = 4
-_EARLY = 32
+_EARLY, _FEW = 32, 1_000
+_KIND_OF = (EXEC, EXEC, FILES, NET, NET, OTHER)
+"""By family: the kind of event that it is about."""
 _LARGEST_UNIT = 2.0**40
 
 
@@ -37,6 +49,9 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     window_s: float = 600.0
     suspect_s: float = 900.0
     """What first came so shortly before an incident is not learnt."""
+    settle_s: float = 6 * 3600.0
+    """What is new to an active profile is learnt so long after it first came, if no incident
+    opened."""
     adopted: float = 0.5
     """Of the weight of a profile of the same image."""
 
@@ -130,10 +145,16 @@ class Profile:
         self.events += 1
         self.changed = True
         patient = not self.learning
-        counts = False
+        counts, new = 0, None
         for family, value in parts:
-            counts |= families[family].learn(value, unit, now, window, patient=patient)
-        if counts:
+            learnt = families[family].learn(value, unit, now, window, patient=patient)
+            counts |= learnt
+            if learnt == NEW and new is None:
+                new = family, value
+        if new is not None:
+            # What is rare must not become what is usual before it is known to be harmless.
+            families[new[0]].note(new[1], score)
+        elif counts:
             self.kinds[kind].add(bin_of(score), unit, window)
         if self.learning:
             self._learnt(now)
@@ -141,7 +162,7 @@ class Profile:
 
     def _settled(self) -> None:
         """The scores of the beginning say nothing, as everything was new: they fade each time
-        that the number of events doubles while learning, and at its end."""
+        that the number of events doubles while learning (and at its end, where they were few)."""
         for one in self.kinds:
             one.scale(0.25)
 
@@ -150,7 +171,12 @@ class Profile:
         if events & (events - 1) == 0 and events >= _EARLY:
             self._settled()
         if events >= habits.learn_events and now - self.start >= habits.learn_s:
-            self.learning, self.since = False, now
+            self.activate(now)
+
+    def activate(self, now: float) -> None:
+        """Enough is learnt: say what is rare from now on."""
+        self.learning, self.since = False, now
+        if self.events < _FEW:
             self._settled()
 
     def _turn(self, window: int, now: float) -> None:
@@ -163,8 +189,9 @@ class Profile:
         self.window = window
         self.unit *= 2.0 ** min(400.0, max(0.0, now - self.grown) / habits.half_life_s)
         self.grown = now
-        for one in self.families:
-            one.settle(self.unit, now - habits.suspect_s, window)
+        for kind, family in zip(_KIND_OF, self.families, strict=True):
+            for score in family.settle(self.unit, now - habits.settle_s, window):
+                self.kinds[kind].add(bin_of(score), self.unit, window)
         if self.unit > _LARGEST_UNIT:
             self._shrink()
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
 from haechi.errors import InputError
 from haechi.runtime.profile.features import FAMILIES, MOST, Workload
-from haechi.runtime.profile.frequency import Frequencies
+from haechi.runtime.profile.frequency import Cell, Frequencies
 from haechi.runtime.profile.markov import MOST_CONTEXTS, MOST_COUNT, SYMBOLS, Chain
 from haechi.runtime.profile.profile import KINDS, Habits, Profile
 from haechi.runtime.profile.quantile import BINS, Quantiles
@@ -28,12 +29,14 @@ _NODES = 32
 
 
 class SavedFamily(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Cells are weight, count, first, last."""
+    """Cells are weight, count, first, last; of what waits to be learnt, a score in place of the
+    weight."""
 
     total: float
     novel: float
     count: int
     cells: dict[str, tuple[float, int, float, float]]
+    waiting: dict[str, tuple[float, int, float, float]]
 
 
 class SavedScores(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -43,7 +46,7 @@ class SavedScores(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One profile. What waits to be learnt is not saved."""
+    """One profile."""
 
     version: int
     workload: tuple[str, str, str, str, str]
@@ -94,8 +97,11 @@ def dumped(profile: Profile) -> bytes:
 
 
 def _family(one: Frequencies) -> SavedFamily:
-    cells = {value: (cell[0], int(cell[1]), cell[2], cell[3]) for value, cell in one.cells.items()}
-    return SavedFamily(one.total, one.novel, one.count, cells)
+    return SavedFamily(one.total, one.novel, one.count, _cells(one.cells), _cells(one.waiting))
+
+
+def _cells(cells: Mapping[str, Cell]) -> dict[str, tuple[float, int, float, float]]:
+    return {value: (cell[0], int(cell[1]), cell[2], cell[3]) for value, cell in cells.items()}
 
 
 def _scores(one: Quantiles) -> SavedScores:
@@ -143,13 +149,13 @@ def _is_number(value: float) -> bool:
 
 
 def _family_holds(family: SavedFamily, most: int) -> bool:
-    if len(family.cells) > most or not 0 <= family.count < 2**62:
+    if len(family.cells) > most or len(family.waiting) > most or not 0 <= family.count < 2**62:
         return False
     if not (_is_number(family.total) and _is_number(family.novel)):
         return False
     return all(
         len(value) <= _VALUE and 0 <= cell[1] < 2**62 and all(map(_is_number, cell))
-        for value, cell in family.cells.items()
+        for value, cell in chain(family.cells.items(), family.waiting.items())
     )
 
 
@@ -184,14 +190,15 @@ def _made(saved: Saved, habits: Habits, now: float) -> Profile:
     for name, family in zip(FAMILIES, profile.families, strict=False):
         its = saved.families[name]
         family.total, family.novel, family.count = its.total, its.novel, its.count
-        family.cells = {
-            value: [weight, count, first, last, -1, 0]
-            for value, (weight, count, first, last) in its.cells.items()
-        }
+        family.cells, family.waiting = _restored(its.cells), _restored(its.waiting)
     profile.chain = Chain()
     profile.chain.contexts = saved.contexts
     _restore(profile.kinds, saved.kinds)
     return profile
+
+
+def _restored(cells: Mapping[str, tuple[float, int, float, float]]) -> dict[str, Cell]:
+    return {value: [*cell, -1, 0] for value, cell in cells.items()}
 
 
 def _restore(quantiles: Sequence[Quantiles], saved: Sequence[SavedScores]) -> None:
