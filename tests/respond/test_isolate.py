@@ -338,6 +338,38 @@ def test_every_controller_says_what_it_will_do(kind: str) -> None:
     assert any(OWNERS[kind] in one for one in found.warnings)
 
 
+def test_pods_to_come_are_closed_by_the_labels_of_their_template() -> None:
+    template = {"metadata": {"labels": {"job": "x"}}, "spec": {"containers": []}}
+    cron = made(
+        "batch/v1",
+        "CronJob",
+        "night",
+        "shop",
+        spec={"jobTemplate": {"spec": {"template": template}}},
+    )
+    found = isolate(
+        shop(cron), "k8s:c1/batch/CronJob/shop/night", enforcement=PLAIN, action_id="a1"
+    )
+    assert found.contained
+    assert found.steps[0].body["spec"]["podSelector"] == {"matchLabels": {"job": "x"}}
+    assert any("no pod of CronJob shop/night runs now" in one for one in found.warnings)
+
+
+def test_a_workload_without_pods_or_labels_of_its_own_has_no_step() -> None:
+    template = {"metadata": {"labels": {}}, "spec": {"containers": []}}
+    cron = made(
+        "batch/v1",
+        "CronJob",
+        "night",
+        "shop",
+        spec={"jobTemplate": {"spec": {"template": template}}},
+    )
+    found = isolate(
+        shop(cron), "k8s:c1/batch/CronJob/shop/night", enforcement=PLAIN, action_id="a1"
+    )
+    assert (found.contained, found.steps) == (False, ())
+
+
 # After it was applied
 
 

@@ -110,7 +110,7 @@ class Judge:
 
     def _ways(self, keep: Sequence[str]) -> Iterator[Means]:
         for marked in (False, True):
-            if not marked and not self._has_selector():
+            if not (self._target.pods if marked else self._has_selector()):
                 continue
             plain = self._policy(marked, keep)
             yield Means(bodies=(plain,), marked=marked, take=False)

@@ -25,7 +25,7 @@ _OWN_SELECTOR = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Replic
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """``pods`` run now; ``whole``: the workload itself is meant, with the pods still to come.
 
-    ``selector`` is the workload's own, where it selects no pod of anybody else. ``template`` are
+    ``selector`` selects these pods and no pod of anybody else. ``template`` are
     the pods to come, None for a bare pod.
     """
 
@@ -68,7 +68,8 @@ def target_of(
         and (mark in pod.labels.values or owners.belongs(pod, found))
     ]
     template = pod_of(found, network.spaces)
-    selector = _selector(found, network, mine, template)
+    running = [pod for pod in mine if not pod.ended]
+    selector = _selector(found, network, running, template)
     return _target(found, mine, whole=True, selector=selector, template=template)
 
 
@@ -184,16 +185,32 @@ def selector_matches(resource: Resource, labels: Labels) -> bool:
 def _selector(
     resource: Resource, network: Network, mine: Sequence[Pod], template: Pod | None
 ) -> Mapping[str, Any] | None:
-    """The workload's selector as a LabelSelector, if it means its own pods, all and alone."""
+    """A LabelSelector that means the workload's pods, all and alone: its own, or that of its
+    template's labels."""
     raw = mapping(mapping(resource.data).get("spec")).get("selector")
-    if resource.kind not in _OWN_SELECTOR or not isinstance(raw, dict) or not raw:
-        return None
+    choices: list[Mapping[str, Any]] = []
+    if resource.kind in _OWN_SELECTOR and isinstance(raw, dict) and raw:
+        choices.append({"matchLabels": raw} if resource.kind == "ReplicationController" else raw)
+    if template is not None and template.labels.values:
+        choices.append({"matchLabels": dict(template.labels.values)})
     keys = {pod.resource.key for pod in mine}
+    return next((one for one in choices if _means(one, resource, network, keys, template)), None)
+
+
+def _means(
+    value: Mapping[str, Any],
+    resource: Resource,
+    network: Network,
+    keys: set[str],
+    template: Pod | None,
+) -> bool:
+    try:
+        selector = selector_of(value)
+    except Unreadable:
+        return False
     meant = {
         pod.resource.key
         for pod in network.pods
-        if pod.namespace == resource.namespace and selector_matches(resource, pod.labels)
+        if pod.namespace == resource.namespace and not pod.ended and selector.matches(pod.labels)
     }
-    if meant != keys or template is None or not selector_matches(resource, template.labels):
-        return None
-    return {"matchLabels": raw} if resource.kind == "ReplicationController" else raw
+    return meant == keys and template is not None and bool(selector.matches(template.labels))
