@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from haechi.model.alert import Message
 from haechi.model.incident import Incident, IncidentState
 from haechi.model.threat import Reason, ThreatLevel
@@ -133,7 +135,7 @@ class Desk:
 
     def run(self, name: str = "hook", *, most: int = 500) -> list[str]:
         """Turns until nothing is left to do now."""
-        outcomes = []
+        outcomes: list[str] = []
         for _ in range(most):
             step = self.turn(name)
             if step.outcome == "nothing":
@@ -194,8 +196,6 @@ def raised(state: State, id_: str, level: ThreatLevel) -> None:
     """It got worse."""
     loaded = state.incidents.load()
     (mine,) = [one for one in loaded.kept if one.incident.id == id_]
-    import msgspec
-
     worse = msgspec.structs.replace(mine.incident, level=level)
     was = mine.incident.level.word
     state.incidents.fold(

@@ -30,7 +30,11 @@ MATCHES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"tags": ["T1003"]}, {}, "its tag is mitre_execution, T1059"),
     ({"events": ["opened", "raised"]}, {}, ""),
     ({"events": ["resolved"]}, {}, "what happened is opened"),
-    ({"level": "high", "namespaces": ["shop"], "rules": ["x"]}, {}, "its rule is Terminal shell in"),
+    (
+        {"level": "high", "namespaces": ["shop"], "rules": ["x"]},
+        {},
+        "its rule is Terminal shell in",
+    ),
 ]
 
 

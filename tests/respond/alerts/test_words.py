@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +52,7 @@ def test_it_speaks_korean() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
-@pytest.mark.parametrize("what", [*What.__args__, "repeat", "remade", "test"])
+@pytest.mark.parametrize("what", [*get_args(What), "repeat", "remade", "test"])
 def test_every_piece_of_news_has_words_in_both_languages(language: str, what: str) -> None:
     words = BY_LANGUAGE[language]
     assert words.happened[what]
@@ -102,8 +104,6 @@ def test_a_line_that_is_made_fit_twice_stays(text: str) -> None:
 def test_news_of_hostile_size_are_bounded() -> None:
     long = "x" * 100_000
     made = safe(news(title=long, evidence=(long,) * 90, rules=(long,) * 90, note=long, why=long))
-    import msgspec
-
     assert len(msgspec.json.encode(made)) < 16_000
 
 

@@ -39,7 +39,10 @@ def telling(folder: Path, routes: list[Route] | None = None) -> Iterator[tuple[R
     """A server with one receiver, and an incident in two namespaces."""
     with rig(folder / "store") as made, web() as server:
         hook = ReceiverSettings(
-            name="hook", kind="webhook", url=server.url + "/secret-path", secret_file=secret_in(folder)
+            name="hook",
+            kind="webhook",
+            url=server.url + "/secret-path",
+            secret_file=secret_in(folder),
         )
         alerts = Alerts(receivers=[hook], routes=ROUTES if routes is None else routes)
         settings = msgspec.structs.replace(made.world.settings, alerts=alerts)
@@ -133,7 +136,9 @@ def test_a_test_tells_the_real_answer_and_is_logged(tmp_path: Path) -> None:
         bad = made.call("alerts.test", params={"name": "hook"})
         with pytest.raises(NotFound):
             made.call("alerts.test", params={"name": "other"})
-        logged = [row for row in made.world.store.audit.rows(limit=100) if row.action == "alert.test"]
+        logged = [
+            row for row in made.world.store.audit.rows(limit=100) if row.action == "alert.test"
+        ]
         assert made.call("alerts.list").items == []
     assert (good.ok, good.status) == (True, "200")
     assert server.asked[0].json["test"] is True

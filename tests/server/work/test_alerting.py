@@ -60,7 +60,9 @@ def test_a_new_incident_is_told_though_another_receiver_hangs(tmp_path: Path) ->
 
     with rig(tmp_path / "store") as made, web(told) as good, web(hang) as bad:
         receivers = [hook("good", good, tmp_path), hook("bad", bad, tmp_path, timeout=20)]
-        world = world_with(made.world, Alerts(receivers=receivers, routes=[everything("good", "bad")]))
+        world = world_with(
+            made.world, Alerts(receivers=receivers, routes=[everything("good", "bad")])
+        )
         world.alerting.start(world)
         try:
             opened(world.store.state, "inc-1")
