@@ -188,7 +188,9 @@ class KubeForbidden(KubeError):
 
 
 class KubeNotFound(KubeError):
-    """There is no such object, or the server has no such kind."""
+    """There is no object ``name``, or (without a name) the server has no such kind."""
+
+    name: str = ""
 
 
 class KubeConflict(KubeError):

@@ -121,11 +121,22 @@ def test_a_patch_whose_test_fails_is_a_conflict(
     assert type(raised.value) is kind
 
 
-def test_an_absent_object_is_none_but_an_absent_kind_is_told() -> None:
-    with client_of(lambda _: refusal(404, "NotFound")) as (client, _):
+def test_an_absent_object_is_none() -> None:
+    with client_of(lambda _: refusal(404, "NotFound", name="a", kind="pods")) as (client, _):
         assert client.get(PODREF) is None
-        with pytest.raises(KubeNotFound):
-            client.get(Ref(group="x.example", version="v1", kind="X", namespace="a", name="b"))
+
+
+OTHER = Ref(group="x.example", version="v1", kind="X", namespace="a", name="b")
+
+
+@pytest.mark.parametrize(
+    ("said", "ref"),
+    [(answer(b"404 page not found", 404), PODREF), (refusal(404, "NotFound"), OTHER)],
+    ids=["page", "discovery"],
+)
+def test_an_absent_kind_is_told(said: bytes, ref: Ref) -> None:
+    with client_of(lambda _: said) as (client, _), pytest.raises(KubeNotFound):
+        client.get(ref)
 
 
 def counted(answers: list[bytes]) -> Any:

@@ -116,7 +116,9 @@ def error_of(code: int, status: Status, where: str, *, retry_after: float = 0.0)
                 **common,
             )
         case 404 | 405:
-            return KubeNotFound(what, **common)
+            absent = KubeNotFound(what, **common)
+            absent.name = _text(details.name) if reason == "NotFound" else ""
+            return absent
         case 409:
             return _conflict(what, causes, common)
         case 410:

@@ -68,14 +68,15 @@ class KubernetesClient:
         return self.discovery.kind(ref.group, ref.kind, ref.version)
 
     def get(self, ref: Ref) -> dict[str, Any] | None:
-        """One object as it is now; None when there is none. Raises KubeError."""
+        """One object as it is now; None when there is none. Raises KubeNotFound when the server
+        has no such kind, KubeError."""
         kind = self.kind(ref)
         accept = METADATA if kind.metadata_only else JSON
         try:
             answer = self._ask(self._path(kind, ref), accept, about=ref.label)
         except KubeNotFound as error:
-            if error.reason not in ("NotFound", ""):
-                raise
+            if not error.name:
+                raise  # the server has no such kind
             return None
         return _plain(_as_kind(self._object(answer, ref.label), kind))
 

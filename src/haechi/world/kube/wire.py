@@ -12,7 +12,6 @@ nothing asks for their values (``_guard``).
 from __future__ import annotations
 
 import contextlib
-import socket
 import ssl
 import threading
 import time
@@ -26,6 +25,7 @@ import msgspec
 
 from haechi.errors import KubeError, KubeForbidden, KubeUnreachable
 from haechi.world.kube.access import Access, Credential, server_url
+from haechi.world.kube.sockets import KEEP_ALIVE, Backend
 from haechi.world.kube.trust import Material, context_of
 
 MIB = 1 << 20
@@ -35,15 +35,6 @@ JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA_ONLY = frozenset({METADATA, METADATA_LIST})
-_KEEP_ALIVE = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-        if hasattr(socket, name)
-    ),
-]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +73,7 @@ class Wire:
         self._scheme, self._host = scheme, host
         self._port = url.port
         self._netloc = url.netloc.encode("ascii", "replace")
-        self._backend = _Backend()
+        self._backend = Backend()
         self._lock = threading.Lock()
         self._pool: httpcore.ConnectionPool | None = None
         self._material: Material | None = None
@@ -236,7 +227,7 @@ class Wire:
             "max_connections": MOST_CONNECTIONS,
             "max_keepalive_connections": 10,
             "keepalive_expiry": 30.0,
-            "socket_options": _KEEP_ALIVE,
+            "socket_options": KEEP_ALIVE,
             "network_backend": self._backend,
         }
         if not self.access.proxy:
@@ -325,7 +316,7 @@ class _Progress:
 class Stream:
     """An answer whose body comes piece by piece."""
 
-    def __init__(self, response: httpcore.Response, request: Request, backend: _Backend) -> None:
+    def __init__(self, response: httpcore.Response, request: Request, backend: Backend) -> None:
         self.status = response.status
         self.headers = {
             name.decode("latin-1").lower(): value.decode("latin-1")
@@ -379,104 +370,3 @@ def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
         raise KubeError("the API server's answer cannot be unpacked") from error
     if not unpack.eof:
         raise KubeUnreachable("the API server's answer was cut off", sent=True)
-
-
-class _Backend(httpcore.NetworkBackend):
-    """Sockets whose every wait is cut to the deadline of the request that waits (per thread)."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._open: set[_Socket] = set()
-        self._ended = False
-
-    @property
-    def deadline(self) -> float | None:
-        """Of this thread's request."""
-        return getattr(self._local, "deadline", None)
-
-    @deadline.setter
-    def deadline(self, value: float | None) -> None:
-        self._local.deadline = value
-
-    def left(self, timeout: float | None) -> float | None:
-        """The timeout, or less. Raises TimeoutError."""
-        if self.deadline is None:
-            return timeout
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout
-        return left if timeout is None else min(left, timeout)
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """A connection."""
-        inner = self._inner.connect_tcp(
-            host, port, self.left(timeout), local_address, socket_options
-        )
-        return self.kept(_Socket(inner, self))
-
-    def kept(self, one: _Socket) -> _Socket:
-        """Remembered, so that a close ends waits in other threads. One that is made while that
-        happens is cut at once."""
-        with self._lock:
-            self._open.add(one)
-            ended = self._ended
-        if ended:
-            one.shut()
-        return one
-
-    def forget(self, one: _Socket) -> None:
-        """It is closed."""
-        with self._lock:
-            self._open.discard(one)
-
-    def shut(self) -> None:
-        """End every connection, also those that wait in another thread."""
-        with self._lock:
-            self._ended = True
-            several = list(self._open)
-        for one in several:
-            one.shut()
-
-
-class _Socket(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, backend: _Backend) -> None:
-        self._inner, self._backend = inner, backend
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._backend.left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._backend.left(timeout))
-
-    def close(self) -> None:
-        self._backend.forget(self)
-        self._inner.close()
-
-    def shut(self) -> None:
-        """Wake whoever waits for it; the owner closes it."""
-        found = self._inner.get_extra_info("socket")
-        with contextlib.suppress(OSError):
-            if isinstance(found, socket.socket):
-                found.shutdown(socket.SHUT_RDWR)
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        self._backend.forget(self)
-        inner = self._inner.start_tls(ssl_context, server_hostname, self._backend.left(timeout))
-        return self._backend.kept(_Socket(inner, self._backend))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
