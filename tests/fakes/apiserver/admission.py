@@ -185,6 +185,8 @@ class Webhooks:
     def _review(self, found: Attributes) -> Json:
         served, hand = found.target.served, found.hand
         kind = {"group": served.group, "version": served.version, "kind": served.kind}
+        if found.target.subresource == "eviction":
+            kind = {"group": "policy", "version": "v1", "kind": "Eviction"}
         resource = {"group": served.group, "version": served.version, "resource": served.plural}
         request: Json = {
             "uid": self._world.uid(),

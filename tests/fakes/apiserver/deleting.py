@@ -47,8 +47,11 @@ class Deleter:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def delete(self, target: Target, options: Json, hand: Hand) -> Json:
-        """Delete or begin to; what the client is answered with."""
+    def delete(self, target: Target, options: Json, hand: Hand, *, asked: bool = False) -> Json:
+        """Delete or begin to; what the client is answered with.
+
+        `asked`: webhooks were already asked about what leads to this (an eviction).
+        """
         place, key = target.served.place, (target.namespace, target.name)
         dry = hand.dry or "All" in (options.get("dryRun") or ())
         for _ in range(TRIES):
@@ -56,7 +59,7 @@ class Deleter:
             if old is None:
                 raise status.not_found(*place, target.name)
             self._preconditions(target, old, options)
-            if self.world.webhooks is not None:
+            if self.world.webhooks is not None and not asked:
                 self.world.webhooks.validate(target, "DELETE", old, None, hand)
             try:
                 return self._deleted(target, old, options, dry)

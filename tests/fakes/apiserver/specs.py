@@ -101,7 +101,7 @@ def _pod_frozen(old: Json, new: Json) -> list[Cause]:
 
 
 def _fixed_part(pod: Json) -> Json:
-    free = ("tolerations", "activeDeadlineSeconds", "ephemeralContainers")
+    free = ("tolerations", "activeDeadlineSeconds")
     spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in free}
     for word in ("containers", "initContainers"):
         if word in spec:

@@ -67,13 +67,17 @@ class Subresources:
         options = document.get("deleteOptions") or {}
         hand = Hand.of(request)
         dry = hand.dry or "All" in (options.get("dryRun") or ())
+        self._pod(target)
+        if self._world.webhooks is not None:
+            own = replace(hand, dry=dry)
+            self._world.webhooks.validate(target, "CREATE", None, document, own)
         for _ in range(TRIES):
             pod = self._pod(target)
             try:
                 if not _unguarded(pod):
                     self._spend(pod, dry)
                 whole = replace(target, subresource="")
-                self._deleter.delete(whole, options, replace(hand, dry=dry))
+                self._deleter.delete(whole, options, replace(hand, dry=dry), asked=True)
             except Stale:
                 continue
             body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}

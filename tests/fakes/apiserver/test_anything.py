@@ -56,7 +56,7 @@ def bodies(draw: st.DrawFn) -> Any:
     return body
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["POST", "PUT", "PATCH", "DELETE"]),
     st.sampled_from([PODS, f"{PODS}/p", f"{PODS}/p/eviction", f"{DEPLOYMENTS}/web"]),

@@ -285,7 +285,7 @@ def _leaves(body: Json) -> dict[tuple[str, ...], Any]:
     return found
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(STEPS)
 def test_any_sequence_of_applies_keeps_ownership_true(steps: list[tuple[str, Json, bool]]) -> None:
     live: Json | None = None

@@ -17,7 +17,7 @@ import pytest
 
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.apiserver.certificates import authority
-from tests.fakes.apiserver.manifests import CONFIGS, config, pod
+from tests.fakes.apiserver.manifests import CONFIGS, config, eviction, pod, running
 
 Json = dict[str, Any]
 Decide = Callable[[Json], Json]
@@ -247,3 +247,18 @@ def test_a_webhook_may_ask_the_server(
         cluster.put(webhook(asked.address))
         assert cluster_http.post(CONFIGS, json=config("c")).status_code == 201
     assert cluster.get("configmaps", "inner") is not None
+
+
+def test_an_eviction_is_asked_about_as_such(
+    server: ApiServer, http: httpx.Client, tmp_path: Path
+) -> None:
+    server.put(running("p"))
+    with hook(tmp_path, allow) as asked:
+        body = webhook(asked.address)
+        body["webhooks"][0]["rules"][0]["resources"] = ["pods", "pods/eviction"]
+        server.put(body)
+        path = "/api/v1/namespaces/default/pods/p/eviction"
+        assert http.post(path, json=eviction("p")).status_code == 201
+    (request,) = asked.asked
+    assert (request["operation"], request["subResource"]) == ("CREATE", "eviction")
+    assert request["kind"] == {"group": "policy", "version": "v1", "kind": "Eviction"}

@@ -245,7 +245,7 @@ class Writer:
             now = self.world.clock.stamp()
             new = ownership.on_update(old, new, schema.root(served), manager, now)
         new = self._mutated(target, "UPDATE", old, new, hand)
-        self._valid(served, old, new)
+        self._valid(served, _against(target, old, new), new)
         self._validated(target, "UPDATE", old, new, hand)
         if new == old or hand.dry:
             return new
@@ -338,6 +338,15 @@ class Writer:
     def _told(self, served: Served, old: Json | None, new: Json | None) -> None:
         if served.kind == "CustomResourceDefinition":
             self.world.registered(old, new)
+
+
+def _against(target: Target, old: Json, new: Json) -> Json:
+    """What an update is judged against: ephemeral containers have an endpoint of their own."""
+    if target.subresource != "ephemeralcontainers":
+        return old
+    added = (new.get("spec") or {}).get("ephemeralContainers")
+    spec = {k: v for k, v in (old.get("spec") or {}).items() if k != "ephemeralContainers"}
+    return old | {"spec": spec | ({"ephemeralContainers": added} if added else {})}
 
 
 def _plain(value: Any) -> Any:
