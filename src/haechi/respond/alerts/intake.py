@@ -43,6 +43,7 @@ class Intake:
         max_age: dt.timedelta,
     ) -> None:
         self._alerts = alerts
+        self._seen: set[str] = set()
         self._max_age_ns = int(max_age.total_seconds() * 1e9)
         self._routes = routes
         self._receivers = {one.name: one for one in receivers}
@@ -51,13 +52,15 @@ class Intake:
         """Take what is new. What is older than a message may become is passed over: whoever sets
         up the first route is not told of last month. Raises StoreError; then nothing was taken."""
         found = self._alerts.news(limit=_PART)
-        if not found.news and not found.places:
+        # Actions are read again for a while; what was seen in the last turn is not new.
+        news_ = [one for one in found.news if one[0] not in self._seen]
+        if not news_ and not found.places:
             return Taken()
-        told = self._alerts.told_to(sorted({news.topic for _, news in found.news}))
+        told = self._alerts.told_to(sorted({one.topic for _, one in news_}))
         made: list[NewAlert] = []
         unrouted = 0
         oldest_ns = int(now.timestamp() * 1e9) - self._max_age_ns
-        for id_, raw in found.news:
+        for id_, raw in news_:
             if raw.at_ns < oldest_ns:
                 continue
             news = safe(raw)
@@ -65,11 +68,9 @@ class Intake:
             told.setdefault(raw.topic, set()).update(one.receiver for one in mine)
             unrouted += not mine
             made += mine
-        # Actions are read again for a while: a turn without a new place has nothing new.
-        if not found.places:
-            return Taken()
         added = self._alerts.take(made, found.places)
-        return Taken(news=len(found.news), rows=added, unrouted=unrouted, more=found.more)
+        self._seen = {id_ for id_, _ in found.news}
+        return Taken(news=len(news_), rows=added, unrouted=unrouted, more=found.more)
 
     def tell(self, id: str, news: News) -> int:
         """Take one piece of news that comes from elsewhere; how many rows were new."""

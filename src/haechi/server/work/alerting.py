@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ class Alerting:
             thread.start()
             self._threads.append(thread)
 
-    def stop(self, seconds: float = 1.0) -> None:
+    def stop(self, seconds: float = 0.8) -> None:
         """End; who is in the middle of a message may finish it, for so long."""
         self._stop.set()
         if self._unsubscribe is not None:
@@ -84,8 +85,9 @@ class Alerting:
         self._news.set()
         for wake in self._wakes.values():
             wake.set()
+        end = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(seconds)
+            thread.join(max(0.0, end - time.monotonic()))
         self._threads.clear()
 
     def _heard(self, notice: Notice) -> None:
