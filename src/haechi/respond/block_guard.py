@@ -20,6 +20,11 @@ from haechi.model.resource import Resource
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _API_SERVER = ("default", "kubernetes")
+_EXAMPLES = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
+"""Addresses of documentation stand for the world's in examples and drills; nobody has them."""
 
 
 def blockable(
@@ -78,11 +83,11 @@ def _kind(address: Address, *, private: bool) -> str:
         return "it is a multicast address: no single host's"
     if address.is_link_local:
         return "it is a link-local address: neighbours and metadata services of the cloud"
-    if address.is_global:
+    if address.is_global or any(address in block for block in _EXAMPLES):
         return ""
     if private and address.is_private and not address.is_reserved:
         return ""
-    return "it is not a global unicast address (private, shared, documentation or reserved)"
+    return "it is not a global unicast address (private, shared or reserved)"
 
 
 def _used(address: Address, objects: Sequence[Resource], never: Sequence[str]) -> str:
