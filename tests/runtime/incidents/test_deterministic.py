@@ -3,7 +3,7 @@ told twice: the same incidents."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,14 +12,14 @@ from haechi.model.event import Event
 from haechi.runtime.incidents.correlate import Correlator
 from tests.runtime.incidents.made import Store, detection, folded, lots_of, on_host
 
-TAGS = (["mitre_execution", "T1059"], ["mitre_discovery", "T1057"], ["mitre_impact"], [])
+TAGS: tuple[list[str], ...] = (["mitre_execution", "T1059"], ["mitre_discovery", "T1057"], ["mitre_impact"], [])
 
 
 @st.composite
 def drawn(draw: st.DrawFn, number: int) -> Event:
     """A detection somewhere in a small world, so that much of it meets."""
     line = draw(st.lists(st.integers(3, 9), max_size=4, unique=True))
-    made = draw(st.sampled_from([detection, detection, on_host]))
+    made: Callable[..., Event] = draw(st.sampled_from([detection, detection, on_host]))
     place = {} if made is on_host else {"namespace": draw(st.sampled_from(["shop", "pay"]))}
     if made is detection:
         name = draw(st.sampled_from("ab"))

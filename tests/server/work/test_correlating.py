@@ -185,7 +185,8 @@ def test_a_change_by_a_person_in_between_is_seen(
     world.correlating.drain(world)
     (first,) = incidents(made)
     taken(made, judged(2))
-    fold, done = state.incidents.fold, []
+    fold = state.incidents.fold
+    done: list[bool] = []
 
     def late(one: Any) -> int:
         if not done:
