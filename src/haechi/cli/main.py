@@ -29,6 +29,7 @@ COMMANDS = {
     "hunt": "run rules over stored events: what would have fired",
     "profile": "learnt behaviour of workloads: show, learn, freeze, explain",
     "incidents": "what detections mean together: list, show, acknowledge, close, silence",
+    "respond": "responses to incidents: plan, approve, apply, undo, stop, policy",
     "alerts": "who is told of incidents: routes, deliveries, a test of a receiver",
     "api": "call a server's API",
     "store": "check, back up, restore and export what a server keeps",

@@ -187,7 +187,8 @@ class Journal:
                 raise
             except HaechiError as error:
                 ended = Ended.LATER if unsure(error) else Ended.REFUSED
-                said = f"step {step.place + 1} ({step.kind}): {words_of(error)}"
+                do = f"; {error.do}" if error.do else ""
+                said = f"step {step.place + 1} ({step.kind}): {words_of(error)}{do}"
             if ended is not Ended.DONE and worst is not Ended.REFUSED:
                 worst, words = ended, said
         return worst, words
@@ -239,6 +240,6 @@ class _Unsettled(HaechiError):
 
 def words_of(error: HaechiError) -> str:
     """A fault in one line."""
-    where = f"{error.where}: " if error.where else ""
+    where = f"{error.where}: " if error.where and error.where not in error.what else ""
     why = f" ({error.why})" if error.why else ""
     return f"{where}{error.what}{why}"[:1_000]

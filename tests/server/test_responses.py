@@ -1,0 +1,218 @@
+"""Responses through the server: planned for incidents, approved, applied by the thread's turn,
+undone; rights; the switch. Against the fake API server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from haechi.errors import Conflict, Forbidden, UsageError
+from haechi.model.access import Grant, Principal, Reach, Role
+from haechi.model.incident import IncidentState
+from haechi.model.response import ActionKind, ActionState
+from haechi.respond.ground import Site
+from haechi.server.shapes_responses import (
+    HaltRequest,
+    ResponseApproval,
+    ResponseAsk,
+    ResponseDecision,
+    ResponseExtension,
+    ResponseRequest,
+)
+from tests.fakes.apiserver.server import ApiServer
+from tests.respond.cluster import CLUSTER, WEB, Direct, client_of, incident_of, shop
+from tests.server.api.rig import Rig, rig
+
+A = ActionState
+OPERATOR = Principal(id="user:op", name="op", grants=(Grant(role=Role.OPERATOR),))
+PAY = Principal(
+    id="user:pay",
+    name="pay",
+    grants=(Grant(role=Role.APPROVER, reach=Reach(cluster=CLUSTER, namespace="pay")),),
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ApiServer]:
+    with ApiServer(objects=shop()) as made:
+        yield made
+
+
+@pytest.fixture
+def made(tmp_path: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A server's world whose cluster is the fake one."""
+    with rig(tmp_path / "store") as one, client_of(server, tmp_path) as client:
+        site = lambda name: (  # noqa: E731
+            Site(name=name, reader=Direct(client), client=client) if name == CLUSTER else None
+        )
+        monkeypatch.setattr("haechi.server.work.responding._sites", lambda world: site)
+        yield one
+
+
+def by_hand(made: Rig, **values: Any) -> Any:
+    given: dict[str, Any] = {"kind": ActionKind.ISOLATE, "resource": WEB}
+    given |= {"pods": [_pod(made)], "accept": ["blast_radius", "healthy"]}
+    return made.call("responses.create", ResponseRequest(**(given | values)))
+
+
+def _pod(made: Rig) -> str:
+    site = made.world.respond.engine(made.world).ground.sites(CLUSTER)
+    assert site is not None
+    pods = [one.name for one in site.objects if one.type == "core/Pod"]
+    return min(name for name in pods if name.startswith("web-"))
+
+
+def turn(made: Rig) -> None:
+    made.world.respond.turn(made.world)
+
+
+def state(made: Rig, id_: str) -> Any:
+    return made.call("responses.show", params={"id": id_})
+
+
+def test_a_plan_is_shown_with_its_diff_and_nothing_is_kept(made: Rig, server: ApiServer) -> None:
+    server.log.clear()
+    ask = ResponseAsk(kind=ActionKind.ISOLATE, resource=WEB, pods=[_pod(made)])
+    (plan,) = made.call("responses.plan", ask)
+    assert plan.contained is True and not plan.residual and plan.ttl_s == 1800
+    lines = [(line.sign, line.text) for step in plan.steps for line in step.diff]
+    assert ("-", "/metadata/labels/app: web") in lines and ("+", "kind: NetworkPolicy") in lines
+    assert {one.name for one in plan.checks} >= {"protected", "rights", "dry_run", "healthy"}
+    assert server.log.writes() == []
+    assert made.call("responses.list").items == []
+
+
+def test_approved_applied_looked_at_extended_and_undone(made: Rig, server: ApiServer) -> None:
+    one = by_hand(made).action
+    assert (one.state, one.bars) == (A.RECOMMENDED, [])
+    turn(made)
+    assert state(made, one.id).action.state is A.RECOMMENDED  # nobody has approved it
+    approved = made.call("responses.approve", ResponseApproval(note="go"), params={"id": one.id})
+    assert (approved.action.state, approved.action.approver) == (A.APPROVED, "user:ana")
+    turn(made)
+    detail = state(made, one.id)
+    assert (detail.action.state, detail.action.outcome) == (A.APPLIED, "contained")
+    assert detail.left_s == 1800.0 and set(detail.may) == {"undo", "extend"}
+    assert all(step.inverse is not None for step in detail.plan.steps if step.reversible)
+    policies = server.list("networkpolicies.networking.k8s.io", "shop")
+    assert any(p["metadata"]["name"].startswith("haechi-quarantine-") for p in policies)
+    later = made.call("responses.extend", ResponseExtension(seconds=60), params={"id": one.id})
+    assert later.left_s == 60.0
+    made.call("responses.undo", ResponseDecision(note="enough"), params={"id": one.id})
+    turn(made)
+    assert state(made, one.id).action.state is A.UNDONE
+    policies = server.list("networkpolicies.networking.k8s.io", "shop")
+    assert not any(p["metadata"]["name"].startswith("haechi-quarantine-") for p in policies)
+
+
+def test_its_time_is_over_without_anybody(made: Rig) -> None:
+    one = by_hand(made, approve=True, ttl_s=120).action
+    turn(made)
+    assert state(made, one.id).action.state is A.APPLIED
+    import datetime as dt
+
+    made.clock.pass_(dt.timedelta(seconds=121))
+    turn(made)
+    assert state(made, one.id).action.state is A.UNDONE
+
+
+def test_every_step_is_in_the_audit_log(made: Rig) -> None:
+    one = by_hand(made, approve=True).action
+    turn(made)
+    made.call("responses.undo", ResponseDecision(), params={"id": one.id})
+    turn(made)
+    rows = made.call("audit.list", limit=200).items
+    mine = [(row.action, row.actor) for row in rows if row.object == one.id]
+    words = [action for action, _ in mine]
+    for verb in ("approved", "applying", "applied", "undoing", "undone"):
+        assert f"response.{verb}" in words
+    assert ("response.approved", "user:ana") in mine
+    assert words.count("response.step") == 10  # two for each of three done, two for each undone
+
+
+def test_an_incident_is_answered_by_recommending_and_no_more(
+    made: Rig, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = made.world
+    pod = server.get("pods", _pod(made), "shop")
+    assert pod is not None
+    container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("//")[2]
+    found = incident_of(container)
+    monkeypatch.setattr(world.store.state.incidents, "get", lambda id_, **more: found)
+    world.respond._respond(world, world.respond.engine(world), found.id)
+    listed = made.call("responses.list").items
+    kinds = {one.kind: one for one in listed}
+    assert kinds[ActionKind.ISOLATE].state is A.RECOMMENDED
+    assert kinds[ActionKind.ISOLATE].level == "critical"
+    server.log.clear()
+    turn(made)
+    world.respond._respond(world, world.respond.engine(world), found.id)
+    assert made.call("responses.list").items == listed
+    assert server.log.writes() == []
+
+
+def test_who_may_not_approve_cannot_do_it_by_creating(made: Rig) -> None:
+    body = ResponseRequest(kind=ActionKind.ISOLATE, resource=WEB, approve=True)
+    with pytest.raises(Forbidden):
+        made.call("responses.create", body, who=OPERATOR)
+    with pytest.raises(Forbidden):
+        made.call("responses.create", body, who=PAY)
+    with pytest.raises(UsageError):
+        made.call("responses.create", ResponseRequest(resource=WEB))
+
+
+def test_checks_that_bar_are_told_and_can_be_accepted_by_name(made: Rig) -> None:
+    with pytest.raises(Conflict, match="blast_radius"):
+        by_hand(made, pods=[], approve=True, accept=[])
+    one = by_hand(made, pods=[], approve=True, accept=["blast_radius", "healthy"]).action
+    assert one.state is A.APPROVED
+    made.call("responses.dismiss", ResponseDecision(), params={"id": one.id})
+
+
+def test_the_switch_and_the_file_stop_automation(made: Rig) -> None:
+    status = made.call("responses.halt", HaltRequest(stopped=True, why="drill"), who=OPERATOR)
+    assert [(one.scope, one.stopped) for one in status.words] == [("*", True)]
+    with pytest.raises(Forbidden):
+        made.call("responses.halt", HaltRequest(stopped=False), who=OPERATOR)
+    with pytest.raises(Forbidden):
+        made.call("responses.halt", HaltRequest(stopped=True), who=PAY)
+    assert made.call("responses.halt", HaltRequest(stopped=False)).words[0].stopped is False
+    (made.world.store.folder.path / "HALT").touch()
+    assert made.call("responses.halts").file is True
+
+
+def test_the_policy_is_explained(made: Rig) -> None:
+    answer = made.call("responses.policy", level="critical", namespace="shop", label=["app=web"])
+    assert [one.kind for one in answer.entries] == [ActionKind.ISOLATE, ActionKind.BLOCK]
+    assert {one.stage.value for one in answer.entries} == {"recommend"}
+    assert answer.why[0].startswith("levels.critical") and "stage:" in answer.text
+    with pytest.raises(UsageError):
+        made.call("responses.policy", level="bad")
+    with pytest.raises(UsageError):
+        made.call("responses.policy", level="high", label=["app"])
+
+
+@pytest.mark.parametrize(
+    ("good", "expected"),
+    [
+        (True, IncidentState.CONTAINED),
+        (False, IncidentState.NOT_CONTAINED),
+        (None, None),
+    ],
+)
+def test_the_incident_follows_what_was_achieved(
+    made: Rig, monkeypatch: pytest.MonkeyPatch, good: bool | None, expected: IncidentState | None
+) -> None:
+    from haechi.server.work.responding import _contained
+
+    incidents, told = made.world.store.state.incidents, []
+    monkeypatch.setattr(incidents, "get", lambda id_, **more: incident_of())
+    monkeypatch.setattr(incidents, "set_state", lambda *given, **more: told.append(given[1]))
+    action = by_hand(made).action
+    stored = made.world.store.state.actions.get(action.id)
+    _contained(made.world)(msgspec.structs.replace(stored, incident="i-1"), good, "x")
+    assert told == ([expected] if expected else [])
