@@ -135,6 +135,8 @@ class Alerting:
                 wait = (again - world.clock()).total_seconds()
             except StoreError as error:
                 state.error = str(error)
+                if self._stop.is_set():
+                    return
                 log.warning("alerts to %s wait for the store: %s", name, error)
             except Exception as error:  # the boundary of a thread
                 if not self._stop.is_set():
