@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime as dt
 import json
@@ -351,3 +352,23 @@ def test_an_empty_set_of_clusters_is_quiet() -> None:
     assert clusters.states() == []
     assert clusters.at("east", dt.datetime.now(dt.UTC)) is None
     clusters.close()
+
+
+def test_following_begins_with_the_server_and_ends_with_it(tmp_path: Path) -> None:
+    import asyncio
+
+    async def life(world: World) -> None:
+        task = asyncio.create_task(follow_clusters(world))
+        await asyncio.to_thread(eventually, lambda: world.clusters.names == ("east",))
+        await asyncio.to_thread(eventually, lambda: state_of(world) == "connected")
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert world.clusters.names == ()
+
+    with ApiServer(objects=[pod("a")]) as server:
+        path = server.kubeconfig(tmp_path / "kubeconfig")
+        followed = [ClusterSettings(name="east", kubeconfig=str(path))]
+        settings = local_settings(clusters=ClustersSection(followed=followed))
+        with real_world(tmp_path / "store", settings) as world:
+            asyncio.run(asyncio.wait_for(life(world), 60))
