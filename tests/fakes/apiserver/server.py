@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ssl
 import tempfile
 import threading
@@ -212,8 +213,8 @@ class ApiServer:
     # -- objects
 
     def put(self, body: Json) -> Json:
-        """Create or replace an object, its status too."""
-        return self.api.put(body)
+        """Create or replace an object, its status too. Objects given and taken are copies."""
+        return copy.deepcopy(self.api.put(copy.deepcopy(body)))
 
     def get(self, kind: str, name: str, namespace: str = "") -> Json | None:
         """An object by plural (`pods`, `networkpolicies.networking.k8s.io`) and name."""
@@ -221,14 +222,14 @@ class ApiServer:
         for one in self.world.catalogue.all():
             if one.plural == plural and (not group or one.group == group):
                 space = (namespace or "default") if one.namespaced else ""
-                return self.world.store.get(one.place, (space, name))
+                return copy.deepcopy(self.world.store.get(one.place, (space, name)))
         raise KeyError(kind)
 
     def list(self, kind: str, namespace: str = "") -> list[Json]:
         plural, _, group = kind.partition(".")
         for one in self.world.catalogue.all():
             if one.plural == plural and (not group or one.group == group):
-                return self.world.store.all(one.place, namespace)
+                return copy.deepcopy(self.world.store.all(one.place, namespace))
         raise KeyError(kind)
 
     def remove(self, kind: str, name: str, namespace: str = "") -> None:
@@ -237,7 +238,9 @@ class ApiServer:
         if body is not None:
             served = self.world.served(body["apiVersion"], body["kind"])
             key = body["metadata"].get("namespace", ""), name
-            self.world.store.drop(served.place, key, seen=body)
+            live = self.world.store.get(served.place, key)
+            if live is not None:
+                self.world.store.drop(served.place, key, seen=live)
             self.api.settle()
 
     def route(self, namespace: str, service: str, address: str) -> None:

@@ -236,7 +236,7 @@ def test_refuses_to_patch(server: ApiServer, http: httpx.Client, case: str) -> N
     answer = http.patch(f"/api/v1/namespaces/default/{path}", json=change, headers=headers)
     assert answer.status_code == code
     assert words in answer.json()["message"]
-    assert server.get("pods", "p") is before
+    assert server.get("pods", "p") == before
 
 
 def test_what_is_immutable_stays(server: ApiServer, http: httpx.Client) -> None:
