@@ -131,9 +131,11 @@ def serving(
     authenticate: Authenticate | None = None,
     mounts: dict[str, ASGIApp] | None = None,
     observe: Observe | None = None,
-    jobs: Iterable[Job] = (),
+    jobs: Iterable[Job] | None = (),
 ) -> Iterator[Running]:
-    """Serve the world in a thread. Absent operations and authenticator are the server's own."""
+    """Serve the world in a thread. Absent operations and authenticator are the server's own; jobs
+    are none, or with None all that the server does beside answering (it follows clusters, makes
+    incidents, responds, tells)."""
     told = threading.Event()
     urls: list[str] = []
     errors: list[BaseException] = []
