@@ -59,7 +59,7 @@ while int(count) or quiet < 3:
     time.sleep(0.01 if idle else 0)
 print("done", flush=True)
 """
-ROUNDS, COUNT = 3, 15
+ROUNDS, COUNT = 2, 15
 
 
 class Child:

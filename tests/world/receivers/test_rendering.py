@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haechi.model.alert import Fact, Message
@@ -87,6 +87,7 @@ FORMS: dict[str, Callable[[Message], Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=40)
 @given(text=TEXT)
 @example(text=NASTY[0])
 @example(text=NASTY[5])
@@ -101,6 +102,7 @@ def test_the_only_address_is_ours_and_nobody_is_called(form: str, text: str) -> 
     assert msgspec.json.encode(made)
 
 
+@settings(max_examples=40)
 @given(text=TEXT)
 def test_slack_shows_texts_as_they_are(text: str) -> None:
     made = slack.blocks(hostile(text))
@@ -122,6 +124,7 @@ def bare(text: str) -> str:
     return re.sub(r"\\[^A-Za-z0-9\s]", "", text)
 
 
+@settings(max_examples=40)
 @given(text=st.one_of(st.sampled_from(NASTY), st.text(max_size=80)))
 def test_nothing_in_markdown_is_markup(text: str) -> None:
     for made in (markdown.literal(text), slack.marked(text)):
@@ -129,6 +132,7 @@ def test_nothing_in_markdown_is_markup(text: str) -> None:
         assert "\n" not in made
 
 
+@settings(max_examples=40)
 @given(text=TEXT)
 def test_every_line_of_markdown_begins_with_a_sign_of_ours(text: str) -> None:
     made = markdown.body(hostile(text), ("haechi-mark",))
@@ -138,6 +142,7 @@ def test_every_line_of_markdown_begins_with_a_sign_of_ours(text: str) -> None:
     assert made.count("<!--") == made.count("-->") == 1
 
 
+@settings(max_examples=40)
 @given(text=st.one_of(st.sampled_from(NASTY), st.text(max_size=80)))
 def test_nothing_in_wiki_markup_is_markup(text: str) -> None:
     made = jira.plain(text)
@@ -145,6 +150,7 @@ def test_nothing_in_wiki_markup_is_markup(text: str) -> None:
     assert "\n" not in made
 
 
+@settings(max_examples=40)
 @given(text=TEXT)
 def test_a_document_of_jira_has_the_same_shape_whatever_is_in_it(text: str) -> None:
     def shape(value: Any) -> Any:
@@ -170,6 +176,7 @@ class Tags(HTMLParser):
         self.tags.append((tag, tuple(attrs)))
 
 
+@settings(max_examples=40)
 @given(text=st.one_of(st.sampled_from(NASTY), st.text(max_size=80)))
 def test_a_page_has_the_same_tags_whatever_is_in_it(text: str) -> None:
     def page(words: str) -> str:
@@ -191,6 +198,7 @@ def parsed_cef(text: str) -> tuple[list[str], dict[str, str]]:
     return parts[:7], found
 
 
+@settings(max_examples=40)
 @given(text=st.one_of(st.sampled_from(NASTY), st.text(max_size=80)))
 def test_no_field_of_cef_can_be_forged(text: str) -> None:
     one = news(resource=text, rules=(text,), reasons=(text,), node=text)
@@ -204,6 +212,7 @@ def test_no_field_of_cef_can_be_forged(text: str) -> None:
     assert "\n" not in made
 
 
+@settings(max_examples=40)
 @given(text=st.one_of(st.sampled_from(NASTY), st.text(max_size=80)))
 def test_a_record_of_syslog_is_one_line(text: str) -> None:
     one = news(resource=text, node=text, cluster=text, what="opened")
