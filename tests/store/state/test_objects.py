@@ -142,7 +142,7 @@ BATCHES = st.lists(st.lists(st.tuples(NAMES, BODIES), min_size=1, max_size=4), m
 
 @given(BATCHES)
 @settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 def test_every_moment_equals_a_plain_replay(
     tmp_path_factory: object, batches: list[list[tuple[str, str]]]
