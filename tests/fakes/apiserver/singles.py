@@ -25,6 +25,20 @@ DAEMONS: Place = ("apps", "daemonsets")
 JOBS: Place = ("batch", "jobs")
 
 
+
+def _with_claims(owner: Json, pod: Json) -> Json:
+    """The pod with a volume for each claim of the set's templates."""
+    names = [claim["metadata"]["name"] for claim in owner["spec"].get("volumeClaimTemplates") or ()]
+    if not names:
+        return pod
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    others = [one for one in spec.get("volumes") or () if one.get("name") not in names]
+    made = [
+        {"name": each, "persistentVolumeClaim": {"claimName": f"{each}-{name}"}} for each in names
+    ]
+    return pod | {"spec": spec | {"volumes": [*others, *made]}}
+
+
 class StatefulSets:
     def __init__(self, world: World, actor: Actor) -> None:
         self._world, self._actor = world, actor
@@ -57,7 +71,7 @@ class StatefulSets:
             "controller-revision-hash": mark,
             "statefulset.kubernetes.io/pod-name": name,
         }
-        pod = pod_of(owner, name=name, labels=labels)
+        pod = _with_claims(owner, pod_of(owner, name=name, labels=labels))
         spec = {"hostname": name, "subdomain": owner["spec"].get("serviceName", "")}
         pod["spec"] = pod["spec"] | {k: v for k, v in spec.items() if v}
         if self._world.store.get(PODS, (owner["metadata"]["namespace"], name)) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.fakes.apiserver import crds
@@ -39,12 +39,13 @@ def causes(group: str, kind: str, old: Json | None, new: Json) -> list[Cause]:
     return found
 
 
-def pod_spec(spec: Json, at: str) -> list[Cause]:
+def pod_spec(spec: Json, at: str, claims: Iterable[Json] = ()) -> list[Cause]:
     found: list[Cause] = []
     containers = spec.get("containers") or []
     if not containers:
         found.append(required(f"{at}.containers"))
     volumes = {each.get("name") for each in spec.get("volumes") or ()}
+    volumes |= {(each.get("metadata") or {}).get("name") for each in claims}
     seen: set[str] = set()
     for word in ("containers", "initContainers"):
         for n, each in enumerate(spec.get(word) or ()):
@@ -121,7 +122,8 @@ def _selected(body: Json) -> list[Cause]:
         text = "`selector` does not match template `labels`"
         found.append(invalid_value("spec.template.metadata.labels", labels, text))
     found += label_causes(labels, "spec.template.labels")
-    found += pod_spec(template.get("spec") or {}, "spec.template.spec")
+    claims = spec.get("volumeClaimTemplates") or ()
+    found += pod_spec(template.get("spec") or {}, "spec.template.spec", claims)
     if template.get("spec", {}).get("restartPolicy") not in ("Always", None):
         value = template["spec"]["restartPolicy"]
         found.append(not_supported("spec.template.spec.restartPolicy", value, ["Always"]))

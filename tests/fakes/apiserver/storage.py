@@ -43,6 +43,7 @@ class Store:
         self.oldest = 0  # changes at or before it cannot be watched any more
         self._limit = history
         self._objects: dict[Place, dict[Key, Json]] = {}
+        self._born: dict[tuple[Place, Key], int] = {}
         self._history: list[Change] = []
         self._versions: list[int] = []
 
@@ -56,6 +57,10 @@ class Store:
             held = self._objects.get(place, {})
             found = [key for key in held if not namespace or key[0] == namespace]
             return [held[key] for key in sorted(found)]
+
+    def born(self, place: Place, key: Key) -> int:
+        """The version an object was created at: finer than its timestamp."""
+        return self._born.get((place, key), 0)
 
     def places(self) -> list[Place]:
         with self.lock:
@@ -89,6 +94,8 @@ class Store:
             meta = body["metadata"] | {"resourceVersion": str(self.version)}
             stored = body | {"metadata": meta}
             held[key] = stored
+            if seen is None:
+                self._born[place, key] = self.version
             type_ = "MODIFIED" if seen is not None else "ADDED"
             self._note(Change(self.version, type_, place, key, stored, seen))
             return stored
@@ -100,6 +107,7 @@ class Store:
                 raise Stale
             self.version += 1
             del held[key]
+            self._born.pop((place, key), None)
             meta = seen["metadata"] | {"resourceVersion": str(self.version)}
             last = seen | {"metadata": meta}
             self._note(Change(self.version, "DELETED", place, key, last, seen))

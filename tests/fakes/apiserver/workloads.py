@@ -144,7 +144,7 @@ class ReplicaSets:
                 if made is None:
                     break
                 pods.append(made)
-            for pod in sorted(pods, key=_first_to_go)[: max(len(pods) - wanted, 0)]:
+            for pod in sorted(pods, key=self._rank)[: max(len(pods) - wanted, 0)]:
                 self._actor.delete(PODS, pod)
                 pods.remove(pod)
         good = sum(ready(pod) for pod in pods)
@@ -154,9 +154,13 @@ class ReplicaSets:
         generation = owner["metadata"].get("generation", 1)
         self._actor.set_status(SETS, key, counts | {"observedGeneration": generation})
 
-
-def _first_to_go(pod: Json) -> tuple[bool, bool, str]:
-    return bool(pod["spec"].get("nodeName")), ready(pod), pod["metadata"]["name"]
+    def _rank(self, pod: Json) -> tuple[bool, bool, bool, int, int]:
+        """Who goes first, as the controller ranks: on no node, pending, not ready, cheap, young."""
+        notes = pod["metadata"].get("annotations") or {}
+        cost = int(notes.get("controller.kubernetes.io/pod-deletion-cost", "0"))
+        started = (pod.get("status") or {}).get("phase") not in (None, "Pending")
+        born = self._world.store.born(PODS, key_of(pod))
+        return bool(pod["spec"].get("nodeName")), started, ready(pod), cost, -born
 
 
 class Deployments:
