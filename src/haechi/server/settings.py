@@ -525,7 +525,8 @@ def _check_clusters(clusters: Sequence[ClusterSettings]) -> None:
     seen: set[str] = set()
     for one in clusters:
         where = f"clusters.followed: {shown(one.name)}"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}", one.name):
+        # `-` alone is the cluster of events and scans that name none.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}|-", one.name):
             raise ConfigError(
                 "is no name for a cluster", do="letters, digits, . _ : @ -", where=where
             )
