@@ -141,7 +141,7 @@ def restoring(found: Any, fields: Sequence[Field]) -> tuple[list[dict[str, Any]]
     now = copy.deepcopy(found)
     operations: list[dict[str, Any]] = []
     left: list[str] = []
-    for one in reversed(fields):
+    for one in reversed(_last(fields)):
         there = read(now, one.path)
         if there == one.before:
             continue
