@@ -1,8 +1,8 @@
 """What learning behaviour costs a server: the pass that judges a batch, with and without it.
 
 The stream of bench/falco_stream.py (random types: the worst for the order of events) as encoded
-rows, judged by our own pack, rounds with and without taking turns; CPU time, the least of the rounds.
-Arguments: [EVENTS].
+rows, judged by our own pack, rounds with and without taking turns; CPU time, the least of the
+rounds. Arguments: [EVENTS].
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ def taught(symbols: list[int]) -> Chain:
         chain.step(context, symbol, learn=True)
         context = Chain.after(context, symbol)
     chain.settle()
+    for _ in range(1_000):  # what had no order is looked at again later
+        if chain.step(0, 0, learn=False) >= 0:
+            break
     return chain
 
 
@@ -63,3 +66,13 @@ def test_a_frozen_chain_learns_nothing() -> None:
         chain.step(after(1, 2, 1), symbol, learn=False)
     chain.settle()
     assert chain.contexts == before
+
+
+def test_what_has_no_order_is_passed_over_for_a_while_and_then_looked_at_again() -> None:
+    draw = random.Random(8)  # noqa: S311
+    chain, context, looked = Chain(), 0, 0
+    for _ in range(20_000):
+        symbol = draw.randrange(SYMBOLS)
+        looked += chain.step(context, symbol, learn=True) >= 0
+        context = Chain.after(context, symbol)
+    assert 4_000 < looked < 8_000

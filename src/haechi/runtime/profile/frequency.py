@@ -58,6 +58,16 @@ class Frequencies:
         extra = self.novel + unit
         return log((self.total + extra + unit) / (known + extra))
 
+    def again(self, value: str, now: float, window: int) -> bool:
+        """Count what has counted often enough in this window already; False for anything else."""
+        cell = self.cells.get(value)
+        if cell is None or cell[_INSIDE] < COUNTED or cell[_WINDOW] != window:
+            return False
+        self.count += 1
+        cell[_COUNT] += 1
+        cell[_LAST] = now
+        return True
+
     def learn(self, value: str, unit: float, now: float, window: int, *, patient: bool) -> int:
         """Count one. ``patient``: what is new waits. COUNTS; NEW when it began to wait; 0 when it
         has counted often enough already, in this window or as something new."""

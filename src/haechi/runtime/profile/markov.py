@@ -16,6 +16,8 @@ MOST_CONTEXTS = 512
 _LATELY = 256
 """So many symbols are counted at once: a surprise that was worked out holds for them. (Fewer in
 the beginning, when each changes much.)"""
+_REST = 3 * _LATELY
+"""Where most of what came lately was different, so many symbols are passed over."""
 MOST_COUNT = 1 << 14
 """Past it a context's counts are halved, which is also how old habits fade."""
 _MASKS = tuple((1 << 6 * order) - 1 for order in range(ORDER + 1))
@@ -27,12 +29,13 @@ Context = dict[int, int]
 class Chain:
     """``context`` is the last symbols, packed; ``after`` gives the next one."""
 
-    __slots__ = ("_age", "_lately", "_patience", "contexts")
+    __slots__ = ("_age", "_lately", "_patience", "_resting", "contexts")
 
     def __init__(self) -> None:
         self.contexts: dict[int, Context] = {}
         self._lately: dict[int, list[float]] = {}
         self._age, self._patience = 0, 8
+        self._resting = 0
 
     @staticmethod
     def after(context: int, symbol: int) -> int:
@@ -40,7 +43,11 @@ class Chain:
         return (context << 6 | symbol) & _MASKS[ORDER]
 
     def step(self, context: int, symbol: int, *, learn: bool) -> float:
-        """The surprise of a symbol after its context, which is counted then."""
+        """The surprise of a symbol after its context, which is counted then. Less than 0 while
+        nothing is looked at, for what comes in no order says little and costs most."""
+        if self._resting:
+            self._resting -= 1
+            return -1.0
         key = context << 6 | symbol
         known = self._lately.get(key)
         if known is None:
@@ -50,6 +57,8 @@ class Chain:
         self._age += 1
         if self._age >= self._patience:
             self._patience = min(_LATELY, 2 * self._patience)
+            if len(self._lately) > _LATELY // 2:
+                self._resting = _REST
             self.settle()
         return known[0]
 

@@ -128,13 +128,20 @@ class Profile:
 
     def observe(self, doing: Doing, order: float, now: float) -> float:
         """The score of an event; it is learnt then. ``order`` is the mean surprise of its
-        process tree."""
+        process tree. Less than 0 for what comes all the time: who wants that score has to ask for
+        its ``parts``."""
         window = int(now // self.habits.window_s)
         if window != self.window:
             self._turn(window, now)
         families, unit = self.families, self.unit
-        score = order if order < CAPS[ORDER] else CAPS[ORDER]
         kind, parts = doing
+        if len(parts) == 1 and not (self.learning or self.frozen or self.held_since):
+            family, value = parts[0]
+            if families[family].again(value, now, window):
+                self.last, self.changed = now, True
+                self.events += 1
+                return -1.0
+        score = order if order < CAPS[ORDER] else CAPS[ORDER]
         for family, value in parts:
             rarity = families[family].rarity(value, unit)
             cap = CAPS[family]

@@ -118,9 +118,11 @@ class Profiles:
                 for old in list(trees)[: MOST_TREES // 4]:
                     del trees[old]
             state = trees[key] = [0, 0.0]
-        context, symbol = int(state[0]), SYMBOLS[event.type]
+        context, symbol, mean = int(state[0]), SYMBOLS[event.type], state[1]
         learns = not (profile.frozen or profile.held_since)
-        mean = state[1] + SMOOTH * (profile.chain.step(context, symbol, learn=learns) - state[1])
+        surprise = profile.chain.step(context, symbol, learn=learns)
+        if surprise >= 0:
+            mean += SMOOTH * (surprise - mean)
         state[0], state[1] = Chain.after(context, symbol), mean
         return mean
 
@@ -340,6 +342,8 @@ def _near(one: Workload, other: Workload) -> int:
 def _told(look: Look) -> Told:
     profile, doing, score, order = look
     parts = tuple(profile.parts(doing, order))
+    if score < 0:
+        score = sum(part.rarity for part in parts)
     behaviour = profile.quantile(doing.kind, score) if profile.scores else None
     why = explained(profile, doing, parts)[:_WHY] if profile.scores else ()
     return Told(profile_id(profile.workload), behaviour, score, tuple(why), parts)
