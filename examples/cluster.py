@@ -20,9 +20,12 @@ from typing import Any
 import yaml
 from examples.record import NODE, POD
 
+from examples.attack import SCOPE
+
 ROOT = Path(__file__).resolve().parents[1]
 OVERLAY = ROOT / "examples/shop/deploy/overlays/prod"
 FILE = "shop.json"
+CONTAINER = SCOPE.partition("cri-containerd-")[2].removesuffix(".scope")
 _RUNNING = frozenset(
     {
         *("Namespace", "ServiceAccount", "Service", "Deployment", "StatefulSet", "DaemonSet"),
@@ -109,11 +112,13 @@ def manifests() -> list[dict[str, Any]]:
 
 
 def named_as_recorded(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first pod of the attacked workload under the name that the recording has."""
+    """The first pod of the attacked workload by the names that the recording has."""
     workload, hash_, _ = POD["k8s.pod.name"].rsplit("-", 2)
     pods = [one for one in items if one["kind"] == "Pod"]
     first = next(one for one in pods if one["metadata"]["name"].startswith(f"{workload}-"))
     was = first["metadata"]["name"]
+    for status in first["status"]["containerStatuses"]:
+        status["containerID"] = f"containerd://{CONTAINER}"
     text = json.dumps(items).replace(was, POD["k8s.pod.name"])
     return list(json.loads(text.replace(was.rsplit("-", 2)[1], hash_)))
 
