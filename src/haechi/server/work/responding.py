@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("haechi.server.respond")
 IDLE_S, RETRY_S = 2.0, 5.0
+KEPT_S = 1.0
 STEPS = 500
 PLANNED_ON = frozenset({"opened", "raised", "goes_on", "spread"})
 """Steps of an incident after which the policy is asked."""
@@ -211,7 +212,18 @@ def _made(world: World) -> AutoResponseEngine:
 
 
 def _sites(world: World) -> Callable[[str], Site | None]:
+    """Clusters as they are now. To make values of all objects costs much, so those of a moment ago
+    serve for many incidents at once; what an action changes is read from the API server itself."""
+    kept: dict[str, tuple[float, Site | None]] = {}
+
     def site(name: str) -> Site | None:
+        at, found = kept.get(name, (float("-inf"), None))
+        if time.monotonic() - at > KEPT_S:
+            found = made(name)
+            kept[name] = (time.monotonic(), found)
+        return found
+
+    def made(name: str) -> Site | None:
         from haechi.respond.ground import Site
 
         reader = world.clusters.cluster(name)
