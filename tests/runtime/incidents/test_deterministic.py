@@ -12,7 +12,12 @@ from haechi.model.event import Event
 from haechi.runtime.incidents.correlate import Correlator
 from tests.runtime.incidents.made import Store, detection, folded, lots_of, on_host
 
-TAGS: tuple[list[str], ...] = (["mitre_execution", "T1059"], ["mitre_discovery", "T1057"], ["mitre_impact"], [])
+TAGS: tuple[list[str], ...] = (
+    ["mitre_execution", "T1059"],
+    ["mitre_discovery", "T1057"],
+    ["mitre_impact"],
+    [],
+)
 
 
 @st.composite

@@ -53,7 +53,7 @@ def test_the_name_of_a_file_stays_and_each_has_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("coarse", "rows"), [(100, {3, 3}), (0, {6})], ids=["by workload", "by priority"]
+    ("coarse", "rows"), [(100, {3}), (0, {6})], ids=["by workload", "by priority"]
 )
 def test_those_that_are_alike_become_one(events: Events, coarse: int, rows: set[int]) -> None:
     intake = events._writer.inserter.waiting

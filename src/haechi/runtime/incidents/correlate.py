@@ -31,6 +31,7 @@ from haechi.model.incident import IncidentState
 from haechi.model.threat import ThreatLevel
 from haechi.runtime.incidents.levels import FAINT
 from haechi.runtime.incidents.memory import EMPTY, Draft, Known, blank
+from haechi.runtime.incidents.naming import title_of
 from haechi.runtime.incidents.reading import NONE, Detection, with_evidence
 from haechi.store.state.incidents_records import Counted, Faint, Fold, Kept, Loaded, Row, Told
 from haechi.store.state.incidents_rows import packed
@@ -393,29 +394,6 @@ class Correlator:
                 known.set(known.faint, place, rest)
             else:
                 known.drop(known.faint, place)
-
-
-def title_of(detection: Detection) -> str:
-    """One line for people."""
-    return f"{detection.rule}: {short(detection.resource)}"[:300]
-
-
-def short(resource: str) -> str:
-    """A resource as people say it: ``Deployment shop/web``, ``node worker-1``."""
-    kind, _, rest = resource.partition(":")
-    if kind == "k8s":
-        parts = rest.split("/")
-        if len(parts) == 5:
-            return (
-                f"{parts[2]} {parts[3]}/{parts[4]}"
-                if parts[3] != NONE
-                else f"{parts[2]} {parts[4]}"
-            )
-    words = {"host": "node", "container": "container", "user": "user", "many": "many in"}
-    if kind in words:
-        name = rest.partition("/")[2]
-        return f"{words[kind]} {name[:12] if kind == 'container' else name}"
-    return resource
 
 
 def _may_meet(one: str, other: str) -> bool:

@@ -8,12 +8,11 @@ after the commit; ``changed_since`` reads the steps in order, for who acts on th
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from haechi.errors import Conflict, NotFound, UsageError
 from haechi.model.access import EVERYWHERE, Reach
@@ -26,6 +25,7 @@ from haechi.store.state.cursor import beyond, read_cursor, write_cursor
 from haechi.store.state.engine import Database, Transaction
 from haechi.store.state.incident_tables import incident as table
 from haechi.store.state.incident_tables import incident_change, incident_detection
+from haechi.store.state.incidents_lists import FACETS, condition, facet, order_of, shared
 from haechi.store.state.incidents_records import (
     LEVELS,
     Counted,
@@ -45,17 +45,8 @@ from haechi.store.state.reach import reached
 from haechi.store.state.times import from_us, to_us
 
 i, d, s = table.c, incident_detection.c, incident_change.c
-SORTS: dict[str, tuple[Any, ...]] = {
-    "rank": (i.rank, i.n),
-    "opened": (i.opened, i.n),
-    "changed": (i.changed, i.n),
-    "last_seen": (i.last_ns, i.n),
-    "detections": (i.detections, i.n),
-}
-"""Orders, ascending; ``-`` turns one round. Without a word: the worst first."""
-FACETS = ("state", "level", "cluster", "namespace", "owner")
 MOST, MOST_NOTE, MOST_OWNER = 1_000, 4_000, 200
-_MOST_BUCKETS, _MOST_STEPS, _MOST_VALUES, _LONGEST = 200, 1_000, 1_000, 1_000
+_MOST_STEPS = 1_000
 _EVERYWHERE = (EVERYWHERE,)
 QUIET = dt.timedelta(days=30)
 _MOST_SETTLED = 2_000
@@ -102,10 +93,10 @@ class Incidents:
         cursor: str | None = None,
     ) -> Page[StoredIncident]:
         """One part of the list; ``total`` comes without a cursor."""
-        columns, backwards = _order(sort)
+        columns, backwards = order_of(sort)
         question = ["incidents", ask, within, sort]
         limit = max(1, min(limit, MOST))
-        where = _condition(ask, within)
+        where = condition(ask, within)
         # Which rows first, then the rows: sorting carries numbers, not whole incidents.
         which = select(i.n).where(where)
         if cursor is not None:
@@ -145,10 +136,10 @@ class Incidents:
         """How many match, and how many there are of each value; each facet ignores its own part
         of the filter."""
         with self._database.read() as connection:
-            total, found = _shared(connection, ask, within)
+            total, found = shared(connection, ask, within)
             for name in FACETS:
                 if name not in found:
-                    found[name] = _facet(connection, ask, within, name)
+                    found[name] = facet(connection, ask, within, name)
             return total, {name: found[name] for name in FACETS}
 
     def tally(self) -> dict[tuple[str, str], int]:
@@ -350,103 +341,6 @@ def _step(row: Any) -> IncidentStep:
         by=row.actor,
         note=row.note,
     )
-
-
-def _order(sort: str) -> tuple[tuple[Any, ...], bool]:
-    if not sort:
-        return SORTS["rank"], True
-    name, backwards = sort.removeprefix("-"), sort.startswith("-")
-    if name not in SORTS:
-        raise UsageError(
-            f"{clean(sort, 40)!r} is no order of incidents",
-            do=f"one of {', '.join(SORTS)}, with - before it the other way round",
-            where="query.sort",
-        )
-    return SORTS[name], backwards
-
-
-def _condition(
-    ask: IncidentFilter, within: tuple[Reach, ...], without: str = ""
-) -> ColumnElement[bool]:
-    parts: list[ColumnElement[bool]] = [reached(within, i.cluster, i.namespace)]
-    if without != "state":
-        parts.append(_states(ask.state))
-    if ask.level and without != "level":
-        parts.append(i.level.in_([int(LEVELS[_level(one)]) for one in ask.level]))
-    for name in ("cluster", "namespace", "owner"):
-        values = getattr(ask, name)
-        if values and name != without:
-            parts.append(i[name].in_(_values(values)))
-    if ask.resource:
-        parts.append(i.resource.in_(_values(ask.resource)))
-    if ask.rule:
-        having = select(d.incident).where(d.rule.in_(_values(ask.rule)))
-        parts.append(i.n.in_(having))
-    for word in clean(ask.text, _LONGEST).casefold().split()[:20]:
-        # Not LIKE: it costs twice as much, and its signs would have to be escaped.
-        held = func.instr(i.folded, word) > 0
-        parts.append(or_(held, func.instr(func.lower(i.owner), word) > 0))
-    return and_(*parts)
-
-
-def _states(states: list[IncidentState]) -> ColumnElement[bool]:
-    if not states:
-        return i.closed_flag == 0
-    named = i.state.in_(sorted({one.value for one in states}))
-    if not any(one.closed for one in states):
-        return and_(i.closed_flag == 0, named)
-    return named
-
-
-def _level(word: str) -> str:
-    if word not in LEVELS:
-        raise UsageError(
-            f"{clean(word, 40)!r} is no level",
-            do=f"one of {', '.join(LEVELS)}",
-            where="query.level",
-        )
-    return word
-
-
-def _values(values: list[str]) -> list[str]:
-    if len(values) > _MOST_VALUES:
-        raise UsageError(f"more than {_MOST_VALUES} values", do="ask in parts", where="query")
-    return [clean(one, _LONGEST) for one in values]
-
-
-def _shared(
-    connection: Connection, ask: IncidentFilter, within: tuple[Reach, ...]
-) -> tuple[int, dict[str, list[Bucket]]]:
-    """How many match, and the facets that the filter does not narrow: they see the same rows, so
-    those are counted in one walk over the index that has them all."""
-    columns = [i[name] for name in FACETS]
-    number = func.count()
-    query = select(*columns, number).where(_condition(ask, within)).group_by(*columns)
-    counts: dict[str, Counter[Any]] = {name: Counter() for name in FACETS}
-    total = 0
-    for *values, count in connection.execute(query):
-        total += count
-        for name, value in zip(FACETS, values, strict=True):
-            counts[name][value] += count
-    free = [name for name in FACETS if name != "state" and not getattr(ask, name)]
-    return total, {name: _buckets(name, counts[name].items()) for name in free}
-
-
-def _facet(
-    connection: Connection, ask: IncidentFilter, within: tuple[Reach, ...], name: str
-) -> list[Bucket]:
-    column, number = i[name], func.count()
-    query = select(column, number).where(_condition(ask, within, without=name)).group_by(column)
-    return _buckets(name, [(value, count) for value, count in connection.execute(query)])
-
-
-def _buckets(name: str, pairs: Iterable[tuple[Any, int]]) -> list[Bucket]:
-    words = {int(level): word for word, level in LEVELS.items()}
-    ranked = sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))
-    return [
-        Bucket(value=words[value] if name == "level" else value, count=count)
-        for value, count in ranked[:_MOST_BUCKETS]
-    ]
 
 
 def _row(connection: Connection, id: str, within: tuple[Reach, ...]) -> Any:
