@@ -65,7 +65,7 @@ def test_what_stands_already_counts_with_it(tmp_path: Path) -> None:
         made.engine.respond_to(made.put(incident_of(made.container(first))))
         made.engine.tick()
         other = made.put(incident_of(made.container(second), id="i-2"))
-        (one,) = made.engine.respond_to(other)
+        one = made.engine.respond_to(other)[0]
         assert one.state is ActionState.WAITING
         assert "by actions that stand" in one.why and "blast_radius" in one.why
 
@@ -78,7 +78,7 @@ def test_automation_has_a_budget_and_people_have_not(tmp_path: Path, limit: byte
         made.engine.respond_to(made.put(incident_of(made.container(first))))
         made.engine.tick()
         other = made.put(incident_of(made.container(second), id="i-2"))
-        (one,) = made.engine.respond_to(other)
+        one = made.engine.respond_to(other)[0]
         assert one.state is ActionState.WAITING and "rate:" in one.why
         assert made.engine.approve(one.id, "user:ana").state is ActionState.APPROVED
 

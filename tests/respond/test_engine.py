@@ -39,7 +39,9 @@ def stage(word: str, more: str = "") -> bytes:
 
 
 def actions(made: Rig) -> list[StoredAction]:
-    return made.state.actions.page(ActionFilter()).items
+    """But for those of which there can be no plan: nothing here can block an address."""
+    found = made.state.actions.page(ActionFilter()).items
+    return [one for one in found if one.state is not A.REFUSED]
 
 
 def attacked(made: Rig, **values: Any) -> Any:
@@ -99,8 +101,8 @@ def test_a_cause_is_answered_once_in_its_window(tmp_path: Path) -> None:
         made.engine.dismiss(one.id, BY, note="known")
         made.clock.forward(hours=5)
         assert made.engine.respond_to(found) == []  # a person has said no
-        worse = made.put(attacked(made, level=ThreatLevel.CRITICAL, id="i-2"))
-        assert len(made.engine.respond_to(worse)) == 1
+        other = made.put(attacked(made, id="i-2"))
+        assert [one.state for one in made.engine.respond_to(other)][:1] == [A.RECOMMENDED]
 
 
 def test_after_it_ended_a_new_window_is_answered_anew(tmp_path: Path) -> None:
@@ -417,6 +419,18 @@ def _rows(book: Any) -> list[dict[str, Any]]:
 
     rows = list(resolved(list(rule_rows(book.book, {})), book.book))
     return [msgspec.to_builtins(one) for one in rows]
+
+
+def test_what_cannot_be_planned_is_told_once(tmp_path: Path) -> None:
+    with rig(tmp_path, text=stage("recommend")) as made:
+        found = attacked(made, source_ips=("45.33.32.156", "10.0.0.9", "203.0.113.9", "x"))
+        for _ in range(3):
+            made.engine.respond_to(found)
+            made.clock.forward(hours=2)
+        refused = made.state.actions.page(ActionFilter(state=(A.REFUSED,))).items
+        assert [one.kind for one in refused] == [K.BLOCK]
+        assert "cannot be blocked here" in refused[0].why and refused[0].steps == []
+        assert refused[0].want.address == "45.33.32.156"  # the others are nobody's out there
 
 
 def test_an_event_is_answered_by_the_guides_names(tmp_path: Path) -> None:

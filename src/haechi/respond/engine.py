@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from haechi.errors import Conflict, HaechiError, UsageError
-from haechi.model.response import ActionKind, ActionState, Check, Plan, Stage, Want
+from haechi.model.response import ActionKind, ActionState, Check, Plan, Said, Stage, Want
 from haechi.respond.checks import accepted, bars
 from haechi.respond.ground import Ground
 from haechi.respond.keeper import Keeper
@@ -136,7 +136,9 @@ class AutoResponseEngine:
             for want in wants_of(incident, response, site):
                 if self._is_answered(want, known, int(incident.level), window, now):
                     continue
-                yield self._proposing.proposal(want, response, incident.id, window, automatic=True)
+                one = self._proposing.proposal(want, response, incident.id, window, automatic=True)
+                if not _is_told(one, known):
+                    yield one
 
     def _is_answered(
         self,
@@ -158,8 +160,8 @@ class AutoResponseEngine:
         return False
 
     def _keep(self, one: Proposal, level: int) -> StoredAction | None:
-        if not one.possible:
-            log.info("no plan: %s of %s: %s", one.want.kind, one.want.resource, one.checks[0].says)
+        if not one.possible and one.checks[0].said is Said.UNKNOWN:
+            log.info("no plan yet: %s of %s: %s", one.want.kind, one.want.resource, one.checks[0])
             return None
         state, why = beginning(one)
         automatic = state is A.APPROVED
@@ -401,6 +403,17 @@ def want_of(kind: ActionKind, resource: str, *, address: str = "", **more: Any) 
         resource=resource,
         address=address,
         **more,
+    )
+
+
+def _is_told(one: Proposal, known: Sequence[StoredAction]) -> bool:
+    """True when it was said before, with the same reason, that there can be no plan."""
+    if one.possible:
+        return False
+    _, why = beginning(one)
+    return any(
+        each.state is A.REFUSED and each.why == why and same_target(each.want, one.want)
+        for each in known
     )
 
 

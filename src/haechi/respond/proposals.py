@@ -100,7 +100,7 @@ class Proposing:
 def beginning(proposal: Proposal) -> tuple[ActionState, str]:
     """In which state an action begins that nobody has asked for by hand, and why."""
     standing = proposal.bars
-    if any(one.name == PROTECTED for one in standing):
+    if not proposal.possible or any(one.name == PROTECTED for one in standing):
         return ActionState.REFUSED, _words(standing)
     match proposal.stage:
         case Stage.OBSERVE:

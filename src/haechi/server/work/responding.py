@@ -46,7 +46,7 @@ class Responding:
         self._stop = threading.Event()
         self._news = threading.Event()
         self._place: int | None = None
-        self._looked = 0.0
+        self._waiting: dict[str, None] = {}
         self.why = ""
         """What keeps it from going on; empty while nothing does."""
 
@@ -130,6 +130,9 @@ class Responding:
         incidents = world.store.state.incidents
         if self._place is None:
             self._place = self._begun(world, engine)
+        waiting, self._waiting = self._waiting, {}
+        for id_ in waiting:
+            self._respond(world, engine, id_)
         while steps := incidents.changed_since(self._place, limit=STEPS):
             wanted = dict.fromkeys(one.incident for one in steps if one.what in PLANNED_ON)
             for id_ in wanted:
@@ -137,6 +140,10 @@ class Responding:
                     return
                 self._respond(world, engine, id_)
             self._place = steps[-1].n
+
+    def _unread(self, world: World, cluster: str) -> bool:
+        """True for a cluster that is followed and was not read yet: after a start all of them."""
+        return cluster in world.clusters.names and world.clusters.cluster(cluster) is None
 
     def _begun(self, world: World, engine: AutoResponseEngine) -> int:
         """After a start every open incident is looked at: what is answered already stays so."""
@@ -151,7 +158,11 @@ class Responding:
 
     def _respond(self, world: World, engine: AutoResponseEngine, id_: str) -> None:
         try:
-            engine.respond_to(world.store.state.incidents.get(id_))
+            incident = world.store.state.incidents.get(id_)
+            if self._unread(world, incident.cluster):
+                self._waiting[id_] = None
+                return
+            engine.respond_to(incident)
         except StoreError:
             raise
         except Exception as error:  # the boundary of one incident
