@@ -17,11 +17,11 @@ from haechi.runtime.threat import (
     BEHAVIOUR,
     BEHAVIOUR_WHY,
     NOTHING,
-    StoredFacts,
     ThreatDetector,
     WorkloadFacts,
     assessed,
 )
+from haechi.runtime.threat_facts import StoredFacts
 from tests.runtime.events import execve
 from tests.store.state import made
 

@@ -19,20 +19,13 @@ what happened. What is not known adds nothing, and the reasons say that nothing 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from haechi.model.access import NONE
 from haechi.model.event import Event
-from haechi.model.keys import without_cluster
 from haechi.model.threat import Assessment, Reason, ThreatLevel
-
-if TYPE_CHECKING:
-    from haechi.store.state.state import State
 
 BEHAVIOUR, BEHAVIOUR_WHY = "haechi.behaviour", "haechi.behaviour.why"
 """Fields of a detection: how rare it is for its workload (0 to 1), and in words why."""
@@ -53,9 +46,8 @@ _FROM = (
 )
 _EXPOSED, _EXPLOITED, _CRITICAL_CVE, _HOST = 10.0, 12.0, 8.0, 6.0
 _RARE = ((0.999, 9.0), (0.99, 6.0), (0.95, 3.0))
-_HOST_FACTS = ("privileged", "hostPID", "hostNetwork", "hostIPC", "hostPaths")
-_KEYS = ("exposedBy", "mayToken", "mayTokenWeight", "cve.exploited", "cve.critical", *_HOST_FACTS)
-_KEPT, _KEPT_S = 20_000, 60.0
+HOST_FACTS = ("privileged", "hostPID", "hostNetwork", "hostIPC", "hostPaths")
+"""Attributes of a workload that is close to its node."""
 _HIGHEST = 100.0
 
 
@@ -189,70 +181,3 @@ def _behaviour(fields: Mapping[str, Any]) -> Reason | None:
         points=points,
         source="the workload's profile",
     )
-
-
-class StoredFacts:
-    """Facts of the store's attributes, remembered for a minute. Thread-safe and bounded."""
-
-    def __init__(self, state: State, now: Callable[[], float] = time.monotonic) -> None:
-        self._state, self._now = state, now
-        self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], tuple[float, WorkloadFacts]] = {}
-
-    def __call__(self, cluster: str, resource: str) -> WorkloadFacts:
-        """What the store knows of a workload; of one that no scan of the cluster told of, what a
-        repository declares of the same name without naming a cluster."""
-        key, now = (cluster, resource), self._now()
-        found = self._known.get(key)
-        if found is not None and found[0] > now:
-            return found[1]
-        facts = self._asked(cluster, resource)
-        with self._lock:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[key] = (now + _KEPT_S, facts)
-        return facts
-
-    def _asked(self, cluster: str, resource: str) -> WorkloadFacts:
-        from sqlalchemy import select
-
-        from haechi.store.state.plain import from_json
-        from haechi.store.state.schema import attribute
-        from haechi.store.state.schema import resource as things
-
-        a, r = attribute.c, things.c
-        for place, key in dict.fromkeys(((cluster, resource), (NONE, without_cluster(resource)))):
-            there = select(r.source, r.ref).where(
-                r.key == key, r.cluster == place, r.is_default == 1, r.gone == 0
-            )
-            ask = select(a.source, a.ref, a.key, a.value).where(
-                a.resource == key, a.cluster == place, a.key.in_(_KEYS)
-            )
-            with self._state.read() as connection:
-                counted = {tuple(row) for row in connection.execute(there)}
-                if not counted:
-                    continue
-                rows = connection.execute(ask).all()
-            told = {
-                row.key: from_json(row.value) for row in rows if (row.source, row.ref) in counted
-            }
-            return _facts(told)
-        return NOTHING
-
-
-def _facts(told: Mapping[str, Any]) -> WorkloadFacts:
-    exposed, may = told.get("exposedBy"), told.get("mayToken")
-    return WorkloadFacts(
-        known=True,
-        exposed_by=exposed[:300] if isinstance(exposed, str) else "",
-        may=may[:300] if isinstance(may, str) else "",
-        may_weight=_number(told.get("mayTokenWeight")),
-        exploited=int(_number(told.get("cve.exploited"))),
-        critical=int(_number(told.get("cve.critical"))),
-        host=tuple(name for name in _HOST_FACTS if told.get(name)),
-    )
-
-
-def _number(value: Any) -> float:
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if right and 0 <= value <= 1e6 else 0.0

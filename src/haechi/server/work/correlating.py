@@ -131,7 +131,8 @@ class Correlating:
 
     def _begun(self, world: World) -> Correlator:
         from haechi.runtime.incidents.correlate import Correlator
-        from haechi.runtime.threat import StoredFacts, ThreatDetector
+        from haechi.runtime.threat import ThreatDetector
+        from haechi.runtime.threat_facts import StoredFacts
 
         state, events = world.store.state, world.store.events
         loaded = state.incidents.load()
