@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import BindParameter, Select, bindparam, select
 
 from haechi.model.access import NONE
 from haechi.model.keys import without_cluster
@@ -64,7 +64,8 @@ def _questions() -> tuple[Select[Any], Select[Any]]:
     """Which branches that count have the thing, and what they tell of it. Made once: a flood
     over thousands of workloads asks them for each."""
     a, r = attribute.c, resource.c
-    place, name = bindparam("place"), bindparam("name")
+    place: BindParameter[str] = bindparam("place")
+    name: BindParameter[str] = bindparam("name")
     counting = select(r.source, r.ref).where(
         r.key == name, r.cluster == place, r.is_default == 1, r.gone == 0
     )
