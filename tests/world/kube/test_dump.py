@@ -78,6 +78,22 @@ def test_what_cannot_be_read_is_a_gap(tmp_path: Path, monkeypatch: pytest.Monkey
     assert any("files past 1" in gap for gap in read_dump(tmp_path, "stage").gaps)
 
 
+def test_a_repository_is_read_without_what_is_no_object_and_a_chart_is_one_gap(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "chart/templates").mkdir(parents=True)
+    (tmp_path / "chart/Chart.yaml").write_text("apiVersion: v2\nname: extras\n")
+    (tmp_path / "chart/templates/web.yaml").write_text("kind: {{ .Values.kind }}\n")
+    (tmp_path / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+    )
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    (tmp_path / "pod.json").write_text(json.dumps(pod("a")))
+    found = read_dump(tmp_path, "-")
+    assert [one.name for one in found.objects()] == ["a"]
+    assert [gap.partition(":")[0] for gap in found.gaps] == ["chart"]
+
+
 def test_the_newest_file_counts_and_a_change_is_noticed(tmp_path: Path) -> None:
     for name, label, at in (("z.json", "old", 1_000), ("a.json", "new", 2_000)):
         (tmp_path / name).write_text(json.dumps(pod("p", label=label)))

@@ -26,6 +26,9 @@ _LIMITS = Limits(size=32 << 20, documents=50_000, values=3_000_000, depth=100)
 MOST_JSON = 256 << 20
 """YAML needs much more memory than its size while it is read; JSON does not."""
 _DEEPEST = 5
+_CHART = "Chart.yaml"
+_TOOLS = ("kustomize.config.k8s.io/", "skaffold/", "kind.x-k8s.io/", "helmfile/")
+"""API versions of files that tools read, not clusters."""
 _OTHERS = frozenset({"node_modules", "vendor", "__pycache__", "target", "venv"})
 """Folders that hold other people's files by the thousand."""
 
@@ -67,6 +70,11 @@ def _files(folder: Path, gaps: list[str]) -> Iterator[tuple[Path, float, int]]:
     number = 0
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(one for one in folders if one[0] != "." and one not in _OTHERS)
+        if _CHART in names:
+            shown = Path(root).relative_to(folder)
+            gaps.append(f"{shown}: a chart: what it makes is not known until it is rendered")
+            folders.clear()
+            continue
         for name in sorted(names):
             if name.startswith(".") or not name.endswith(SUFFIXES):
                 continue
@@ -129,13 +137,15 @@ def _of(data: Any, shown: str, gaps: list[str], depth: int) -> Iterator[Kept]:
                 item.setdefault("kind", kind.removesuffix("List"))
             yield from _of(item, shown, gaps, depth + 1)
         return
-    if "apiVersion" not in data and "kind" not in data:
+    if "apiVersion" not in data or "kind" not in data:
         return  # YAML of something else
+    if str(data["apiVersion"]).startswith(_TOOLS):
+        return  # says how objects are put together, and is none
     try:
         kept = kept_of(data)
     except (TypeError, ValueError, RecursionError, UnicodeError):
         kept = None  # a number or text that JSON does not have
     if kept is None:
-        gaps.append(f"{shown}: an object without apiVersion, kind or metadata.name")
+        gaps.append(f"{shown}: an object without metadata.name")
         return
     yield kept
