@@ -159,6 +159,23 @@ def test_who_approves_approves_what_they_saw(tmp_path: Path) -> None:
         assert actions(made)[0].outcome == "contained"
 
 
+def test_a_plan_that_was_made_anew_for_somebody_else_is_not_approved_unseen(
+    tmp_path: Path,
+) -> None:
+    with rig(tmp_path, text=stage("recommend")) as made:
+        made.engine.respond_to(attacked(made))
+        (shown,) = actions(made)
+        made.clock.forward(seconds=1)
+        made.server.remove("networkpolicies.networking.k8s.io", "front-open", "shop")
+        with pytest.raises(Conflict, match="another plan"):
+            made.engine.approve(shown.id, "user:ben", seen=shown.changed)
+        with pytest.raises(Conflict, match="changed since it was looked at"):
+            made.engine.approve(shown.id, BY, seen=shown.changed)
+        (now,) = actions(made)
+        assert now.state is A.RECOMMENDED
+        assert made.engine.approve(shown.id, BY, seen=now.changed).state is A.APPROVED
+
+
 def test_a_world_that_changes_after_the_approval_asks_again(tmp_path: Path) -> None:
     with rig(tmp_path, text=stage("recommend")) as made:
         made.engine.respond_to(attacked(made))
@@ -254,6 +271,27 @@ def test_a_stuck_one_is_tried_for_ever_and_not_often(tmp_path: Path) -> None:
         made.server.faults.clear()
         made.engine.tick()
         assert (actions(made)[0].state, quarantined(made)) == (A.UNDONE, [])
+
+
+def test_waiting_for_a_step_that_may_still_come_to_pass_calls_nobody(tmp_path: Path) -> None:
+    with rig(tmp_path) as made:
+        before = world_of(made.server)
+        made.server.faults.add(
+            kind="status", code=500, times=0, verb="patch", resource="pods", dry=False
+        )
+        made.engine.respond_to(attacked(made))
+        made.engine.tick()
+        (one,) = actions(made)
+        assert one.state is A.APPLYING and one.steps[-1].state is StepState.APPLYING
+        made.engine.undo(one.id, BY)
+        states, began = set(), made.clock()
+        while (due := made.state.actions.next_due()) is not None:
+            made.clock.at = max(made.clock.at, due)
+            made.engine.tick()
+            states.add(actions(made)[0].state)
+        assert states == {A.UNDOING, A.FAILED}
+        assert (made.clock() - began).total_seconds() >= 75
+        assert world_of(made.server) == before
 
 
 def test_an_action_that_cannot_be_completed_is_taken_back(tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def approve(id: str, accept: str, ttl: str, note: str, yes: bool, server: str | 
         _echo(plan_lines(detail["plan"]))
         _confirmed(yes, f"apply this in {detail['action']['cluster']}?")
         body = {"accept": _words(accept), "ttl_s": _span(ttl), "note": note}
+        body["seen"] = detail["action"]["changed"]
         made = client.send(_ask("POST", _path(id, "approve"), body))
     click.echo(plain(line(made["action"])))
 

@@ -102,8 +102,8 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pods`` are names; empty means all of the workload. ``address`` is an IP address (block,
     limit). ``container_id``, ``node`` and ``since_ns`` say where and since when it happened
-    (evidence), ``pids`` in which processes. ``rules`` are the names of the rules that led here, ``receiver`` names where a
-    webhook goes. ``alone``: no evidence is put by first.
+    (evidence), ``pids`` in which processes. ``rules`` are the names of the rules that led here,
+    ``receiver`` names where a webhook goes. ``alone``: no evidence is put by first.
     """
 
     kind: ActionKind

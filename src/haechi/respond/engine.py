@@ -223,13 +223,28 @@ class AutoResponseEngine:
     # Deciding
 
     def approve(
-        self, id: str, by: str, *, accept: Sequence[str] = (), ttl_s: int = 0, note: str = ""
+        self,
+        id: str,
+        by: str,
+        *,
+        accept: Sequence[str] = (),
+        ttl_s: int = 0,
+        note: str = "",
+        seen: dt.datetime | None = None,
     ) -> StoredAction:
         """Let it be applied at the next tick. The plan is made again and compared, and every
-        check made: Conflict when the world has changed, or something stands in the way."""
+        check made: Conflict when the world has changed, or something stands in the way. ``seen``
+        is the action's ``changed`` as its approver was shown it: Conflict when somebody else has
+        had it planned anew since, as what stands there now was never shown to this one."""
         action = self._actions.get(id)
         if action.state not in DECIDABLE:
             raise Conflict(f"the action is {action.state.value}: there is nothing to approve")
+        if seen is not None and seen != action.changed:
+            raise Conflict(
+                "the action was changed since it was looked at",
+                why=f"by {action.actor}: {action.plan.says}",
+                do="look at it again, then decide",
+            )
         action = self._keeper.renewed(action, by)
         found = accepted(action.checks, accept)
         _require(found)
@@ -246,6 +261,7 @@ class AutoResponseEngine:
             due=self.ground.clock(),
             ttl=_ttl(ttl_s) or action.ttl_s,
             failures=0,
+            seen=action.changed,
         )
 
     def dismiss(self, id: str, by: str, *, note: str = "") -> StoredAction:

@@ -35,8 +35,12 @@ class Ended(StrEnum):
     """How a run over the steps ended."""
 
     DONE = "done"
+    SETTLING = "settling"  # nothing is wrong: it has to be seen whether a step still comes to pass
     LATER = "later"  # the world did not answer: go on later
     REFUSED = "refused"  # it cannot be done
+
+
+_WORSE = (Ended.DONE, Ended.SETTLING, Ended.LATER, Ended.REFUSED)
 
 
 class Journal:
@@ -177,7 +181,7 @@ class Journal:
     ) -> tuple[Ended, str]:
         """Take back all that may stand, the last first. One that cannot be taken back does not
         keep the others from it. Words of what was left are those of the steps."""
-        worst, words = Ended.DONE, ""
+        several = [(Ended.DONE, "")]
         for step in reversed(action.steps):
             if step.state not in _TOUCHED:
                 continue
@@ -189,9 +193,8 @@ class Journal:
                 ended = Ended.LATER if unsure(error) else Ended.REFUSED
                 do = f"; {error.do}" if error.do else ""
                 said = f"step {step.place + 1} ({step.kind}): {words_of(error)}{do}"
-            if ended is not Ended.DONE and worst is not Ended.REFUSED:
-                worst, words = ended, said
-        return worst, words
+            several.append((ended, said))
+        return max(several, key=lambda one: _WORSE.index(one[0]))
 
     def _backwards(
         self, action: StoredAction, step: StoredStep, performers: Performers, now: dt.datetime
@@ -205,7 +208,7 @@ class Journal:
         if step.state is S.APPLYING and performer.standing(step) is Standing.ABSENT:
             settled = step.changed + SETTLED
             if now < settled:
-                return Ended.LATER, f"step {place + 1}: waits whether it still comes to pass"
+                return Ended.SETTLING, f"step {place + 1}: waits whether it still comes to pass"
         if step.state is not S.UNDOING:
             made = self._actions.step(
                 action.id, place, S.UNDOING, frm=(S.APPLYING, S.APPLIED), by=BY, attempt=True

@@ -31,6 +31,7 @@ CLOCK = "clock"
 LONGEST_WAIT = dt.timedelta(minutes=10)
 LAPSES = dt.timedelta(days=7)
 LOOK_AGAIN = dt.timedelta(minutes=10)
+SETTLES = dt.timedelta(seconds=15)
 STUCK_AFTER = 5
 """Tries to undo in a row that went wrong, before a person is called."""
 
@@ -354,6 +355,8 @@ class Keeper:
             case Ended.DONE:
                 self._at("undone")
                 self._ended(action)
+            case Ended.SETTLING:  # no failure: nobody is called because time has to pass
+                self._quiet(action, due=now + SETTLES)
             case Ended.LATER if action.failures < STUCK_AFTER:
                 self._put_off(action, action.why, now)
             case _:

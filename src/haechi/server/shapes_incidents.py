@@ -67,8 +67,8 @@ class ExceptionProposal(Record, frozen=True, kw_only=True):
     belong into Falco's own files. ``why``: false_positive (``incidents`` were marked so) or noisy.
     Of the rule's detections since ``since`` it would silence ``silences`` of ``of``;
     ``silences_true`` are ids of incidents that somebody took seriously (acknowledged, contained,
-    resolved) and that would have lost evidence to it: then ``warning`` says so. ``complete`` is false where not all detections could be looked at. ``text`` is the
-    rule file that makes it."""
+    resolved) and that would have lost evidence to it: then ``warning`` says so. ``complete`` is
+    false where not all detections could be looked at. ``text`` is the rule file that makes it."""
 
     id: str
     rule: str

@@ -129,11 +129,13 @@ class ResponseRequest(ResponseAsk, frozen=True, kw_only=True):
 
 class ResponseApproval(Record, frozen=True, kw_only=True):
     """``accept`` are names of checks that the approver takes upon themselves; ``ttl_s`` 0 leaves
-    the time as planned."""
+    the time as planned. ``seen`` is ``changed`` of the action as the approver was shown it: when
+    somebody has had it planned anew since, it is not approved."""
 
     accept: list[str] = []
     ttl_s: int = 0
     note: str = ""
+    seen: dt.datetime | None = None
 
 
 class ResponseDecision(Record, frozen=True, kw_only=True):

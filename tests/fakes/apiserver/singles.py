@@ -25,7 +25,6 @@ DAEMONS: Place = ("apps", "daemonsets")
 JOBS: Place = ("batch", "jobs")
 
 
-
 def _with_claims(owner: Json, pod: Json) -> Json:
     """The pod with a volume for each claim of the set's templates."""
     names = [claim["metadata"]["name"] for claim in owner["spec"].get("volumeClaimTemplates") or ()]

@@ -129,6 +129,7 @@ def approved(call: Call) -> ResponseDetail:
         accept=tuple(body.accept),
         ttl_s=body.ttl_s,
         note=body.note,
+        seen=body.seen,
     )
     return detail(made, call.principal, call.now)
 

@@ -16,7 +16,6 @@ from haechi.model.response import (
 )
 from haechi.store.records import Record
 
-
 LIVE = (ActionState.APPLYING, ActionState.APPLIED, ActionState.UNDOING, ActionState.STUCK)
 """What of an action may be in the world."""
 

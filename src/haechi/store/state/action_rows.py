@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -60,8 +61,16 @@ def expected(
     id: str,
     frm: Collection[ActionState],
     within: tuple[Reach, ...] = ALL,
+    *,
+    seen: dt.datetime | None = None,
 ) -> StoredAction:
     was = one_of(connection, id, within)
+    if seen is not None and was.changed != seen:
+        raise Conflict(
+            "the action was changed since it was looked at",
+            why=f"by {was.actor}: {was.plan.says}",
+            do="look at it again, then decide",
+        )
     if was.state not in frm:
         raise Conflict(
             f"the action is {was.state.value}",

@@ -23,7 +23,7 @@ action = Table(
     text("checks"),  # JSON: what each check said
     text("outcome"),  # contained, not_contained, done, or empty
     text("why"),  # of the state, for people
-    text("ask"),  # JSON of respond.asking.Request: what is planned again when the world changed
+    text("ask"),  # JSON of model.response.Want: what is planned again when the world changed
     text("because"),  # the policy's entry that decided, or who asked by hand
     text("actor"),  # who changed it last
     text("approver"),  # who let it be applied; empty until then

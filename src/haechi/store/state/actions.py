@@ -215,11 +215,13 @@ class Actions:
         plan: Plan | None = None,
         quiet: bool = False,
         within: tuple[Reach, ...] = ALL,
+        seen: dt.datetime | None = None,
         **values: Any,
     ) -> StoredAction:
         """From one of the states ``frm`` to ``to`` (which may be the same), with further columns.
         ``plan``: what it achieves, told anew; its steps stay. ``quiet``: a note of our own that
-        the log need not hold (the state stays). NotFound; Conflict when it is in another state."""
+        the log need not hold (the state stays). ``seen``: only if it was not changed since then.
+        NotFound; Conflict when it is in another state."""
         columns = columns_of(values)
         if checks is not None:
             columns["checks"] = to_json(list(checks))
@@ -228,7 +230,7 @@ class Actions:
 
         def work(transaction: Transaction) -> StoredAction:
             connection = transaction.connection
-            was = expected(connection, id, frm, within)
+            was = expected(connection, id, frm, within, seen=seen)
             now = to_us(transaction.now)
             columns.update(state=to.value, why=clean(why, MOST_WHY))
             if not quiet:

@@ -1165,6 +1165,7 @@ export interface ResponseApproval {
   accept?: string[];
   ttl_s?: number;
   note?: string;
+  seen?: string | null;
 }
 
 export interface ResponseAsk {
