@@ -29,6 +29,8 @@ from haechi.respond.isolate_words import (
     some,
 )
 
+_MOST_REASONS = 20
+
 
 class Containment(msgspec.Struct, frozen=True, kw_only=True):
     """What an isolation has achieved as the cluster stands."""
@@ -106,14 +108,16 @@ def verify(
 def _unknown(
     network: Network, target: Target, enforcement: Enforcement, gaps: Sequence[str]
 ) -> list[Flow]:
-    """What could not be judged, as flows that may pass."""
+    """What could not be judged, as a flow of each direction that may pass."""
     subjects = [*target.pods, *([target.template] if target.whole and target.template else [])]
     reasons = [*gaps, *(why for pod in subjects for why in network.unknown(pod))]
     if subjects and (enforcement.doubts or not enforcement.network_policy):
         reasons += enforcement_words(enforcement, target.pods)
+    if not reasons:
+        return []
+    because = tuple(dict.fromkeys(reasons))[:_MOST_REASONS]
     return [
-        Flow(direction=direction, peer="not known", ports="any", because=(reason,))
-        for reason in dict.fromkeys(reasons)
+        Flow(direction=direction, peer="not known", ports="any", because=because)
         for direction in DIRECTIONS
     ]
 
