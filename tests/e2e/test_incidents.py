@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from tests.e2e.attacked import HOSTILE, Attacked, attacked_site, until
 from tests.e2e.conftest import Visitor
@@ -252,7 +252,12 @@ def test_hostile_texts_are_only_texts(visitor: Visitor, attacked: Attacked) -> N
     )[0]
     visit = visiting(visitor, attacked)
     dialogs: list[str] = []
-    visit.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def asked(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    visit.page.on("dialog", asked)
     for path in ("/", "/incidents", f"/incidents/{one['id']}", "/responses", "/alerts/deliveries"):
         visit.open(path)
         assert visit.page.locator("main img, main script").count() == 0
