@@ -57,7 +57,9 @@ def main(words: Sequence[str]) -> int:
             f"incident {one['id']}  {one['level']}  {one['detections']} detections  {one['title']}"
         )
     for one in actions:
-        print(f"  {one['state']:<12} {one['kind']:<20} {one['says'] or one['why']}")
+        print(
+            f"  {one['state']:<12} {one['kind']:<20} {one['why'] if one['state'] == 'refused' else one['says']}"
+        )
     wrong = len(incidents) != 1 or incidents[0]["level"] != "critical" or not actions
     wrong = wrong or any(one["state"] not in ("recommended", "refused") for one in actions)
     count = f"{len(incidents)} incident{'s' * (len(incidents) != 1)}"
