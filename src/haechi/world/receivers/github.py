@@ -5,38 +5,27 @@ Issues are looked for among the newest with our label, not by search, whose inde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from haechi.model.alert import Message
-from haechi.world.receivers.http import Http, Reply
+from haechi.world.receivers.http import Reply
 from haechi.world.receivers.markdown import body
+from haechi.world.receivers.rest import Rest, rows_of
 from haechi.world.receivers.secret import secret_of, url_of
-from haechi.world.receivers.sending import Known, NotSent, Sent
+from haechi.world.receivers.sending import NotSent
 from haechi.world.receivers.settings import ReceiverSettings
-from haechi.world.receivers.ticketing import LABEL, Ticket, told
+from haechi.world.receivers.ticketing import LABEL, Ticket, Tickets
 
 _PAGES, _EACH = 3, 100
 _TITLE = 250
 
 
-class GitHub:
+class GitHub(Tickets):
     """See the module."""
 
     def __init__(self, settings: ReceiverSettings) -> None:
-        self._settings = settings
-
-    def send(self, message: Message, known: Mapping[str, Known]) -> Sent:
-        """Bring the topic's issue to where its news are."""
-        return told(_Issues(self._settings), message, known)
-
-    def look(self, remote: str) -> bool | None:
-        """Whether the issue is open there; None when there is none."""
-        found = _Issues(self._settings).get(remote)
-        return None if found is None else found.open
+        super().__init__(settings, _Issues)
 
 
 class _Issues:
@@ -44,27 +33,31 @@ class _Issues:
 
     def __init__(self, settings: ReceiverSettings) -> None:
         self._settings = settings
-        self._token = secret_of(settings)
-        self._http = Http(settings, self._token)
+        token = secret_of(settings)
+        login = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        self._api = Rest(settings, login, token, busy=_busy)
         self._base = f"{url_of(settings)}/repos/{settings.repository}/issues"
 
     def find(self, mark: str) -> Ticket | None:
         for page in range(1, _PAGES + 1):
             query = f"labels={LABEL}&state=all&sort=created&direction=desc&per_page={_EACH}"
-            rows = self._yes("GET", f"{self._base}?{query}&page={page}").json()
-            rows = rows if isinstance(rows, list) else []
+            rows = self._api.rows(f"{self._base}?{query}&page={page}")
             for row in rows:
-                if isinstance(row, dict) and mark in str(row.get("body") or ""):
+                if mark in str(row.get("body") or ""):
                     return _ticket(row)
             if len(rows) < _EACH:
                 return None
         return None
 
     def get(self, remote: str) -> Ticket | None:
-        reply = self._ask("GET", f"{self._base}/{quote(remote, safe='')}")
+        reply = self._api.ask("GET", f"{self._base}/{quote(remote, safe='')}")
         if reply.status in (404, 410):
             return None
-        return _ticket(self._good(reply).mapping())
+        return _ticket(self._api.good(reply).mapping())
 
     def create(self, message: Message, marks: tuple[str, ...]) -> Ticket:
         value = {
@@ -72,48 +65,33 @@ class _Issues:
             "body": body(message, marks),
             "labels": [LABEL, *self._settings.labels],
         }
-        return _ticket(self._yes("POST", self._base, value).mapping())
+        return _ticket(self._api.take("POST", self._base, value).mapping())
 
     def said(self, remote: str, mark: str) -> bool:
         one = f"{self._base}/{quote(remote, safe='')}"
-        if mark in str(self._yes("GET", one).mapping().get("body") or ""):
+        if mark in str(self._api.take("GET", one).mapping().get("body") or ""):
             return True
-        page, last = f"{one}/comments?per_page={_EACH}", 1
-        first = self._yes("GET", page)
-        rows = first.json()
+        page = f"{one}/comments?per_page={_EACH}"
+        first = self._api.take("GET", page)
+        rows = rows_of(first.json())
         if (last := _last_page(first.headers.get("link", ""))) > 1:
-            rows = self._yes("GET", f"{page}&page={last}").json()
-        listed = rows if isinstance(rows, list) else []
-        return any(mark in str(row.get("body") or "") for row in listed if isinstance(row, dict))
+            rows = self._api.rows(f"{page}&page={last}")
+        return any(mark in str(row.get("body") or "") for row in rows)
 
     def comment(self, remote: str, message: Message, mark: str) -> None:
         url = f"{self._base}/{quote(remote, safe='')}/comments"
-        self._yes("POST", url, {"body": body(message, (mark,))})
+        self._api.take("POST", url, {"body": body(message, (mark,))})
 
     def turn(self, remote: str, *, open_: bool) -> None:
         value = {"state": "open"} if open_ else {"state": "closed", "state_reason": "completed"}
-        self._yes("PATCH", f"{self._base}/{quote(remote, safe='')}", value)
+        self._api.take("PATCH", f"{self._base}/{quote(remote, safe='')}", value)
 
-    def _yes(self, method: str, url: str, value: Any = None) -> Reply:
-        return self._good(self._ask(method, url, value))
 
-    def _ask(self, method: str, url: str, value: Any = None) -> Reply:
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Accept": "application/vnd.github+json",
-            "X-GitHub-Api-Version": "2022-11-28",
-        }
-        sent = None if value is None else msgspec.json.encode(value)
-        headers |= {} if sent is None else {"Content-Type": "application/json"}
-        return self._http.ask(method, url, body=sent, headers=headers)
-
-    def _good(self, reply: Reply) -> Reply:
-        """GitHub says 403 when one asks too much."""
-        if 200 <= reply.status < 300:
-            return reply
-        spent = reply.headers.get("x-ratelimit-remaining") == "0"
-        slow = "retry-after" in reply.headers or b"rate limit" in reply.body.lower()
-        raise self._http.refusal(reply, again=reply.status == 403 and (spent or slow))
+def _busy(reply: Reply) -> bool:
+    """GitHub says 403 when one asks too much."""
+    spent = reply.headers.get("x-ratelimit-remaining") == "0"
+    slow = "retry-after" in reply.headers or b"rate limit" in reply.body.lower()
+    return reply.status == 403 and (spent or slow)
 
 
 def _last_page(link: str) -> int:

@@ -10,38 +10,29 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from haechi.model.alert import Item, Message
-from haechi.world.receivers.http import Http, Reply
+from haechi.world.receivers.rest import Rest, rows_of
 from haechi.world.receivers.secret import secret_of, url_of
-from haechi.world.receivers.sending import Known, NotSent, Sent
+from haechi.world.receivers.sending import NotSent
 from haechi.world.receivers.settings import ReceiverSettings
-from haechi.world.receivers.ticketing import LABEL, Ticket, told
+from haechi.world.receivers.ticketing import LABEL, Ticket, Tickets
 
 _SUMMARY = 250
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}-\d{1,12}")
 _MARKS = re.compile(r"([*_?+\-^~{}\[\]|!#:@(])")
 
 
-class Jira:
+class Jira(Tickets):
     """See the module."""
 
     def __init__(self, settings: ReceiverSettings) -> None:
-        self._settings = settings
-
-    def send(self, message: Message, known: Mapping[str, Known]) -> Sent:
-        """Bring the topic's issue to where its news are."""
-        return told(_Issues(self._settings), message, known)
-
-    def look(self, remote: str) -> bool | None:
-        """Whether the issue is open there; None when there is none."""
-        found = _Issues(self._settings).get(remote)
-        return None if found is None else found.open
+        super().__init__(settings, _Issues)
 
 
 class _Issues:
@@ -49,23 +40,25 @@ class _Issues:
 
     def __init__(self, settings: ReceiverSettings) -> None:
         self._settings = settings
-        self._token = secret_of(settings)
+        token, user = secret_of(settings), settings.user
         self._site = url_of(settings)
         self._base = f"{self._site}/rest/api/{settings.api}"
-        self._http = Http(settings, self._token, _basic(settings.user, self._token))
+        basic = base64.b64encode(f"{user}:{token}".encode()).decode()
+        login = {"Authorization": f"Basic {basic}" if user else f"Bearer {token}"}
+        self._api = Rest(settings, login, token, basic)
 
     def find(self, mark: str) -> Ticket | None:
         jql = f'project = "{self._settings.project}" AND labels = "{mark}" ORDER BY created DESC'
         query = urlencode({"jql": jql, "maxResults": 1, "fields": "status"})
         path = "search/jql" if self._settings.api == "3" else "search"
-        rows = self._yes("GET", f"{self._base}/{path}?{query}").mapping().get("issues")
+        rows = self._api.take("GET", f"{self._base}/{path}?{query}").mapping().get("issues")
         if isinstance(rows, list) and rows and isinstance(rows[0], dict):
             return self._ticket(rows[0])
         return None
 
     def get(self, remote: str) -> Ticket | None:
-        reply = self._ask("GET", f"{self._issue(remote)}?fields=status")
-        return None if reply.status == 404 else self._ticket(self._good(reply).mapping())
+        reply = self._api.ask("GET", f"{self._issue(remote)}?fields=status")
+        return None if reply.status == 404 else self._ticket(self._api.good(reply).mapping())
 
     def create(self, message: Message, marks: tuple[str, ...]) -> Ticket:
         fields = {
@@ -75,14 +68,14 @@ class _Issues:
             "description": self._text(message, ""),
             "labels": [LABEL, *marks, *self._settings.labels],
         }
-        made = self._yes("POST", f"{self._base}/issue", {"fields": fields}).mapping()
+        made = self._api.take("POST", f"{self._base}/issue", {"fields": fields}).mapping()
         key = str(made.get("key") or "")
         if not _KEY.fullmatch(key):
             raise NotSent("the answer is no issue of Jira")
         return Ticket(remote=key, url=self._url(key), open=True)
 
     def said(self, remote: str, mark: str) -> bool:
-        found = self._yes("GET", f"{self._issue(remote)}?fields=labels,comment").mapping()
+        found = self._api.take("GET", f"{self._issue(remote)}?fields=labels,comment").mapping()
         fields = found.get("fields")
         if not isinstance(fields, dict):
             return False
@@ -93,12 +86,11 @@ class _Issues:
 
     def comment(self, remote: str, message: Message, mark: str) -> None:
         url = f"{self._issue(remote)}/comment"
-        self._yes("POST", url, {"body": self._text(message, mark)})
+        self._api.take("POST", url, {"body": self._text(message, mark)})
 
     def turn(self, remote: str, *, open_: bool) -> None:
         url = f"{self._issue(remote)}/transitions"
-        rows = self._yes("GET", url).mapping().get("transitions")
-        listed = [one for one in rows if isinstance(one, dict)] if isinstance(rows, list) else []
+        listed = rows_of(self._api.take("GET", url).mapping().get("transitions"))
         name = self._settings.again if open_ else self._settings.done
         fits = [one for one in listed if str(one.get("name", "")).lower() == name.lower()]
         fits += [one for one in listed if _is_done(one.get("to")) is not open_]
@@ -108,7 +100,7 @@ class _Issues:
                 f"{'opens' if open_ else 'closes'} it",
                 permanent=True,
             )
-        self._yes("POST", url, {"transition": {"id": str(fits[0].get("id"))}})
+        self._api.take("POST", url, {"transition": {"id": str(fits[0].get("id"))}})
 
     def _issue(self, remote: str) -> str:
         return f"{self._base}/issue/{quote(remote, safe='')}"
@@ -126,26 +118,6 @@ class _Issues:
         if self._settings.api == "3":
             return document(message, mark)
         return wiki(message, mark)
-
-    def _yes(self, method: str, url: str, value: Any = None) -> Reply:
-        return self._good(self._ask(method, url, value))
-
-    def _ask(self, method: str, url: str, value: Any = None) -> Reply:
-        user = self._settings.user
-        login = f"Basic {_basic(user, self._token)}" if user else f"Bearer {self._token}"
-        sent = None if value is None else msgspec.json.encode(value)
-        headers = {"Authorization": login}
-        headers |= {} if sent is None else {"Content-Type": "application/json"}
-        return self._http.ask(method, url, body=sent, headers=headers)
-
-    def _good(self, reply: Reply) -> Reply:
-        if 200 <= reply.status < 300:
-            return reply
-        raise self._http.refusal(reply)
-
-
-def _basic(user: str, token: str) -> str:
-    return base64.b64encode(f"{user}:{token}".encode()).decode()
 
 
 def _is_done(status: Any) -> bool:

@@ -8,13 +8,14 @@ message that was sent already is not written twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from haechi.model.alert import Item, Message, Status
 from haechi.world.receivers.sending import Known, Sent, Stood
+from haechi.world.receivers.settings import ReceiverSettings
 
 LABEL = "haechi"
 _BACK = frozenset({"opened", "raised", "reopened", "not_contained", "remade"})
@@ -38,6 +39,26 @@ class Tracker(Protocol):
     def said(self, remote: str, mark: str) -> bool: ...
     def comment(self, remote: str, message: Message, mark: str) -> None: ...
     def turn(self, remote: str, *, open_: bool) -> None: ...
+
+
+class Tickets:
+    """A receiver that keeps a ticket for each topic. ``tracker`` is made for each message: it
+    reads the secret anew."""
+
+    def __init__(
+        self, settings: ReceiverSettings, tracker: Callable[[ReceiverSettings], Tracker]
+    ) -> None:
+        self._settings = settings
+        self._tracker = tracker
+
+    def send(self, message: Message, known: Mapping[str, Known]) -> Sent:
+        """Bring the topic's ticket to where its news are."""
+        return told(self._tracker(self._settings), message, known)
+
+    def look(self, remote: str) -> bool | None:
+        """Whether the ticket is open there; None when there is none."""
+        found = self._tracker(self._settings).get(remote)
+        return None if found is None else found.open
 
 
 def topic_mark(topic: str) -> str:
