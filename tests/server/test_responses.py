@@ -12,6 +12,7 @@ import pytest
 
 from haechi.errors import Conflict, Forbidden, UsageError
 from haechi.model.access import Grant, Principal, Reach, Role
+from haechi.model.event import Event
 from haechi.model.incident import IncidentState
 from haechi.model.response import ActionKind, ActionState
 from haechi.respond.ground import Site
@@ -23,8 +24,11 @@ from haechi.server.shapes_responses import (
     ResponseExtension,
     ResponseRequest,
 )
+from haechi.server.work.containing import contained_of
+from haechi.server.world import World
+from haechi.store.state.action_records import StoredAction
 from tests.fakes.apiserver.server import ApiServer
-from tests.respond.cluster import CLUSTER, WEB, Direct, client_of, incident_of, shop
+from tests.respond.cluster import CLUSTER, WEB, Direct, client_of, incident_of, reopened, shop
 from tests.server.api.rig import Rig, rig
 
 A = ActionState
@@ -196,23 +200,94 @@ def test_the_policy_is_explained(made: Rig) -> None:
         made.call("responses.policy", level="high", label=["app"])
 
 
+@pytest.fixture
+def stood(made: Rig, monkeypatch: pytest.MonkeyPatch) -> Stood:
+    """An incident that answers with what it was told to be, and an isolation of one of its pods."""
+    stood = Stood(made.world, made.world.store.state.actions.get(by_hand(made).action.id))
+    monkeypatch.setattr(made.world.store.state.incidents, "get", lambda id_, **more: stood.incident)
+    monkeypatch.setattr(made.world.store.state.incidents, "set_state", stood.set_state)
+    return stood
+
+
+class Stood:
+    """See ``stood``."""
+
+    def __init__(self, world: World, action: StoredAction) -> None:
+        self.world = world
+        self.action = msgspec.structs.replace(action, incident="i-1")
+        self.incident = incident_of()
+        self.notes: list[str] = []
+        engine = world.respond.engine(world)
+        self.told = contained_of(world, engine.ground.sites)
+
+    def set_state(self, id_: str, state: IncidentState, by: str, note: str) -> None:
+        self.incident = reopened(self.incident, state)
+        self.notes.append(note)
+
+    def state(self) -> IncidentState:
+        """The incident's."""
+        return self.incident.state
+
+    def seen_in(self, *containers: str) -> None:
+        """Detections of the incident in these containers."""
+        found = self.incident
+        several = [
+            Event(
+                id=f"d-{container}", ts_ns=found.first_ns, source="falco", type="alert",
+                cluster=CLUSTER, namespace="shop", resource=WEB, container_id=container,
+                rule=next(iter(found.rules)), priority="critical",
+            )
+            for container in containers
+        ]  # fmt: skip
+        self.world.store.events.append(several).result()
+
+
+S = IncidentState
+
+
 @pytest.mark.parametrize(
-    ("good", "expected"),
+    ("looks", "expected"),
     [
-        (True, IncidentState.CONTAINED),
-        (False, IncidentState.NOT_CONTAINED),
-        (None, None),
+        ([("", True)], S.CONTAINED),
+        ([("", False)], S.NOT_CONTAINED),
+        ([("", None)], S.OPEN),
+        ([("", True), ("contained", None)], S.ACKNOWLEDGED),
+        ([("", True), ("contained", False), ("not_contained", True)], S.CONTAINED),
     ],
+    ids=["cut-off", "open", "undone-before", "undone-after", "mended"],
 )
 def test_the_incident_follows_what_was_achieved(
-    made: Rig, monkeypatch: pytest.MonkeyPatch, good: bool | None, expected: IncidentState | None
+    stood: Stood, looks: list[tuple[str, bool | None]], expected: IncidentState
 ) -> None:
-    from haechi.server.work.responding import _contained
+    for before, good in looks:
+        stood.told(msgspec.structs.replace(stood.action, outcome=before), good, "x")
+    assert stood.state() == expected
 
-    incidents, told = made.world.store.state.incidents, []
-    monkeypatch.setattr(incidents, "get", lambda id_, **more: incident_of())
-    monkeypatch.setattr(incidents, "set_state", lambda *given, **more: told.append(given[1]))
-    action = by_hand(made).action
-    stored = made.world.store.state.actions.get(action.id)
-    _contained(made.world)(msgspec.structs.replace(stored, incident="i-1"), good, "x")
-    assert told == ([expected] if expected else [])
+
+def test_an_incident_in_two_pods_is_not_contained_by_cutting_one_off(
+    made: Rig, stood: Stood, server: ApiServer
+) -> None:
+    pods = [
+        one for one in server.list("pods", "shop") if one["metadata"]["name"].startswith("web-")
+    ]
+    ids = {
+        str(one["metadata"]["name"]): str(
+            one["status"]["containerStatuses"][0]["containerID"]
+        ).rpartition("//")[2]
+        for one in pods
+    }
+    (mine,), other = stood.action.want.pods, max(ids)
+    stood.seen_in(ids[mine], "of-a-pod-that-is-gone")
+    stood.told(stood.action, True, "")
+    assert stood.state() == S.CONTAINED
+    again = msgspec.structs.replace(stood.action, outcome="contained")
+    stood.seen_in(ids[other])
+    stood.told(again, True, "")
+    assert stood.state() == S.NOT_CONTAINED and other in stood.notes[-1]
+
+
+def test_what_was_seen_since_is_not_taken_back_by_another_look(stood: Stood) -> None:
+    stood.told(stood.action, True, "")
+    stood.incident = reopened(stood.incident, S.NOT_CONTAINED)  # a connection after it
+    stood.told(msgspec.structs.replace(stood.action, outcome="contained"), True, "")
+    assert stood.state() == S.NOT_CONTAINED

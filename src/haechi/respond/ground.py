@@ -85,8 +85,9 @@ class Site:
 @dataclass(frozen=True, kw_only=True)
 class Ground:
     """``sites`` gives a cluster by its name, None for one that is not known. ``incidents`` gives
-    an incident by its id; ``contained`` sets its state after an isolation was looked at (None: it
-    was undone). ``host`` is the node's name when this host itself may be changed."""
+    an incident by its id; ``contained`` sets its state after each look at an isolation (the action
+    is as it was before; None: it was undone). ``host`` is the node's name when this host itself
+    may be changed."""
 
     state: State
     events: Events | None

@@ -326,7 +326,7 @@ class Keeper:
         if action.kind is K.ISOLATE:
             good = seen.outcome == CONTAINED
             plan = msgspec.structs.replace(plan, contained=good, residual=seen.residual)
-            if action.incident and seen.outcome != action.outcome:
+            if action.incident:  # each time: the incident may have gone on in another pod
                 self._ground.contained(action, good, seen.says)
         self._actions.move(
             action.id,

@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from haechi.errors import HaechiError, NotFound, StoreError
-from haechi.model.incident import Incident, IncidentState
+from haechi.errors import HaechiError, StoreError
 from haechi.model.response import Stage
+from haechi.server.work.containing import contained_of, incident_of
 
 if TYPE_CHECKING:
     from haechi.respond.engine import AutoResponseEngine
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from haechi.server.shapes_responses import HaltRequest
     from haechi.server.world import World
     from haechi.store.records import Notice
-    from haechi.store.state.action_records import StoredAction
 
 log = logging.getLogger("haechi.server.respond")
 IDLE_S, RETRY_S = 2.0, 5.0
 KEPT_S = 1.0
+TEND_S = 2.0
+"""However many incidents are planned for, what is due (clocks that end, too) is done in between."""
 STEPS = 500
 PLANNED_ON = frozenset({"opened", "raised", "goes_on", "spread"})
 """Steps of an incident after which the policy is asked."""
@@ -46,7 +47,9 @@ class Responding:
         self._stop = threading.Event()
         self._news = threading.Event()
         self._place: int | None = None
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[str, str] = {}
+        """Incidents whose cluster was not read yet, with its name."""
+        self._tended = 0.0
         self.why = ""
         """What keeps it from going on; empty while nothing does."""
 
@@ -122,7 +125,11 @@ class Responding:
         engine = self.engine(world)
         if world.settings.respond.enabled:
             self._plan(world, engine)
+        self._tend(world, engine)
+
+    def _tend(self, world: World, engine: AutoResponseEngine) -> None:
         engine.tick(world.clock())
+        self._tended = time.monotonic()
 
     def _plan(self, world: World, engine: AutoResponseEngine) -> None:
         """An incident is planned for once however many steps it took; one that fails costs the
@@ -130,9 +137,10 @@ class Responding:
         incidents = world.store.state.incidents
         if self._place is None:
             self._place = self._begun(world, engine)
-        waiting, self._waiting = self._waiting, {}
-        for id_ in waiting:
-            self._respond(world, engine, id_)
+        for id_, cluster in list(self._waiting.items()):
+            if not self._unread(world, cluster):
+                self._respond(world, engine, id_)
+                self._waiting.pop(id_, None)
         while steps := incidents.changed_since(self._place, limit=STEPS):
             wanted = dict.fromkeys(one.incident for one in steps if one.what in PLANNED_ON)
             for id_ in wanted:
@@ -147,12 +155,14 @@ class Responding:
 
     def _begun(self, world: World, engine: AutoResponseEngine) -> int:
         """After a start every open incident is looked at: what is answered already stays so."""
-        incidents = world.store.state.incidents
-        place = incidents.last_step()
         from haechi.model.access import EVERYWHERE
         from haechi.store.state.incidents_records import IncidentFilter
 
+        incidents = world.store.state.incidents
+        place = incidents.last_step()
         for one in incidents.each(IncidentFilter(), within=(EVERYWHERE,)):
+            if self._stop.is_set():
+                break
             self._respond(world, engine, one.id)
         return place
 
@@ -160,7 +170,7 @@ class Responding:
         try:
             incident = world.store.state.incidents.get(id_)
             if self._unread(world, incident.cluster):
-                self._waiting[id_] = None
+                self._waiting[id_] = incident.cluster
                 return
             engine.respond_to(incident)
         except StoreError:
@@ -168,6 +178,8 @@ class Responding:
         except Exception as error:  # the boundary of one incident
             world.metrics.count(_FAULTS, "plan")
             log.warning("no response to %s: %s", id_, error, exc_info=not _known(error))
+        if time.monotonic() - self._tended > TEND_S:
+            self._tend(world, engine)
 
 
 def _known(error: Exception) -> bool:
@@ -177,7 +189,6 @@ def _known(error: Exception) -> bool:
 async def respond(world: World) -> None:
     """The thread as a task of the server: begins with it, ends with it."""
     responding = world.respond
-    await asyncio.to_thread(responding.engine, world)
     thread = threading.Thread(
         target=responding.run, args=(world,), name="haechi-respond", daemon=True
     )
@@ -205,18 +216,20 @@ def _made(world: World) -> AutoResponseEngine:
         from haechi.world.nft import Nft
 
         nft, host = Nft(), socket.gethostname()
+    sites = _sites(world)
     ground = Ground(
         state=world.store.state,
         events=world.store.events,
         folder=world.store.folder.path,
         clock=world.clock,
-        sites=_sites(world),
-        incidents=_incidents(world),
-        contained=_contained(world),
+        sites=sites,
+        incidents=incident_of(world),
+        contained=contained_of(world, sites),
         rules=world.watch.rulebook(world),
         receivers=settings.receivers,
         nft=nft,
         host=host,
+        host_cluster=settings.host_cluster,
         evidence_bytes=settings.evidence_bytes,
     )
     return AutoResponseEngine(ground, policy, most=Stage(settings.most))
@@ -231,7 +244,10 @@ def _sites(world: World) -> Callable[[str], Site | None]:
         at, found = kept.get(name, (float("-inf"), None))
         if time.monotonic() - at > KEPT_S:
             found = made(name)
-            kept[name] = (time.monotonic(), found)
+            if found is None:  # names come from events: only those of clusters are remembered
+                kept.pop(name, None)
+            else:
+                kept[name] = (time.monotonic(), found)
         return found
 
     def made(name: str) -> Site | None:
@@ -246,38 +262,3 @@ def _sites(world: World) -> Callable[[str], Site | None]:
         return Site(name=name, reader=reader, client=client, why="" if client else why)
 
     return site
-
-
-def _incidents(world: World) -> Callable[[str], Incident | None]:
-    def incident(id_: str) -> Incident | None:
-        try:
-            return world.store.state.incidents.get(id_)
-        except NotFound:
-            return None
-
-    return incident
-
-
-def _contained(world: World) -> Callable[[StoredAction, bool | None, str], None]:
-    """The state of an incident follows what its isolation has achieved."""
-
-    def told(action: StoredAction, good: bool | None, words: str) -> None:
-        found = _incidents(world)(action.incident)
-        if found is None or found.state.closed:
-            return
-        states: dict[bool | None, Any] = {
-            True: IncidentState.CONTAINED,
-            False: IncidentState.NOT_CONTAINED,
-            None: IncidentState.ACKNOWLEDGED,
-        }
-        if good is None and found.state not in (states[True], states[False]):
-            return
-        note = f"{action.id}: {words}" if words else action.id
-        try:
-            world.store.state.incidents.set_state(action.incident, states[good], "respond", note)
-        except StoreError:
-            raise
-        except HaechiError as error:
-            log.warning("the incident %s keeps its state: %s", action.incident, error)
-
-    return told
