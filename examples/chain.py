@@ -2,8 +2,9 @@
 
     sudo ./dev attack --server
 
-``haechi up --sensor`` runs in a folder of its own, the attack beside it, and the API is asked what
-became of it: for each step the time until its detection stands in an incident, then how many
+``haechi up --sensor`` runs in a folder of its own and knows the sample cluster. The attack runs
+beside it in the control group of that cluster's cart container, and the API is asked what became
+of it: for each step the time until its detection stands in an incident, then how many
 incidents there are, of which level, and what would be done about them. Exit code 0 when there is
 one incident, critical, with every promised rule within two seconds and a plan that was not
 applied; 1 when not; 2 when it cannot run here.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from examples import attack
+from examples.run import SETTINGS
 from haechi.client.http import Client
 from haechi.client.settings import Connection
 from haechi.runtime.pack import builtin
@@ -82,13 +84,23 @@ def told(steps: Sequence[dict[str, Any]], seen: Seen) -> int:
             late = delay is None or delay > IN_TIME_MS
             failed += late
             words = "in no incident" if delay is None else f"{delay:.0f} ms"
+            if delay is not None and delay < 0:
+                words = "stood in it already: an earlier step does this, too"
             print(f"{'LATE ' if late else ''}{step['step']:<18} {expected:<36} {words}")
     return failed
 
 
 def attacked(client: Client, words: Sequence[str]) -> tuple[list[dict[str, Any]], Seen]:
     """What the attack said of its steps, and when incidents held which rule."""
-    command = [sys.executable, attack.__file__, "--json", "--pause", "0.3", *words]
+    command = [
+        sys.executable,
+        attack.__file__,
+        "--json",
+        "--in-container",
+        "--pause",
+        "0.3",
+        *words,
+    ]
     seen: Seen = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         lines: list[str] = []
@@ -122,13 +134,13 @@ def listed(client: Client, path: str) -> list[dict[str, Any]]:
 @contextmanager
 def server(folder: Path) -> Iterator[Connection | None]:
     """``haechi up --sensor`` until the end, or None when it does not watch in time."""
-    words = ["up", str(folder), "--no-scan", "--sensor", "--listen", "0"]
+    words = ["up", str(folder), "--no-scan", "--sensor", "--listen", "0", "--config", SETTINGS]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [sys.executable, "-m", "haechi", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        cwd="/",
+        cwd=ROOT,
         env=environment,
         text=True,
     ) as running:

@@ -54,6 +54,19 @@ def test_the_sensor_tells_of_the_attack_in_time() -> None:
     assert max(map(int, told.values())) <= check.IN_TIME_MS
 
 
+@pytest.mark.usefixtures("possible")
+@pytest.mark.xdist_group("sensor")
+def test_a_live_attack_is_one_incident_of_its_workload_with_a_plan() -> None:
+    done = run("--server", "read-shadow", "reverse-shell", "miner")
+    lines = done.stdout.splitlines()
+    incidents = [line for line in lines if line.startswith("incident ")]
+    assert len(incidents) == 1, done.stdout + done.stderr
+    assert "  critical  " in incidents[0]
+    assert incidents[0].endswith("Deployment shop/cart")
+    assert "in no incident" not in done.stdout
+    assert any(line.startswith("  recommended  isolate_workload") for line in lines)
+
+
 def test_steps_that_are_not_there_are_named() -> None:
     done = run("no-such-step")
     assert done.returncode == 2
