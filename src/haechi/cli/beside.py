@@ -11,6 +11,7 @@ import asyncio
 import datetime as dt
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from haechi.server.world import World
 
 _STOPPING_S = 10
+_SETTLES_S, _LOOK_S = 15.0, 0.05
 DAY_S = 86_400
 
 
@@ -111,6 +113,36 @@ def detections(world: World) -> str:
         return ""
     total = counted(sum(counts.values()), "detection")
     return f"{total} of the last 24 h: {', '.join(parts)}; the page shows them under Events\n"
+
+
+async def settled(world: World) -> None:
+    """Wait, not for ever, until what was sent is folded into incidents and planned for."""
+    ends = time.monotonic() + _SETTLES_S
+    while time.monotonic() < ends:
+        folded = not world.correlating.waiting
+        if folded and not await asyncio.to_thread(world.respond.behind, world):
+            return
+        await asyncio.sleep(_LOOK_S)
+
+
+def incidents(world: World) -> str:
+    """Lines about the worst open incident and what would be done; empty without one."""
+    from haechi.model.access import EVERYWHERE
+    from haechi.model.counting import counted
+    from haechi.store.state.incidents_records import IncidentFilter
+
+    state = world.store.state
+    page = state.incidents.page(IncidentFilter(), within=(EVERYWHERE,), limit=1)
+    if not page.items:
+        return ""
+    worst = page.items[0]
+    number = page.total if page.total is not None else len(page.items)
+    planned = state.actions.of_incident(worst.id)[:3]
+    lines = [
+        f"{counted(number, 'open incident')}, the worst: {worst.level}, {worst.title}",
+        *(f"  {action.state.value}: {action.plan.says}" for action in planned),
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _pass(program: Program, world: World) -> tuple[str, str, Path | None]:

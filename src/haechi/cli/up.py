@@ -219,7 +219,9 @@ class Job:
                 code = await beside.run(program, world, self._url)
                 self.code = self.code or code
             if self._programs:
+                await beside.settled(world)
                 found = await asyncio.to_thread(beside.detections, world)
+                found += await asyncio.to_thread(beside.incidents, world)
                 sys.stdout.write(inert(f"\n{found}The page shows it all: {self._url}\n"))
                 sys.stdout.flush()
         finally:

@@ -83,6 +83,13 @@ class Responding:
 
         return work
 
+    def behind(self, world: World) -> bool:
+        """True while steps of incidents wait for their plans."""
+        if not world.settings.respond.enabled or self.why:
+            return False
+        place = self._place
+        return place is None or place < world.store.state.incidents.last_step()
+
     # The thread
 
     def run(self, world: World) -> None:
