@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import click
 
+from haechi.cli.asking import asked, echo_lines, format_option, server_option
 from haechi.cli.plain import plain
 
 EPILOG = """\b
@@ -21,7 +22,6 @@ Examples:
 The server is HAECHI_SERVER or --server; the token comes from HAECHI_TOKEN.
 Exit codes: 0 done, 1 the receiver did not take the test, 2 it could not be asked.
 """
-_server = click.option("--server", metavar="URL", help="the server  [HAECHI_SERVER]")
 
 
 @click.group(name="alerts", epilog=EPILOG)
@@ -31,18 +31,14 @@ def command() -> None:
 
 @command.command()
 @click.option("--incident", metavar="ID", help="explain which routes take this incident")
-@_server
+@server_option
 def routes(incident: str | None, server: str | None) -> None:
     """Receivers and routes as configured; with --incident, where its news go and why."""
-    from haechi.client.asks import ask
-    from haechi.client.http import Client
-
-    with Client(server) as client:
-        if incident:
-            found = client.send(ask("GET", "alerts/preview", query={"incident": incident}))
-            _lines(_explained(found))
-            return
-        _lines(_setup(client.send(ask("GET", "alerts/setup"))))
+    if incident:
+        found = asked(server, "GET", "alerts/preview", query={"incident": incident})
+        echo_lines(_explained(found))
+    else:
+        echo_lines(_setup(asked(server, "GET", "alerts/setup")))
 
 
 def _explained(found: dict[str, Any]) -> list[str]:
@@ -81,16 +77,11 @@ def _setup(found: dict[str, Any]) -> list[str]:
 
 @command.command()
 @click.argument("receiver")
-@_server
+@server_option
 @click.pass_context
 def test(ctx: click.Context, receiver: str, server: str | None) -> None:
     """Send a marked test message to RECEIVER and print what it answered."""
-    from haechi.client.asks import ask
-    from haechi.client.http import Client
-
-    with Client(server) as client:
-        path = f"alerts/receivers/{quote(receiver, safe='')}/test"
-        found = client.send(ask("POST", path, again=False))
+    found = asked(server, "POST", f"alerts/receivers/{quote(receiver, safe='')}/test")
     said = " ".join(part for part in (found["status"], found["detail"]) if part)
     verdict = "took it" if found["ok"] else "did not take it"
     click.echo(plain(f"{receiver} {verdict} in {found['seconds']:.2f} s: {said}"))
@@ -102,8 +93,8 @@ def test(ctx: click.Context, receiver: str, server: str | None) -> None:
 @click.option("--receiver", metavar="NAME")
 @click.option("--incident", metavar="ID")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
-@_server
+@format_option
+@server_option
 def deliveries(
     state: str | None,
     receiver: str | None,
@@ -113,17 +104,12 @@ def deliveries(
     server: str | None,
 ) -> None:
     """What was told, waits, or could not be told, newest first."""
-    from haechi.client.asks import ask
-    from haechi.client.http import Client
-
     query = {"state": state, "receiver": receiver, "incident": incident, "limit": limit}
-    given = {name: value for name, value in query.items() if value is not None}
-    with Client(server) as client:
-        page = client.send(ask("GET", "alerts/deliveries", query=given))
+    page = asked(server, "GET", "alerts/deliveries", query=query)
     if format_ == "json":
         import msgspec
 
-        _lines(msgspec.json.encode(one).decode() for one in page["items"])
+        echo_lines(msgspec.json.encode(one).decode() for one in page["items"])
         return
     for one in page["items"]:
         head = f"{one['created'][:19]} {one['state']:<8} {one['receiver']:<16} {one['what']:<13}"
@@ -137,26 +123,17 @@ def deliveries(
 @click.argument("delivery", required=False, metavar="[ID]")
 @click.option("--all", "every", is_flag=True, help="all dead letters")
 @click.option("--receiver", metavar="NAME", help="with --all: of this receiver only")
-@_server
+@server_option
 def retry(delivery: str | None, every: bool, receiver: str | None, server: str | None) -> None:
     """Send a dead letter again, or all of them."""
-    from haechi.client.asks import ask
-    from haechi.client.http import Client
     from haechi.errors import UsageError
 
     if bool(delivery) == every or (receiver and not every):
         raise UsageError("name one delivery, or --all", do="haechi alerts deliveries --state dead")
-    with Client(server) as client:
-        if delivery:
-            path = f"alerts/deliveries/{quote(delivery, safe='')}/retry"
-            client.send(ask("POST", path, again=False))
-            click.echo("it waits to be sent")
-            return
-        query = {"receiver": receiver} if receiver else {}
-        found = client.send(ask("POST", "alerts/retry", query=query, again=False))
-        click.echo(f"{found['retried']} wait to be sent")
-
-
-def _lines(rows: Any) -> None:
-    for row in rows:
-        click.echo(plain(row))
+    if delivery:
+        asked(server, "POST", f"alerts/deliveries/{quote(delivery, safe='')}/retry")
+        click.echo("it waits to be sent")
+        return
+    query = {"receiver": receiver} if receiver else {}
+    found = asked(server, "POST", "alerts/retry", query=query)
+    click.echo(f"{found['retried']} wait to be sent")

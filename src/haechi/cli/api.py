@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from haechi.cli.asking import server_option
 from haechi.errors import UsageError
 from haechi.report.text import inert
 
@@ -36,7 +37,7 @@ is JSON is taken as such: days=30, grants='[{"role": "viewer"}]'). The server is
 
 @click.command(name="api", epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="[METHOD] [PATH] [KEY=VALUE]...")
-@click.option("--server", metavar="URL", help="the server  [HAECHI_SERVER]")
+@server_option
 @click.option("--body", metavar="FILE|-", help="send this file, or standard input")
 @click.option("--as", "form", type=click.Choice(list(TWINS)), help="all rows of a list, so")
 def command(words: tuple[str, ...], server: str | None, body: str | None, form: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from haechi.cli.asking import echo_json, format_option
+from haechi.cli.moments import moment
 from haechi.cli.output import save
 from haechi.cli.plain import plain
 from haechi.errors import ConfigError, NotFound, UsageError
@@ -33,8 +34,6 @@ Examples:
 \b
 Reading needs no server and no lock. rotate and redact need the server to be stopped.
 """
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MOST_FILE = 8 << 20
 
 _File = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -63,13 +62,10 @@ class _Moment(click.ParamType[dt.datetime]):
     def convert(self, value: Any, param: Any, ctx: Any) -> dt.datetime:
         if isinstance(value, dt.datetime):
             return value
-        if ago := _AGO.fullmatch(value):
-            return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         try:
-            at = dt.datetime.fromisoformat(value)
+            return moment(value, dt.datetime.now(dt.UTC))
         except ValueError:
             self.fail(f"{value!r} is no time; write 2026-11-22, 2026-11-22T09:00Z or 24h")
-        return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
 
 
 @command.command()
@@ -81,7 +77,7 @@ class _Moment(click.ParamType[dt.datetime]):
 @click.option("--object", "object_", default="", help="an id or key")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True)
 @click.option("--before", type=click.IntRange(min=0), help="only records before this number")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+@format_option
 def log(
     folder: Path,
     since: dt.datetime | None,
@@ -115,7 +111,7 @@ def log(
     with reading(folder / "audit") as reader:
         found = reader.page(ask, limit=limit)
     if format_ == "json":
-        _print_json(found)
+        echo_json(found)
         return
     for row in found.items:
         click.echo(plain(_line(row)))
@@ -169,7 +165,7 @@ def head(folder: Path, output: Path | None) -> None:
 @click.option("--anchor", "anchor_", type=_File, help="the key to trust, from outside of the store")
 @click.option("--witness", type=_File, help="heads that another place has seen")
 @click.option("--seen-head", type=_File, help="a head that was kept before")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+@format_option
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -207,7 +203,7 @@ def verify(
         seen = read_seen(_read(seen_head)) if seen_head else None
         report = run(folder / "audit", anchor=trusted, witness=witness, seen=seen)
     if format_ == "json":
-        _print_json({"report": report, "record": record})
+        echo_json({"report": report, "record": record})
     else:
         _tell(report, record)
     ctx.exit({"verified": 0, "failed": 1, "incomplete": 3}[report.result])
@@ -394,12 +390,6 @@ def _put(value: Any, output: Path | None) -> None:
         click.echo(f"wrote {output}")
     else:
         click.echo(text, nl=False)
-
-
-def _print_json(value: Any) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def _read(path: Path) -> bytes:

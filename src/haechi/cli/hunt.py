@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from haechi.cli.asking import format_option, server_option
+from haechi.cli.moments import moment
 from haechi.cli.plain import plain
 from haechi.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from haechi.engines.falco.ruleset import RuleText
 
-_SPAN = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 EPILOG = """\b
 Examples:
   haechi hunt rules/shells.yaml --since 30d
@@ -41,8 +40,8 @@ Exit codes: 0 everything was searched, 2 it could not be done, 3 a part was not 
 @click.option("--rule", "names", multiple=True, help="these rules only, by name or id")
 @click.option("--limit", type=click.IntRange(0, 10_000), default=1_000, show_default=True,
               help="matches to show; all are counted")  # fmt: skip
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
-@click.option("--server", metavar="URL", help="the server  [HAECHI_SERVER]")
+@format_option
+@server_option
 @click.option("--store", "folder", type=click.Path(path_type=Path), help="read this store itself")
 @click.pass_context
 def command(
@@ -77,16 +76,12 @@ def command(
 
 def when(text: str, now: dt.datetime) -> dt.datetime:
     """A span before now (``30d``), or a time; without a zone it is UTC. UsageError."""
-    span = _SPAN.fullmatch(text)
     try:
-        if span is not None:
-            return now - dt.timedelta(seconds=int(span[1]) * _SECONDS[span[2]])
-        found = dt.datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
+        return moment(text, now)
+    except ValueError as error:
         raise UsageError(
             f"{text!r} is no time", do="for example: 30d, 12h, 2026-11-01T08:00"
         ) from error
-    return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _texts(paths: tuple[Path, ...]) -> list[RuleText]:

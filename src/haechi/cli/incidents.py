@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import click
 
+from haechi.cli.asking import (
+    asked,
+    echo,
+    echo_json,
+    echo_lines,
+    format_option,
+    server_option,
+)
 from haechi.cli.plain import plain
-
-if TYPE_CHECKING:
-    from haechi.client.http import Client
 
 STATES = ("open", "acknowledged", "contained", "not_contained", "resolved", "false_positive")
 LEVELS = ("critical", "high", "medium", "low", "info")
@@ -30,8 +35,6 @@ Examples:
 \b
 The server is HAECHI_SERVER or --server; the token comes from HAECHI_TOKEN.
 """
-_server = click.option("--server", metavar="URL", help="the server  [HAECHI_SERVER]")
-_format = click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 _note = click.option("--note", default="", help="why; stands in the history")
 _LINES = 30
 
@@ -42,7 +45,7 @@ def command() -> None:
 
 
 @command.command(name="list")
-@_server
+@server_option
 @click.option("--state", multiple=True, type=click.Choice(STATES), help="all not closed unless set")
 @click.option("--level", multiple=True, type=click.Choice(LEVELS))
 @click.option("--cluster", multiple=True)
@@ -52,35 +55,26 @@ def command() -> None:
 @click.option("--text", default="", help="words that stand in title, workload, rules, addresses")
 @click.option("--sort", default="", help="rank, opened, changed, last_seen or detections")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@_format
+@format_option
 def list_(server: str | None, limit: int, format_: str, **filter_: Any) -> None:
     """Incidents, the worst first."""
-    from haechi.client.asks import ask
-
-    with _client(server) as client:
-        page = client.send(ask("GET", "incidents", query={**filter_, "limit": limit}))
+    page = asked(server, "GET", "incidents", query={**filter_, "limit": limit})
     if format_ == "json":
-        _json(page)
+        echo_json(page)
         return
-    for one in page["items"]:
-        click.echo(plain(_line(one)))
+    echo_lines(map(_line, page["items"]))
     total, shown = page.get("total") or 0, len(page["items"])
     click.echo(f"{shown} of {total} incidents", err=True)
 
 
 @command.command()
 @click.argument("id", metavar="ID")
-@_server
-@_format
+@server_option
+@format_option
 def show(id: str, server: str | None, format_: str) -> None:
     """One incident: why its level, what happened, which processes, what was done."""
-    with _client(server) as client:
-        detail = client.send(_ask("GET", id))
-    if format_ == "json":
-        _json(detail)
-        return
-    for line in _shown(detail):
-        click.echo(plain(line))
+    detail = asked(server, "GET", _path(id))
+    echo(detail, _shown(detail), format_)
 
 
 def _changing(name: str, state: str, about: str) -> None:
@@ -90,7 +84,7 @@ def _changing(name: str, state: str, about: str) -> None:
     @click.argument("id", metavar="ID")
     @click.option("--owner", default=None, help="give it to somebody, too")
     @_note
-    @_server
+    @server_option
     def change(id: str, owner: str | None, note: str, server: str | None) -> None:
         body = {"state": state, "note": note} | ({} if owner is None else {"owner": owner})
         _change(server, id, body)
@@ -106,7 +100,7 @@ _changing("reopen", "open", "Open a closed one again.")
 @click.argument("id", metavar="ID")
 @click.argument("owner")
 @_note
-@_server
+@server_option
 def assign(id: str, owner: str, note: str, server: str | None) -> None:
     """Give an incident to OWNER ("" to nobody)."""
     _change(server, id, {"owner": owner, "note": note})
@@ -115,7 +109,7 @@ def assign(id: str, owner: str, note: str, server: str | None) -> None:
 @command.command()
 @click.argument("id", metavar="ID")
 @click.argument("text")
-@_server
+@server_option
 def note(id: str, text: str, server: str | None) -> None:
     """Add words to the history of an incident."""
     _change(server, id, {"note": text})
@@ -130,8 +124,8 @@ def note(id: str, text: str, server: str | None) -> None:
 @click.option("--id", "ids", multiple=True, help="write these into the file, also with a warning")
 @click.option("--falco", is_flag=True, help="write those of Falco's rules")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="write a rule file")
-@_server
-@_format
+@server_option
+@format_option
 def exceptions(
     incident: tuple[str, ...],
     rule: tuple[str, ...],
@@ -145,20 +139,17 @@ def exceptions(
 ) -> None:
     """What would silence false positives and noise, and how much of it."""
     from haechi.cli.output import save
-    from haechi.client.asks import ask
 
     query = {"incident": incident, "rule": rule, "days": days, "noisy": noisy, "id": ids}
-    with _client(server) as client:
-        found = client.send(ask("GET", "incidents/exceptions", query=query))
+    found = asked(server, "GET", "incidents/exceptions", query=query)
     text = found["falco"] if falco else found["file"]["text"]
     if output is not None:
         save(output, text)
     if format_ == "json":
-        _json(found)
+        echo_json(found)
         return
     for one in found["proposals"]:
-        for line in _proposal(one):
-            click.echo(plain(line))
+        echo_lines(_proposal(one))
     click.echo(
         f"together, without those with a warning: {found['silences']:,} of {found['of']:,} "
         f"detections{'' if found['complete'] else ' (not all could be looked at)'}",
@@ -166,21 +157,12 @@ def exceptions(
     )
 
 
-def _client(server: str | None) -> Client:
-    from haechi.client.http import Client
-
-    return Client(server)
-
-
-def _ask(method: str, id_: str, body: Any = None) -> Any:
-    from haechi.client.asks import ask
-
-    return ask(method, f"incidents/{quote(id_, safe='')}", body=body, again=method == "GET")
+def _path(id_: str) -> str:
+    return f"incidents/{quote(id_, safe='')}"
 
 
 def _change(server: str | None, id_: str, body: Mapping[str, Any]) -> None:
-    with _client(server) as client:
-        click.echo(plain(_line(client.send(_ask("PATCH", id_, body)))))
+    click.echo(plain(_line(asked(server, "PATCH", _path(id_), body=body))))
 
 
 def _line(one: Mapping[str, Any]) -> str:
@@ -244,9 +226,3 @@ def _proposal(one: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {effect}, {spared}" if not one["warning"] else f"  {effect}"
     if one["warning"]:
         yield f"  WARNING: {one['warning']}: {', '.join(one['silences_true'][:5])}"
-
-
-def _json(value: Any) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from haechi.cli.asking import answer, asked, connected, echo, format_option, server_option
 from haechi.cli.plain import plain
 from haechi.errors import NotFound, UsageError
 
@@ -24,8 +25,6 @@ _DOES = {
     "port": "listens on",
     "call": "other calls",
 }
-_server = click.option("--server", metavar="URL", help="the server  [HAECHI_SERVER]")
-_format = click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 
 
 @click.group(name="profile")
@@ -50,37 +49,32 @@ def command() -> None:
 @command.command()
 @click.argument("workload", required=False, default="")
 @click.option("--state", type=click.Choice(["learning", "active", "frozen"]), default=None)
-@_server
-@_format
+@server_option
+@format_option
 def show(workload: str, state: str | None, server: str | None, format_: str) -> None:
     """List the profiles, or show what is normal for one WORKLOAD."""
-    from haechi.client.http import Client
-
-    with Client(server) as client:
+    with connected(server) as client:
         if workload:
-            found = client.request("GET", f"profiles/{_one(client, workload)['id']}")
+            found = answer(client, "GET", f"profiles/{_one(client, workload)['id']}")
             lines = _detail(found)
         else:
             query = {"limit": [1000], **({"state": [state]} if state else {})}
-            found = client.request("GET", "profiles", query=query)
+            found = answer(client, "GET", "profiles", query=query)
             lines = _listed(found)
-    _print(found, lines, format_)
+    echo(found, lines, format_)
 
 
 def _change(workload: str, to: str, server: str | None) -> None:
-    from haechi.client.asks import ask
-    from haechi.client.http import Client
-
-    with Client(server) as client:
+    with connected(server) as client:
         row = _one(client, workload)
-        done = client.send(ask("POST", f"profiles/{row['id']}/state", body={"to": to}, again=False))
+        done = answer(client, "POST", f"profiles/{row['id']}/state", body={"to": to})
     told = "is forgotten" if to == "forget" else f"is {done['state']}"
     click.echo(plain(f"{done['name']} ({done['id']}) {told}"))
 
 
 def _changing(to: str, says: str) -> click.Command:
     @click.argument("workload")
-    @_server
+    @server_option
     def change(workload: str, server: str | None) -> None:
         _change(workload, to, server)
 
@@ -100,8 +94,8 @@ for _to, _says in (
 @click.argument("event", required=False, default="")
 @click.option("--events", type=click.Path(path_type=Path), help="explain a recording's events")
 @click.option("--normal", type=click.Path(path_type=Path), help="after learning from this one")
-@_server
-@_format
+@server_option
+@format_option
 def explain(
     event: str, events: Path | None, normal: Path | None, server: str | None, format_: str
 ) -> None:
@@ -116,18 +110,15 @@ def explain(
         found: Any = _offline(events, normal)
         lines = _rarest(found)
     else:
-        from haechi.client.http import Client
-
-        with Client(server) as client:
-            found = client.request("GET", "profiles/explain", query={"event": [event]})
+        found = asked(server, "GET", "profiles/explain", query={"event": [event]})
         lines = _explained(found)
-    _print(found, lines, format_)
+    echo(found, lines, format_)
 
 
 def _one(client: Any, workload: str) -> dict[str, Any]:
     """The one profile that is meant. NotFound, UsageError."""
     query = {"limit": [1000]}
-    rows = client.request("GET", "profiles", query=query)["items"]
+    rows = answer(client, "GET", "profiles", query=query)["items"]
     found = [one for one in rows if one["id"] == workload]
     if not found:
         folded = workload.casefold()
@@ -250,13 +241,3 @@ def _rarest(found: list[dict[str, Any]]) -> Iterator[str]:
         yield from (f"    {why}" for why in one["why"])
     if not found:
         yield "no event's workload was seen in what was learnt from"
-
-
-def _print(found: Any, lines: Iterator[str], format_: str) -> None:
-    if format_ == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
-        return
-    for line in lines:
-        click.echo(plain(line))

@@ -5,17 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import click
 
+from haechi.cli.asking import (
+    answer,
+    asked,
+    connected,
+    echo,
+    echo_json,
+    echo_lines,
+    format_option,
+    server_option,
+)
 from haechi.cli.plain import plain
 from haechi.cli.respond_words import barring, line, names_of, plan_lines, policy_lines
 from haechi.errors import UsageError
-
-if TYPE_CHECKING:
-    from haechi.client.http import Client
 
 KINDS = {
     "isolate": "isolate_workload",
@@ -51,8 +58,6 @@ The server is HAECHI_SERVER or --server; the token comes from HAECHI_TOKEN. With
 a file HALT in its store's folder stops all automation as well.
 Exit codes: 0 done, 1 checks stand in the way, 2 wrong use or refused, 3 no answer.
 """
-_server = click.option("--server", metavar="URL", help="the server  [HAECHI_SERVER]")
-_format = click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
 _note = click.option("--note", default="", help="why; stands in the audit log")
 _accept = click.option(
     "--accept", default="", metavar="CHECKS", help="take these checks upon yourself, by commas"
@@ -80,8 +85,8 @@ def _target(function: Any) -> Any:
 @click.argument("what")
 @click.argument("resource", required=False, default="")
 @_target
-@_server
-@_format
+@server_option
+@format_option
 @click.pass_context
 def plan(
     ctx: click.Context, /, what: str, resource: str, server: str | None, format_: str, **more: Any
@@ -94,15 +99,14 @@ def plan(
       haechi respond plan isolate k8s:prod/apps/Deployment/shop/web
     """
     body = {"incident": what} if what not in KINDS and not resource else _body(what, resource, more)
-    with _client(server) as client:
-        plans = client.send(_ask("POST", "responses/plan", body))
+    plans = asked(server, "POST", "responses/plan", body=body)
     if format_ == "json":
-        _json(plans)
+        echo_json(plans)
     else:
         for number, one in enumerate(plans):
             if number:
                 click.echo()
-            _echo(plan_lines(one))
+            echo_lines(plan_lines(one))
         if not plans:
             click.echo("the policy does nothing about it")
     ctx.exit(1 if any(barring(one["checks"]) for one in plans) else 0)
@@ -116,7 +120,7 @@ def plan(
 @_ttl
 @_note
 @click.option("--yes", is_flag=True, help="do not ask")
-@_server
+@server_option
 @click.pass_context
 def apply(
     ctx: click.Context,
@@ -139,9 +143,9 @@ def apply(
       haechi respond apply monitor host:prod/node-7 --ttl 2h --yes
     """
     body = _body(kind, resource, more)
-    with _client(server) as client:
-        (one,) = client.send(_ask("POST", "responses/plan", body))
-        _echo(plan_lines(one))
+    with connected(server) as client:
+        (one,) = answer(client, "POST", "responses/plan", body=body)
+        echo_lines(plan_lines(one))
         standing = [
             check for check in barring(one["checks"]) if check["name"] not in _words(accept)
         ]
@@ -150,7 +154,7 @@ def apply(
             ctx.exit(1)
         _confirmed(yes, f"apply this in {one['cluster']}?")
         more_ = {"approve": True, "accept": _words(accept), "ttl_s": _span(ttl), "note": note}
-        made = client.send(_ask("POST", "responses", body | more_))
+        made = answer(client, "POST", "responses", body=body | more_)
     click.echo(plain(f"{made['action']['id']} is approved: haechi respond show follows it"))
 
 
@@ -160,16 +164,16 @@ def apply(
 @_ttl
 @_note
 @click.option("--yes", is_flag=True, help="do not ask")
-@_server
+@server_option
 def approve(id: str, accept: str, ttl: str, note: str, yes: bool, server: str | None) -> None:
     """Let an action be applied. Its plan is shown first; all checks are made again."""
-    with _client(server) as client:
-        detail = client.send(_ask("GET", _path(id)))
-        _echo(plan_lines(detail["plan"]))
+    with connected(server) as client:
+        detail = answer(client, "GET", _path(id))
+        echo_lines(plan_lines(detail["plan"]))
         _confirmed(yes, f"apply this in {detail['action']['cluster']}?")
         body = {"accept": _words(accept), "ttl_s": _span(ttl), "note": note}
         body["seen"] = detail["action"]["changed"]
-        made = client.send(_ask("POST", _path(id, "approve"), body))
+        made = answer(client, "POST", _path(id, "approve"), body=body)
     click.echo(plain(line(made["action"])))
 
 
@@ -179,10 +183,9 @@ def _deciding(name: str, about: str) -> None:
     @command.command(name=name, help=about)
     @click.argument("id", metavar="ID")
     @_note
-    @_server
+    @server_option
     def decide(id: str, note: str, server: str | None) -> None:
-        with _client(server) as client:
-            made = client.send(_ask("POST", _path(id, name), {"note": note}))
+        made = asked(server, "POST", _path(id, name), body={"note": note})
         click.echo(plain(line(made["action"])))
 
 
@@ -194,12 +197,11 @@ _deciding("undo", "Undo what was applied, now.")
 @click.argument("id", metavar="ID")
 @click.argument("span")
 @_note
-@_server
+@server_option
 def extend(id: str, span: str, note: str, server: str | None) -> None:
     """Set the undo clock anew: SPAN from now (30m, 2h)."""
-    with _client(server) as client:
-        body = {"seconds": _span(span), "note": note}
-        made = client.send(_ask("POST", _path(id, "extend"), body))
+    body = {"seconds": _span(span), "note": note}
+    made = asked(server, "POST", _path(id, "extend"), body=body)
     click.echo(plain(line(made["action"])))
 
 
@@ -210,34 +212,30 @@ def extend(id: str, span: str, note: str, server: str | None) -> None:
 @click.option("--namespace", multiple=True)
 @click.option("--incident", multiple=True)
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
-@_server
-@_format
+@server_option
+@format_option
 def list_(kinds: tuple[str, ...], limit: int, server: str | None, format_: str, **ask: Any) -> None:
     """Actions, newest first."""
     query = {**ask, "kind": [KINDS[one] for one in kinds], "limit": limit}
-    with _client(server) as client:
-        from haechi.client.asks import ask as asking
-
-        page = client.send(asking("GET", "responses", query=query))
+    page = asked(server, "GET", "responses", query=query)
     if format_ == "json":
-        _json(page)
+        echo_json(page)
         return
-    _echo(line(one) for one in page["items"])
+    echo_lines(map(line, page["items"]))
     click.echo(f"{len(page['items'])} of {page.get('total') or 0} actions", err=True)
 
 
 @command.command()
 @click.argument("id", metavar="ID")
-@_server
-@_format
+@server_option
+@format_option
 def show(id: str, server: str | None, format_: str) -> None:
     """One action: plan, checks, steps, undo clock."""
-    with _client(server) as client:
-        detail = client.send(_ask("GET", _path(id)))
+    detail = asked(server, "GET", _path(id))
     if format_ == "json":
-        _json(detail)
+        echo_json(detail)
         return
-    _echo((line(detail["action"]), *plan_lines(detail["plan"])))
+    echo_lines((line(detail["action"]), *plan_lines(detail["plan"])))
     if detail.get("left_s") is not None:
         click.echo(f"undone by itself in {int(detail['left_s'])} s")
 
@@ -246,11 +244,10 @@ def _switch(name: str, stopped: bool, about: str) -> None:
     @command.command(name=name, help=about)
     @click.option("--cluster", default="*", show_default=True, help="this one; * is everywhere")
     @click.option("--why", default="")
-    @_server
+    @server_option
     def switch(cluster: str, why: str, server: str | None) -> None:
-        with _client(server) as client:
-            body = {"stopped": stopped, "cluster": cluster, "why": why}
-            status = client.send(_ask("POST", "responses/halt", body))
+        body = {"stopped": stopped, "cluster": cluster, "why": why}
+        status = asked(server, "POST", "responses/halt", body=body)
         if status["file"]:
             click.echo("the file HALT in the store's folder stops all automation")
         for one in status["words"]:
@@ -272,8 +269,8 @@ _switch("go", False, "Let automation go again. What was stopped is not taken up.
 @click.option("--tag", multiple=True)
 @click.option("--label", multiple=True, help="of the workload, as app=web")
 @click.option("--builtin", is_flag=True, help="print the built-in policy, without a server")
-@_server
-@_format
+@server_option
+@format_option
 @click.pass_context
 def policy(
     ctx: click.Context, /, builtin: bool, server: str | None, format_: str, **ask: Any
@@ -293,18 +290,9 @@ def policy(
 
         click.echo(builtin_text(), nl=False)
         return
-    from haechi.client.asks import ask as asking
-
-    with _client(server) as client:
-        answer = client.send(asking("GET", "responses/policy", query=ask))
-    if format_ == "json":
-        _json(answer)
-    else:
-        _echo(
-            policy_lines(answer)
-            if ask["level"]
-            else (f"# {answer['origin']}", answer["text"].rstrip())
-        )
+    found = asked(server, "GET", "responses/policy", query=ask)
+    told = policy_lines(found) if ask["level"] else (f"# {found['origin']}", found["text"].rstrip())
+    echo(found, told, format_)
 
 
 @policy.command()
@@ -317,12 +305,6 @@ def check(file: Path) -> None:
     click.echo(
         f"{file}: good; stage {found.file.stage.value}, {len(found.file.overrides)} overrides"
     )
-
-
-def _echo(lines: Any) -> None:
-    for each in lines:
-        for one in str(each).split("\n"):
-            click.echo(plain(one))
 
 
 def _body(kind: str, resource: str, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -356,21 +338,3 @@ def _confirmed(yes: bool, question: str) -> None:
 
 def _path(id: str, verb: str = "") -> str:
     return f"responses/{quote(id, safe='')}" + (f"/{verb}" if verb else "")
-
-
-def _ask(method: str, path: str, body: Any = None) -> Any:
-    from haechi.client.asks import ask
-
-    return ask(method, path, body=body, again=method == "GET")
-
-
-def _client(server: str | None) -> Client:
-    from haechi.client.http import Client
-
-    return Client(server)
-
-
-def _json(value: Any) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from haechi.cli.asking import echo_json, format_option
 from haechi.cli.output import save
 from haechi.cli.plain import plain
 from haechi.errors import UsageError
@@ -36,7 +37,7 @@ def command() -> None:
     help="only this severity or worse",
 )
 @click.option("--tag", help="only rules with this tag, e.g. dead-control")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+@format_option
 @click.argument("word", default="")
 def list_(word: str, severity: str | None, tag: str | None, format_: str) -> None:
     """List the rules, one a line. WORD narrows to ids, titles and references that contain it.
@@ -52,9 +53,7 @@ def list_(word: str, severity: str | None, tag: str | None, format_: str) -> Non
     if tag:
         rules = [rule for rule in rules if tag in rule.tags]
     if format_ == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(rules), indent=2).decode())
+        echo_json(rules)
         return
     width = max((len(rule.id) for rule in rules), default=0)
     for rule in rules:
@@ -104,7 +103,7 @@ def docs(directory: Path) -> None:
     required=True,
     type=click.Path(path_type=Path, exists=True),
 )
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+@format_option
 @click.option(
     "--severity",
     type=click.Choice([str(severity) for severity in Severity]),

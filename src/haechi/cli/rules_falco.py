@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from haechi.cli.asking import echo_json
 from haechi.cli.plain import plain
 from haechi.errors import UsageError
 from haechi.model.counting import counted
@@ -77,9 +78,7 @@ def check_files(paths: Sequence[Path], format_: str, severity: str | None) -> in
     least = Severity(severity) if severity else Severity.INFO
     faults = [fault for fault in studied.faults if Severity(fault.severity).at_least(least)]
     if format_ == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(_json(studied, faults)), indent=2))
+        echo_json(_json(studied, faults))
     else:
         for line in _lines(studied.problems, faults):
             click.echo(plain(line))

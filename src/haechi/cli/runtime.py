@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from haechi.cli.asking import echo_json, format_option
 from haechi.cli.plain import plain
 from haechi.cli.send import command as send
 from haechi.model.counting import counted
@@ -44,7 +45,7 @@ command.add_command(send)
     type=click.Path(path_type=Path),
     help="JSON lines, or one document: an EventList of Kubernetes, an array",
 )
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text")
+@format_option
 @click.pass_context
 def test(ctx: click.Context, rules: tuple[Path, ...], events: Path, format_: str) -> None:
     """Judge the events of a file by rules. RULES are files or folders, loaded in this order;
@@ -68,9 +69,7 @@ def test(ctx: click.Context, rules: tuple[Path, ...], events: Path, format_: str
     run = _Run(Engine([rule for rule in loaded.rules if rule.enabled]))
     run.take(events)
     if format_ == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(_json(run, refused)), indent=2))
+        echo_json(_json(run, refused))
     else:
         for line in (*map(str, refused), *run.errors_told(), *_report(run)):
             click.echo(plain(line))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from haechi.cli.asking import server_option
 from haechi.cli.plain import plain
 from haechi.errors import ConfigError, InputError, LimitExceeded, UsageError
 from haechi.model.counting import counted
@@ -51,7 +52,7 @@ Exit codes: 0 all was taken, 2 it could not be sent, 3 some records were refused
 @click.option("--now", "shift", is_flag=True, help="move all times so that the last event is now")
 @click.option("--cluster", default="-", help="where the events are of, if they do not say so")
 @click.option("--node", default="", help="the node, likewise")
-@click.option("--server", metavar="URL", help="the server  [HAECHI_SERVER]")
+@server_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from haechi.engines.documents import Document
+from haechi.engines.spans import span_seconds
 from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_single
 from haechi.engines.values import Limits as DocumentLimits
 from haechi.errors import ConfigError
@@ -26,8 +27,6 @@ NEVER_BY_ITSELF = IRREVERSIBLE | {ActionKind.SCALE_TO_ZERO}
 LONGEST = 30 * 86_400
 LARGEST = 256 << 10
 _DOCUMENT = DocumentLimits(size=LARGEST, documents=2, values=10_000, depth=12)
-_SPAN = re.compile(r"(\d{1,7})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SHARE = re.compile(r"(\d{1,3})%")
 
 
@@ -122,8 +121,7 @@ class PolicyFile(Part, frozen=True, kw_only=True):
 
 def seconds(span: str) -> int:
     """``30m`` in seconds. ConfigError."""
-    found = _SPAN.fullmatch(span)
-    number = int(found[1]) * _SECONDS[found[2]] if found else 0
+    number = span_seconds(span) or 0
     if not 1 <= number <= LONGEST:
         raise ConfigError(
             f"`{span[:40]}` is no span of time", do="for example 30m, 2h; at most 30d"
