@@ -1,7 +1,7 @@
 """Anomalies: traces of system calls of ADFA-LD's shape, learnt from normal ones, judged, compared.
 
-Arguments: [FOLDER] with ``traces.jsonl.gz``: lines {"id", "split": "train"|"eval", "label":
-"normal" or a family of attacks, "calls": [numbers]}. Fits on ``train`` (normal traces alone) and
+Arguments: [FOLDER] with ``*.jsonl.gz`` or ``*.jsonl``: lines {"id", "split": "train"|"eval",
+"label": "normal" or a family of attacks, "calls": [numbers]}. Fits on ``train`` (normal traces alone) and
 judges ``eval``: area under the curve, attacks found at one and five false alarms in a hundred
 normal traces, for each family, with bootstrap intervals over traces; beside plain STIDE and a plain
 Markov chain in the same run. CPU time is of this process, memory is what the fitted model
@@ -16,7 +16,7 @@ import time
 import tracemalloc
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import log
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,6 @@ import msgspec
 
 from haechi.runtime.profile.sequence import FOLDS, ORDER, Company, Order, TraceModel
 
-FILE = "traces.jsonl.gz"
 USUAL = Path(__file__).resolve().parents[2] / "shared/data/adfa-ld"
 TARGETS = {"auc": 0.83, "tpr1": 0.15}
 ROUNDS = 300
@@ -50,34 +49,44 @@ class Figures(NamedTuple):
 
 
 def read(folder: Path) -> tuple[list[list[int]], list[TraceLine]]:
-    """(normal traces to learn from, traces to judge). SystemExit with what is wrong."""
-    path = folder / FILE
-    if not path.is_file():
-        raise SystemExit(f"{path} is not there: name a folder that holds {FILE} (ADFA-LD's shape)")
+    """(normal traces to learn from, traces to judge) of all files of traces in a folder.
+    SystemExit with what is wrong; traces without calls are told and left out."""
+    files = sorted({*folder.glob("*.jsonl.gz"), *folder.glob("*.jsonl")})
+    if not files:
+        raise SystemExit(f"{folder}: no *.jsonl.gz or *.jsonl of traces (ADFA-LD's shape)")
     train: list[list[int]] = []
     judged: list[TraceLine] = []
-    decode = msgspec.json.Decoder(TraceLine).decode
-    with gzip.open(path, "rb") as stream:
-        for number, line in enumerate(iter(lambda: stream.readline(_LINE), b""), 1):
-            if number > _MOST_LINES:
-                raise SystemExit(f"{path}: more than {_MOST_LINES:,} traces")
-            try:
-                one = decode(line)
-            except msgspec.MsgspecError as error:
-                raise SystemExit(f"{path}:{number}: no trace: {error}") from error
-            if not one.calls:
-                raise SystemExit(f"{path}:{number}: a trace without calls")
-            if one.split == "train":
-                if one.label != "normal":
-                    raise SystemExit(f"{path}:{number}: an attack among what is learnt from")
-                train.append(one.calls)
-            elif one.split == "eval":
-                judged.append(one)
-            else:
-                raise SystemExit(f"{path}:{number}: `split` is neither train nor eval")
+    empty = 0
+    for where, one in (found for path in files for found in _traces(path)):
+        if not one.calls:
+            empty += 1
+        elif one.split == "train":
+            if one.label != "normal":
+                raise SystemExit(f"{where}: an attack among what is learnt from")
+            train.append(one.calls)
+        elif one.split == "eval":
+            judged.append(one)
+        else:
+            raise SystemExit(f"{where}: `split` is neither train nor eval")
     if not train or len({one.label == "normal" for one in judged}) < 2:
-        raise SystemExit(f"{path}: needs train, and normal and attack traces of eval")
+        raise SystemExit(f"{folder}: needs train, and normal and attack traces of eval")
+    if empty:
+        print(f"{empty} traces without calls are left out")
     return train, judged
+
+
+def _traces(path: Path) -> Iterator[tuple[str, TraceLine]]:
+    """(place, trace) of each line."""
+    decode = msgspec.json.Decoder(TraceLine).decode
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(_LINE), b""), 1):
+            where = f"{path}:{number}"
+            if number > _MOST_LINES:
+                raise SystemExit(f"{where}: more than {_MOST_LINES:,} traces")
+            try:
+                yield where, decode(line)
+            except msgspec.MsgspecError as error:
+                raise SystemExit(f"{where}: no trace: {error}") from error
 
 
 def figures(normal: Sequence[float], attacks: Sequence[float]) -> Figures:

@@ -28,7 +28,7 @@ def made(folder: Path, *, extra: list[Any] | None = None) -> Path:
     rows += [line(n, "eval", "Made_Up", [*USUAL, 11, 102, 63] * 8) for n in range(80, 90)]
     rows += [line(n, "eval", "Shuffled", draw.sample(USUAL * 8, 64)) for n in range(90, 100)]
     folder.mkdir(exist_ok=True)
-    with gzip.open(folder / anomaly.FILE, "wt") as stream:
+    with gzip.open(folder / "traces.jsonl.gz", "wt") as stream:
         for row in [*rows, *(extra or [])]:
             stream.write((row if isinstance(row, str) else json.dumps(row)) + "\n")
     return folder
@@ -48,7 +48,6 @@ FAULTS = {
     "not JSON": "{broken",
     "a split that is none": line(1, "test", "normal", [1]),
     "an attack to learn from": line(1, "train", "Adduser", [1]),
-    "no calls": line(1, "eval", "normal", []),
 }
 
 
@@ -58,8 +57,19 @@ def test_a_wrong_line_is_named(tmp_path: Path, what: str) -> None:
         anomaly.read(made(tmp_path / "set", extra=[FAULTS[what]]))
 
 
+def test_traces_without_calls_are_left_out_and_plain_files_read_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(tmp_path / "set", extra=[line(1, "eval", "normal", [])])
+    more = json.dumps(line(101, "train", "normal", USUAL))
+    (folder / "more.jsonl").write_text(more + "\n")
+    train, judged = anomaly.read(folder)
+    assert (len(train), len(judged)) == (41, 60)
+    assert "1 traces without calls are left out" in capsys.readouterr().out
+
+
 def test_a_set_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="is not there"):
+    with pytest.raises(SystemExit, match=r"no \*\.jsonl"):
         anomaly.main([str(tmp_path)])
 
 
