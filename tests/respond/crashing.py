@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from haechi.model.response import ActionKind, ActionState, Want
-from haechi.respond.engine import AutoResponseEngine, want_of
+from haechi.respond.by_name import want_of
+from haechi.respond.engine import AutoResponseEngine
 from haechi.store.state.action_records import LIVE, ActionFilter, StoredAction
 from haechi.store.state.state import State
 from haechi.world.kube.client import KubernetesClient

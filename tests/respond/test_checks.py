@@ -9,8 +9,8 @@ import pytest
 
 from haechi.errors import Conflict
 from haechi.model.response import ActionKind, ActionState, Check, Said, Want
+from haechi.respond.by_name import want_of
 from haechi.respond.checks import accepted, bars
-from haechi.respond.engine import want_of
 from haechi.respond.evidence import sealed, tidied
 from haechi.respond.ground import Ground, Site
 from haechi.respond.guard import protected

@@ -13,7 +13,8 @@ from haechi.model.event import Event
 from haechi.model.incident import IncidentState
 from haechi.model.response import ActionKind, ActionState, Stage, StepState
 from haechi.model.threat import ThreatLevel
-from haechi.respond.engine import AutoResponseEngine, want_of
+from haechi.respond.by_name import want_of
+from haechi.respond.engine import AutoResponseEngine
 from haechi.respond.evidence import opened
 from haechi.respond.ground import Site
 from haechi.store.state.action_records import ActionFilter, StoredAction

@@ -19,10 +19,12 @@ import msgspec
 
 from haechi.errors import Conflict, HaechiError, UsageError
 from haechi.model.response import ActionKind, ActionState, Check, Plan, Said, Stage, Want
+from haechi.respond.by_name import as_incident, cause_of, tags_of, want_of, workload_of
 from haechi.respond.checks import accepted, bars
 from haechi.respond.ground import Ground
 from haechi.respond.keeper import Keeper
 from haechi.respond.policy import Case, Response, ResponsePolicy
+from haechi.respond.policy_file import LONGEST
 from haechi.respond.proposals import (
     Proposal,
     Proposing,
@@ -30,7 +32,7 @@ from haechi.respond.proposals import (
     by_hand,
     window_of,
 )
-from haechi.respond.wishes import case_of, level_of, same_target, wants_of
+from haechi.respond.wishes import case_of, cause_key, level_of, same_target, wants_of
 from haechi.store.state.action_records import NewAction, StoredAction
 
 if TYPE_CHECKING:
@@ -43,8 +45,6 @@ A = ActionState
 BY = "respond"
 DECIDABLE = (A.OBSERVED, A.RECOMMENDED, A.WAITING)
 UNDOABLE = (A.APPLYING, A.APPLIED, A.STUCK)
-LONGEST_S = 30 * 86_400
-_SOON = dt.timedelta(0)
 
 
 class AutoResponseEngine:
@@ -285,8 +285,8 @@ class AutoResponseEngine:
 
     def extend(self, id: str, by: str, *, seconds: int, note: str = "") -> StoredAction:
         """So many seconds from now until it is undone."""
-        if not 1 <= seconds <= LONGEST_S:
-            raise UsageError(f"must be from 1 to {LONGEST_S}", where="body.seconds")
+        if not 1 <= seconds <= LONGEST:
+            raise UsageError(f"must be from 1 to {LONGEST}", where="body.seconds")
         action = self._actions.get(id)
         if action.expires is None:
             raise Conflict("it has no clock", why=f"it is {action.state.value}")
@@ -346,27 +346,35 @@ class AutoResponseEngine:
     # By the guide's names
 
     def respond(self, event: Event | Any, level: ThreatLevel) -> list[StoredAction]:
-        """What the policy says about one event at this level."""
+        """What the policy says about one event at this level: once for a rule, what it is about,
+        and the policy's window, however often the rule fires."""
         raw: Event = getattr(event, "event", event)
+        now = self.ground.clock()
         case = Case(
             level=level,
             cluster=raw.cluster,
             namespace=raw.namespace,
-            at=self.ground.clock(),
+            at=now,
             rules=(raw.rule,) if raw.rule else (),
-            tags=_tags(raw),
+            tags=tags_of(raw),
         )
         decided = self.policy.decide(case, most=self.most)
         site = self.ground.sites(raw.cluster)
-        incident = _as_incident(raw, level, event)
-        cause = f"event:{raw.cluster}/{raw.source}/{raw.id}"
-        made = []
+        incident = as_incident(raw, level, str(getattr(event, "source_ip", "")))
+        cause, window = cause_of(raw), self._window(now)
+        made: list[StoredAction | None] = []
         for response in decided.responses:
             for want in wants_of(incident, response, site):
                 asked = msgspec.structs.replace(want, incident="")
-                one = self._proposing.proposal(asked, response, cause, 0, automatic=True)
-                made.append(self._keep(one, int(level)))
+                known = self._actions.by_key(cause_key(cause, asked, window))
+                if known is None:  # planning reads clusters: what is answered is not planned anew
+                    one = self._proposing.proposal(asked, response, cause, window, automatic=True)
+                    known = self._keep(one, int(level))
+                made.append(known)
         return [one for one in made if one is not None]
+
+    def _window(self, now: dt.datetime) -> int:
+        return int(now.timestamp()) // self.policy.window_s
 
     def isolate_workload(self, workload_id: str) -> StoredAction | None:
         """Isolate a workload, as far as the policy lets it go by itself."""
@@ -377,9 +385,11 @@ class AutoResponseEngine:
         resource = workload_id or f"host:-/{self.ground.host or '-'}"
         return self._named(ActionKind.BLOCK, resource, address=ip)
 
-    def limit_traffic(self, ip: str, *, workload_id: str) -> StoredAction | None:
-        """Limit what an address may ask of a workload."""
-        return self._named(ActionKind.LIMIT, workload_id, address=ip)
+    def limit_traffic(self, ip: str, *, workload_id: str = "") -> StoredAction | None:
+        """Limit what an address may ask of a workload; without one, of that of the worst open
+        incident in which it was seen. UsageError when there is none."""
+        resource = workload_id or workload_of(ip, self.ground)
+        return self._named(ActionKind.LIMIT, resource, address=ip)
 
     def enable_enhanced_monitoring(self, workload_id: str) -> StoredAction | None:
         """Watch a workload closely."""
@@ -392,34 +402,9 @@ class AutoResponseEngine:
     def _named(self, kind: ActionKind, resource: str, *, address: str = "") -> StoredAction | None:
         want = want_of(kind, resource, address=address)
         response = self._response(want, None)
-        hour = int(self.ground.clock().timestamp()) // self.policy.window_s
-        one = self._proposing.proposal(want, response, "program", hour, automatic=True)
+        window = self._window(self.ground.clock())
+        one = self._proposing.proposal(want, response, "program", window, automatic=True)
         return self._keep(one, int(level_of(kind)))
-
-
-def want_of(kind: ActionKind, resource: str, *, address: str = "", **more: Any) -> Want:
-    """What is wanted of a thing by its key. UsageError."""
-    from urllib.parse import unquote
-
-    parts = resource.split("/")
-    if resource.startswith("k8s:") and len(parts) == 5:
-        cluster, namespace = unquote(parts[0][4:]), unquote(parts[3])
-    elif resource.startswith("host:") and len(parts) == 2 and parts[1]:
-        cluster, namespace = unquote(parts[0][5:]), "-"
-    else:
-        raise UsageError(
-            f"{resource[:120]!r} is no key of a workload or host",
-            do="for example k8s:prod/apps/Deployment/shop/web or host:prod/node-1",
-            where="body.resource",
-        )
-    return Want(
-        kind=kind,
-        cluster=cluster or "-",
-        namespace=namespace,
-        resource=resource,
-        address=address,
-        **more,
-    )
 
 
 def _is_told(one: Proposal, known: Sequence[StoredAction]) -> bool:
@@ -448,35 +433,6 @@ def _require(checks: Sequence[Check]) -> None:
 
 
 def _ttl(seconds: int) -> int:
-    if not 0 <= seconds <= LONGEST_S:
-        raise UsageError(f"must be from 0 to {LONGEST_S}", where="body.ttl_s")
+    if not 0 <= seconds <= LONGEST:
+        raise UsageError(f"must be from 0 to {LONGEST}", where="body.ttl_s")
     return seconds
-
-
-def _tags(event: Event) -> tuple[str, ...]:
-    tags = event.fields.get("haechi.tags")
-    return tuple(str(one) for one in tags) if isinstance(tags, list) else ()
-
-
-def _as_incident(event: Event, level: ThreatLevel, view: Any) -> Incident:
-    """An event as an incident of its own, that is never kept."""
-    from haechi.model.incident import Incident
-
-    address = str(getattr(view, "source_ip", "") or event.fields.get("fd.cip") or "")
-    return Incident(
-        id=event.id,
-        cluster=event.cluster,
-        namespace=event.namespace,
-        resource=event.resource or f"host:{event.cluster}/{event.node}",
-        node=event.node,
-        container_id="" if event.container_id == "host" else event.container_id,
-        title=event.message,
-        level=level,
-        score=0.0,
-        opened_ns=event.ts_ns,
-        first_ns=event.ts_ns,
-        last_ns=event.ts_ns,
-        rules={event.rule: 1} if event.rule else {},
-        tactics=_tags(event),
-        source_ips=(address,) if address else (),
-    )

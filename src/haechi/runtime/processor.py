@@ -6,7 +6,8 @@ of the guide: ``SecurityEventProcessor`` and ``SecurityEvent``.
 
 Each source has a loop of its own, so one that is stuck or floods holds up no other. ``deliver``
 makes a batch durable; only then is its source told to go on, and only then do the detector, the
-responder and the alerts see its events. Those three are optional.
+responder and the alerts see its events. Those three are optional, plain (then they run in a
+thread) or asynchronous; an event that no detector gave a level has that of its priority.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import msgspec
 
 from haechi.errors import HaechiError
 from haechi.model.event import SEVERITY_OF_PRIORITY, Event
+from haechi.model.threat import ThreatLevel
 from haechi.runtime.sources import NETWORK, Batch, Source
 
 log = logging.getLogger("haechi.runtime")
@@ -244,6 +246,8 @@ class SecurityEventProcessor:
         level: Any = None
         if self._detector is not None:
             level = await self._tried(self._detector.analyze, event)
+        if level is None:
+            level = ThreatLevel[event.severity.upper()]
         if self._responder is not None:
             await self._tried(self._responder.respond, event, level)
         if self._alerts is not None:
@@ -252,7 +256,10 @@ class SecurityEventProcessor:
 
     async def _tried(self, work: Callable[..., Any], *words: Any) -> Any:
         try:
-            found = work(*words)
+            if not inspect.iscoroutinefunction(work):  # they read stores and clusters
+                found = await asyncio.to_thread(work, *words)
+            else:
+                found = work(*words)
             return await found if inspect.isawaitable(found) else found
         except Exception:  # the boundary of what others plug in
             self.faults += 1

@@ -12,6 +12,7 @@ import msgspec
 
 from haechi.errors import NotFound
 from haechi.model.alert import Message, News, Status
+from haechi.model.event import Event
 from haechi.model.threat import ThreatLevel
 from haechi.respond.alerts.compose import message
 from haechi.respond.alerts.delivery import Courier, How
@@ -26,8 +27,8 @@ from haechi.world.receivers.sending import NotSent, Receiver, Sent
 from haechi.world.receivers.settings import ReceiverSettings
 
 if TYPE_CHECKING:
-    from haechi.model.event import Event
     from haechi.model.incident import Incident
+    from haechi.runtime.threat import Judged
     from haechi.store.state.action_records import StoredAction
 
 
@@ -62,10 +63,11 @@ class SecurityAlertManager:
         self._note = note
         self._intake = Intake(alerts, routes, receivers, max_age=self.how.max_age)
 
-    def send_alert(self, event: Event, level: ThreatLevel) -> int:
-        """Tell of one event at this level, by the routes; to how many receivers. An event is told
-        once, however often this is called."""
-        return self._intake.tell(f"event:{_event_id(event)}", safe(_of_event(event, level)))
+    def send_alert(self, event: Event | Judged, level: ThreatLevel) -> int:
+        """Tell of one event (or the guide's view of one) at this level, by the routes; to how many
+        receivers. An event is told once, however often this is called."""
+        raw = event if isinstance(event, Event) else event.event
+        return self._intake.tell(f"event:{_event_id(raw)}", safe(_of_event(raw, level)))
 
     def told(self, incident: Incident, change: str) -> int:
         """Take what changed now instead of at the next turn; both are only wake-ups, as the

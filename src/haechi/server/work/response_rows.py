@@ -12,7 +12,8 @@ from haechi.errors import Forbidden, UsageError
 from haechi.model.access import Principal, Role, covered
 from haechi.model.response import ActionState, Plan, StepState, Want
 from haechi.model.threat import ThreatLevel
-from haechi.respond.engine import DECIDABLE, UNDOABLE, want_of
+from haechi.respond.by_name import want_of
+from haechi.respond.engine import DECIDABLE, UNDOABLE
 from haechi.respond.policy import Case
 from haechi.respond.proposals import Proposal
 from haechi.respond.wishes import case_of, wants_of
