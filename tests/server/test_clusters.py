@@ -327,6 +327,50 @@ def test_events_get_the_workload_that_the_cluster_says(tmp_path: Path) -> None:
         assert enricher.workloads({Pod("east", "default", "nobody-1")}) == {}
 
 
+def test_events_keep_their_workload_while_the_cluster_is_not_read(tmp_path: Path) -> None:
+    """After a start, and while its API server is away: what they are of must not depend on it."""
+    server = ApiServer(objects=[deployment("web"), namespace("default")])
+    with server, following(tmp_path, server) as world:
+        eventually(lambda: state_of(world) == "connected")
+        (one, *_) = server.list("pods", "default")
+        name = str(one["metadata"]["name"])
+        key = world.clusters.workload_of("east", "default", name)
+        assert key == "k8s:east/apps/Deployment/default/web"
+        objects = world.store.state.objects
+        eventually(lambda: len(objects.at("east", world.clock())) >= 3)
+    path = tmp_path / "kubeconfig"
+    settings = local_settings(
+        clusters=ClustersSection(followed=[ClusterSettings(name="east", kubeconfig=str(path))])
+    )
+    with real_world(tmp_path / "store", settings) as world:
+        world.clusters.open(world)
+        try:
+            assert world.clusters.workload_of("east", "default", name) == key
+            assert world.clusters.workload_of("east", "default", "nobody") == ""
+            assert world.clusters.cluster("east") is None
+            eventually(lambda: state_of(world) == "failed")
+            assert world.clusters.workload_of("east", "default", name) == key
+        finally:
+            world.clusters.close()
+
+
+def test_a_cluster_counts_once_every_kind_was_read(tmp_path: Path) -> None:
+    """What is not read yet looks like what is not there."""
+    with ApiServer(objects=[deployment("web")]) as server:
+        server.faults.add(kind="slow", verb="list", resource="deployments", seconds=1.0)
+        with following(tmp_path, server) as world:
+            found = []
+
+            def read() -> bool:
+                cluster = world.clusters.cluster("east")
+                if cluster is not None:
+                    found.append(len(cluster.objects("apps/Deployment")))
+                return bool(found)
+
+            eventually(read)
+            assert found == [1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -87,7 +87,8 @@ class Ground:
     """``sites`` gives a cluster by its name, None for one that is not known. ``incidents`` gives
     an incident by its id; ``contained`` sets its state after each look at an isolation (the action
     is as it was before; None: it was undone). ``host`` is the node's name when this host itself
-    may be changed."""
+    may be changed, ``host_cluster`` the cluster that it counts to: a node of another one may have
+    its name."""
 
     state: State
     events: Events | None
@@ -100,6 +101,7 @@ class Ground:
     receivers: Mapping[str, Receiver] = field(default_factory=dict)
     nft: Nft | None = None
     host: str = ""
+    host_cluster: str = "-"
     evidence_bytes: int = 32 << 20
 
     @property

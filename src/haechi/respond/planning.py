@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -168,12 +169,13 @@ def _rules(want: Want, site: Site | None, action_id: str) -> Plan:
 
 def _host_block(want: Want, ground: Ground) -> Plan:
     address = _address(want)
-    node = want.resource.rpartition("/")[2]
-    if ground.nft is None or node != ground.host:
+    node = unquote(want.resource.rpartition("/")[2])
+    here = (want.cluster, want.namespace, node) == (ground.host_cluster, "-", ground.host)
+    if ground.nft is None or not here:
         raise InputError(
             f"{node} is not this host",
             why="haechi changes the packet filter of its own host only, and only if respond.host"
-            " is set",
+            " is set and the incident is of the cluster in respond.host_cluster",
             do="run haechi there, or block the address at the edge",
         )
     step = Step(

@@ -7,17 +7,20 @@ import datetime as dt
 import hashlib
 import ipaddress
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import msgspec
 
 from haechi.model.incident import Incident
+from haechi.model.resource import Resource
 from haechi.model.response import ActionKind, Want
 from haechi.model.threat import ThreatLevel
-from haechi.respond.ground import Site
+from haechi.respond.ground import Site, text_at
 from haechi.respond.policy import Case, Response
 from haechi.respond.workloads import POD, Workloads, holds, labels_of
 
 MOST_ADDRESSES = 3
+HOST = "host:"
 _ADDRESSED = frozenset({ActionKind.BLOCK, ActionKind.LIMIT})
 _TO_PODS = frozenset({ActionKind.ISOLATE, ActionKind.EVICT, ActionKind.DELETE})
 
@@ -38,6 +41,7 @@ def case_of(incident: Incident, site: Site | None, at: dt.datetime) -> Case:
 
 def wants_of(incident: Incident, response: Response, site: Site | None) -> Iterator[Want]:
     """What a response means for an incident: one want, or one for each address."""
+    incident = _placed(incident, site)
     want = Want(
         kind=response.kind,
         cluster=incident.cluster,
@@ -53,8 +57,12 @@ def wants_of(incident: Incident, response: Response, site: Site | None) -> Itera
     )
     if response.kind in _TO_PODS:
         want = msgspec.structs.replace(want, pods=pods_of(want, site))
+    if not _own(incident):
+        return
     if response.kind is ActionKind.CORDON:
-        want = msgspec.structs.replace(want, resource=_node(incident), namespace="-")
+        if not (node := _node(incident, site)):
+            return
+        want = msgspec.structs.replace(want, resource=node, namespace="-")
     if response.kind not in _ADDRESSED:
         yield want
         return
@@ -87,12 +95,54 @@ def public(addresses: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _node(incident: Incident) -> str:
+def _placed(incident: Incident, site: Site | None) -> Incident:
+    """An incident of a container that nobody could place when it began: by now the cluster may
+    say whose it is. In no other namespace than the incident's."""
+    if site is None or not incident.resource.startswith("container:") or not incident.container_id:
+        return incident
+    for pod in site.objects:
+        if pod.type != POD or incident.namespace not in ("-", pod.namespace):
+            continue
+        if holds(pod, incident.container_id):
+            top = Workloads(site.objects).top(pod)
+            key = top.key if isinstance(top, Resource) else pod.key
+            return msgspec.structs.replace(incident, resource=key)
+    return incident
+
+
+def _own(incident: Incident) -> bool:
+    """False for an incident of a namespace that names a thing elsewhere: a node, a machine,
+    another's workload. Who may speak for a namespace must not have others' things touched."""
+    if incident.namespace == "-":
+        return True
+    parts = incident.resource.split("/")
+    if not incident.resource.startswith("k8s:") or len(parts) != 5:
+        return not incident.resource.startswith(HOST)
+    return unquote(parts[3]) == incident.namespace
+
+
+def _node(incident: Incident, site: Site | None) -> str:
+    """The node to be cordoned. Of an incident of a namespace it is the one that the cluster says
+    its pod runs on, whatever its events say."""
     from haechi.model.keys import k8s_key
 
-    return k8s_key(
-        group="", kind="Node", namespace=None, name=incident.node, cluster=incident.cluster
-    )
+    name = incident.node
+    if incident.namespace != "-":
+        name = _runs_on(incident, site)
+    if not name:
+        return ""
+    return k8s_key(group="", kind="Node", namespace=None, name=name, cluster=incident.cluster)
+
+
+def _runs_on(incident: Incident, site: Site | None) -> str:
+    target = site.by_key.get(incident.resource) if site is not None else None
+    if site is None or target is None or not incident.container_id:
+        return ""
+    pods = [target] if target.type == POD else Workloads(site.objects).pods(target)
+    for pod in pods:
+        if holds(pod, incident.container_id):
+            return text_at(pod.data, "spec", "nodeName")
+    return ""
 
 
 def cause_key(cause: str, want: Want, window: int) -> str:

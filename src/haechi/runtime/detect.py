@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from haechi.model.event import Event
-from haechi.store.events.encoding import OWN, EncodedBatch, Kind, Row, is_ours
+from haechi.store.events.encoding import OWN, SCOPED, EncodedBatch, Kind, Row, is_ours
 from haechi.store.events.question import event_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def detection(rule: Rule, event: Event, message: str) -> Event:
     fields = {name: value for name, value in told if name != "jevt.obj" and not is_ours(name)}
     if not _fits(fields):
         fields = {"haechi.cut": ["*"]}
+    if event.fields.get(SCOPED) is True:
+        fields[SCOPED] = True
     fields["haechi.source"] = event.source
     fields["haechi.event"] = event.id
     if rule.id:

@@ -239,6 +239,13 @@ class Respond(Section, frozen=True, kw_only=True):
     host: Annotated[
         bool, Meta(description="allow changes of this host's own packet filter (nftables, root)")
     ] = False
+    host_cluster: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="cluster that events of this host name: who may act there may change it",
+        ),
+    ] = "-"
     receivers: Annotated[
         dict[str, ResponseReceiver],
         Meta(description="where the action webhook sends to, by name; in the file only"),

@@ -13,7 +13,7 @@ import pytest
 from bench.incidents_kill import trial
 
 from haechi.errors import StoreFull
-from haechi.model.access import EVERYWHERE
+from haechi.model.access import EVERYWHERE, Reach
 from haechi.model.event import Event
 from haechi.model.incident import IncidentState
 from haechi.server.readiness import parts
@@ -46,6 +46,25 @@ def taken(made: Rig, *events: Event) -> int:
     batch = world.store.events.encode_events(events)
     assert not batch.refused
     return take(world, batch, (EVERYWHERE,), made.clock()).result().accepted
+
+
+def sent(made: Rig, *reaches: Reach, **given: Any) -> None:
+    """One event of a sender that reaches so far, and its incident."""
+    world = made.world
+    body = {
+        "id": f"sent-{len(incidents(made))}-{given['fields'].get('proc.pid')}",
+        "ts_ns": int(made.clock().timestamp() * 1e9),
+        "source": "falco",
+        "type": "connect",
+        "cluster": "prod",
+        "rule": "Miner started",
+        "priority": "critical",
+        **given,
+    }
+    batch = world.store.events.encode(msgspec.json.encode(body), within=reaches)
+    assert not batch.refused
+    take(world, batch, reaches, made.clock()).result()
+    world.correlating.drain(world)
 
 
 def incidents(made: Rig) -> list[Any]:
@@ -86,6 +105,51 @@ def test_what_is_told_twice_counts_once(made: Rig) -> None:
         taken(made, judged(1), judged(2))
         world.correlating.drain(world)
     assert [one.detections for one in incidents(made)] == [2]
+
+
+SHOP, CLUSTER = Reach(cluster="prod", namespace="shop"), Reach(cluster="prod")
+ON_HOST = {"namespace": "-", "node": "node-1", "container_id": "host"}
+CHOSEN = {"fd.sip": "8.8.8.8", "fd.rip": "8.8.8.8"}
+
+
+def test_who_reaches_a_namespace_adds_nothing_to_an_incident_of_a_node(made: Rig) -> None:
+    """Saying that the node's processes are its own."""
+    sent(made, CLUSTER, **ON_HOST, fields={"proc.pid": 700, "proc.apid": [700, 600]})
+    sent(made, SHOP, namespace="shop", node="node-1", fields={"proc.pid": 700, **CHOSEN})
+    node, shop = incidents(made)
+    assert (node.namespace, node.detections, node.resource) == ("-", 1, "host:prod/node-1")
+    full = made.world.store.state.incidents.get(node.id)
+    assert full.source_ips == ()
+    assert (shop.namespace, shop.detections) == ("shop", 1)
+    assert shop.resource == "k8s:prod/core/Namespace/-/shop"
+
+
+def test_who_reaches_a_namespace_draws_no_detection_of_a_node_into_its_own(made: Rig) -> None:
+    """Having claimed its processes before."""
+    sent(made, SHOP, namespace="shop", node="node-1", fields={"proc.pid": 700, **CHOSEN})
+    sent(made, CLUSTER, **ON_HOST, fields={"proc.pid": 700, "proc.apid": [700, 600]})
+    found = {(one.namespace, one.resource): one.detections for one in incidents(made)}
+    assert found == {
+        ("shop", "k8s:prod/core/Namespace/-/shop"): 1,
+        ("-", "host:prod/node-1"): 1,
+    }
+
+
+def test_who_reaches_a_namespace_adds_nothing_to_an_incident_that_left_it(made: Rig) -> None:
+    """An escape is seen by the node's own sensor; what the namespace says then is its own."""
+    web = {"namespace": "shop", "node": "node-1", "resource": "k8s:prod/apps/Deployment/shop/web"}
+    sent(made, CLUSTER, **web, fields={"proc.pid": 700})
+    sent(made, CLUSTER, **ON_HOST, fields={"proc.pid": 701, "proc.apid": [701, 700]})
+    (escape,) = incidents(made)
+    assert (escape.namespace, escape.detections) == ("-", 2)
+    for pid in (700, 702):
+        sent(made, SHOP, **web, fields={"proc.pid": pid, **CHOSEN})
+    known = made.world.store.state.incidents
+    told = {one.namespace: known.get(one.id) for one in incidents(made)}
+    assert {name: (one.detections, one.source_ips) for name, one in told.items()} == {
+        "-": (2, ()),
+        "shop": (2, ("8.8.8.8",)),
+    }
 
 
 def test_sealing_and_retention_do_not_matter(made: Rig) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.access import Reach
 from haechi.model.event import PRIORITIES, Event
-from haechi.store.events.encoding import EncodedBatch, encode, encode_events, fields_of
+from haechi.store.events.encoding import SCOPED, EncodedBatch, encode, encode_events, fields_of
 from haechi.store.events.question import event_of
 from haechi.store.events.sealing import split_id
 from haechi.store.events.shapes import Limits
@@ -162,7 +162,11 @@ def test_events_out_of_the_senders_reach_are_refused() -> None:
         ("k8s:-/apps/Deployment/pay/web", False),
         ("k8s:stage/apps/Deployment/shop/web", False),
         ("k8s:stage/core/Node/-/one", False),
-        ("host:one", True),
+        ("host:prod/one", False),
+        ("user:prod/ana", False),
+        ("many:prod/shop", False),
+        ("container:prod/0123456789ab", False),
+        ("file:deploy/web.yaml", True),
     ],
 )
 def test_a_sender_tells_nothing_of_things_out_of_its_reach(resource: str, taken: bool) -> None:
@@ -172,6 +176,46 @@ def test_a_sender_tells_nothing_of_things_out_of_its_reach(resource: str, taken:
     assert len(batch.rows) == (2 if taken else 0)
     assert all("out of reach" in one.why for one in batch.refused)
     assert len(encoded(data).rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("resource", "taken"), [("host:prod/one", True), ("host:stage/one", False)]
+)
+def test_a_sender_of_a_cluster_tells_of_its_hosts_alone(resource: str, taken: bool) -> None:
+    data = lines([event(1, resource=resource)])
+    batch = encode(data, LIMITS, now_ns=NOW_NS, within=(Reach(cluster="prod"),))
+    assert len(batch.rows) == taken
+    assert all("out of reach" in one.why for one in batch.refused)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ("{}", {}),
+        ("{ }", {}),
+        ('{"a": 1}', {"a": 1}),
+        ('{ "haechi.scoped": false, "a": 1}', {"a": 1}),
+        ('{"\\u0068aechi.scoped": false}', {}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("within", "marked"),
+    [
+        ((Reach(cluster="prod", namespace="shop"), Reach(cluster="lab")), True),
+        ((Reach(cluster="prod"),), False),
+        ((Reach(),), False),
+    ],
+    ids=["namespace", "cluster", "everywhere"],
+)
+def test_what_a_sender_of_some_namespaces_says_is_marked(
+    fields: str, kept: dict[str, object], within: tuple[Reach, ...], marked: bool
+) -> None:
+    head = {**PLAIN, "cluster": "prod", "namespace": "shop"}
+    data = json.dumps(head)[:-1].encode() + b',"fields":' + fields.encode() + b"}"
+    batch = encode(data, LIMITS, now_ns=NOW_NS, within=within)
+    assert not batch.refused
+    found = msgspec.json.decode(batch.rows[0][4])[4]
+    assert found == ({SCOPED: True, **kept} if marked else kept)
 
 
 def test_a_sender_of_one_namespace_cannot_take_the_place_of_anothers_event() -> None:

@@ -14,6 +14,9 @@ together when two rules with two distinct tactics held in one workload within th
 
 The namespace bounds all of this: incidents of two namespaces are never joined; one outside of any
 may be joined with either and belongs to none from then on, so that nobody sees what is not theirs.
+Detections of senders that reach some namespaces only join incidents of theirs alone, and their
+processes are compared among themselves: else such a sender could say that another's processes are
+its own, and have an incident of others, and what is done about it, be what it wants.
 
 ``fold`` is deterministic: the same detections in the same order make the same incidents, however
 they are parted into folds and wherever the process begins anew.
@@ -170,20 +173,21 @@ class Correlator:
         """The nearest process of its line that belongs to an incident."""
         known = self._known
         for pid, name in detection.line:
-            key = (detection.cluster, detection.node, pid)
+            key = (detection.cluster, detection.tree, pid)
             held = known.pids.get(key)
             if held is None:
                 continue
             age = abs(detection.ts_ns - held.seen_ns)
             if age > LONGEST_NS or (age > SURE_NS and (not name or name != held.name)):
                 known.unclaim(key)
-            elif _may_meet(detection.namespace, known.span(held.incident)[2]):
+            elif self._may_join(detection, held.incident):
                 return held.incident
         return None
 
     def _by_cause(self, detection: Detection) -> int | None:
         for cause in detection.causes:
-            if (n := self._known.causes.get(cause)) is not None:
+            n = self._known.causes.get(cause)
+            if n is not None and self._may_join(detection, n):
                 return n
         return None
 
@@ -197,9 +201,20 @@ class Correlator:
             near = first - WINDOW_NS <= detection.ts_ns <= last + WINDOW_NS
             if not (near or crowded) or not (crowded or self._alike(n, detection)):
                 continue
+            if not self._may_join(detection, n):
+                continue
             if best is None or (last, -n) > best:
                 best = (last, -n)
         return None if best is None else -best[1]
+
+    def _may_join(self, detection: Detection, n: int) -> bool:
+        """Namespaces are kept apart. Who reaches some only adds to no incident that reaches
+        further, not even to one that began with them: neither its level nor its addresses are
+        theirs to say."""
+        namespace = self._known.span(n)[2]
+        if detection.scoped:
+            return detection.namespace == namespace
+        return detection.namespace == namespace or NONE in (detection.namespace, namespace)
 
     def _alike(self, n: int, detection: Detection) -> bool:
         """Within one workload all is alike; on a node what shares a technique, or where one of
@@ -222,7 +237,7 @@ class Correlator:
             self._steps.append(Told(incident=draft.n, what="rule", after=detection.rule))
         known.found_by(draft, detection, fresh=fresh)
         for pid, name in reversed(detection.line):
-            known.claim(draft, detection.cluster, detection.node, pid, name, detection.ts_ns)
+            known.claim(draft, detection.cluster, detection.tree, pid, name, detection.ts_ns)
         self._row(draft.n, detection)
         if draft.state == IncidentState.CONTAINED:
             self._goes_on(draft, detection)
@@ -394,10 +409,6 @@ class Correlator:
                 known.set(known.faint, place, rest)
             else:
                 known.drop(known.faint, place)
-
-
-def _may_meet(one: str, other: str) -> bool:
-    return one == other or NONE in (one, other)
 
 
 def _near(counted: Counted, detection: Detection) -> bool:

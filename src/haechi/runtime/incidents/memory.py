@@ -14,7 +14,7 @@ import msgspec
 from haechi.model.incident import Incident, IncidentState
 from haechi.model.threat import ThreatLevel
 from haechi.runtime.incidents.levels import level_of
-from haechi.runtime.incidents.reading import Detection
+from haechi.runtime.incidents.reading import APART, Detection
 from haechi.store.state.incidents_records import Counted, Faint, Kept, Loaded, Memory, Part
 
 MOST_PARTS, MOST_CAUSES, MOST_PLACES = 128, 400, 50
@@ -117,7 +117,9 @@ class Draft:
             tactics=tactics,
             techniques=tuple(self.techniques),
             source_ips=tuple(self.addresses),
-            pids=tuple(pid for node, pid in self.parts if node == self.incident.node),
+            pids=tuple(
+                pid for tree, pid in self.parts if tree.rpartition(APART)[2] == self.incident.node
+            ),
         )
         return Kept(n=self.n, incident=incident, cause=self.cause, memory=memory)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from haechi.model.keys import key_parts
 from haechi.runtime.incidents.reading import NONE, Detection
 
 
@@ -12,15 +13,10 @@ def title_of(detection: Detection) -> str:
 
 def short(resource: str) -> str:
     """A resource as people say it: ``Deployment shop/web``, ``node worker-1``."""
+    if parts := key_parts(resource):
+        _, _, kind, namespace, name = parts
+        return f"{kind} {namespace}/{name}" if namespace != NONE else f"{kind} {name}"
     kind, _, rest = resource.partition(":")
-    if kind == "k8s":
-        parts = rest.split("/")
-        if len(parts) == 5:
-            return (
-                f"{parts[2]} {parts[3]}/{parts[4]}"
-                if parts[3] != NONE
-                else f"{parts[2]} {parts[4]}"
-            )
     words = {"host": "node", "container": "container", "user": "user", "many": "many in"}
     if kind in words:
         name = rest.partition("/")[2]

@@ -18,12 +18,16 @@ import msgspec
 
 from haechi.engines.masking import announces_credential, masked
 from haechi.model.event import Event
+from haechi.model.keys import k8s_key
 from haechi.model.threat import Assessment
 from haechi.runtime.incidents.supervisors import MOST as MOST_ANCESTORS
 from haechi.runtime.incidents.supervisors import below
+from haechi.store.events.encoding import SCOPED
 from haechi.store.state.incidents_rows import EvidenceDetail, packed
 
 NONE = "-"
+APART = "\x1f"
+"""In no name that an event may have."""
 _WORD, _LINE, _MESSAGE, _EVIDENCE = 256, 600, 1_500, 12_000
 _MOST_TAGS, _MOST_ADDRESSES, _MOST_LIST = 20, 16, 16
 _MOST_PID = 1 << 22
@@ -101,6 +105,11 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     network: bool
     assessment: Assessment
+    scoped: bool = False
+    """Its sender reaches some namespaces only: what it says of nodes and of their processes is
+    compared with what senders of its kind say of them, and with nothing else."""
+    tree: str = ""
+    """Where the numbers of its processes are those of the same processes."""
     evidence: str = ""
     origin: Event | None = None
     """What ``evidence`` is made of when it is wanted: most detections are like one before."""
@@ -112,8 +121,9 @@ def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int =
     rule = _text(event.rule, _WORD) or "unnamed"
     tactics, techniques = _tags(fields)
     line = tuple(below(_line(fields)))
-    kind, resource = _resource(event)
     namespace = event.namespace or NONE
+    scoped = fields.get(SCOPED) is True and namespace != NONE
+    kind, resource = _resource(event, scoped=scoped)
     place = _hashed(event.cluster, namespace, kind, resource)
     program = _text(fields.get("proc.exepath")) or _text(fields.get("proc.name"))
     parent = _text(fields.get("proc.pname"))
@@ -131,6 +141,7 @@ def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int =
         cluster=event.cluster,
         namespace=namespace,
         node=event.node,
+        tree=f"{namespace}{APART}{event.node}" if scoped else event.node,
         container=event.container_id,
         resource=resource,
         place=place,
@@ -147,6 +158,7 @@ def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int =
         addresses=_addresses(event),
         network=event.type in _NETWORK or event.source in ("hubble", "envoy"),
         assessment=assessment,
+        scoped=scoped,
         origin=event,
     )
 
@@ -182,9 +194,10 @@ def _causes(place: str, rule: str, program: str, parent: str, *, on_host: bool) 
     return own, _hashed(place, rule, "parent", parent)
 
 
-def _resource(event: Event) -> tuple[str, str]:
+def _resource(event: Event, *, scoped: bool = False) -> tuple[str, str]:
     """What it happens in, and its key. What somebody does at the API server is grouped by who,
-    as it is about many things."""
+    as it is about many things. Who reaches a namespace only speaks of no node: what has neither
+    a workload nor a container is the namespace's."""
     user = _text(event.fields.get("ka.user.name"))
     if user and _AUDIT in (event.source, event.fields.get("haechi.source")):
         return "user", f"user:{event.cluster}/{user}"
@@ -195,6 +208,12 @@ def _resource(event: Event) -> tuple[str, str]:
     container = event.container_id
     if container and container != "host":
         return "container", f"container:{event.cluster}/{container[:64]}"
+    if scoped:
+        named = "" if event.cluster == NONE else event.cluster
+        namespace = event.namespace
+        return "namespace", k8s_key(
+            group="", kind="Namespace", namespace=None, name=namespace, cluster=named
+        )
     return "host", f"host:{event.cluster}/{event.node or NONE}"
 
 

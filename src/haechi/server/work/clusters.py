@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from haechi.world.kube.client import KubernetesClient
     from haechi.world.kube.cluster import Cluster, Frozen
     from haechi.world.kube.mirror import Mirror
-    from haechi.world.kube.places import Named
+    from haechi.world.kube.places import Named, Places
 
 log = logging.getLogger("haechi.server.clusters")
 AGAIN_S, WRITE_S, LOOK_S = 30.0, 2.0, 30.0
@@ -157,6 +157,8 @@ class Followed:
         self._recorder: Recorder | None = None
         self._dump: Frozen | None = None
         self._dump_places: Any = None
+        self._before: Places | None = None
+        self._remembering = threading.Lock()
         self.mirror: Mirror | None = None
         self.fault = ""
         self.version = ""
@@ -178,15 +180,40 @@ class Followed:
             self._thread.join(3.0)
 
     def cluster(self) -> Cluster | None:
-        """What can be read now. A live one counts once something of it was read."""
+        """What can be read now. A live one counts once every kind was read or will not be: before
+        that, what is not read yet looks like what is not there."""
         if self._dump is not None:
             return self._dump
         mirror = self.mirror
-        return mirror if mirror is not None and any(one.synced for one in mirror.states) else None
+        return mirror if mirror is not None and _is_read(mirror) else None
 
     def places(self) -> Any:
-        """Who has which address."""
-        return self._dump_places if self.mirror is None else self.mirror.places
+        """Who has which address. Until the cluster was read, as it was when it was last followed:
+        events do not wait for that, and what they belong to must not depend on it."""
+        mirror = self.mirror
+        if self._settings.dump:
+            return self._dump_places
+        if mirror is not None and _is_read(mirror):
+            self._before = None
+            return mirror.places
+        return _Either(self._last_known(), None if mirror is None else mirror.places)
+
+    def _last_known(self) -> Places:
+        """Made once for each time that it is needed."""
+        from haechi.server.work.cluster_past import past
+        from haechi.world.kube.places import Places
+
+        with self._remembering:
+            found = self._before
+            if found is None:
+                found = Places()
+                try:
+                    for kept in past(self._objects, self._settings.name, self._clock(), ()).kept():
+                        found.put(kept)
+                except StoreError as error:
+                    log.warning("the past of %s is not known: %s", self._settings.name, error.what)
+                self._before = found
+            return found
 
     # --- the thread ------------------------------------------------------------------------
 
@@ -315,6 +342,36 @@ class Followed:
             heard=max(heard, default=None),
             changed=max(changed, default=None),
         )
+
+
+class _Either:
+    """The places of two times: what the first does not know is looked for in the second."""
+
+    def __init__(self, first: Places, second: Places | None) -> None:
+        self._several = (first,) if second is None else (first, second)
+
+    def workload_of(self, namespace: str, pod: str) -> Named | None:
+        """See ``Places``."""
+        found = (one.workload_of(namespace, pod) for one in self._several)
+        return next((one for one in found if one is not None), None)
+
+    def of_address(self, address: str) -> Named | None:
+        """See ``Places``."""
+        found = (one.of_address(address) for one in self._several)
+        return next((one for one in found if one is not None), None)
+
+    def pod_of(self, container: str) -> tuple[str, str] | None:
+        """See ``Places``."""
+        found = (one.pod_of(container) for one in self._several)
+        return next((one for one in found if one is not None), None)
+
+
+def _is_read(mirror: Mirror) -> bool:
+    """Something was read, and of the rest it is known why not."""
+    states = mirror.states
+    return any(one.synced for one in states) and all(
+        one.synced or one.absent or one.fault for one in states
+    )
 
 
 def _judged(mirror: Mirror, now: dt.datetime) -> tuple[str, str]:

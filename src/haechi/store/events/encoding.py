@@ -50,6 +50,11 @@ _TOLD = frozenset(("haechi.cut", "haechi.clock"))
 and what a sender's clock said."""
 
 
+SCOPED = "haechi.scoped"
+"""Put into each event of a sender that reaches some namespaces of its cluster only: what it says
+of nodes and processes counts for its own namespace, as these are shared with others."""
+
+
 def is_ours(field: str) -> bool:
     """True for fields that the server alone writes, into detections: of which rule and event."""
     return field.startswith(_OURS) and field not in _TOLD
@@ -127,6 +132,9 @@ _LOOKS = re.compile(r"[\W_]+")
 _ODD = (b"\\u", b"\\/", b"\r", b"\t", b"\n")
 """What the store does not keep as it came: escapes that msgspec would not write (text is searched
 in the stored bytes), and line breaks between tokens."""
+_SHARED = ("host:", "user:", "many:", "container:")
+"""How keys begin that the server makes of what belongs to no namespace."""
+_MARK = b'{"haechi.scoped":true'
 _ODD_ESCAPE = re.compile(rb"\\[u/]").search
 
 
@@ -352,6 +360,8 @@ class _Check:
             raise _Refused("`fields` is no object")
         names = (event.source, event.type, event.cluster, namespace, event.rule, event.priority)
         kind, start = self._kinds.get(names) or self._new_kind(names)
+        if self._scoped and not covered(self._within, kind[2], NONE):
+            fields = _marked(fields)
         if event.schema != SCHEMA:
             raise _Refused(f"`schema` is not {SCHEMA}")
         limits, known, message = self._limits, self._known.names, event.message
@@ -417,7 +427,23 @@ class _Check:
         mine = [reach for reach in self._within if reach.cluster in (ANY, its)]
         if its and not (covered(mine, its, namespace) or (mine and namespace == NONE)):
             raise _Refused(f"`resource` is of cluster {its}, namespace {namespace}: out of reach")
+        if not its and resource.startswith(_SHARED) and not self._shares(cluster, resource):
+            raise _Refused(f"`resource` is of no namespace of cluster {cluster}: out of reach")
         self._resources.add((cluster, resource))
+
+    def _shares(self, cluster: str, resource: str) -> bool:
+        """Whether it reaches what belongs to no namespace of the cluster that it names."""
+        return covered(self._within, cluster, NONE) and resource.partition("/")[0].endswith(
+            f":{cluster}"
+        )
+
+
+def _marked(fields: msgspec.Raw | dict[str, Any]) -> msgspec.Raw | dict[str, Any]:
+    """The fields with ``SCOPED``. What a sender said under that name was left out before."""
+    if isinstance(fields, dict):
+        return {SCOPED: True, **fields}
+    rest = bytes(fields)[1:].lstrip()
+    return msgspec.Raw(_MARK + (rest if rest == b"}" else b"," + rest))
 
 
 def _is_plain(data: bytes) -> bool:
