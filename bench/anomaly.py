@@ -1,11 +1,11 @@
 """Anomalies: traces of system calls of ADFA-LD's shape, learnt from normal ones, judged, compared.
 
 Arguments: [FOLDER] with ``*.jsonl.gz`` or ``*.jsonl``: lines {"id", "split": "train"|"eval",
-"label": "normal" or a family of attacks, "calls": [numbers]}. Fits on ``train`` (normal traces alone) and
-judges ``eval``: area under the curve, attacks found at one and five false alarms in a hundred
-normal traces, for each family, with bootstrap intervals over traces; beside plain STIDE and a plain
-Markov chain in the same run. CPU time is of this process, memory is what the fitted model
-allocated.
+"label": "normal" or a family of attacks, "calls": [numbers]}. Fits on ``train`` (normal traces
+alone) and judges ``eval``: area under the curve, attacks found at one and five false alarms in a
+hundred normal traces, for each family, with bootstrap intervals over traces; beside plain STIDE
+and a plain Markov chain in the same run. CPU time is of this process, memory is what the fitted
+model allocated.
 """
 
 from __future__ import annotations
