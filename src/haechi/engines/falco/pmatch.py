@@ -21,6 +21,8 @@ import re2
 MEMORY = 8 * 1024 * 1024
 """Bytes that one compiled expression and its automata may take."""
 
+_KNOWN, _KNOWN_CHARS = 1_000, 200
+"""Answers that a ``pmatch`` remembers, and how long a path may be for that."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NEVER = "[^\\x{0}-\\x{10FFFF}]"
 _NAMES = "alnum alpha blank cntrl digit graph lower print punct space upper xdigit"
@@ -165,10 +167,11 @@ class _Branch:
 class PathPrefixes:
     """The right side of ``pmatch``."""
 
-    __slots__ = ("_root", "firsts")
+    __slots__ = ("_known", "_root", "firsts")
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._root = _Branch()
+        self._known: dict[str, bool] = {}
         for path in paths:
             self._add(segments(path))
         root = self._root
@@ -189,8 +192,21 @@ class PathPrefixes:
         branch.ends = True
 
     def matches(self, path: str) -> bool:
-        """Whether one of the paths is a prefix of this one. Branches that led to the same depth
-        are kept side by side, so the time is bounded by segments times patterns."""
+        """Whether one of the paths is a prefix of this one. The same few paths come most of the
+        time, so answers are remembered, some of them."""
+        known = self._known
+        found = known.get(path)
+        if found is None:
+            found = self._matches(path)
+            if len(path) <= _KNOWN_CHARS:
+                if len(known) >= _KNOWN:
+                    known.clear()
+                known[path] = found
+        return found
+
+    def _matches(self, path: str) -> bool:
+        """Branches that led to the same depth are kept side by side, so the time is bounded by
+        segments times patterns."""
         if self._root.ends:
             return True
         alive = [self._root]
@@ -199,10 +215,14 @@ class PathPrefixes:
             for branch in alive:
                 named = branch.names.get(part)
                 if named is not None:
+                    if named.ends:
+                        return True
                     following.append(named)
-                following.extend(b for g, b in branch.globs if g.matches(part))
-            if any(branch.ends for branch in following):
-                return True
+                for pattern, below in branch.globs:
+                    if pattern.matches(part):
+                        if below.ends:
+                            return True
+                        following.append(below)
             if not following:
                 return False
             alive = following
