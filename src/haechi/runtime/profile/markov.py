@@ -21,6 +21,8 @@ _REST = 3 * _LATELY
 MOST_COUNT = 1 << 14
 """Past it a context's counts are halved, which is also how old habits fade."""
 _MASKS = tuple((1 << 6 * order) - 1 for order in range(ORDER + 1))
+CONTEXT = _MASKS[ORDER]
+"""What of a context counts."""
 _TAGS = tuple(order << 18 for order in range(ORDER + 1))
 Context = dict[int, int]
 """Counts by symbol; -1 is their sum."""
@@ -40,7 +42,7 @@ class Chain:
     @staticmethod
     def after(context: int, symbol: int) -> int:
         """The context with one more symbol."""
-        return (context << 6 | symbol) & _MASKS[ORDER]
+        return (context << 6 | symbol) & CONTEXT
 
     def step(self, context: int, symbol: int, *, learn: bool) -> float:
         """The surprise of a symbol after its context, which is counted then. Less than 0 while

@@ -24,7 +24,7 @@ from haechi.runtime.profile.features import (
     Workload,
     tree_of,
 )
-from haechi.runtime.profile.markov import Chain
+from haechi.runtime.profile.markov import CONTEXT
 from haechi.runtime.profile.profile import Habits, Part, Profile, ProfileState
 
 MOST_PROFILES, MOST_BYTES = 2_000, 96 << 20
@@ -57,6 +57,15 @@ def profile_id(workload: Workload) -> str:
     return blake2b("\0".join(workload).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
+class _Tree:
+    """The last events of a process tree, and how surprising they were."""
+
+    __slots__ = ("context", "mean")
+
+    def __init__(self) -> None:
+        self.context, self.mean = 0, 0.0
+
+
 class Profiles:
     """``now`` gives seconds since 1970. ``tell`` is told of what happens to profiles, for
     counting: ``evicted``, ``adopted``."""
@@ -70,7 +79,7 @@ class Profiles:
         most_bytes: int = MOST_BYTES,
         tell: Callable[[str], None] = lambda what: None,
     ) -> None:
-        self.habits, self._now, self._tell = habits, now, tell
+        self.habits, self.now, self._tell = habits, now, tell
         self._most, self._most_bytes = most, most_bytes
         self._lock = threading.RLock()
         self._by: dict[Workload, Profile] = {}
@@ -78,7 +87,7 @@ class Profiles:
         self._alike: dict[tuple[str, str], dict[Workload, Profile]] = {}
         self._commands: dict[tuple[str, ...], dict[str, Profile]] = {}
         """By all but the command."""
-        self._trees: dict[tuple[str, Any], list[float]] = {}
+        self._trees: dict[tuple[str, Any], _Tree] = {}
         self._reader = Reader()
         self._held: frozenset[str] = frozenset()
         self._until_weighed = _WEIGHED_EVERY
@@ -92,8 +101,9 @@ class Profiles:
         """Whether such events are looked at."""
         return kind in TYPES and source in SOURCES
 
-    def observe(self, event: Event) -> Look | None:
-        """Score an event, then learn it. None for what is not looked at."""
+    def observe(self, event: Event, now: float | None = None) -> Look | None:
+        """Score an event, then learn it. None for what is not looked at. ``now`` is for who asks
+        the clock once for many."""
         with self._lock:
             workload = self._reader.whose(event)
             if workload is None:
@@ -101,7 +111,8 @@ class Profiles:
             doing = self._reader.done(event)
             if doing is None:
                 return None
-            now = self._now()
+            if now is None:
+                now = self.now()
             profile = self._by.get(workload) or self._found(workload, now)
             if event.node and event.node not in profile.nodes:
                 self._seen_on(profile, event.node, now)
@@ -110,21 +121,23 @@ class Profiles:
 
     def _order(self, profile: Profile, event: Event) -> float:
         """The mean surprise of the process tree's last events."""
-        trees = self._trees
         key = tree_of(event)
-        state = trees.get(key)
-        if state is None:
-            if len(trees) >= MOST_TREES:
-                for old in list(trees)[: MOST_TREES // 4]:
-                    del trees[old]
-            state = trees[key] = [0, 0.0]
-        context, symbol, mean = int(state[0]), SYMBOLS[event.type], state[1]
+        tree = self._trees.get(key) or self._tree(key)
+        context, symbol = tree.context, SYMBOLS[event.type]
+        tree.context = (context << 6 | symbol) & CONTEXT
         learns = not (profile.frozen or profile.held_since)
         surprise = profile.chain.step(context, symbol, learn=learns)
         if surprise >= 0:
-            mean += SMOOTH * (surprise - mean)
-        state[0], state[1] = Chain.after(context, symbol), mean
-        return mean
+            tree.mean += SMOOTH * (surprise - tree.mean)
+        return tree.mean
+
+    def _tree(self, key: tuple[str, Any]) -> _Tree:
+        trees = self._trees
+        if len(trees) >= MOST_TREES:
+            for old in list(trees)[: MOST_TREES // 4]:
+                del trees[old]
+        found = trees[key] = _Tree()
+        return found
 
     def tell(self, look: Look) -> Told:
         """What is said of an event that was observed."""
@@ -255,7 +268,7 @@ class Profiles:
         others: their profiles learn nothing. How many."""
         with self._lock:
             self._held = frozenset(resources)
-            now, number = self._now(), 0
+            now, number = self.now(), 0
             for one in self._by.values():
                 if self._affected(one):
                     one.hold(now)
@@ -276,7 +289,7 @@ class Profiles:
         """``learn``, ``freeze``, ``unfreeze`` or ``forget`` a profile. NotFound."""
         with self._lock:
             profile = self.one(id)
-            now = self._now()
+            now = self.now()
             match to:
                 case "learn":
                     profile.learn(now)
@@ -315,7 +328,7 @@ class Profiles:
     def restore(self, profiles: Iterable[Profile]) -> None:
         """Put what was saved in. What has been made since stays."""
         with self._lock:
-            now = self._now()
+            now = self.now()
             for one in profiles:
                 if one.workload not in self._by and len(self._by) < self._most:
                     self._put(one)

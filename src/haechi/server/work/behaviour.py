@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("haechi.server.behaviour")
 _LOGGED_EVERY_S = 30.0
+_AT_ONCE = 64
+"""Events of a batch that have one time."""
 _FAULTS, _HAPPENED = "haechi_runtime_faults_total", "haechi_profile_changes_total"
 
 
@@ -159,16 +161,20 @@ class Behaviour:
 
 class Watching:
     """One batch's view of the profiles: an ``Observer`` of ``runtime.detect``. A fault costs one
-    event's behaviour."""
+    event's behaviour. The clock is asked once in some events: they came together."""
 
     def __init__(self, profiles: Profiles, fault: Callable[[], None]) -> None:
         self.wants = profiles.wants
         self._observe, self._tell, self._fault = profiles.observe, profiles.tell, fault
+        self._clock, self._now, self._fresh = profiles.now, 0.0, 0
 
     def observe(self, event: Event) -> Look | None:
         """Learn it. Never raises."""
         try:
-            return self._observe(event)
+            if self._fresh <= 0:
+                self._now, self._fresh = self._clock(), _AT_ONCE
+            self._fresh -= 1
+            return self._observe(event, self._now)
         except Exception as error:  # noqa: BLE001  one event's behaviour, not the event
             self._failed(error)
             return None
