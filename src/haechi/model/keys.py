@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote
 
+import msgspec
+
 _SAFE = "-._~"
 _URL = _SAFE + "/:@?=&+,"
+
+
+class ObjectName(msgspec.Struct, frozen=True, kw_only=True):
+    """What the key of a Kubernetes object says, decoded. Empty: none, and the core group."""
+
+    cluster: str
+    group: str
+    kind: str
+    namespace: str
+    name: str
 
 
 def _part(text: str) -> str:
@@ -64,9 +76,26 @@ def without_cluster(key: str) -> str:
     return f"k8s:-/{rest}"
 
 
+def key_parts(key: str) -> list[str] | None:
+    """Cluster, group, kind, namespace and name as they stand in the key of a Kubernetes object;
+    None for every other key."""
+    if not key.startswith("k8s:"):
+        return None
+    parts = key[4:].split("/")
+    return parts if len(parts) == 5 else None
+
+
+def object_name(key: str) -> ObjectName | None:
+    """The Kubernetes object that a key names; None for every other key."""
+    parts = key_parts(key)
+    if parts is None:
+        return None
+    cluster, group, kind, namespace, name = ("" if one == "-" else unquote(one) for one in parts)
+    group = "" if group == "core" else group
+    return ObjectName(cluster=cluster, group=group, kind=kind, namespace=namespace, name=name)
+
+
 def namespace_of(key: str) -> str:
     """The namespace in the key of a Kubernetes object; ``-`` for everything else."""
-    if not key.startswith("k8s:"):
-        return "-"
-    parts = key.split("/")
-    return (unquote(parts[3]) or "-") if len(parts) >= 5 else "-"
+    parts = key_parts(key)
+    return (unquote(parts[3]) or "-") if parts else "-"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import unquote
 
 import msgspec
 
+from haechi.model.keys import object_name
 from haechi.model.response import ActionKind, ActionState, Plan, Want
 from haechi.respond.ground import Site
 from haechi.respond.policy import ResponsePolicy, healthy_of
@@ -69,8 +69,8 @@ def _out(one: Brief, pods: Mapping[str, object]) -> Iterable[str]:
     """The pods that a standing action has taken out of service."""
     if one.pods:
         return one.pods
-    kind, name = one.resource.split("/")[2::2] if one.resource.count("/") == 4 else ("", "")
-    return (unquote(name),) if kind == "Pod" else tuple(pods)
+    named = object_name(one.resource)
+    return (named.name,) if named is not None and named.kind == "Pod" else tuple(pods)
 
 
 def blast_words(hit: Hit, policy: ResponsePolicy) -> tuple[bool, str]:

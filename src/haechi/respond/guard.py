@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
+from haechi.model.keys import namespace_of
 from haechi.model.response import ActionKind, Plan, Want
 from haechi.respond.ground import Site
 from haechi.respond.planning import WITHOUT_CLUSTER
@@ -90,9 +90,3 @@ def _network(words: str, text: Any) -> Iterator[tuple[str, Any]]:
         yield words, ipaddress.ip_network(text, strict=False)
     except (ValueError, TypeError):
         return
-
-
-def namespace_of(key: str) -> str:
-    """The namespace in a key; ``-`` for what has none."""
-    parts = key.split("/")
-    return unquote(parts[3]) if key.startswith("k8s:") and len(parts) == 5 else "-"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
@@ -17,6 +16,7 @@ from haechi.checks.reach import Network, Pod
 from haechi.checks.reach.pods import Owner, owner_of, pod_of
 from haechi.checks.reach.selectors import Labels, Unreadable, selector_of, selector_of_map
 from haechi.errors import InputError
+from haechi.model.keys import object_name
 from haechi.model.resource import Resource
 
 _OWN_SELECTOR = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController")
@@ -127,8 +127,8 @@ def _target(
 
 def cluster_of(key: str) -> str:
     """The cluster in the key of a Kubernetes object; empty when it names none."""
-    name = key.removeprefix("k8s:").partition("/")[0]
-    return "" if name == "-" else unquote(name)
+    found = object_name(key)
+    return found.cluster if found is not None else ""
 
 
 class _Owners:

@@ -9,11 +9,11 @@ more words about those that came anyway.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 import msgspec
 
 from haechi.errors import InputError
+from haechi.model.keys import object_name
 from haechi.model.response import ActionKind, Want
 from haechi.respond.ground import Site
 from haechi.respond.workloads import POD, Workloads, container_ids
@@ -113,18 +113,17 @@ def _host(want: Want) -> str:
 
 def _target(want: Want, site: Site | None) -> tuple[str, str, dict[str, list[str]]]:
     """Kind and name, and its pods with their containers where the cluster is known."""
-    parts = want.resource.split("/")
-    if not want.resource.startswith("k8s:") or len(parts) != 5:
+    named = object_name(want.resource)
+    if named is None:
         raise InputError(
             f"{want.resource[:80]!r} cannot be watched",
             do="name a workload (k8s:prod/apps/Deployment/shop/web) or a host (host:prod/node-1)",
         )
-    kind, name = unquote(parts[2]), unquote(parts[4])
     found = site.by_key.get(want.resource) if site is not None else None
     if site is None or found is None:
-        return kind, name, {}
+        return named.kind, named.name, {}
     pods = [found] if found.type == POD else Workloads(site.objects).pods(found)
-    return kind, name, {pod.name: list(container_ids(pod)) for pod in pods}
+    return named.kind, named.name, {pod.name: list(container_ids(pod)) for pod in pods}
 
 
 def _named(name: str) -> str:

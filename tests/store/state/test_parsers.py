@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from haechi.errors import InputError, UsageError
-from haechi.model.keys import k8s_key
+from haechi.model.keys import k8s_key, namespace_of
 from haechi.store.state.cursor import read_cursor, write_cursor
 from haechi.store.state.plain import clean, from_json, to_json
-from haechi.store.state.pushed import namespace_of, take
+from haechi.store.state.pushed import take
 from haechi.store.state.times import from_us, to_us
 from tests.store.state.made import found, push
 

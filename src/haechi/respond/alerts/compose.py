@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from haechi.model.alert import Fact, Item, Message, News
+from haechi.model.keys import key_parts
 from haechi.respond.alerts.words import BY_LANGUAGE, Words
 
 SHOWN = 20
@@ -138,11 +139,9 @@ def _facts(news: News, words: Words) -> Iterator[Fact]:
 
 
 def _workload(resource: str) -> str:
-    """``Deployment shop/web`` of ``k8s:prod/apps/Deployment/shop/web``."""
-    parts = resource.split("/")
-    if resource.startswith("k8s:") and len(parts) == 5:
-        return f"{parts[2]} {parts[4]}"
-    return resource
+    """``Deployment web`` of ``k8s:prod/apps/Deployment/shop/web``."""
+    parts = key_parts(resource)
+    return f"{parts[2]} {parts[4]}" if parts else resource
 
 
 def time(ns: int) -> str:

@@ -11,13 +11,12 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from typing import Annotated, Any
-from urllib.parse import unquote
 
 import msgspec
 
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.finding import FindingState
-from haechi.model.keys import in_repository, repository_key
+from haechi.model.keys import in_repository, namespace_of, repository_key
 from haechi.model.push import Push
 from haechi.model.scan import SCHEMA
 from haechi.model.severity import Severity
@@ -209,14 +208,6 @@ def take(push: Push) -> Pushed:
         duration_s=report.scope.duration_s,
         findings=list(_findings(report.findings, waivers, repository)),
     )
-
-
-def namespace_of(key: str) -> str:
-    """The namespace in ``k8s:{cluster}/{group}/{Kind}/{namespace}/{name}``; ``-`` for others."""
-    if not key.startswith("k8s:"):
-        return "-"
-    parts = key.split("/")
-    return (unquote(parts[3]) if len(parts) == 5 else "") or "-"
 
 
 def _findings(found: list[Any], waivers: dict[str, _Waiver], repository: str) -> Iterator[Seen]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from haechi.errors import KubeInvalid
-from haechi.model.keys import k8s_key
+from haechi.model.keys import k8s_key, object_name
 
 METADATA_ONLY = frozenset({("", "Secret"), ("", "ConfigMap")})
 """(group, kind) of which no more than the metadata is read."""
@@ -118,20 +118,16 @@ def ref_of(body: Any) -> Ref:
 def ref_of_resource(key: str, version: str = "") -> Ref | None:
     """The object that a ``Resource.key`` names; None for keys of other things. ``version`` is
     the known one unless given."""
-    from urllib.parse import unquote
-
-    parts = key.split("/")
-    if not key.startswith("k8s:") or len(parts) != 5:
+    found = object_name(key)
+    if found is None:
         return None
-    group, kind, namespace, name = (unquote(part) for part in parts[1:])
-    group = "" if group == "core" else group
-    known = KNOWN.get((group, kind))
+    known = KNOWN.get((found.group, found.kind))
     return Ref(
-        group=group,
+        group=found.group,
         version=version or (known.version if known else "v1"),
-        kind=kind,
-        namespace="" if parts[3] == "-" else namespace,
-        name=name,
+        kind=found.kind,
+        namespace=found.namespace,
+        name=found.name,
     )
 
 
