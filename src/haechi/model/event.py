@@ -7,6 +7,7 @@ A Falco alert, a Kubernetes audit record, a flow and a record of our own sensor 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -33,6 +34,19 @@ SEVERITY_OF_PRIORITY = {
     "notice": "low",
 }
 """Falco's priorities as the guide's severities; the others are ``info``."""
+
+
+TAGS = ("haechi.tags", "falco.tags")
+"""Fields that hold the tags of the rule that judged an event: our own, Falco's."""
+MOST_TAGS = 100
+
+
+def tags_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tags of the rule that judged an event (``mitre_execution``, ``T1059``), whosever rule
+    it was."""
+    told = next((fields[name] for name in TAGS if name in fields), None)
+    several = told[:MOST_TAGS] if isinstance(told, list) else []
+    return tuple(one for one in several if isinstance(one, str))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

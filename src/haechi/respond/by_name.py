@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from haechi.errors import UsageError
 from haechi.model.access import EVERYWHERE
+from haechi.model.event import tags_of
 from haechi.model.incident import Incident
 from haechi.model.response import ActionKind, Want
 
@@ -46,12 +47,6 @@ def cause_of(event: Event) -> str:
     return f"event:{event.cluster}/{event.source}/{event.rule or event.type}"
 
 
-def tags_of(event: Event) -> tuple[str, ...]:
-    """The tags that rules gave it."""
-    tags = event.fields.get("haechi.tags")
-    return tuple(str(one) for one in tags) if isinstance(tags, list) else ()
-
-
 def as_incident(event: Event, level: ThreatLevel, source_ip: str) -> Incident:
     """An event as an incident of its own, that is never kept."""
     address = source_ip or str(event.fields.get("fd.cip") or "")
@@ -69,7 +64,7 @@ def as_incident(event: Event, level: ThreatLevel, source_ip: str) -> Incident:
         first_ns=event.ts_ns,
         last_ns=event.ts_ns,
         rules={event.rule: 1} if event.rule else {},
-        tactics=tags_of(event),
+        tactics=tags_of(event.fields),
         source_ips=(address,) if address else (),
     )
 

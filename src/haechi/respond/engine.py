@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from haechi.errors import Conflict, HaechiError, UsageError
+from haechi.model.event import tags_of
 from haechi.model.response import ActionKind, ActionState, Check, Plan, Said, Stage, Want
-from haechi.respond.by_name import as_incident, cause_of, tags_of, want_of, workload_of
+from haechi.respond.by_name import as_incident, cause_of, want_of, workload_of
 from haechi.respond.checks import accepted, bars
 from haechi.respond.ground import Ground
 from haechi.respond.keeper import Keeper
@@ -356,7 +357,7 @@ class AutoResponseEngine:
             namespace=raw.namespace,
             at=now,
             rules=(raw.rule,) if raw.rule else (),
-            tags=tags_of(raw),
+            tags=tags_of(raw.fields),
         )
         decided = self.policy.decide(case, most=self.most)
         site = self.ground.sites(raw.cluster)

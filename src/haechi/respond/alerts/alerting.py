@@ -12,7 +12,7 @@ import msgspec
 
 from haechi.errors import NotFound
 from haechi.model.alert import Message, News, Status
-from haechi.model.event import Event
+from haechi.model.event import Event, tags_of
 from haechi.model.threat import ThreatLevel
 from haechi.respond.alerts.compose import message
 from haechi.respond.alerts.delivery import Courier, How
@@ -148,8 +148,6 @@ def _event_id(event: Event) -> str:
 
 
 def _of_event(event: Event, level: ThreatLevel) -> News:
-    tags = event.fields.get("haechi.tags")
-    words = tuple(str(one) for one in tags) if isinstance(tags, (list, tuple)) else ()
     return News(
         topic=f"event:{_event_id(event)}",
         what="opened",
@@ -165,6 +163,6 @@ def _of_event(event: Event, level: ThreatLevel) -> News:
         last_ns=event.ts_ns,
         detections=1,
         rules=(event.rule,) if event.rule else (),
-        techniques=words,
+        techniques=tags_of(event.fields),
         evidence=(event.message,) if event.message else (),
     )

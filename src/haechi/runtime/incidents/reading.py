@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from haechi.engines.masking import announces_credential, masked
-from haechi.model.event import Event
+from haechi.model.event import Event, tags_of
 from haechi.model.keys import k8s_key
 from haechi.model.threat import Assessment
 from haechi.runtime.incidents.supervisors import MOST as MOST_ANCESTORS
@@ -218,10 +218,7 @@ def _resource(event: Event, *, scoped: bool = False) -> tuple[str, str]:
 
 
 def _tags(fields: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    told = fields.get("haechi.tags", fields.get("falco.tags"))
-    if not isinstance(told, list):
-        return (), ()
-    tags = [one for one in told[:100] if isinstance(one, str)]
+    tags = tags_of(fields)
     tactics = [_TACTIC_IDS.get(one, one) for one in tags]
     tactics = [one for one in dict.fromkeys(tactics) if _TACTIC.fullmatch(one)]
     techniques = [one for one in dict.fromkeys(tags) if _TECHNIQUE.fullmatch(one)]
