@@ -606,7 +606,7 @@ def test_nobody_decides_on_a_response_that_they_do_not_see(worlds: Worlds, who: 
             assert not foreign_marks(answer.text, principal)
             continue
         for verb in ("approve", "dismiss", "undo"):
-            body = {"note": "mallory"}
+            body: dict[str, object] = {"note": "mallory"}
             assert full.ask("POST", f"{path}/{verb}", who=who, body=body).status_code == 404
         body = {"seconds": 9, "note": "mallory"}
         assert full.ask("POST", f"{path}/extend", who=who, body=body).status_code == 404
