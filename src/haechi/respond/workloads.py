@@ -69,7 +69,8 @@ def _controller(data: Any) -> Owner | None:
     for one in owners if isinstance(owners, list) else ():
         if isinstance(one, Mapping) and one.get("controller") is True:
             return Owner(str(one.get("kind")), str(one.get("name")), str(one.get("uid") or ""))
-    if isinstance(metadata, Mapping) and MIRROR in (metadata.get("annotations") or {}):
+    notes = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    if isinstance(notes, Mapping) and MIRROR in notes:
         return Owner("Node", "", "")
     return None
 

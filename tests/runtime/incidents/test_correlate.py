@@ -237,6 +237,19 @@ def test_a_flood_of_objects_stays_bounded() -> None:
     assert sum(store.kept[1].incident.rules.values()) == 2_000
 
 
+def test_a_container_that_counts_to_another_workload_stays_in_its_incident() -> None:
+    """To isolate a pod by its labels takes it from its workload: then it is its own."""
+    store = folded(
+        [
+            detection(1),
+            detection(2, minute=1, resource="k8s:prod/core/Pod/shop/web-1", rule="Other"),
+            detection(3, minute=2, resource="k8s:prod/core/Pod/shop/web-2", container_id="c2"),
+            detection(4, minute=3, resource="k8s:prod/core/Pod/pay/web-1", namespace="pay"),
+        ]
+    )
+    assert sorted(one.incident.detections for one in store.kept.values()) == [1, 1, 2]
+
+
 def test_a_flood_of_workloads_becomes_one_incident(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(correlate, "MOST_OPEN", 50)
     events = [

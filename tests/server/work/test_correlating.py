@@ -207,7 +207,8 @@ def test_a_detection_that_cannot_be_written_costs_itself(
     made: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = made.world
-    taken(made, *(judged(n, resource=f"k8s:prod/a/B/shop/w{n}") for n in range(1, 9)))
+    several = [(n, f"k8s:prod/a/B/shop/w{n}") for n in range(1, 9)]
+    taken(made, *(judged(n, resource=key, container_id=f"c{n}") for n, key in several))
     fold = world.store.state.incidents.fold
 
     def failing(one: Any) -> int:

@@ -192,8 +192,16 @@ class Correlator:
         return None
 
     def _by_window(self, detection: Detection) -> int | None:
+        """In its workload, or in its container."""
+        found = self._at(detection, detection.place)
+        if found is None and detection.inside:
+            # To isolate a pod may take it from its workload: it is another one's from then on.
+            found = self._at(detection, detection.inside)
+        return found
+
+    def _at(self, detection: Detection, place: str) -> int | None:
         known = self._known
-        here = known.places.get(detection.place, ())
+        here = known.places.get(place, ())
         best: tuple[int, int] | None = None
         crowded = len(here) >= MOST_AT_PLACE
         for n in here[-_LOOKED_AT:]:
@@ -283,13 +291,14 @@ class Correlator:
 
     def _open(self, detection: Detection, with_it: Sequence[Detection]) -> None:
         if self._crowded(detection) is not None:
-            detection = msgspec.structs.replace(detection, line=(), causes=())
+            detection = msgspec.structs.replace(detection, line=(), causes=(), inside="")
             n = self._by_window(crowd := _in_crowd(detection, self._known))
             detection = crowd
             if n is not None:
                 for one in (*with_it, detection):
                     self._join(
-                        self._known.draft(n), msgspec.structs.replace(one, line=(), causes=())
+                        self._known.draft(n),
+                        msgspec.structs.replace(one, line=(), causes=(), inside=""),
                     )
                 return
         n = self._known.number("incident")

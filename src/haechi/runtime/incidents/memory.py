@@ -223,10 +223,10 @@ class Known:
             if cause not in self.causes and len(draft.causes) < MOST_CAUSES:
                 self.set(self.causes, cause, draft.n)
                 draft.causes[cause] = None
-        place = detection.place
-        if place not in draft.places and (fresh or len(draft.places) < MOST_PLACES):
-            draft.places[place] = None
-            self.set(self.places, place, tuple(sorted((*self.places.get(place, ()), draft.n))))
+        for place in (detection.place, detection.inside):
+            if place and place not in draft.places and (fresh or len(draft.places) < MOST_PLACES):
+                draft.places[place] = None
+                self.set(self.places, place, tuple(sorted((*self.places.get(place, ()), draft.n))))
 
     def keep(self, several: Iterable[Kept]) -> None:
         """The store has it; these are the incidents that changed."""

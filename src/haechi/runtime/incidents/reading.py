@@ -75,8 +75,10 @@ _NETWORK = frozenset(
 
 class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """A detection as it is grouped. ``line`` is (pid, name) of the process and those ancestors
-    that are of the same cause; ``causes`` are what the same thing coming back is known by, the
-    most exact one first; ``families`` are techniques without their parts (``T1059``)."""
+    that are of the same cause; ``inside`` is its container (empty on a host), which stays the same
+    when the workload that it counts to does not; ``causes`` are what the same thing coming back is
+    known by, the most exact one first; ``families`` are techniques without their parts
+    (``T1059``)."""
 
     event: str
     source: str
@@ -92,6 +94,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     container: str
     resource: str
     place: str
+    inside: str = ""
     on_host: bool
     program: str
     object: str
@@ -145,6 +148,7 @@ def read(event: Event, assessment: Assessment, *, count: int = 1, last_ns: int =
         container=event.container_id,
         resource=resource,
         place=place,
+        inside=_inside(event, namespace),
         on_host=on_host,
         program=program,
         object=object_,
@@ -215,6 +219,13 @@ def _resource(event: Event, *, scoped: bool = False) -> tuple[str, str]:
             group="", kind="Namespace", namespace=None, name=namespace, cluster=named
         )
     return "host", f"host:{event.cluster}/{event.node or NONE}"
+
+
+def _inside(event: Event, namespace: str) -> str:
+    container = event.container_id[:12]
+    if not container or container == "host":
+        return ""
+    return _hashed(event.cluster, namespace, "inside", container)
 
 
 def _tags(fields: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
