@@ -7,11 +7,11 @@ import datetime as dt
 import hashlib
 import ipaddress
 from collections.abc import Iterator
-from urllib.parse import unquote
 
 import msgspec
 
 from haechi.model.incident import Incident
+from haechi.model.keys import k8s_key, key_parts, namespace_of
 from haechi.model.resource import Resource
 from haechi.model.response import ActionKind, Want
 from haechi.model.threat import ThreatLevel
@@ -115,17 +115,14 @@ def _own(incident: Incident) -> bool:
     another's workload. Who may speak for a namespace must not have others' things touched."""
     if incident.namespace == "-":
         return True
-    parts = incident.resource.split("/")
-    if not incident.resource.startswith("k8s:") or len(parts) != 5:
+    if key_parts(incident.resource) is None:
         return not incident.resource.startswith(HOST)
-    return unquote(parts[3]) == incident.namespace
+    return namespace_of(incident.resource) == incident.namespace
 
 
 def _node(incident: Incident, site: Site | None) -> str:
     """The node to be cordoned. Of an incident of a namespace it is the one that the cluster says
     its pod runs on, whatever its events say."""
-    from haechi.model.keys import k8s_key
-
     name = incident.node
     if incident.namespace != "-":
         name = _runs_on(incident, site)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haechi.server.auth.buckets import Buckets, is_loopback, network
+from haechi.engines.addresses import is_loopback
+from haechi.server.auth.buckets import Buckets, network
 
 
 @given(st.lists(st.floats(0, 3), max_size=60), st.floats(0.1, 5), st.integers(1, 5))

@@ -8,11 +8,12 @@ import logging
 import msgspec
 
 import haechi
+from haechi.engines.addresses import is_loopback
 from haechi.errors import Forbidden, HaechiError, Unauthenticated, UsageError
 from haechi.model.access import EVERYWHERE, Principal, Role
 from haechi.server.auth import cookies, oidc
 from haechi.server.auth.authenticate import failed, locked, token_in_force
-from haechi.server.auth.buckets import is_loopback, network
+from haechi.server.auth.buckets import network
 from haechi.server.auth.forgery import csrf_token
 from haechi.server.auth.mapping import grants_by, person
 from haechi.server.endpoint import Answer, Call, Operation

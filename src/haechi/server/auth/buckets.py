@@ -47,15 +47,3 @@ def network(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(parsed), 64), strict=False))
-
-
-def is_loopback(address: str) -> bool:
-    """True for this machine's own addresses and the name localhost."""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(network(address).partition("/")[0]).is_loopback or (
-            ipaddress.ip_address(address.partition("%")[0]).is_loopback
-        )
-    except ValueError:
-        return False

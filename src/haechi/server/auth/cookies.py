@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from haechi.engines.addresses import is_loopback
 from haechi.errors import Forbidden
-from haechi.server.auth.buckets import is_loopback
 
 
 def session_cookie(url: str) -> str:

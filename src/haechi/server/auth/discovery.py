@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from haechi.engines.addresses import is_loopback
 from haechi.errors import Unauthenticated
-from haechi.server.auth.buckets import is_loopback
 
 LARGEST = 256 * 1024
 SECONDS = 5.0

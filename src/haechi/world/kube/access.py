@@ -6,7 +6,6 @@ files are replaced while a pod runs). No value of a secret is part of any ``repr
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from haechi.engines.addresses import is_loopback
 from haechi.errors import ConfigError
 
 MOST_FILE = 1 << 20
@@ -105,7 +105,7 @@ def server_url(text: str, where: str) -> SplitResult:
         raise ConfigError(
             "the server's address must be scheme, host, port and path alone", where=where
         )
-    if url.scheme == "http" and not _is_here(url.hostname):
+    if url.scheme == "http" and not is_loopback(url.hostname):
         raise ConfigError(
             f"{url.hostname} would be asked without encryption",
             why="whoever is on the way would read the token and could answer in its place",
@@ -113,13 +113,6 @@ def server_url(text: str, where: str) -> SplitResult:
             where=where,
         )
     return url
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def proxy_url(text: str, where: str) -> str:

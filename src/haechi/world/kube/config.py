@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from haechi.engines.addresses import is_loopback
 from haechi.errors import ConfigError
 from haechi.world.kube.access import (
     Access,
@@ -255,20 +256,13 @@ def environment_proxy(server: str, environ: Mapping[str, str], where: str) -> st
     host = (url.hostname or "").rstrip(".")
     name = "HTTPS_PROXY" if url.scheme == "https" else "HTTP_PROXY"
     found = environ.get(name) or environ.get(name.lower()) or ""
-    if not found or host == "localhost" or _address_is_loopback(host):
+    if not found or is_loopback(host):
         return ""
     listed = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
     port = url.port or (443 if url.scheme == "https" else 80)
     if any(_exempt(one.strip().lower(), host, port) for one in listed.split(",") if one.strip()):
         return ""
     return proxy_url(found if "://" in found else f"http://{found}", f"${name}")
-
-
-def _address_is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _exempt(pattern: str, host: str, port: int) -> bool:

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from haechi.engines.addresses import is_loopback
 from haechi.world.receivers.secret import hidden
 from haechi.world.receivers.sending import NotSent
-from haechi.world.receivers.settings import ReceiverSettings, loopback
+from haechi.world.receivers.settings import ReceiverSettings
 
 MOST_ANSWER = 256 << 10
 _AGAIN = frozenset({408, 425, 429})
@@ -74,7 +75,7 @@ class Http:
         plain = parts.scheme == "http"
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise NotSent("the receiver's address is no URL", permanent=True)
-        if plain and not self._settings.allow_http and not loopback(parts.hostname):
+        if plain and not self._settings.allow_http and not is_loopback(parts.hostname):
             raise NotSent(
                 "the receiver's address is not https (allow_http permits it)", permanent=True
             )
@@ -130,7 +131,7 @@ class Http:
                         timeout=self._settings.timeout,
                         follow_redirects=False,
                         # Proxies of the environment count, but never for this machine itself.
-                        trust_env=not loopback(urlsplit(url).hostname or ""),
+                        trust_env=not is_loopback(urlsplit(url).hostname or ""),
                     ) as client,
                     client.stream(method, url, content=body, headers=headers) as response,
                 ):

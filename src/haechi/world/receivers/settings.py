@@ -7,7 +7,6 @@ and ``url_env`` for addresses that are secrets themselves (Slack's).
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from haechi.engines.addresses import is_loopback
 from haechi.errors import ConfigError
 
 Kind = Literal[
@@ -183,7 +183,7 @@ class ReceiverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     def _server(self, where: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", self.host):
             raise ConfigError("`host` is missing or no host", where=where, do="host: mail.example")
-        if self.kind == "smtp" and self.tls == "none" and not loopback(self.host):
+        if self.kind == "smtp" and self.tls == "none" and not is_loopback(self.host):
             raise ConfigError(
                 "mail without TLS",
                 why="everybody on the way reads what is attacked, and the password",
@@ -236,20 +236,10 @@ def check_url(url: str, *, where: str, allow_http: bool) -> None:
         raise ConfigError("`url` is missing or no URL", where=where, do="url: https://…")
     if parts.username or parts.password:
         raise ConfigError("`url` holds a login", where=where, do="use user and secret_file")
-    if parts.scheme == "http" and not allow_http and not loopback(host):
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigError(
             "`url` is not https",
             why="everybody on the way could read and change what is sent",
             do="write https://…, or allow_http: true where the way is safe",
             where=where,
         )
-
-
-def loopback(host: str) -> bool:
-    """True for a name or address of this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
