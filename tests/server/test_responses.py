@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from haechi.errors import Conflict, Forbidden, UsageError
+from haechi.errors import Conflict, Forbidden, StoreFull, UsageError
 from haechi.model.access import Grant, Principal, Reach, Role
 from haechi.model.event import Event
 from haechi.model.incident import IncidentState
 from haechi.model.response import ActionKind, ActionState
 from haechi.respond.ground import Site
+from haechi.server.readiness import parts
+from haechi.server.shapes import Part
 from haechi.server.shapes_responses import (
     HaltRequest,
     ResponseApproval,
@@ -187,6 +189,25 @@ def test_the_switch_and_the_file_stop_automation(made: Rig) -> None:
     assert made.call("responses.halt", HaltRequest(stopped=False)).words[0].stopped is False
     (made.world.store.folder.path / "HALT").touch()
     assert made.call("responses.halts").file is True
+
+
+def test_what_holds_responses_up_is_told_by_health(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responding = made.world.respond
+
+    def part() -> Part:
+        return next(one for one in parts(made.world, write=False) if one.name == "responses")
+
+    assert part().state == "ok"
+
+    def turn(world: World) -> None:
+        responding.stop()
+        raise StoreFull("the disk is full")
+
+    monkeypatch.setattr(responding, "turn", turn)
+    responding.run(made.world)
+    assert part().state == "degraded" and "the disk is full" in part().what
 
 
 def test_the_policy_is_explained(made: Rig) -> None:

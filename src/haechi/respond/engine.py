@@ -383,7 +383,7 @@ class AutoResponseEngine:
 
     def block_network_access(self, ip: str, *, workload_id: str = "") -> StoredAction | None:
         """Cut an address off from a workload; without one, from this host."""
-        resource = workload_id or f"host:-/{self.ground.host or '-'}"
+        resource = workload_id or f"host:{self.ground.host_cluster}/{self.ground.host or '-'}"
         return self._named(ActionKind.BLOCK, resource, address=ip)
 
     def limit_traffic(self, ip: str, *, workload_id: str = "") -> StoredAction | None:

@@ -62,6 +62,7 @@ def parts(world: World, *, write: bool = True) -> list[Part]:
         _tried("sensors", "sensors", lambda: _sensors(world)),
         _tried("clusters", "clusters", lambda: _clusters(world)),
         _tried("incidents", "incidents", lambda: _incidents(world)),
+        _tried("responses", "responses", lambda: _responses(world)),
         _jobs(world),
     ]
 
@@ -220,6 +221,15 @@ def _incidents(world: World) -> Part:
     if not why:
         return Part(name="incidents", state=OK, what="detections become incidents", figures=told)
     return Part(name="incidents", state=DEGRADED, what=f"incidents: {why}", do=do, figures=told)
+
+
+def _responses(world: World) -> Part | None:
+    """A response that waits is one that is not undone in time, either."""
+    why = world.respond.why
+    if not why:
+        return None
+    what = f"responses wait, and so does their undoing: {why}"
+    return Part(name="responses", state=DEGRADED, what=what, do="see the server's log")
 
 
 def _clusters(world: World) -> Part:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from haechi.errors import StoreFull
 from haechi.respond.alerts.settings import Match, Route
 from haechi.server.settings import Alerts
-from haechi.server.work.alerting import Alerting
+from haechi.server.work.alerting import Alerting, send_alerts
 from haechi.server.world import World
 from haechi.world.receivers.settings import ReceiverSettings
 from tests.fakes.receivers.web import Answer, Asked, Web, web
@@ -72,6 +75,32 @@ def test_a_new_incident_is_told_though_another_receiver_hangs(tmp_path: Path) ->
             held.set()
             world.alerting.stop(10)
     assert {one.json["items"][0]["news"]["incident"] for one in good.asked} == {"inc-1", "inc-2"}
+
+
+def test_a_store_that_takes_nothing_for_now_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig(tmp_path / "store") as made, web() as server:
+        alerts = Alerts(receivers=[hook("well", server, tmp_path)], routes=[everything("well")])
+        world = world_with(made.world, alerts)
+        answers: list[Exception | None] = [StoreFull("the disk is full"), None]
+
+        def orphans(*given: Any) -> None:
+            if (error := answers.pop(0)) is not None:
+                raise error
+
+        monkeypatch.setattr(world.store.state.alerts, "orphans", orphans)
+        monkeypatch.setattr("haechi.server.work.alerting._PAUSE_S", 0.0)
+
+        async def main() -> None:
+            task = asyncio.create_task(send_alerts(world))
+            while answers or not world.alerting._threads:
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        asyncio.run(main())
+        assert not world.alerting._threads
 
 
 def test_a_stop_ends_all_threads_and_a_start_goes_on_where_it_was(tmp_path: Path) -> None:

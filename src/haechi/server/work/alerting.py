@@ -66,9 +66,9 @@ class Alerting:
         """Begin to take and to send."""
         manager = self.manager(world)
         self._stop.clear()
-        self._unsubscribe = world.store.state.subscribe(self._heard)
         names = list(manager.receivers)
         world.store.state.alerts.orphans(names, world.clock())
+        self._unsubscribe = world.store.state.subscribe(self._heard)
         self._wakes = {name: threading.Event() for name in names}
         works = [("news", lambda: self._taking(world, manager))]
         works += [(name, _bound(self._sending, world, manager, name)) for name in names]
@@ -207,14 +207,31 @@ def _noted(world: World, incident: str, receiver: str, url: str) -> None:
         log.info("a ticket of %s was closed at %s: %s", incident, receiver, error)
 
 
+def _started(world: World) -> bool:
+    """False while the store takes nothing: the next try may be after its disk has room again."""
+    try:
+        world.alerting.start(world)
+    except StoreError as error:
+        log.warning("alerts wait for the store: %s", error)
+        return False
+    return True
+
+
 async def send_alerts(world: World) -> None:
     """Take news and send them until cancelled. Without receivers and routes nothing runs: news
     stand in the store and are told from the day on which there are some."""
     settings = world.settings.alerts
     if not settings.receivers or not settings.routes:
         return
-    await asyncio.to_thread(world.alerting.start, world)
+    starting: asyncio.Future[bool] | None = None
     try:
+        while True:
+            starting = asyncio.ensure_future(asyncio.to_thread(_started, world))
+            if await asyncio.shield(starting):
+                break
+            await asyncio.sleep(_PAUSE_S)
         await asyncio.Event().wait()
     finally:
+        if starting is not None:  # cancelled in the middle of it: first it ends, then it is ended
+            await asyncio.wait({starting})
         await asyncio.shield(asyncio.to_thread(world.alerting.stop))
