@@ -8,11 +8,11 @@ what happened first is what an investigation needs.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
 
 from haechi.errors import UsageError
+from haechi.store import durable
 
 _SUFFIX = ".ndjson"
 _MOST_FILES = 100_000
@@ -47,9 +47,9 @@ class Spool:
         path = self._folder / f"{time.time_ns():020d}-{self._number:06d}{_SUFFIX}"
         part = path.with_suffix(".part")
         try:
-            _written(part, lines)
+            durable.write(part, lines)
             part.rename(path)
-            _synced(self._folder)
+            durable.sync(self._folder)
         except OSError:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -73,19 +73,3 @@ class Spool:
         with contextlib.suppress(OSError):
             self._bytes -= path.stat().st_size
             path.unlink()
-
-
-def _written(path: Path, lines: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(handle, "wb") as stream:  # noqa: PTH123 - a descriptor
-        stream.write(lines)
-        stream.flush()
-        os.fsync(handle)
-
-
-def _synced(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from haechi.model.resource import Resource
 from haechi.model.response import Want
 from haechi.respond.ground import Ground, Site, copied
 from haechi.respond.workloads import POD, Workloads
+from haechi.store import durable
 
 if TYPE_CHECKING:
     from haechi.world.kube.client import KubernetesClient
@@ -189,14 +189,9 @@ def sealed(folder: Path, name: str, found: dict[str, Any], *, most: int) -> tupl
     if not path.exists():
         data = _packed(found, most)
         draft = folder / f".{name}.tmp"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(draft, flags, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        durable.write(draft, data, over=True)
         draft.rename(path)
-        _synced(folder)
+        durable.sync(folder)
     data = path.read_bytes()
     return hashlib.sha256(data).hexdigest(), len(data)
 
@@ -246,11 +241,3 @@ def _private(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         raise HaechiError("the folder of evidence is no folder", where=str(folder))
     folder.chmod(0o700)
-
-
-def _synced(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

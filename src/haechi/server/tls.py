@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
-import os
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from haechi.errors import ConfigError
+from haechi.store import durable
 
 CA_DAYS, LEAF_DAYS, RENEW_DAYS = 3650, 90, 30
 _CLOCKS_APART = dt.timedelta(hours=1)
@@ -224,9 +224,5 @@ def _write(path: Path, data: bytes) -> None:
     """Whole or not at all, and for the owner only."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+    durable.write(new, data)
     new.replace(path)

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from haechi.errors import StoreError
+from haechi.store import durable
 from haechi.store.folder import require_own, storage_errors
 from haechi.store.state.sqlite import copy_online, explained
 
@@ -92,7 +93,7 @@ def restore(source: Path, folder: Path) -> None:
             if folder.exists():
                 folder.rmdir()
             part.rename(folder)
-            _sync(folder.parent)
+            durable.sync(folder.parent)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -175,7 +176,7 @@ def _database(folder: Path, to: Path, name: str) -> BackedUp:
     _write(target, b"")
     with explained(folder / name):
         copy_online((folder / name).absolute(), target)
-    _sync(target)
+    durable.sync(target)
     size, digest = _digest(target)
     return BackedUp(name, size, digest)
 
@@ -206,22 +207,8 @@ def _write_all(handle: int, content: bytes) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(path, flags, 0o600)
-    try:
-        _write_all(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    durable.write(path, content)
+    durable.sync(path.parent)
 
 
 def _digest(path: Path) -> tuple[int, str]:

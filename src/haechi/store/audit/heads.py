@@ -14,7 +14,8 @@ import msgspec
 from haechi.errors import AuditError, StoreError
 from haechi.store.audit import links
 from haechi.store.audit.links import MOST_LINE, Kind, Signed
-from haechi.store.audit.segments import Tail, sync_folder
+from haechi.store.audit.segments import Tail
+from haechi.store.durable import sync
 from haechi.store.folder import storage_errors
 
 NAME = "heads.log"
@@ -34,7 +35,7 @@ class Heads:
             self._tail = Tail(path, end.offset)
             if end.torn:
                 self._tail.cut(end.offset)
-            sync_folder(path.parent)
+            sync(path.parent)
 
     @property
     def newest(self) -> Signed:

@@ -17,7 +17,7 @@ import msgspec
 
 from haechi.engines.signing import PublicKey, SigningKey
 from haechi.errors import AuditError, ConfigError
-from haechi.store.audit.segments import sync_folder
+from haechi.store import durable
 from haechi.store.folder import storage_errors
 
 if TYPE_CHECKING:
@@ -91,12 +91,8 @@ def save_key(folder: Path, key: SigningKey, passphrase: str | None) -> Path:
     data = msgspec.json.encode(_KeyFile(public=key.public, seeds=seeds, sealed=sealed))
     with storage_errors(path):
         folder.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        sync_folder(folder)
+        durable.write(path, data)
+        durable.sync(folder)
     return path
 
 

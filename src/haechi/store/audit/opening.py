@@ -17,7 +17,8 @@ from haechi.store.audit.frames import BLOCK, segment_name
 from haechi.store.audit.heads import Heads
 from haechi.store.audit.index import Index
 from haechi.store.audit.links import Kind, Signed
-from haechi.store.audit.segments import Segments, sync_folder
+from haechi.store.audit.segments import Segments
+from haechi.store.durable import sync
 from haechi.store.folder import storage_errors
 
 
@@ -119,7 +120,7 @@ def _segments(folder: Path, archive: Archive, ended: Ended, heads: Heads) -> Seg
     """The files at the end, without what a crash left unfinished."""
     if ended.stray:
         (folder / segment_name(ended.segment + 1)).unlink()
-        sync_folder(folder)
+        sync(folder)
     path = folder / "private" / private.private_name(max(0, ended.segment))
     segments = Segments(
         folder,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from haechi.store import durable
 from haechi.store.audit.entries import MOST_NAME, MOST_VALUE, SALT, Secret
 from haechi.store.audit.tip import Place
 
@@ -156,11 +157,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 def note(path: Path, seq: int, name: str, by: str) -> None:
     """Write down, durably, that a redaction begins, so that a crash cannot leave half of it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as stream:
-        stream.write(msgspec.json.encode(Asked(seq, name, by)))
-        stream.flush()
-        os.fsync(stream.fileno())
+    durable.write(path, msgspec.json.encode(Asked(seq, name, by)), over=True)
 
 
 def noted(path: Path) -> Asked | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from haechi.errors import StoreError
 from haechi.store.audit.frames import SEGMENT_BYTES, segment_header, segment_name
 from haechi.store.audit.private import private_name
+from haechi.store.durable import sync
 from haechi.store.folder import storage_error
 
 SEGMENT_LIMIT = 64 << 20
@@ -117,7 +118,7 @@ class Segments:
             tail = Tail(path, 0)
         try:
             tail.append(segment_header(number, first, self._log))
-            sync_folder(self._folder)
+            sync(self._folder)
         except StoreError:
             tail.close()
             path.unlink(missing_ok=True)
@@ -166,17 +167,8 @@ class Segments:
                 new = not path.exists()
                 self._private = Tail(path, self._private_size)
                 if new:
-                    sync_folder(folder)
+                    sync(folder)
         return self._private
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

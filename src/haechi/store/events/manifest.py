@@ -9,7 +9,6 @@ without its file or a file that belongs to nobody, is reported and never tidied 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -111,12 +110,3 @@ def _removed(connection: sqlite3.Connection, cold: Cold, name: str) -> bool:
         return False
     (cold.folder / name).unlink()
     return True
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

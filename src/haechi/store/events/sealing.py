@@ -20,8 +20,9 @@ import msgspec
 import zstandard
 
 from haechi.errors import StoreError, StoreFull
+from haechi.store.durable import sync
 from haechi.store.events.cold import Cold
-from haechi.store.events.manifest import Unit, enter, remember, sync, unfinished
+from haechi.store.events.manifest import Unit, enter, remember, unfinished
 from haechi.store.events.payloads import Dictionaries
 from haechi.store.events.question import HOUR_NS
 from haechi.store.events.schema import Readers
