@@ -21,6 +21,7 @@ from haechi.respond.steps.notify import Notify, Receiver, Undelivered
 from haechi.respond.steps.performer import Standing, Unfit
 from haechi.store.state.action_records import StoredStep
 from haechi.world.nft import Nft, NftError
+from tests.fakes.receivers.web import Answer, web
 
 
 def step(kind: str, body: Any, id_: str = "a-1-0") -> StoredStep:
@@ -137,6 +138,20 @@ def test_a_refusal_is_told(status: int) -> None:
         notify = Notify({"soar": Receiver(url=url)})
         with pytest.raises(Undelivered, match=str(status)):
             notify.apply(step("http", {"receiver": "soar", "data": {}}))
+
+
+def test_a_receiver_that_drips_does_not_hold_the_one_who_undoes() -> None:
+    with web(lambda asked: Answer(body=b"x" * 400, drip=0.1)) as server:
+        notify = Notify({"soar": Receiver(url=server.url)}, seconds=1.0)
+        with pytest.raises(Undelivered, match="may or may not"):
+            notify.apply(step("http", {"receiver": "soar", "data": {}}))
+        assert len(server.asked) == 1
+
+
+def test_nothing_goes_out_in_clear_unless_it_is_said() -> None:
+    notify = Notify({"soar": Receiver(url="http://soar.example/x")})
+    with pytest.raises(Undelivered, match="https"):
+        notify.apply(step("http", {"receiver": "soar", "data": {}}))
 
 
 def test_no_answer_is_no_yes_and_no_no() -> None:

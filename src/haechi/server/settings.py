@@ -508,7 +508,10 @@ def _check(settings: Settings) -> None:
 
 def _check_respond(respond: Respond) -> None:
     """A policy that cannot be read must not turn into none: the server does not start."""
+    from haechi.world.receivers.settings import check_url
+
     for name, receiver in respond.receivers.items():
+        check_url(receiver.url, where=f"respond.receivers.{name}", allow_http=receiver.allow_http)
         if not re.fullmatch(r"https?://[^/?#\s@]+(/[^\s]*)?", receiver.url):
             raise ConfigError(
                 f"{shown(receiver.url)} is no address to send to",

@@ -2,7 +2,9 @@
 
 At most once: a request whose answer was lost may have been carried out, and the receiver cannot
 be asked, so it is not sent again and the action says so. The idempotency key goes along for
-receivers that know what to do with it. Redirects are not followed.
+receivers that know what to do with it. It is sent as alerts are: one deadline for all of it (the
+thread that waits here is the one that undoes what others did), a bound for the answer, no
+redirects, https unless ``allow_http``.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ _SECONDS = 10.0
 
 
 class Receiver(msgspec.Struct, frozen=True, kw_only=True):
-    """Where requests go. ``token_file`` holds the bearer token, if one is needed."""
+    """Where requests go. ``token_file`` holds the bearer token, if one is needed; ``ca_file`` the
+    authority to trust instead of the system's."""
 
     url: str
     token_file: str = ""
+    ca_file: str = ""
+    allow_http: bool = False
 
 
 class Undelivered(InputError):
@@ -34,8 +39,8 @@ class Undelivered(InputError):
 class Notify:
     """See ``Performer``."""
 
-    def __init__(self, receivers: Mapping[str, Receiver]) -> None:
-        self._receivers = receivers
+    def __init__(self, receivers: Mapping[str, Receiver], *, seconds: float = _SECONDS) -> None:
+        self._receivers, self._seconds = receivers, seconds
 
     def prepare(self, step: StoredStep) -> Any:
         """Sure that the receiver is known."""
@@ -44,28 +49,34 @@ class Notify:
 
     def apply(self, step: StoredStep) -> str:
         """Send it, once."""
-        import httpx
+        from haechi.world.receivers.http import Http
+        from haechi.world.receivers.sending import NotSent
+        from haechi.world.receivers.settings import ReceiverSettings
 
-        receiver = self._receiver(step)
+        name, receiver = str(step.body["receiver"]), self._receiver(step)
         headers = {"Content-Type": "application/json", "Idempotency-Key": step.id}
-        if receiver.token_file:
-            headers["Authorization"] = f"Bearer {_token(receiver.token_file)}"
+        token = _token(receiver.token_file) if receiver.token_file else ""
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        settings = ReceiverSettings(
+            name=name,
+            kind="webhook",
+            url=receiver.url,
+            ca_file=receiver.ca_file,
+            allow_http=receiver.allow_http,
+            timeout=self._seconds,
+        )
+        body = msgspec.json.encode(step.body["data"])
         try:
-            answer = httpx.post(
-                receiver.url,
-                content=msgspec.json.encode(step.body["data"]),
-                headers=headers,
-                timeout=_SECONDS,
-                follow_redirects=False,
-            )
-        except httpx.HTTPError as error:
+            http = Http(settings, token, receiver.url)
+            reply = http.take("POST", receiver.url, body=body, headers=headers)
+        except NotSent as error:
+            if error.status or error.permanent:
+                raise Undelivered(f"{name} did not take it: {error.what}") from error
             raise Undelivered(
-                f"{step.body['receiver']} gave no answer: it may or may not have taken the request",
-                why=type(error).__name__,
+                f"{name} gave no answer: it may or may not have taken the request", why=error.what
             ) from error
-        if not answer.is_success:
-            raise Undelivered(f"{step.body['receiver']} answered {answer.status_code}")
-        return f"{step.body['receiver']} answered {answer.status_code}"
+        return f"{name} answered {reply.status}"
 
     def standing(self, step: StoredStep) -> Standing:
         """Nobody can tell."""
