@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from haechi.model.access import EVERYWHERE, Reach
 from haechi.model.event import Event
 from haechi.model.incident import IncidentState
 from haechi.server.readiness import parts
+from haechi.server.work import correlating
 from haechi.server.work.correlating import Correlating
 from haechi.server.work.intake import take
 from haechi.store.events import waiting
@@ -150,6 +152,20 @@ def test_who_reaches_a_namespace_adds_nothing_to_an_incident_that_left_it(made: 
         "-": (2, ()),
         "shop": (2, ("8.8.8.8",)),
     }
+
+
+def test_a_fold_waits_for_more_only_while_events_come_fast(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, found = made.world, []
+    moments = iter((100.0, 101.0, 110.0, 111.0))
+    monkeypatch.setattr(correlating, "FAST", 10)
+    monkeypatch.setattr(correlating, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    pacing = Correlating()
+    for number in (20, 20, 0):
+        world.store.events._since_start["accepted"] += number
+        found.append(pacing._fast(world))
+    assert found == [True, False, False]
 
 
 def test_sealing_and_retention_do_not_matter(made: Rig) -> None:

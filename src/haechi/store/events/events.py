@@ -280,6 +280,11 @@ class Events:
             sealed += self.seal((oldest // HOUR_NS + 1) * HOUR_NS)
         return sealed
 
+    @property
+    def accepted(self) -> int:
+        """Events that became durable since the start."""
+        return self._since_start["accepted"]
+
     def figures(self) -> dict[str, Any]:
         """State (ok, degraded, failed) with the reason, and the figures of both tiers."""
         events, size = self._writer.waiting()
