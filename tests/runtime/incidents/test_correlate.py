@@ -10,7 +10,7 @@ import pytest
 from haechi.model.event import Event
 from haechi.model.incident import IncidentState
 from haechi.model.threat import ThreatLevel
-from haechi.runtime.incidents import correlate
+from haechi.runtime.incidents import correlate, faint
 from haechi.runtime.incidents.correlate import Correlator
 from tests.runtime.incidents.made import Store, detection, folded, groups, lots_of, on_host
 
@@ -273,7 +273,7 @@ def test_a_flood_of_trees_on_one_node_stays_bounded() -> None:
 
 
 def test_a_flood_of_faint_ones_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correlate, "MOST_FAINT_ROWS", 100)
+    monkeypatch.setattr(faint, "MOST_FAINT_ROWS", 100)
     events = [
         detection(n, priority="notice", resource=f"k8s:prod/apps/Deployment/shop/w{n}")
         for n in range(1, 1_001)

@@ -32,25 +32,21 @@ import msgspec
 
 from haechi.model.incident import IncidentState
 from haechi.model.threat import ThreatLevel
+from haechi.runtime.incidents.counting import WINDOW_NS, counted_with, row_of
+from haechi.runtime.incidents.faint import FaintOnes
 from haechi.runtime.incidents.levels import FAINT
 from haechi.runtime.incidents.memory import EMPTY, Draft, Known, blank
 from haechi.runtime.incidents.naming import title_of
 from haechi.runtime.incidents.reading import NONE, Detection, with_evidence
-from haechi.store.state.incidents_records import Counted, Faint, Fold, Kept, Loaded, Row, Told
-from haechi.store.state.incidents_rows import packed
+from haechi.store.state.incidents_records import Counted, Fold, Kept, Loaded, Row, Told
 
-WINDOW_NS = 15 * 60 * 10**9
 SURE_NS, LONGEST_NS = WINDOW_NS, 24 * 3600 * 10**9
 """A number of a process that was seen so lately is still that process; until then, if it has the
 same name; later it is another one."""
 MOST_OPEN = 20_000
 """Incidents that are not closed; past it, those of one namespace become one."""
-MOST_AT_PLACE, MOST_ROWS, MOST_FAINT_ROWS = 50, 300, 20_000
-_MOST_FAINT, _MOST_RULE_STEPS = 64, 30
-_LOOKED_AT = 64
-_RULES, _TACTICS = 2, 2
-"""What faint detections must have, at least, to open an incident together."""
-_detection = msgspec.json.Decoder(Detection).decode
+MOST_AT_PLACE, MOST_ROWS = 50, 300
+_MOST_RULE_STEPS, _LOOKED_AT = 30, 64
 Exists = Callable[[str], bool]
 
 
@@ -72,8 +68,7 @@ class Correlator:
         self.place = (loaded.epoch, loaded.seq)
         """Up to where the store has folded."""
         self._rows: dict[tuple[int, str], Row] = {}
-        self._faint: dict[int, tuple[Faint, bool]] = {}
-        self._gone: list[int] = []
+        self._faint = FaintOnes(self._known)
         self._steps: list[Told] = []
         self._opened: dict[int, Draft] = {}
         self._pending: list[Kept] = []
@@ -124,8 +119,8 @@ class Correlator:
             opened=opened,
             changed=changed,
             rows=list(self._rows.values()),
-            faint=list(self._faint.values()),
-            gone=self._gone,
+            faint=list(self._faint.rows.values()),
+            gone=self._faint.gone,
             steps=self._steps,
         )
 
@@ -139,7 +134,8 @@ class Correlator:
         self._known.undo()
 
     def _begin(self) -> None:
-        self._rows, self._faint, self._gone = {}, {}, []
+        self._faint.begin()
+        self._rows = {}
         self._steps, self._opened, self._pending = [], {}, []
         self._ids = set()
 
@@ -157,7 +153,7 @@ class Correlator:
             self._join(self._known.draft(n), detection)
             return
         faint = detection.assessment.level <= FAINT
-        with_it = self._with_faint(detection) if faint else self._faint_at(detection)
+        with_it = self._faint.joined(detection) if faint else self._faint.taken(detection)
         if with_it is not None:
             self._open(detection, with_it)
 
@@ -280,9 +276,9 @@ class Correlator:
                 known.number("row"), detection.count, detection.ts_ns, detection.last_ns
             )
             known.set(known.row_counts, n, known.row_counts.get(n, 0) + 1)
-            self._rows[key] = _row_of(n, signature, counted, with_evidence(detection))
+            self._rows[key] = row_of(n, signature, counted, with_evidence(detection))
         else:
-            counted = _more(before, detection)
+            counted = counted_with(before, detection)
             row = self._rows.get(key) or Row(
                 incident=n, signature=signature, counted=counted, new=False
             )
@@ -325,134 +321,6 @@ class Correlator:
                 break
         self._ids.add(found)
         return found
-
-    # faint ones
-
-    def _faint_at(self, detection: Detection) -> list[Detection]:
-        """Faint ones of the window become evidence of what is opened."""
-        known = self._known
-        found = []
-        for one in known.faint.get(detection.place, ()):
-            if _near(one.counted, detection):
-                found.append(_restored(one))
-            self._forget_faint(one)
-        known.drop(known.faint, detection.place)
-        return found
-
-    def _with_faint(self, detection: Detection) -> list[Detection] | None:
-        """Keep a faint one for a while; those that it opens an incident with, if it does."""
-        known, place = self._known, detection.place
-        stay = []
-        for one in known.faint.get(place, ()):
-            if _near(one.counted, detection):
-                stay.append(one)
-            else:
-                self._forget_faint(one)
-        told = [_restored(one) for one in stay]
-        rules = {detection.rule, *(one.rule for one in told)}
-        tactics = {*detection.tactics, *(tactic for one in told for tactic in one.tactics)}
-        if len(rules) >= _RULES and len(tactics) >= _TACTICS:
-            for one in stay:
-                self._forget_faint(one)
-            known.drop(known.faint, place)
-            return told
-        self._keep_faint(detection, stay)
-        return None
-
-    def _keep_faint(self, detection: Detection, stay: list[Faint]) -> None:
-        known, place = self._known, detection.place
-        for at, one in enumerate(stay):
-            if one.signature == detection.signature:
-                stay[at] = msgspec.structs.replace(one, counted=_more(one.counted, detection))
-                self._note_faint(stay[at])
-                known.set(known.faint, place, tuple(stay))
-                return
-        if len(stay) >= _MOST_FAINT:
-            self._forget_faint(stay.pop(0))
-        if known.next["faint rows"] >= MOST_FAINT_ROWS:
-            self._sweep(detection, place)
-        counted = Counted(
-            known.number("faint"), detection.count, detection.ts_ns, detection.last_ns
-        )
-        fresh = Faint(
-            place=place,
-            signature=detection.signature,
-            counted=counted,
-            detail=packed(with_evidence(detection)),
-        )
-        known.set(known.next, "faint rows", known.next["faint rows"] + 1)
-        self._faint[counted.n] = (fresh, True)
-        known.set(known.faint, place, (*stay, fresh))
-
-    def _note_faint(self, one: Faint) -> None:
-        new = one.counted.n in self._faint and self._faint[one.counted.n][1]
-        self._faint[one.counted.n] = (one, new)
-
-    def _forget_faint(self, one: Faint) -> None:
-        known = self._known
-        known.set(known.next, "faint rows", known.next["faint rows"] - 1)
-        was = self._faint.pop(one.counted.n, None)
-        if was is None or not was[1]:
-            self._gone.append(one.counted.n)
-
-    def _sweep(self, detection: Detection, but: str) -> None:
-        """Too many faint ones wait: those that are over go, and the oldest half if need be."""
-        known = self._known
-        ages = sorted(
-            (one.counted.last_ns, one.counted.n)
-            for place, several in known.faint.items()
-            if place != but
-            for one in several
-        )
-        over = [age for age in ages if age[0] < detection.ts_ns - WINDOW_NS]
-        gone = {n for _, n in (over or ages[: max(1, len(ages) // 2)])}
-        for place in [place for place in known.faint if place != but]:
-            several = known.faint[place]
-            rest = tuple(one for one in several if one.counted.n not in gone)
-            if len(rest) == len(several):
-                continue
-            for one in several:
-                if one.counted.n in gone:
-                    self._forget_faint(one)
-            if rest:
-                known.set(known.faint, place, rest)
-            else:
-                known.drop(known.faint, place)
-
-
-def _near(counted: Counted, detection: Detection) -> bool:
-    return counted.first_ns - WINDOW_NS <= detection.ts_ns <= counted.last_ns + WINDOW_NS
-
-
-def _more(before: Counted, detection: Detection) -> Counted:
-    return Counted(
-        before.n,
-        before.count + detection.count,
-        min(before.first_ns, detection.ts_ns),
-        max(before.last_ns, detection.last_ns),
-    )
-
-
-def _row_of(n: int, signature: str, counted: Counted, detection: Detection) -> Row:
-    return Row(
-        incident=n,
-        signature=signature,
-        counted=counted,
-        event=detection.event,
-        source=detection.source,
-        rule=detection.rule,
-        priority=detection.priority,
-        message=detection.message,
-        evidence=detection.evidence,
-    )
-
-
-def _restored(one: Faint) -> Detection:
-    """The detections behind a faint row, as one."""
-    c = one.counted
-    return msgspec.structs.replace(
-        _detection(one.detail), count=c.count, ts_ns=c.first_ns, last_ns=c.last_ns
-    )
 
 
 def _in_crowd(detection: Detection, known: Known) -> Detection:

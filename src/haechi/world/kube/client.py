@@ -17,6 +17,14 @@ import msgspec
 from haechi.errors import KubeConflict, KubeError, KubeInvalid, KubeNotFound
 from haechi.world.kube import answers
 from haechi.world.kube.access import Access
+from haechi.world.kube.bodies import (
+    as_kind,
+    bool_word,
+    dry_query,
+    has_tests,
+    plain,
+    replicas_of,
+)
 from haechi.world.kube.discovery import Discovery
 from haechi.world.kube.names import POD, Kind, Ref, ref_of
 from haechi.world.kube.paging import PAGE, Page, page_of, raws
@@ -78,7 +86,7 @@ class KubernetesClient:
             if not error.name:
                 raise  # the server has no such kind
             return None
-        return _plain(_as_kind(self._object(answer, ref.label), kind))
+        return plain(as_kind(self._object(answer, ref.label), kind))
 
     def list(
         self,
@@ -145,8 +153,8 @@ class KubernetesClient:
         Raises KubeConflict (``owners``: who holds which field), KubeInvalid, KubeError."""
         ref = ref_of(body)
         kind = self.kind(ref)
-        query = [("fieldManager", field_manager), ("force", _bool(force))]
-        query += [("fieldValidation", "Strict"), *_dry(dry_run)]
+        query = [("fieldManager", field_manager), ("force", bool_word(force))]
+        query += [("fieldValidation", "Strict"), *dry_query(dry_run)]
         # Carried out twice it is the same as once.
         return self._write(
             "PATCH", self._path(kind, ref), ref.label, query, body, APPLY, idempotent=True
@@ -159,7 +167,11 @@ class KubernetesClient:
         ref = ref_of(body)
         kind = self.kind(ref)
         path = self._path(kind, ref).rpartition("/")[0]
-        query = [("fieldManager", field_manager), ("fieldValidation", "Strict"), *_dry(dry_run)]
+        query = [
+            ("fieldManager", field_manager),
+            ("fieldValidation", "Strict"),
+            *dry_query(dry_run),
+        ]
         return self._write("POST", path, ref.label, query, body, JSON, idempotent=dry_run)
 
     def patch(
@@ -174,14 +186,18 @@ class KubernetesClient:
         """JSON patch (RFC 6902), all operations or none. Raises KubeConflict when a ``test`` does
         not hold, KubeNotFound, KubeInvalid, KubeError."""
         kind = self.kind(ref)
-        query = [("fieldManager", field_manager), ("fieldValidation", "Strict"), *_dry(dry_run)]
+        query = [
+            ("fieldManager", field_manager),
+            ("fieldValidation", "Strict"),
+            *dry_query(dry_run),
+        ]
         path = self._path(kind, ref, subresource)
         try:
             return self._write(
                 "PATCH", path, ref.label, query, list(operations), JSON_PATCH, idempotent=dry_run
             )
         except KubeInvalid as error:
-            if not error.causes and error.status == 422 and _tests(operations):
+            if not error.causes and error.status == 422 and has_tests(operations):
                 # The server tells no more of a patch that could not be made than that.
                 raise KubeConflict(
                     "the object is not as the patch expected: nothing was changed",
@@ -237,13 +253,13 @@ class KubernetesClient:
             "deleteOptions": options,
         }
         path = self._path(POD, ref, "eviction")
-        self._write("POST", path, ref.label, _dry(dry_run), body, JSON, idempotent=dry_run)
+        self._write("POST", path, ref.label, dry_query(dry_run), body, JSON, idempotent=dry_run)
 
     def replicas(self, ref: Ref) -> int:
         """How many replicas a workload is asked to have. Raises KubeNotFound, KubeError."""
         kind = self.kind(ref)
         answer = self._ask(self._path(kind, ref, "scale"), JSON, about=ref.label)
-        return _replicas(self._object(answer, ref.label), ref)
+        return replicas_of(self._object(answer, ref.label), ref)
 
     def scale(
         self,
@@ -258,12 +274,12 @@ class KubernetesClient:
         if it is asked for so many now, else KubeConflict."""
         kind = self.kind(ref)
         path = self._path(kind, ref, "scale")
-        query = [("fieldManager", field_manager), *_dry(dry_run)]
+        query = [("fieldManager", field_manager), *dry_query(dry_run)]
         body: dict[str, Any] = {"spec": {"replicas": replicas}}
         if expected is not None:
             answer = self._ask(path, JSON, about=ref.label)
             found = self._object(answer, ref.label)
-            now = _replicas(found, ref)
+            now = replicas_of(found, ref)
             if now != expected:
                 raise KubeConflict(
                     f"has {now} replicas, not {expected}",
@@ -276,7 +292,7 @@ class KubernetesClient:
         made = self._write(
             "PATCH", path, ref.label, query, body, MERGE_PATCH, idempotent=expected is None
         )
-        return _replicas(made, ref)
+        return replicas_of(made, ref)
 
     def create_network_policy(self, policy: Mapping[str, Any]) -> dict[str, Any]:
         """A new NetworkPolicy; ``apiVersion`` and ``kind`` may be left out."""
@@ -355,7 +371,7 @@ class KubernetesClient:
             content_type=content_type,
         )
         answer = self.send(request, about=about, idempotent=idempotent)
-        return _plain(self._object(answer, about))
+        return plain(self._object(answer, about))
 
     def _path(self, kind: Kind, ref: Ref, subresource: str = "") -> str:
         if kind.namespaced and not ref.namespace:
@@ -373,41 +389,8 @@ class KubernetesClient:
         with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             found = msgspec.json.decode(raw)
             if isinstance(found, dict):
-                return _plain(_as_kind(found, kind))
+                return plain(as_kind(found, kind))
         raise KubeError(f"a {kind.kind} of the list cannot be read", where=self.name)
 
     def _where(self, about: str) -> str:
         return f"{self.name}: {about}"
-
-
-def _as_kind(body: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Items of a list leave out what the list says; partial ones name another kind."""
-    return {**body, "apiVersion": kind.api_version, "kind": kind.kind}
-
-
-def _plain(body: dict[str, Any]) -> dict[str, Any]:
-    """Without the bookkeeping of fields, which is often the larger part."""
-    metadata = body.get("metadata")
-    if isinstance(metadata, dict):
-        metadata.pop("managedFields", None)
-    return body
-
-
-def _replicas(body: Mapping[str, Any], ref: Ref) -> int:
-    spec = body.get("spec")
-    found = spec.get("replicas", 0) if isinstance(spec, dict) else 0
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise KubeError("the API server gives no number of replicas", where=ref.label)
-    return found
-
-
-def _tests(operations: Sequence[Mapping[str, Any]]) -> bool:
-    return any(one.get("op") == "test" for one in operations)
-
-
-def _dry(dry_run: bool) -> list[tuple[str, str]]:
-    return [("dryRun", "All")] if dry_run else []
-
-
-def _bool(value: bool) -> str:
-    return "true" if value else "false"
