@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,37 @@ def test_enforced_contained_and_undone_when_its_time_is_over(tmp_path: Path) -> 
         (one,) = actions(made)
         assert (one.state, quarantined(made)) == (A.UNDONE, [])
         assert made.contained[-1] == (one.id, None) and one.due is None
+
+
+@pytest.mark.parametrize("hours", [1, 400])
+def test_a_clock_that_is_set_back_keeps_nothing_standing(tmp_path: Path, hours: int) -> None:
+    with rig(tmp_path) as made:
+        made.engine.respond_to(attacked(made))
+        made.engine.tick()
+        made.clock.forward(minutes=20)
+        made.engine.tick()
+        made.clock.forward(hours=-hours)
+        made.engine.tick()
+        (one,) = actions(made)
+        assert one.state is A.APPLIED and one.expires == made.clock() + dt.timedelta(minutes=30)
+        made.clock.forward(minutes=31)
+        made.engine.tick()
+        assert actions(made)[0].state is A.UNDONE
+        assert quarantined(made) == []
+        made.clock.forward(hours=hours)
+        made.engine.tick()
+        assert len(actions(made)) == 1
+
+
+def test_what_nobody_decides_keeps_nothing_from_being_undone(tmp_path: Path) -> None:
+    with rig(tmp_path) as made:
+        made.engine.respond_to(attacked(made))
+        made.engine.tick()
+        (one,) = actions(made)
+        waiting = [made.engine.by_hand(want_of(K.VERBOSE, WEB), by=BY) for _ in range(20)]
+        made.clock.forward(minutes=31)
+        due = made.state.actions.due(made.clock(), limit=3)
+        assert due[0] == one.id and len(due) == 3 and set(due[1:]) <= {w.id for w in waiting}
 
 
 def test_a_cause_is_answered_once_in_its_window(tmp_path: Path) -> None:

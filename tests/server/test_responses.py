@@ -161,6 +161,46 @@ def test_an_incident_is_answered_by_recommending_and_no_more(
     assert server.log.writes() == []
 
 
+def test_what_is_new_after_a_start_goes_before_what_was_open(
+    made: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many incidents are open: each turn looks at some of them, and first at the news."""
+    world = made.world
+
+    def alert(number: int) -> Event:
+        return Event(
+            id=f"a{number}",
+            ts_ns=int(made.clock().timestamp() * 1e9),
+            source="falco",
+            type="execve",
+            cluster="prod",
+            namespace="shop",
+            resource=f"k8s:prod/apps/Deployment/shop/w{number}",
+            rule="A shell",
+            priority="critical",
+        )
+
+    def told(*numbers: int) -> None:
+        world.store.events.append(
+            world.store.events.encode_events([alert(n) for n in numbers])
+        ).result()
+        world.correlating.drain(world)
+
+    answered: list[str] = []
+    engine = world.respond.engine(world)
+    monkeypatch.setattr(engine, "respond_to", lambda one: answered.append(one.resource[-2:]))
+    monkeypatch.setattr("haechi.server.work.responding.TEND_S", 0.0)
+    told(1, 2, 3)
+    turn(made)
+    told(4)
+    turn(made)
+    assert answered == ["w4"]
+    monkeypatch.setattr("haechi.server.work.responding.TEND_S", 60.0)
+    turn(made)
+    turn(made)
+    assert answered[0] == "w4" and sorted(answered[1:]) == ["w1", "w2", "w3"]
+
+
 def test_who_may_not_approve_cannot_do_it_by_creating(made: Rig) -> None:
     body = ResponseRequest(kind=ActionKind.ISOLATE, resource=WEB, approve=True)
     with pytest.raises(Forbidden):

@@ -206,8 +206,9 @@ class Journal:
                 self._stays(action, step, performer.standing(step))
             return Ended.DONE, ""
         if step.state is S.APPLYING and performer.standing(step) is Standing.ABSENT:
-            settled = step.changed + SETTLED
-            if now < settled:
+            # A step that was changed later than now: the clock was set back since.
+            since = step.changed if step.changed <= now else action.changed
+            if now < since + SETTLED:
                 return Ended.SETTLING, f"step {place + 1}: waits whether it still comes to pass"
         if step.state is not S.UNDOING:
             made = self._actions.step(

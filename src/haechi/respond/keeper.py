@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -31,6 +32,8 @@ CLOCK = "clock"
 LONGEST_WAIT = dt.timedelta(minutes=10)
 LAPSES = dt.timedelta(days=7)
 LOOK_AGAIN = dt.timedelta(minutes=10)
+SET_BACK = dt.timedelta(minutes=1)
+"""Clocks are corrected by less all the time."""
 SETTLES = dt.timedelta(seconds=15)
 STUCK_AFTER = 5
 """Tries to undo in a row that went wrong, before a person is called."""
@@ -50,6 +53,8 @@ class Keeper:
         self._actions = ground.state.actions
         self._at = at
         self._journal = Journal(ground, at)
+        self._now: dt.datetime | None = None
+        """When it was last looked at the clock."""
 
     def tend(self, id: str, now: dt.datetime) -> None:
         """Take it further."""
@@ -93,8 +98,28 @@ class Keeper:
     def _dismiss(self, action: StoredAction, why: str) -> None:
         self._actions.move(action.id, A.DISMISSED, frm=(action.state,), by=CLOCK, why=why)
 
+    def set_back(self, now: dt.datetime) -> None:
+        """When the clock was set back, times that were written down before lie too far ahead:
+        what stands would stand for as much longer. Its time begins anew."""
+        before, self._now = self._now, now
+        if before is not None and now >= before - SET_BACK:
+            return
+        for action in self._actions.ahead(now + SET_BACK):
+            times: dict[str, Any] = {"due": now}
+            if action.state is A.APPROVED:
+                times["approved"] = now
+            if action.expires is not None:
+                left = action.expires - (action.applied or action.changed)
+                times["expires"] = now + max(left, dt.timedelta(0))
+            if action.applied is not None:
+                times["applied"] = now
+            words = "the clock was set back: its time begins anew"
+            frm = (action.state,)
+            self._actions.move(action.id, action.state, frm=frm, by=CLOCK, why=words, **times)
+
     def withdraw(self, now: dt.datetime) -> None:
         """While automation is stopped, what it has approved is not carried out."""
+        self.set_back(now)
         for action in self._approved():
             going, why = self._proposing.checks.halted(action.cluster)
             if not going:

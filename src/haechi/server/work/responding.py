@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ class Responding:
         self._stop = threading.Event()
         self._news = threading.Event()
         self._place: int | None = None
+        self._begun_with: deque[str] = deque()
         self._waiting: dict[str, str] = {}
         """Incidents whose cluster was not read yet, with its name."""
         self._tended = 0.0
@@ -105,7 +107,7 @@ class Responding:
                 except Exception as error:  # noqa: BLE001  the thread goes on with what is kept
                     wait = RETRY_S
                     self._failed(world, error)
-                self._news.wait(wait)
+                self._news.wait(0.0 if self._begun_with and not self.why else wait)
         finally:
             unsubscribe()
 
@@ -143,7 +145,7 @@ class Responding:
         others nothing."""
         incidents = world.store.state.incidents
         if self._place is None:
-            self._place = self._begun(world, engine)
+            self._place = self._begun(world)
         for id_, cluster in list(self._waiting.items()):
             if not self._unread(world, cluster):
                 self._respond(world, engine, id_)
@@ -155,22 +157,29 @@ class Responding:
                     return
                 self._respond(world, engine, id_)
             self._place = steps[-1].n
+        self._catch_up(world, engine)
+
+    def _catch_up(self, world: World, engine: AutoResponseEngine) -> None:
+        """Some of those that were open at the start: what is new goes before them."""
+        until = time.monotonic() + TEND_S
+        while self._begun_with and time.monotonic() < until and not self._stop.is_set():
+            self._respond(world, engine, self._begun_with[0])
+            self._begun_with.popleft()
 
     def _unread(self, world: World, cluster: str) -> bool:
         """True for a cluster that is followed and was not read yet: after a start all of them."""
         return cluster in world.clusters.names and world.clusters.cluster(cluster) is None
 
-    def _begun(self, world: World, engine: AutoResponseEngine) -> int:
-        """After a start every open incident is looked at: what is answered already stays so."""
+    def _begun(self, world: World) -> int:
+        """After a start every open incident is looked at, the worst first: what is answered
+        already stays so."""
         from haechi.model.access import EVERYWHERE
         from haechi.store.state.incidents_records import IncidentFilter
 
         incidents = world.store.state.incidents
         place = incidents.last_step()
-        for one in incidents.each(IncidentFilter(), within=(EVERYWHERE,)):
-            if self._stop.is_set():
-                break
-            self._respond(world, engine, one.id)
+        opened = incidents.each(IncidentFilter(), within=(EVERYWHERE,))
+        self._begun_with = deque(one.id for one in opened)
         return place
 
     def _respond(self, world: World, engine: AutoResponseEngine, id_: str) -> None:

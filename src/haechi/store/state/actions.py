@@ -58,6 +58,13 @@ MOST = 200
 ENDED = frozenset(
     (ActionState.UNDONE, ActionState.REFUSED, ActionState.DISMISSED, ActionState.FAILED)
 )
+BEGUN = (
+    ActionState.APPROVED,
+    ActionState.APPLYING,
+    ActionState.APPLIED,
+    ActionState.UNDOING,
+    ActionState.STUCK,
+)
 
 
 class Actions:
@@ -98,10 +105,20 @@ class Actions:
         return Page(items=items, next=following, total=count)
 
     def due(self, now: dt.datetime, *, limit: int = 500) -> list[str]:
-        """Ids of what is to be looked at, the longest due first."""
-        ask = select(a.id).where(a.due > 0, a.due <= to_us(now)).order_by(a.due, a.n).limit(limit)
+        """Ids of what is to be looked at, the longest due first; what nobody has decided about
+        comes after all others: thousands of those must not keep one from being undone in time."""
+        undecided = a.state.in_((ActionState.RECOMMENDED.value, ActionState.WAITING.value))
+        ask = select(a.id).where(a.due > 0, a.due <= to_us(now))
+        ask = ask.order_by(undecided, a.due, a.n).limit(limit)
         with self._database.read() as connection:
             return list(connection.execute(ask).scalars())
+
+    def ahead(self, now: dt.datetime) -> list[StoredAction]:
+        """What is begun, and was changed later than now: the clock was set back."""
+        begun = a.state.in_([one.value for one in BEGUN])
+        ask = select(action).where(begun, a.due > 0, a.changed > to_us(now)).limit(MOST)
+        with self._database.read() as connection:
+            return records(connection, connection.execute(ask).all())
 
     def next_due(self) -> dt.datetime | None:
         """When the next one is to be looked at."""
