@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from haechi.errors import HaechiError
+from haechi.errors import Conflict, HaechiError
 from haechi.model.response import Check, Plan, Said, StepState, Want
 from haechi.respond.budget import (
     HOUR,
@@ -190,6 +190,20 @@ def accepted(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
 def bars(checks: Sequence[Check]) -> list[Check]:
     """Those that stand in the way."""
     return [one for one in checks if one.bars]
+
+
+def require(checks: Sequence[Check]) -> None:
+    """Raises Conflict unless nothing stands in the way."""
+    standing = bars(checks)
+    if not standing:
+        return
+    names = [one.name for one in standing if one.acceptable]
+    hard = [one.name for one in standing if not one.acceptable]
+    raise Conflict(
+        "; ".join(f"{one.name}: {one.says}" for one in standing),
+        why=f"nobody can accept {', '.join(hard)}" if hard else "",
+        do=f"to take it upon yourself: --accept {','.join(names)}" if names and not hard else "",
+    )
 
 
 def planned_steps(id: str, plan: Plan) -> list[StoredStep]:

@@ -19,9 +19,9 @@ import msgspec
 
 from haechi.errors import Conflict, HaechiError, UsageError
 from haechi.model.event import tags_of
-from haechi.model.response import ActionKind, ActionState, Check, Plan, Said, Stage, Want
+from haechi.model.response import ActionKind, ActionState, Plan, Said, Stage, Want
 from haechi.respond.by_name import as_incident, cause_of, want_of, workload_of
-from haechi.respond.checks import accepted, bars
+from haechi.respond.checks import accepted, require
 from haechi.respond.ground import Ground
 from haechi.respond.keeper import Keeper
 from haechi.respond.policy import Case, Response, ResponsePolicy
@@ -29,11 +29,13 @@ from haechi.respond.policy_file import LONGEST
 from haechi.respond.proposals import (
     Proposal,
     Proposing,
+    answered,
     beginning,
     by_hand,
+    told_before,
     window_of,
 )
-from haechi.respond.wishes import case_of, cause_key, level_of, same_target, wants_of
+from haechi.respond.wishes import case_of, cause_key, level_of, wants_of
 from haechi.store.state.action_records import NewAction, StoredAction
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class AutoResponseEngine:
         self._proposing = Proposing(ground, policy)
         self._keeper = Keeper(ground, policy, self._proposing, at)
         self._ticking = threading.Lock()
+        self._asked_again = dt.timedelta(seconds=policy.window_s)
 
     # Planning
 
@@ -135,30 +138,11 @@ class AutoResponseEngine:
         window = window_of(opened, now, self.policy.window_s)
         for response in decided.responses:
             for want in wants_of(incident, response, site):
-                if self._is_answered(want, known, int(incident.level), window, now):
+                if answered(want, known, int(incident.level), now - self._asked_again):
                     continue
                 one = self._proposing.proposal(want, response, incident.id, window, automatic=True)
-                if not _is_told(one, known):
+                if not told_before(one, known):
                     yield one
-
-    def _is_answered(
-        self,
-        want: Want,
-        known: Sequence[StoredAction],
-        level: int,
-        window: int,
-        now: dt.datetime,
-    ) -> bool:
-        for one in known:
-            if not same_target(one.want, want):
-                continue
-            if one.state is A.DISMISSED and one.level >= level:
-                return True
-            if one.state not in (A.DISMISSED, A.FAILED, A.UNDONE, A.REFUSED):
-                return True
-            if (now - one.created).total_seconds() < self.policy.window_s:
-                return True
-        return False
 
     def _keep(self, one: Proposal, level: int) -> StoredAction | None:
         if not one.possible and one.checks[0].said is Said.UNKNOWN:
@@ -203,7 +187,7 @@ class AutoResponseEngine:
             raise UsageError(f"there is no plan: {one.checks[0].says}", where="body")
         found = accepted(one.checks, accept)
         if approve:
-            _require(found)
+            require(found)
         new = NewAction(
             id=one.id,
             key=one.key,
@@ -248,7 +232,7 @@ class AutoResponseEngine:
             )
         action = self._keeper.renewed(action, by)
         found = accepted(action.checks, accept)
-        _require(found)
+        require(found)
         return self._actions.move(
             id,
             A.APPROVED,
@@ -406,31 +390,6 @@ class AutoResponseEngine:
         window = self._window(self.ground.clock())
         one = self._proposing.proposal(want, response, "program", window, automatic=True)
         return self._keep(one, int(level_of(kind)))
-
-
-def _is_told(one: Proposal, known: Sequence[StoredAction]) -> bool:
-    """True when it was said before, with the same reason, that there can be no plan."""
-    if one.possible:
-        return False
-    _, why = beginning(one)
-    return any(
-        each.state is A.REFUSED and each.why == why and same_target(each.want, one.want)
-        for each in known
-    )
-
-
-def _require(checks: Sequence[Check]) -> None:
-    """Conflict unless nothing stands in the way."""
-    standing = bars(checks)
-    if not standing:
-        return
-    names = [one.name for one in standing if one.acceptable]
-    hard = [one.name for one in standing if not one.acceptable]
-    raise Conflict(
-        "; ".join(f"{one.name}: {one.says}" for one in standing),
-        why=f"nobody can accept {', '.join(hard)}" if hard else "",
-        do=f"to take it upon yourself: --accept {','.join(names)}" if names and not hard else "",
-    )
 
 
 def _ttl(seconds: int) -> int:

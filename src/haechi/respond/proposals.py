@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,7 +16,8 @@ from haechi.respond.journal import words_of
 from haechi.respond.planning import plan_of
 from haechi.respond.policy import Response, ResponsePolicy
 from haechi.respond.steps.performer import unsure
-from haechi.respond.wishes import action_id, cause_key
+from haechi.respond.wishes import action_id, cause_key, same_target
+from haechi.store.state.action_records import StoredAction
 
 PROTECTED = "protected"
 
@@ -114,6 +116,30 @@ def beginning(proposal: Proposal) -> tuple[ActionState, str]:
             return ActionState.APPROVED, _words(standing)
         case Stage.ENFORCE:
             return ActionState.WAITING, f"not applied by itself: {_words(standing)}"
+
+
+def answered(want: Want, known: Sequence[StoredAction], level: int, since: dt.datetime) -> bool:
+    """True when there is nothing to be asked anew: it stands or waits, was dismissed at this
+    level, or was answered since then."""
+    ended = (ActionState.DISMISSED, ActionState.FAILED, ActionState.UNDONE, ActionState.REFUSED)
+    return any(
+        (one.state is ActionState.DISMISSED and one.level >= level)
+        or one.state not in ended
+        or one.created > since
+        for one in known
+        if same_target(one.want, want)
+    )
+
+
+def told_before(one: Proposal, known: Sequence[StoredAction]) -> bool:
+    """True when it was said before, with the same reason, that there can be no plan."""
+    if one.possible:
+        return False
+    _, why = beginning(one)
+    return any(
+        each.state is ActionState.REFUSED and each.why == why and same_target(each.want, one.want)
+        for each in known
+    )
 
 
 def _nothing(plan: Plan) -> str:
