@@ -31,7 +31,7 @@ export type ScreenComponent = Component<{ rest: string[] }>;
 const LOADERS = import.meta.glob<{ default: ScreenComponent }>("../screens/*/Screen.svelte");
 
 export function roomOf(path: string): { id: string; rest: string[] } | null {
-  const [first = "", ...rest] = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const [first = "", ...rest] = path.split("/").filter(Boolean).map(decoded);
   const room = ROOMS.find((one) => one.path === `/${first}`);
   return room ? { id: room.id, rest } : null;
 }
@@ -39,4 +39,13 @@ export function roomOf(path: string): { id: string; rest: string[] } | null {
 export async function loadScreen(id: string): Promise<ScreenComponent | null> {
   const loader = LOADERS[`../screens/${id}/Screen.svelte`];
   return loader ? (await loader()).default : null;
+}
+
+/** A part of a path; what is wrongly encoded stands as it is (no such thing is found then). */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
