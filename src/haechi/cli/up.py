@@ -185,8 +185,8 @@ class Job:
     def opened(self, world: World) -> None:
         """Make what one gets in with: the first token, and the link for a person at this
         terminal."""
+        from haechi.engines.addresses import is_loopback
         from haechi.server.auth import ensure_admin, new_sign_in_code
-        from haechi.server.settings import is_loopback
 
         state = world.store.state
         token = ensure_admin(state)

@@ -8,6 +8,7 @@ msgspec then decodes what passed and stays the authority on what is valid.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from haechi.model.location import AttrPath, format_path
 
 T = TypeVar("T")
 _SHOWN = 60
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
 
 
 class Misfit(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +90,26 @@ def misfits(value: Any, type_: type) -> Iterator[Misfit]:
         except msgspec.ValidationError as error:
             found.append(Misfit(path=(), message=str(error)))
     yield from found
+
+
+def plain(message: str) -> str:
+    """msgspec's words with the place first, as everywhere in haechi."""
+    place = _PLACE.search(message)
+    words = _PLACE.sub("", message).replace("Expected", "must be")
+    return f"`{place[1]}` {words}" if place and place[1] else words
+
+
+def placed(misfit: Misfit) -> Misfit:
+    """A range's fault has its place in its words only: make the path of it."""
+    place = _PLACE.search(misfit.message)
+    if misfit.path or place is None:
+        return misfit
+    path: AttrPath = tuple(
+        int(word) if word.isdigit() else word
+        for word in re.split(r"[.\[\]]+", place[1])
+        if word and word != "..."
+    )
+    return Misfit(path=path, message=plain(misfit.message), do=misfit.do)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

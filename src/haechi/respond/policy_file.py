@@ -12,9 +12,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from haechi.engines.documents import Document
 from haechi.engines.spans import span_seconds
-from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_single
+from haechi.engines.typed import Misfit, config_error, misfits, nearest, placed, read_single
 from haechi.engines.values import Limits as DocumentLimits
 from haechi.errors import ConfigError
 from haechi.model.location import AttrPath
@@ -147,25 +146,8 @@ def parse(data: bytes, name: str) -> PolicyFile:
         return PolicyFile()
     found = list(misfits(document.data, PolicyFile)) or _faults(document.data, name)
     if found:
-        raise config_error(name, document, [_placed(one, document) for one in found])
+        raise config_error(name, document, map(placed, found))
     return msgspec.convert(document.data, PolicyFile)
-
-
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
-
-
-def _placed(misfit: Misfit, document: Document) -> Misfit:
-    """A range's fault has its place in its words only: make the path of it."""
-    place = _PLACE.search(misfit.message)
-    if misfit.path or place is None:
-        return misfit
-    path: AttrPath = tuple(
-        int(word) if word.isdigit() else word
-        for word in re.split(r"[.\[\]]+", place[1])
-        if word and word != "..."
-    )
-    words = _PLACE.sub("", misfit.message).replace("Expected", "must be")
-    return Misfit(path=path, message=f"`{place[1]}` {words}", do=misfit.do)
 
 
 def _faults(data: Any, name: str) -> list[Misfit]:

@@ -22,6 +22,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from haechi.engines.addresses import is_loopback
 from haechi.server import problems
 from haechi.server.bodies import Gone
 from haechi.server.endpoint import Operation
@@ -30,7 +31,6 @@ from haechi.server.page import Page
 from haechi.server.problems import Refusal
 from haechi.server.readiness import Readiness
 from haechi.server.routing import Api, Authenticate
-from haechi.server.settings import is_loopback
 from haechi.server.wire import bodiless, raw_path
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from haechi.engines.addresses import is_loopback
 from haechi.errors import ConfigError, HaechiError
 from haechi.server import tls
 from haechi.server.app import App, Observe, build_app
@@ -27,7 +28,7 @@ from haechi.server.jobs import Job
 from haechi.server.listener import Listener, bound
 from haechi.server.live import Hub
 from haechi.server.routing import Authenticate
-from haechi.server.settings import Settings, is_loopback
+from haechi.server.settings import Settings
 from haechi.server.work.alerting import send_alerts
 from haechi.server.work.clusters import follow_clusters
 from haechi.server.work.correlating import correlate

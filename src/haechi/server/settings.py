@@ -7,9 +7,8 @@ secret stands in these settings: they name the file or variable that holds one.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from collections.abc import Mapping as Names
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,16 +16,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, inspect
 
-from haechi.engines.typed import Misfit, config_error, misfits, nearest, read_single, shown
+from haechi.engines.typed import config_error, misfits, nearest, placed, plain, read_single, shown
 from haechi.engines.values import Limits as DocumentLimits
 from haechi.errors import ConfigError
-from haechi.model.location import AttrPath
 from haechi.respond.alerts.settings import Route
-from haechi.respond.alerts.settings import check as check_alerts
 from haechi.respond.steps.notify import Receiver as ResponseReceiver
-from haechi.runtime.decode.application import Application, Mapping
+from haechi.runtime.decode.application import Mapping
 from haechi.runtime.sources import FeedSettings
 from haechi.server.auth.config import AuthSettings
+from haechi.server.settings_check import check
 from haechi.server.shapes import Setting
 from haechi.world.receivers.settings import ReceiverSettings
 
@@ -366,7 +364,7 @@ def load_settings(
     document = read_single(_bytes(path), path.name, limits=_DOCUMENT) if path else None
     data: dict[str, Any] = {}
     if document is not None and document.data is not None:
-        found = [_placed(one) for one in misfits(document.data, FileSettings)]
+        found = [placed(one) for one in misfits(document.data, FileSettings)]
         if found:
             raise config_error(path.name if path else FILE, document, found)
         data = {section: dict(values) for section, values in document.data.items()}
@@ -377,8 +375,8 @@ def load_settings(
     try:
         settings = msgspec.convert({**data, "origins": origins}, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(_plain(str(error)), where="the server's settings") from error
-    _check(settings)
+        raise ConfigError(plain(str(error)), where="the server's settings") from error
+    check(settings)
     return settings
 
 
@@ -388,29 +386,6 @@ def _bytes(path: Path) -> bytes:
             return stream.read(_DOCUMENT.size + 1)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
-
-
-def _plain(message: str) -> str:
-    """msgspec's words with the place first, as everywhere in haechi."""
-    place = _PLACE.search(message)
-    words = _PLACE.sub("", message).replace("Expected", "must be")
-    return f"`{place[1]}` {words}" if place and place[1] else words
-
-
-def _placed(misfit: Misfit) -> Misfit:
-    """A range's fault has its place in its words only: make the path of it."""
-    place = _PLACE.search(misfit.message)
-    if misfit.path or place is None:
-        return misfit
-    path: AttrPath = tuple(
-        int(word) if word.isdigit() else word
-        for word in re.split(r"[.\[\]]+", place[1])
-        if word and word != "..."
-    )
-    return Misfit(path=path, message=_plain(misfit.message), do=misfit.do)
 
 
 _FILE_ONLY = frozenset(
@@ -453,7 +428,7 @@ def _overlay(
         try:
             made = _read(value, types[name])
         except msgspec.ValidationError as error:
-            what = f"`{key}` {_plain(str(error))}, not {shown(value)}"
+            what = f"`{key}` {plain(str(error))}, not {shown(value)}"
             raise ConfigError(what, where=f"the {origin}") from error
         data.setdefault(section, {})[key.partition(".")[2]] = made
         origins[key] = origin
@@ -474,110 +449,3 @@ def _read(value: object, type_: Any) -> Any:
 def _is_list(type_: Any) -> bool:
     info = inspect.type_info(type_)
     return isinstance(info.type if isinstance(info, inspect.Metadata) else info, inspect.ListType)
-
-
-def is_loopback(address: str) -> bool:
-    """True for an address that only this machine reaches."""
-    return ipaddress.ip_address(address).is_loopback
-
-
-def _check(settings: Settings) -> None:
-    """What types cannot say."""
-    listen, tls = settings.listen, settings.tls
-    for where, fault, do in _faults(listen, tls):
-        raise ConfigError(fault, do=do, where=where)
-    settings.auth.check()
-    _check_clusters(settings.clusters.followed)
-    check_alerts(settings.alerts.receivers, settings.alerts.routes)
-    _check_respond(settings.respond)
-    for feed in settings.runtime.feeds:
-        if feed.kind == "application" and feed.mapping not in settings.runtime.mappings:
-            raise ConfigError(
-                f"the mapping {shown(feed.mapping)} of the feed {feed.id} is not declared",
-                do="declare it under runtime.mappings",
-                where="runtime.feeds",
-            )
-    for name, mapping in settings.runtime.mappings.items():
-        try:
-            Application(mapping)
-        except ConfigError as error:
-            raise ConfigError(
-                error.what, why=error.why, do=error.do, where=f"runtime.mappings.{name}"
-            ) from error
-
-
-def _check_respond(respond: Respond) -> None:
-    """A policy that cannot be read must not turn into none: the server does not start."""
-    from haechi.world.receivers.settings import check_url
-
-    for name, receiver in respond.receivers.items():
-        check_url(receiver.url, where=f"respond.receivers.{name}", allow_http=receiver.allow_http)
-        if not re.fullmatch(r"https?://[^/?#\s@]+(/[^\s]*)?", receiver.url):
-            raise ConfigError(
-                f"{shown(receiver.url)} is no address to send to",
-                do="https://host/path; a token is named by token_file",
-                where=f"respond.receivers.{name}",
-            )
-    if not respond.policy:
-        return
-    from haechi.respond.policy import load_policy
-
-    needed = load_policy(Path(respond.policy)).file.receiver
-    if needed and needed not in respond.receivers:
-        raise ConfigError(
-            f"the policy sends to {shown(needed)}, and no such receiver is declared",
-            do="declare it under respond.receivers",
-            where="respond.policy",
-        )
-
-
-def _check_clusters(clusters: Sequence[ClusterSettings]) -> None:
-    seen: set[str] = set()
-    for one in clusters:
-        where = f"clusters.followed: {shown(one.name)}"
-        # `-` alone is the cluster of events and scans that name none.
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}|-", one.name):
-            raise ConfigError(
-                "is no name for a cluster", do="letters, digits, . _ : @ -", where=where
-            )
-        if one.name in seen:
-            raise ConfigError("stands there twice", do="give each its own name", where=where)
-        seen.add(one.name)
-        ways = [bool(one.dump), one.in_cluster, bool(one.kubeconfig or one.context)]
-        if sum(ways) > 1:
-            raise ConfigError(
-                "is to be reached in several ways",
-                do="take one of kubeconfig (with context), in_cluster, dump",
-                where=where,
-            )
-
-
-def _faults(listen: Listen, tls: Tls) -> Iterator[tuple[str, str, str]]:
-    try:
-        loopback = is_loopback(listen.address)
-    except ValueError:
-        yield "listen.address", f"{shown(listen.address)} is no IP address", "127.0.0.1 or ::1"
-        return
-    if bool(tls.certificate) != bool(tls.key):
-        yield "tls", "certificate and key go together", "set both, or neither"
-    if tls.certificate and tls.self_made:
-        yield "tls", "either files or self_made", "take one of them away"
-    if not loopback and not (tls.certificate or tls.self_made or listen.allow_plain):
-        yield (
-            "listen.address",
-            f"{listen.address} can be reached by others, and without TLS everybody on the way "
-            "reads passwords and findings",
-            "set tls.certificate and tls.key, tls.self_made, or (behind a proxy that encrypts) "
-            "listen.allow_plain",
-        )
-    yield from _network_faults(listen.trusted_proxies)
-    if listen.public_url and not re.fullmatch(r"https?://[^/?#\s@]+/?", listen.public_url):
-        yield "listen.public_url", "must be scheme and host alone", "https://haechi.example.com"
-
-
-def _network_faults(networks: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            yield "listen.trusted_proxies", f"{shown(network)} is no network", "10.0.0.0/8"
