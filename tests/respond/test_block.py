@@ -202,6 +202,16 @@ def test_an_address_that_is_never_blocked_is_refused_with_the_reason(name: str) 
     assert why in caught.value.explain()
 
 
+@pytest.mark.parametrize("name", ["a service", "a load balancer"])
+def test_who_asks_about_an_address_learns_no_name_of_a_namespace(name: str) -> None:
+    objects = resources(CLUSTER)
+    with pytest.raises(InputError) as caught:
+        blockable(NEVER[name][0], objects)
+    names = [one.name for one in objects if one.kind == "Service"]
+    assert names and not [one for one in names if one in caught.value.explain().split("(")[0]]
+    assert "Services of this cluster" in caught.value.explain()
+
+
 @pytest.mark.parametrize(
     ("text", "plain"),
     [

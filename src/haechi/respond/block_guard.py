@@ -111,9 +111,9 @@ def _own(objects: Iterable[Resource]) -> Iterator[tuple[str, Any]]:
                     yield f"in the pods' network of {one.label}", text
             case "core/Pod":
                 for entry in (*items(status.get("podIPs")), *items(status.get("hostIPs"))):
-                    yield f"an address of {one.label}", mapping(entry).get("ip")
+                    yield f"an address of {named(one)}", mapping(entry).get("ip")
                 for text in (status.get("podIP"), status.get("hostIP")):
-                    yield f"an address of {one.label}", text
+                    yield f"an address of {named(one)}", text
             case "core/Service":
                 yield from _service(one, spec, status)
             case "networking.k8s.io/ServiceCIDR":
@@ -126,6 +126,12 @@ def _own(objects: Iterable[Resource]) -> Iterator[tuple[str, Any]]:
                     yield from (("the API server", text) for text in _endpoints(data))
 
 
+def named(one: Resource) -> str:
+    """A thing of the cluster by its name; what is of a namespace by its kind alone: who asks may
+    not see that namespace, and could ask about every address."""
+    return f"{one.kind}s of this cluster" if one.namespace else one.label
+
+
 def _service(one: Resource, spec: Any, status: Any) -> Iterator[tuple[str, Any]]:
     for text in (
         spec.get("clusterIP"),
@@ -133,9 +139,9 @@ def _service(one: Resource, spec: Any, status: Any) -> Iterator[tuple[str, Any]]
         *items(spec.get("externalIPs")),
         spec.get("loadBalancerIP"),
     ):
-        yield f"an address of {one.label}", text
+        yield f"an address of {named(one)}", text
     for entry in items(mapping(status.get("loadBalancer")).get("ingress")):
-        yield f"the load balancer of {one.label}", mapping(entry).get("ip")
+        yield f"a load balancer of {named(one)}", mapping(entry).get("ip")
 
 
 def _endpoints(data: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from haechi.model.keys import namespace_of
 from haechi.model.response import ActionKind, Plan, Want
+from haechi.respond.block_guard import named
 from haechi.respond.ground import Site
 from haechi.respond.planning import WITHOUT_CLUSTER
 from haechi.respond.policy import ResponsePolicy
@@ -77,12 +78,12 @@ def own_networks(site: Site) -> Iterator[tuple[str, Any]]:
                 yield from _network(f"in the pods' network of {one.label}", text)
         elif one.type == "core/Service":
             for text in (*(spec.get("clusterIPs") or ()), *(spec.get("externalIPs") or ())):
-                yield from _network(f"an address of {one.label}", text)
+                yield from _network(f"an address of {named(one)}", text)
             for entry in (status.get("loadBalancer") or {}).get("ingress") or ():
-                yield from _network(f"the load balancer of {one.label}", entry.get("ip"))
+                yield from _network(f"a load balancer of {named(one)}", entry.get("ip"))
         elif one.type == POD:
             for entry in status.get("podIPs") or ():
-                yield from _network(f"{one.label} of this cluster", entry.get("ip"))
+                yield from _network(f"an address of {named(one)}", entry.get("ip"))
 
 
 def _network(words: str, text: Any) -> Iterator[tuple[str, Any]]:
