@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,6 +130,22 @@ def test_a_container_is_known_by_its_first_program_from_then_on() -> None:
     assert first is not None
     assert first.command == "/usr/sbin/nginx"
     assert later == first
+
+
+def test_another_namespace_does_not_say_what_a_container_began_with() -> None:
+    reader = Reader()
+
+    def whose(namespace: str, exe: str, pid: int) -> str:
+        told = opened("/srv/x")
+        container = {"container.id": "c" * 12, "container.image": "web"}
+        fields = {**told.fields, **container, "proc.exepath": exe, "proc.vpid": pid}
+        found = reader.whose(msgspec.structs.replace(told, namespace=namespace, fields=fields))
+        assert found is not None
+        return found.command
+
+    assert whose("shop", "/bin/evil", 1) == "/bin/evil"
+    assert whose("pay", "/usr/sbin/web", 7) == ""
+    assert whose("pay", "/usr/sbin/web", 1) == "/usr/sbin/web"
 
 
 def test_on_a_host_who_starts_a_program_is_who_acts() -> None:

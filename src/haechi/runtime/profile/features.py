@@ -137,7 +137,7 @@ class Reader:
     def __init__(self) -> None:
         self._workloads: dict[tuple[Any, ...], Workload] = {}
         self._doings: dict[tuple[Any, ...], Doing] = {}
-        self._commands: dict[tuple[str, str], str] = {}
+        self._commands: dict[tuple[str, str, str], str] = {}
 
     def whose(self, event: Event) -> Workload | None:
         """Whose behaviour an event is: of its container, or on a host of its program; a program
@@ -179,7 +179,8 @@ class Reader:
 
     def _command(self, event: Event, container: str) -> str:
         """The program that a container began with, as soon as it is known."""
-        place = (event.cluster, container)
+        # A sender of another namespace may name this container, too.
+        place = (event.cluster, event.namespace, container)
         command = self._commands.get(place, "")
         exe = event.fields.get("proc.exepath")
         if not command and event.fields.get("proc.vpid") == 1 and type(exe) is str:
