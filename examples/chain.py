@@ -22,14 +22,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from examples import attack
 from examples.run import SETTINGS
+from examples.timing import told
 from haechi.client.http import Client
 from haechi.client.settings import Connection
-from haechi.runtime.pack import builtin
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_TIME_MS = 2_000.0
@@ -53,15 +54,14 @@ def main(words: Sequence[str]) -> int:
     if not steps:
         print("chain: the attack did not run", file=sys.stderr)
         return 2
-    failed = told(steps, seen)
+    failed = told(steps, partial(delay_in, seen), most_ms=IN_TIME_MS, missing="in no incident")
     for one in incidents:
         print(
             f"incident {one['id']}  {one['level']}  {one['detections']} detections  {one['title']}"
         )
     for one in actions:
-        print(
-            f"  {one['state']:<12} {one['kind']:<20} {one['why'] if one['state'] == 'refused' else one['says']}"
-        )
+        words = one["why"] if one["state"] == "refused" else one["says"]
+        print(f"  {one['state']:<12} {one['kind']:<20} {words}")
     wrong = len(incidents) != 1 or incidents[0]["level"] != "critical" or not actions
     wrong = wrong or any(one["state"] not in ("recommended", "refused") for one in actions)
     count = f"{len(incidents)} incident{'s' * (len(incidents) != 1)}"
@@ -69,25 +69,10 @@ def main(words: Sequence[str]) -> int:
     return 1 if failed or wrong else 0
 
 
-def told(steps: Sequence[dict[str, Any]], seen: Seen) -> int:
-    """A line for each step; how many were missing or late."""
-    names = {rule.id: rule.name for rule in builtin().rules}
-    failed = 0
-    for step in steps:
-        if step["fault"]:
-            failed += 1
-            print(f"FAILED {step['step']:<18} {step['fault']}")
-            continue
-        for expected in step["expects"]:
-            at = seen.get(names[expected])
-            delay = None if at is None else (at - step["started_ns"]) / 1e6
-            late = delay is None or delay > IN_TIME_MS
-            failed += late
-            words = "in no incident" if delay is None else f"{delay:.0f} ms"
-            if delay is not None and delay < 0:
-                words = "stood in it already: an earlier step does this, too"
-            print(f"{'LATE ' if late else ''}{step['step']:<18} {expected:<36} {words}")
-    return failed
+def delay_in(seen: Seen, name: str, started_ns: int) -> float | None:
+    """Milliseconds until an incident held a rule; less than none: it did before."""
+    at = seen.get(name)
+    return None if at is None else (at - started_ns) / 1e6
 
 
 def attacked(client: Client, words: Sequence[str]) -> tuple[list[dict[str, Any]], Seen]:

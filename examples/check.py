@@ -17,11 +17,12 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from examples import attack
-from haechi.runtime.pack import builtin
+from examples.timing import told
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_TIME_MS = 1_000.0
@@ -44,22 +45,10 @@ def main(words: Sequence[str]) -> int:
         print("check: this needs root", file=sys.stderr)
         return 2
     alerts, steps = watched(words)
-    names = {rule.id: rule.name for rule in builtin().rules}
     if not steps:
         print("check: the sensor or the attack did not run", file=sys.stderr)
         return 2
-    failed = 0
-    for step in steps:
-        if step["fault"]:
-            failed += 1
-            print(f"FAILED {step['step']:<18} {step['fault']}")
-            continue
-        for expected in step["expects"]:
-            delay = first_after(alerts, names[expected], step["started_ns"])
-            late = delay is None or delay > IN_TIME_MS
-            failed += late
-            told = "no alert" if delay is None else f"{delay:.0f} ms"
-            print(f"{'LATE ' if late else ''}{step['step']:<18} {expected:<36} {told}")
+    failed = told(steps, partial(first_after, alerts), most_ms=IN_TIME_MS, missing="no alert")
     print(f"{len(steps)} steps, {failed} missing or late, {len(alerts)} alerts")
     return 1 if failed else 0
 

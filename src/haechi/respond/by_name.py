@@ -10,6 +10,7 @@ from haechi.errors import UsageError
 from haechi.model.access import EVERYWHERE
 from haechi.model.event import tags_of
 from haechi.model.incident import Incident
+from haechi.model.keys import object_name
 from haechi.model.response import ActionKind, Want
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 def want_of(kind: ActionKind, resource: str, *, address: str = "", **more: Any) -> Want:
     """What is wanted of a thing by its key. UsageError."""
     parts = resource.split("/")
-    if resource.startswith("k8s:") and len(parts) == 5:
-        cluster, namespace = unquote(parts[0][4:]), unquote(parts[3])
+    if (named := object_name(resource)) is not None:
+        cluster, namespace = named.cluster, named.namespace
     elif resource.startswith("host:") and len(parts) == 2 and parts[1]:
         cluster, namespace = unquote(parts[0][5:]), "-"
     else:
@@ -34,7 +35,7 @@ def want_of(kind: ActionKind, resource: str, *, address: str = "", **more: Any) 
     return Want(
         kind=kind,
         cluster=cluster or "-",
-        namespace=namespace,
+        namespace=namespace or "-",
         resource=resource,
         address=address,
         **more,

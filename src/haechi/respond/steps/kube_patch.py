@@ -36,10 +36,7 @@ class KubePatch:
 
     def prepare(self, step: StoredStep) -> Any:
         """The fields that will change, as they are now."""
-        ref = target(step)
-        found = self._client.get(ref)
-        if found is None:
-            raise Unfit(f"{ref.label} is gone", do="plan anew")
+        ref, found = present(self._client, step)
         fields = fields_of(found, step.body)
         self._client.patch(ref, step.body, field_manager=MANAGER, dry_run=True)
         return msgspec.to_builtins(_Inverse(uid=uid_of(found), fields=tuple(fields)))
@@ -93,6 +90,15 @@ def target(step: StoredStep) -> Ref:
     if ref is None:
         raise Unfit(f"{step.target[:80]} names no object of Kubernetes")
     return ref
+
+
+def present(client: KubernetesClient, step: StoredStep) -> tuple[Ref, dict[str, Any]]:
+    """The step's object as it is now. Unfit when it is gone."""
+    ref = target(step)
+    found = client.get(ref)
+    if found is None:
+        raise Unfit(f"{ref.label} is gone", do="plan anew")
+    return ref, found
 
 
 def uid_of(found: dict[str, Any]) -> str:

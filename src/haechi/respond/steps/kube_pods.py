@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from haechi.errors import KubeConflict, KubeNotFound
-from haechi.respond.steps.kube_patch import target, uid_of
+from haechi.respond.steps.kube_patch import present, target, uid_of
 from haechi.respond.steps.performer import MANAGER, Standing, Unfit
 from haechi.store.state.action_records import StoredStep
 
@@ -25,10 +25,7 @@ class KubeRemove:
 
     def prepare(self, step: StoredStep) -> Any:
         """Which one it is. There is no inverse, but the uid has to be kept."""
-        ref = target(step)
-        found = self._client.get(ref)
-        if found is None:
-            raise Unfit(f"{ref.label} is gone already")
+        ref, found = present(self._client, step)
         uid = uid_of(found)
         expected = step.body.get("uid") if isinstance(step.body, dict) else ""
         if expected and uid != expected:
@@ -73,10 +70,7 @@ class KubeScale:
 
     def prepare(self, step: StoredStep) -> Any:
         """How many there are now."""
-        ref = target(step)
-        found = self._client.get(ref)
-        if found is None:
-            raise Unfit(f"{ref.label} is gone")
+        ref, found = present(self._client, step)
         before = self._client.replicas(ref)
         self._client.scale(ref, _wanted(step), expected=before, field_manager=MANAGER, dry_run=True)
         return {"uid": uid_of(found), "replicas": before}
