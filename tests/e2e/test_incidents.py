@@ -25,6 +25,7 @@ SCREENS = {
     "plan": "/incidents/{incident}?action={action}",
     "responses": "/responses",
     "response": "/responses?open={action}",
+    "response alone": "/responses/{action}",
     "no response": "/responses?state=stuck",
     "policy": "/responses/policy?level=high",
     "behaviour": "/behaviour",
@@ -106,6 +107,48 @@ def test_now_names_the_open_incident_first(visitor: Visitor, attacked: Attacked)
     expect(visit.page.get_by_text(EN["incidents.means.open"])).to_be_visible()
 
 
+def test_what_a_person_decides_by_is_open_at_once(visitor: Visitor, attacked: Attacked) -> None:
+    action = attacked.responses(attacked.incident)[0]
+    assert action["state"] == "recommended"
+    plan = attacked.ask("GET", f"/responses/{action['id']}")["plan"]
+    visit = visiting(visitor, attacked)
+    page = visit.page
+    visit.open(f"/incidents/{attacked.incident}")
+    fold = page.get_by_role("button", name=re.compile(EN["responses.kind.isolate_workload"]))
+    expect(fold).to_have_attribute("aria-expanded", "true")
+    changed = [line["text"] for step in plan["steps"] for line in step["diff"]]
+    assert changed
+    assert plan["warnings"]
+    expect(page.locator(".diff", has_text=changed[0]).first).to_be_visible()
+    for warning in plan["warnings"]:
+        expect(page.get_by_text(warning).first).to_be_visible()
+    fold.click()
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    expect(page.locator(".diff")).to_have_count(0)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["signed-in", "after-signing-in"])
+def test_addresses_of_alerts_open_what_they_tell_of(
+    visitor: Visitor, attacked: Attacked, known: bool
+) -> None:
+    action = attacked.responses(attacked.incident)[0]
+    title = attacked.ask("GET", f"/incidents/{attacked.incident}")["incident"]["title"]
+    told = {f"/responses/{action['id']}": action["says"], f"/incidents/{attacked.incident}": title}
+    for path, text in told.items():
+        if known:
+            visit = visiting(visitor, attacked)
+            visit.load(path)
+        else:
+            visit = visitor(known=False, url=attacked.url)
+            visit.refused.append(401)
+            visit.load(path)
+            visit.page.get_by_label(EN["signin.token"]).fill(attacked.token)
+            visit.named("button", EN["signin.enter"]).click()
+        expect(visit.page.get_by_text(text).first).to_be_visible()
+        expect(visit.page.get_by_text(EN["responses.means.recommended"])).to_be_visible()
+        assert visit.page.url == attacked.url + path
+
+
 def test_a_plan_is_approved_applied_and_undone(visitor: Visitor, attacked: Attacked) -> None:
     """Nothing is reloaded on the way: the stream tells of each state."""
     action = next(
@@ -114,7 +157,6 @@ def test_a_plan_is_approved_applied_and_undone(visitor: Visitor, attacked: Attac
     visit = visiting(visitor, attacked)
     page = visit.page
     visit.open(f"/incidents/{attacked.incident}")
-    page.get_by_role("button", name=re.compile(EN["responses.kind.isolate_workload"])).click()
     expect(page.get_by_text(EN["responses.means.recommended"])).to_be_visible()
     assert len(attacked.cluster.list("networkpolicies", "shop")) == 1
 
@@ -180,6 +222,42 @@ def test_exceptions_are_proposed_with_their_effect(visitor: Visitor, attacked: A
     proposals = attacked.ask("GET", f"/incidents/exceptions?incident={attacked.incident}")
     expect(region.get_by_text(proposals["proposals"][0]["rule"]).first).to_be_visible()
     assert visit.barriers() == []
+
+
+def test_a_proposed_exception_is_saved_as_a_rule_file(visitor: Visitor, attacked: Attacked) -> None:
+    """One alone, so that what else this module is about goes on being found."""
+    asked = f"/incidents/exceptions?incident={attacked.incident}"
+    proposals = attacked.ask("GET", asked)["proposals"]
+    here = [one for one in proposals if one["judged_by"] == "haechi"]
+    kept = here[0]
+    visit = visiting(visitor, attacked)
+    page = visit.page
+    visit.open(f"/incidents/{attacked.incident}")
+    visit.named("button", EN["incidents.exceptions.ask"]).click()
+    region = page.get_by_role("region", name=EN["incidents.exceptions"])
+    expect(region.get_by_role("checkbox").first).to_be_visible()
+    assert region.get_by_role("checkbox").count() == len(proposals)
+    wanted = attacked.ask("GET", f"{asked}&id={kept['id']}")["file"]["text"]
+    save = region.get_by_role("button", name=EN["incidents.exceptions.save"])
+    for one in proposals:
+        box = region.get_by_role("listitem").nth(proposals.index(one)).get_by_role("checkbox")
+        expect(box).to_be_enabled()
+        box.set_checked(one["id"] == kept["id"])
+        visit.settled()
+    expect(save).to_be_enabled()
+    save.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(EN["incidents.exceptions.loads"])).to_be_visible()
+    expect(dialog.get_by_text(kept["rule"])).to_be_visible()
+    assert visit.barriers() == []
+    dialog.get_by_role("button", name=EN["rules.file.save"]).click()
+    name = f"exceptions-{attacked.incident}.yaml"
+    expect(region.get_by_role("link", name=name)).to_be_visible()
+    stored = attacked.ask("GET", f"/runtime/files/{name}")
+    assert (stored["text"], stored["file"]["version"]) == (wanted, 1)
+    save.click()
+    already = EN["incidents.exceptions.replaces"].format(name=name, n=1)
+    expect(dialog.get_by_text(already)).to_be_visible()
 
 
 def test_automation_is_stopped_and_let_go_again(visitor: Visitor, attacked: Attacked) -> None:
