@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     else:
         noise()
         many(options.open)
-        for share in (0.001, 0.01):
+        for share in (0.005, 0.01):
             pipeline(options.events, share)
         delays(options.looks)
 
@@ -169,6 +169,7 @@ def many(number: int) -> None:
 _QUESTIONS: dict[str, dict[str, Any]] = {
     "the worst 100": {},
     "the newest 100": {"sort": "-opened"},
+    "200 of them": {"limit": 200},
     "1,000 of them": {"limit": 1_000},
     "of a namespace": {"namespace": ["shop-3"]},
     "of a rule": {"rule": ["Rule 7"]},
