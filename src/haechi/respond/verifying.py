@@ -10,6 +10,7 @@ import msgspec
 
 from haechi.model.response import ActionKind, Flow, StepState
 from haechi.respond.ground import Ground, Site
+from haechi.respond.lingering import lingering
 from haechi.respond.performers import Performers
 from haechi.respond.steps.performer import Standing
 from haechi.store.state.action_records import StoredAction
@@ -46,11 +47,13 @@ def achieved(action: StoredAction, ground: Ground, site: Site | None) -> Achieve
         action_id=action.id,
         gaps=site.gaps,
     )
-    words = "; ".join([*changed, *(flow_words(one) for one in found.residual[:_MOST])])
+    residual = (*found.residual, *lingering(action, ground))
+    contained = found.contained and not residual
+    words = "; ".join([*changed, *(flow_words(one) for one in residual[:_MOST])])
     return Achieved(
-        outcome=CONTAINED if found.contained else NOT_CONTAINED,
-        says=words or ("" if found.contained else "; ".join(found.warnings[:_MOST])),
-        residual=found.residual,
+        outcome=CONTAINED if contained else NOT_CONTAINED,
+        says=words or ("" if contained else "; ".join(found.warnings[:_MOST])),
+        residual=residual,
     )
 
 
