@@ -14,6 +14,7 @@ from haechi.model.keys import object_name
 from haechi.model.response import ActionKind, ActionState, Plan, Want
 from haechi.respond.ground import Site
 from haechi.respond.policy import ResponsePolicy, healthy_of
+from haechi.respond.wishes import cluster_words
 from haechi.respond.workloads import POD, Workloads, ready
 from haechi.store.state.action_records import Brief, Halt
 
@@ -98,7 +99,8 @@ def rate_words(
     limits = policy.limits
     words = (
         f"{standing} automatic actions stand in {want.namespace} ({limits.namespace} may), "
-        f"{hour} were applied in the last hour in {want.cluster} ({limits.hour} may)"
+        f"{hour} were applied in the last hour in the {cluster_words(want.cluster)} "
+        f"({limits.hour} may)"
     )
     return standing < limits.namespace and hour < limits.hour, words
 

@@ -28,7 +28,7 @@ from haechi.respond.ground import Ground, Site
 from haechi.respond.guard import protected
 from haechi.respond.performers import Performers
 from haechi.respond.policy import ResponsePolicy
-from haechi.respond.wishes import same_target
+from haechi.respond.wishes import cluster_words, same_target
 from haechi.store.state.action_records import Brief, StoredStep
 
 if TYPE_CHECKING:
@@ -78,11 +78,17 @@ class Checks:
             return _check("source", True, "nothing of a cluster is changed")
         site = look.site
         if site is None:
-            return _check("source", False, f"the cluster {look.want.cluster} is not known here")
+            return _check(
+                "source", False, f"the {cluster_words(look.want.cluster)} is not known here"
+            )
         if site.client is None:
             why = site.why or f"read from a {site.reader.source}"
-            return _check("source", False, f"{site.name} is {why}: nothing can be applied there")
-        return _check("source", True, f"{site.name} is live")
+            return _check(
+                "source",
+                False,
+                f"the {cluster_words(site.name)} is {why}: nothing can be applied there",
+            )
+        return _check("source", True, f"the {cluster_words(site.name)} is live")
 
     def _protected(self, look: Look) -> tuple[bool, str]:
         why = protected(look.want, look.plan, look.site, look.policy)

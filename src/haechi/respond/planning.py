@@ -18,6 +18,7 @@ from haechi.model.resource import Resource
 from haechi.model.response import ActionKind, Plan, Step, Want
 from haechi.respond.ground import Ground, Site, text_at
 from haechi.respond.monitoring import rule_text
+from haechi.respond.wishes import cluster_words
 from haechi.respond.workloads import NODE, POD, Workloads, uid_of
 
 K = ActionKind
@@ -54,7 +55,7 @@ def _planned(want: Want, site: Site | None, action_id: str, ground: Ground) -> P
 def _site(want: Want, site: Site | None) -> Site:
     if site is None:
         raise InputError(
-            f"the cluster {want.cluster} is not known here",
+            f"the {cluster_words(want.cluster)} is not known here",
             why="there is nothing to plan on: no objects of it were read",
             do="add it under `clusters` in the server's settings",
         )

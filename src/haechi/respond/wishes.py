@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from haechi.model.access import NONE
 from haechi.model.incident import Incident
 from haechi.model.keys import k8s_key, key_parts, namespace_of
 from haechi.model.resource import Resource
@@ -170,3 +171,8 @@ def level_of(kind: ActionKind) -> ThreatLevel:
             return ThreatLevel.MEDIUM
         case _:
             return ThreatLevel.CRITICAL
+
+
+def cluster_words(name: str) -> str:
+    """A cluster in a sentence; ``-`` is the one of what names none."""
+    return "cluster without a name" if name == NONE else f"cluster {name}"

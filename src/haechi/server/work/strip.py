@@ -1,6 +1,7 @@
 """The coverage strip: each place that haechi looks at or hears from, what it does not see there,
-and the command that refreshes or connects it, exactly as to be typed. What this version cannot
-connect at all is named without a command: an empty strip must not look like a covered estate.
+and the command that refreshes or connects it, exactly as to be typed. What is connected by
+settings, or by no version yet, is named without a command: an empty strip must not look like a
+covered estate.
 """
 
 from __future__ import annotations
@@ -15,11 +16,27 @@ from haechi.store.records import ScanRun, SourceStatus
 _REPOSITORY = "repo:"
 _KINDS = 20
 _UNBUILT = (
-    ("image", "container images", "what is installed inside images is not looked at"),
-    ("cluster", "clusters", "what runs may differ from what the files say"),
-    ("kubernetes-audit", "Kubernetes audit logs", "who changed what in a cluster is not seen"),
+    (
+        "image",
+        "container images",
+        "what is installed inside images is not looked at: not in this version",
+        "",
+    ),
+    (
+        "cluster",
+        "clusters",
+        "what runs may differ from what the files say, unless a cluster is followed",
+        "name it under clusters.followed in the server's settings",
+    ),
+    (
+        "kubernetes-audit",
+        "Kubernetes audit logs",
+        "who changed what in a cluster is not seen, unless its audit log comes in",
+        "send it to POST /api/v1/feeds/kubernetes-audit, or follow its file: Settings, Sources",
+    ),
 )
-"""Classes of sources that a later version connects: id, name, what is not seen."""
+"""Classes of sources that no push and no sender of events connects: id, name, what is not seen,
+what to do."""
 EVENTS = "events"
 
 
@@ -109,8 +126,8 @@ def _no_events(url: str) -> CoverageLine:
     )
 
 
-def _unbuilt(id_: str, name: str, reason: str) -> CoverageLine:
-    gap = UnseenGap(kind=id_, count=0, example="", reason=f"{reason}: not in this version", do="")
+def _unbuilt(id_: str, name: str, reason: str, do: str) -> CoverageLine:
+    gap = UnseenGap(kind=id_, count=0, example="", reason=reason, do=do)
     return CoverageLine(source=_never(id_, id_, name), unseen=[gap], command="")
 
 
