@@ -4,12 +4,14 @@ and without."""
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -342,12 +344,26 @@ def test_ctrl_c_ends_its_processes(tmp_path: Path) -> None:
         while not (children := below(process.pid)) and time.monotonic() < until:
             time.sleep(0.01)
         assert children
+        wait_until_full(process.stdout.fileno())
         process.send_signal(signal.SIGINT)
         assert process.wait(20) != 0
         assert process.stderr is not None
         assert b"Traceback" not in process.stderr.read()
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
     Store.open(tmp_path / "store").close()
+
+
+def wait_until_full(pipe: int) -> None:
+    """Until nothing more comes into the pipe: its writer waits for room."""
+    before, until = -1, time.monotonic() + 10
+    while (now := waiting_in(pipe)) != before and time.monotonic() < until:
+        before = now
+        time.sleep(0.3)
+
+
+def waiting_in(pipe: int) -> int:
+    """Bytes that lie in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4), sys.byteorder)
 
 
 def below(pid: int) -> list[int]:

@@ -6,6 +6,7 @@ Exit codes: 0 clean or below the threshold, 1 the gate blocks, 2 wrong use or co
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -128,6 +129,7 @@ def main() -> None:
     try:
         code = cli.main(prog_name="haechi", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
+        _drop_output()
         _fail("stopped", 130)
     except click.ClickException as error:
         error.show()
@@ -155,9 +157,16 @@ def _told(error: BaseException) -> str:
 
 
 def _leave_quietly() -> None:
-    """End as a program does that SIGPIPE stops; the interpreter must not flush once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """End as a program does that SIGPIPE stops."""
+    _drop_output()
     sys.exit(141)
+
+
+def _drop_output() -> None:
+    """The interpreter flushes once more when it ends: into a pipe that is closed that fails, and
+    into one that is full and that nobody reads it waits for ever."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:
