@@ -338,12 +338,12 @@ def test_ctrl_c_ends_its_processes(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": os.pathsep.join(["src", *sys.path])},
     ) as process:
         assert process.stdout is not None
-        process.stdout.readline()
-        # The first line may come before the last child is there.
-        until = time.monotonic() + 10
+        # They are there before the first line, and may be gone after the last.
+        until = time.monotonic() + 20
         while not (children := below(process.pid)) and time.monotonic() < until:
-            time.sleep(0.01)
+            time.sleep(0.005)
         assert children
+        process.stdout.readline()
         wait_until_full(process.stdout.fileno())
         process.send_signal(signal.SIGINT)
         assert process.wait(20) != 0
