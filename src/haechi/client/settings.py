@@ -62,7 +62,8 @@ def checked_url(url: str) -> str:
     """Scheme, host and port alone. A token must not travel in clear except on this machine."""
     if not url:
         raise UsageError(
-            "no server is named", do=f"name it: https://haechi.example.org, or set {SERVER}"
+            "no server is named",
+            do=f"name its address (https://haechi.example.org) by the option, or set {SERVER}",
         )
     try:
         parts = urlsplit(url)

@@ -131,40 +131,24 @@ def _of_workload(facts: WorkloadFacts, resource: str) -> Iterator[Reason]:
         yield Reason(kind="workload", text=words, points=0.0)
         return
     if facts.exposed_by:
-        yield Reason(
-            kind="exposure",
-            text=f"reachable from outside by {facts.exposed_by}",
-            points=_EXPOSED,
-            source="attribute exposedBy",
-        )
+        words = f"reachable from outside by {facts.exposed_by}"
+        yield _fact("exposure", words, _EXPOSED, "exposedBy")
     if facts.exploited:
-        yield Reason(
-            kind="vulnerability",
-            text=f"its image has {facts.exploited} vulnerabilities that are exploited in the wild",
-            points=_EXPLOITED,
-            source="attribute cve.exploited",
-        )
+        words = f"its image has {facts.exploited} vulnerabilities that are exploited in the wild"
+        yield _fact("vulnerability", words, _EXPLOITED, "cve.exploited")
     elif facts.critical:
-        yield Reason(
-            kind="vulnerability",
-            text=f"its image has {facts.critical} critical vulnerabilities",
-            points=_CRITICAL_CVE,
-            source="attribute cve.critical",
-        )
+        words = f"its image has {facts.critical} critical vulnerabilities"
+        yield _fact("vulnerability", words, _CRITICAL_CVE, "cve.critical")
     if facts.may:
-        yield Reason(
-            kind="rights",
-            text=f"its service account may {facts.may}",
-            points=round(max(4.0, min(8.0, facts.may_weight * 0.8)), 1),
-            source="attribute mayToken",
-        )
+        points = round(max(4.0, min(8.0, facts.may_weight * 0.8)), 1)
+        yield _fact("rights", f"its service account may {facts.may}", points, "mayToken")
     if facts.host:
-        yield Reason(
-            kind="workload",
-            text=f"close to its node: {', '.join(facts.host)}",
-            points=_HOST,
-            source=f"attribute {facts.host[0]}",
-        )
+        words = f"close to its node: {', '.join(facts.host)}"
+        yield _fact("workload", words, _HOST, facts.host[0])
+
+
+def _fact(kind: str, text: str, points: float, attribute: str) -> Reason:
+    return Reason(kind=kind, text=text, points=points, source=f"attribute {attribute}")
 
 
 def _behaviour(fields: Mapping[str, Any]) -> Reason | None:
