@@ -1,0 +1,113 @@
+"""From verdicts to the one answer: allowed or not, in what words, with which warnings.
+
+Nothing but the verdicts goes in, so the same verdicts give the same decision in a pipeline, at
+the door, in the audit and in a what-if.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import structs
+
+from haechi.model.admission import Decision, Effect, FailureChoice, PolicyVerdict
+from haechi.model.review import Review, State
+
+Waive = Callable[[PolicyVerdict, Review], str | None]
+"""Names the waiver that covers a verdict, or None."""
+WARNING_BYTES, WARNINGS_BYTES = 256, 4096
+"""The API server cuts a warning here, and leaves all out past the sum of them."""
+MESSAGE_BYTES = 8192
+SHOWN = 20
+_UNJUDGED = (State.ERROR, State.NOT_EVALUATED)
+
+
+def decide(
+    verdicts: Sequence[PolicyVerdict],
+    review: Review,
+    *,
+    generation: str = "",
+    waive: Waive | None = None,
+    patches: Sequence[dict[str, Any]] = (),
+) -> Decision:
+    """The decision about a review."""
+    if waive is not None:
+        verdicts = [_waived(verdict, review, waive) for verdict in verdicts]
+    denials = [verdict for verdict in verdicts if verdict.denies]
+    refused = [verdict for verdict in denials if verdict.state is State.FAIL]
+    annotations: dict[str, str] = {}
+    for verdict in verdicts:
+        annotations.update(verdict.annotations)
+    return Decision(
+        allowed=not denials,
+        code=200 if not denials else 403 if refused else 500,
+        reason="" if not denials else "Forbidden" if refused else "InternalError",
+        message=_message(refused or denials),
+        warnings=tuple(_warnings(verdicts)),
+        annotations=annotations,
+        verdicts=tuple(verdicts),
+        patches=tuple(patches),
+        generation=generation,
+        point=review.point,
+    )
+
+
+def told(verdict: PolicyVerdict) -> str:
+    """One line about a verdict, as it is shown in refusals and warnings."""
+    rule = f" {verdict.rule}" if verdict.rule and verdict.rule != verdict.policy else ""
+    text = verdict.message or verdict.state.value
+    if verdict.state in _UNJUDGED:
+        text = f"could not be judged: {text}"
+    return f"[{verdict.policy}{rule}] {text}"
+
+
+def warns(verdict: PolicyVerdict) -> bool:
+    """Whether people are told, though the request goes through."""
+    if verdict.waiver is not None or verdict.denies:
+        return False
+    if verdict.state is State.FAIL:
+        return Effect.WARN in verdict.effects or (
+            verdict.generated and Effect.DENY in verdict.effects
+        )
+    return verdict.state is State.ERROR and verdict.failure is FailureChoice.IGNORE
+
+
+def _waived(verdict: PolicyVerdict, review: Review, waive: Waive) -> PolicyVerdict:
+    if verdict.state is not State.FAIL:
+        return verdict
+    name = waive(verdict, review)
+    return verdict if name is None else structs.replace(verdict, waiver=name)
+
+
+def _message(denials: Sequence[PolicyVerdict]) -> str:
+    lines = list(dict.fromkeys(told(verdict) for verdict in denials))
+    more = len(lines) - SHOWN
+    if more > 0:
+        lines = [*lines[:SHOWN], f"and {more} more"]
+    return clipped("; ".join(lines), MESSAGE_BYTES)
+
+
+def _warnings(verdicts: Sequence[PolicyVerdict]) -> list[str]:
+    room = WARNINGS_BYTES
+    found: list[str] = []
+    for text in dict.fromkeys(told(verdict) for verdict in verdicts if warns(verdict)):
+        warning = clipped(_one_line(text), WARNING_BYTES)
+        room -= len(warning.encode("utf-8", "replace"))
+        if room < 0:
+            break
+        found.append(warning)
+    return found
+
+
+def clipped(text: str, limit: int) -> str:
+    """The text in at most so many bytes of UTF-8."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= limit:
+        return data.decode()
+    return data[: limit - 3].decode("utf-8", "ignore") + "…"
+
+
+def _one_line(text: str) -> str:
+    """Warnings travel in an HTTP header: no line breaks or other control characters."""
+    return "".join(" " if ord(sign) < 32 or ord(sign) == 127 else sign for sign in text)
