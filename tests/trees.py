@@ -9,10 +9,11 @@ from typing import Any
 
 from haechi.cli.pipeline import Options, Outcome, run
 from haechi.engines.documents import Document, parse_documents
+from haechi.engines.objects import resources_of
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding
 from haechi.model.resource import Resource
-from haechi.scan.iac.kubernetes import Inventory, resources_of
+from haechi.scan.iac.kubernetes import Inventory
 
 TODAY = dt.date(2026, 11, 21)
 

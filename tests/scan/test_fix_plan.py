@@ -11,6 +11,7 @@ from msgspec import structs
 from haechi.checks.judge import Judge
 from haechi.engines.cel import CelEngine
 from haechi.engines.documents import Document, parse_documents
+from haechi.engines.objects import resources_of
 from haechi.errors import InputError
 from haechi.model.finding import Finding
 from haechi.model.review import Review, State
@@ -20,7 +21,7 @@ from haechi.scan.findings import Findings, in_order
 from haechi.scan.fix.diff import diff_of
 from haechi.scan.fix.plan import FileFix, Planner
 from haechi.scan.fix.write import replace_file
-from haechi.scan.iac.kubernetes import Inventory, resources_of
+from haechi.scan.iac.kubernetes import Inventory
 
 
 def rule(name: str, expression: str, path: str, fixer: str, severity: Severity) -> Rule:

@@ -12,6 +12,7 @@ from haechi.checks.judge import Judge
 from haechi.engines.cel import CelEngine
 from haechi.engines.dockerfile import resource_of
 from haechi.engines.documents import Document, parse_documents
+from haechi.engines.objects import resources_of
 from haechi.model.finding import Finding
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State
@@ -26,7 +27,7 @@ from haechi.scan.fix.pipelines import Means
 from haechi.scan.fix.plan import FileFix, Planner
 from haechi.scan.fix.workflow_fixers import WORKFLOWS
 from haechi.scan.iac.audits import Auditing
-from haechi.scan.iac.kubernetes import Inventory, resources_of
+from haechi.scan.iac.kubernetes import Inventory
 from haechi.scan.iac.workflows import ACTION, EXAMPLES, may_be_action, read_workflow
 from haechi.world.git_host import Commit
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "fix": "make the mechanical corrections, with a diff and a proof",
     "rules": "list, explain and document the rules",
     "lock": "pin the rules that may block (haechi.lock)",
+    "policy": "would it be let in: check files by admission policies, test, simulate",
     "runtime": "try rules in Falco's language on events",
     "sensor": "watch this machine: processes, files, connections, by rules (root)",
     "up": "the server with its page: scan a folder into it, keep, show, stream",

@@ -14,6 +14,7 @@ from haechi.checks.judge import Expressions, Judge
 from haechi.checks.secrets.detect import Detector, sources_of
 from haechi.engines.dockerfile import resource_of
 from haechi.engines.documents import Fault, parse_documents
+from haechi.engines.objects import resources_of
 from haechi.engines.patterns import keyword_matcher
 from haechi.errors import InputError
 from haechi.model.resource import Resource
@@ -21,7 +22,7 @@ from haechi.model.review import Review, State, Verdict
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.falco import EXAMPLE, FALCO_RULES, read_rules
 from haechi.scan.iac.audits import Audited
-from haechi.scan.iac.kubernetes import Inventory, resources_of
+from haechi.scan.iac.kubernetes import Inventory
 from haechi.scan.iac.workflows import ACTION, EXAMPLES, WORKFLOW, may_be_action, read_workflow
 from haechi.scan.secrets.examples import detector_faults
 from haechi.world import zizmor

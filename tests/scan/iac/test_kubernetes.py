@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haechi.engines.documents import Document, parse_documents
-from haechi.scan.iac.kubernetes import Inventory, resources_of
+from haechi.engines.objects import resources_of
+from haechi.scan.iac.kubernetes import Inventory
 from tests.trees import documents, resources, scope
 
 LIST = """\

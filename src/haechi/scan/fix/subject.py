@@ -13,6 +13,7 @@ import msgspec
 
 from haechi.engines.dockerfile import Dockerfile, Fault, resource_of
 from haechi.engines.documents import Document
+from haechi.engines.objects import resources_of
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.scan.findings import context_of
@@ -22,7 +23,6 @@ from haechi.scan.fix.docker_text import changed_raws, edit_dockerfile
 from haechi.scan.fix.edits import edit_document, reread
 from haechi.scan.fix.fixer import Case, Fixer, changes_of
 from haechi.scan.fix.kubernetes_fixers import KUBERNETES
-from haechi.scan.iac.kubernetes import resources_of
 
 Identity = tuple[int, str | int]
 

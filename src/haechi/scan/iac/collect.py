@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from haechi.engines.documents import Document, Fault, decode, parse_documents
+from haechi.engines.objects import resources_of
 from haechi.engines.values import LIMITS
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
@@ -29,7 +30,6 @@ from haechi.scan.iac.charts import (
 )
 from haechi.scan.iac.collected import Collected, Patience
 from haechi.scan.iac.dockerfiles import read_dockerfile, template_gap
-from haechi.scan.iac.kubernetes import resources_of
 from haechi.scan.iac.overlays import Overlay, Overlays, read_overlay, take_origin
 from haechi.scan.iac.places import OverlayPlaces, SourceObjects, SourcePlaces
 from haechi.scan.iac.sources import (
