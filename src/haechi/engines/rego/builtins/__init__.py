@@ -1,0 +1,1 @@
+"""OPA's builtins. ``BUILTINS`` by dotted name; ``REFUSED`` tells why one is not here."""
