@@ -156,7 +156,7 @@ def _pod_review(review: Review, template: Mapping[str, Any], path: AttrPath) -> 
         "name": pod.name,
         "operation": "CREATE",
     }
-    return structs.replace(review, resource=pod, old=None, request=request, memo={})
+    return structs.replace(review, resource=pod, old=None, request=request, generated=True, memo={})
 
 
 def _beneath(locate: Locator, path: AttrPath) -> Locator:

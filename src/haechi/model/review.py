@@ -65,6 +65,7 @@ class EmptyScope:
 class Review(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One resource to judge. Names follow ValidatingAdmissionPolicy's variables.
 
+    ``generated``: the resource is what another would create (a Deployment's pod), nobody sent it.
     ``memo`` lets judges of one review share what they derived (the pod view, an activation),
     ``shared`` those of all reviews of one scope (the labels of every workload); neither
     changes a verdict.
@@ -76,6 +77,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     namespace: Mapping[str, Any] | None = None
     params: Any = None
     point: Point = Point.FILE
+    generated: bool = False
     scope: Scope = msgspec.field(default_factory=EmptyScope)
     memo: dict[str, Any] = msgspec.field(default_factory=dict)
     shared: dict[str, Any] = msgspec.field(default_factory=dict)
