@@ -188,6 +188,11 @@ def _ask(asked: str | None) -> Ask | None:
     return lambda leaks: verified(leaks, verifier, frozenset(table))
 
 
+def tree_of(project: Project) -> Tree:
+    """The files of a project, within what was asked for."""
+    return _tree(project.root, project)
+
+
 def _tree(root: Path, project: Project, *, ignored: bool = False) -> Tree:
     exclude = [compile_glob(glob) for glob in project.config.exclude]
     return Tree(

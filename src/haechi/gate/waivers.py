@@ -25,7 +25,7 @@ MAX_DAYS = 365
 LIMITS = Limits(size=4 * 1024 * 1024, documents=10, values=200_000, depth=10)
 _SCOPE = ("path", "resource", "fingerprint")
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}\Z")
-_RULE = re.compile(r"[A-Za-z0-9][\w.-]*\Z")
+_RULE = re.compile(r"[A-Za-z0-9][\w.:/-]*\Z")
 
 
 class _Entry(Section, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from haechi.store.records import FindingFilter, Life, StoredWaiver
 REASON, LONGEST, MOST_PRINTS = 10, 2_000, 5_000
 _NAME = 200
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}(?:~\d{1,6})?\Z")
-_RULE = re.compile(r"[A-Za-z0-9][\w.-]{0,199}\Z")
+_RULE = re.compile(r"[A-Za-z0-9][\w.:/-]{0,299}\Z")
 _WILD = re.compile(r"[*?]")
 
 

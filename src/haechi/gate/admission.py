@@ -1,0 +1,66 @@
+"""The one waiver at the door: does any cover what a policy says of an object?
+
+The verdict is put in the words of a finding and the gate's own matcher is asked, so a waiver
+means the same in a scan, at admission and in the audit. Inline and peers' waivers count for
+files alone: an annotation on an object that asks to be let in is no exception that somebody
+granted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from haechi.admit.decide import Waive
+from haechi.admit.naming import rule_id
+from haechi.gate.matching import WaiverIndex, is_beside_code, is_expired
+from haechi.model.admission import PolicyVerdict
+from haechi.model.config import GateSection
+from haechi.model.finding import Finding, fingerprint
+from haechi.model.keys import without_cluster
+from haechi.model.review import Point, Review
+from haechi.model.severity import Severity
+from haechi.model.waiver import Waiver
+from haechi.scan.findings import context_of
+
+
+def waiving(
+    waivers: Iterable[Waiver], today: dt.date, *, gate: GateSection | None = None
+) -> Waive | None:
+    """A function that names the waiver of a verdict; None when there are no waivers."""
+    index = WaiverIndex(waiver for waiver in waivers if not is_expired(waiver, today))
+    if not index.matchers:
+        return None
+    section = gate or GateSection()
+
+    def waive(verdict: PolicyVerdict, review: Review) -> str | None:
+        finding = as_finding(verdict, review)
+        for number in index.of(finding):
+            waiver = index.matchers[number].waiver
+            if is_beside_code(waiver) and (
+                review.point is not Point.FILE or not section.honours_inline(finding.severity)
+            ):
+                continue
+            return str(waiver.location)
+        return None
+
+    return waive
+
+
+def as_finding(verdict: PolicyVerdict, review: Review) -> Finding:
+    """A verdict as the finding that it would be; of a file's object with the same fingerprint."""
+    resource = review.resource
+    location = resource.locate(verdict.path)
+    rule = rule_id(verdict.policy)
+    place = location.path or without_cluster(resource.key)
+    return Finding(
+        rule=rule,
+        severity=Severity.HIGH,
+        title=verdict.policy,
+        message=verdict.message,
+        location=location,
+        resource=resource.key,
+        label=resource.label,
+        path=verdict.path,
+        fingerprint=fingerprint(rule, place, context_of(resource, verdict.path), 0),
+    )
