@@ -13,8 +13,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from haechi.admit.policies import PolicySet, Rollout
+from haechi.admit.policies import PolicySet
 from haechi.admit.policy import Loaded, Mutator, Policy
+from haechi.admit.rollout import Rollouts, read_rollouts
 from haechi.model.admission import PolicyFault
 from haechi.model.resource import Resource
 
@@ -34,7 +35,6 @@ def load_policies(
     resources: Sequence[Resource],
     *,
     packs: Iterable[str] = (),
-    rollout: Rollout | None = None,
 ) -> PolicySet:
     """Compile every policy among the documents, and the built-in ``packs`` named.
 
@@ -54,11 +54,13 @@ def load_policies(
                 continue
             known.add(policy.info.id)
             policies.append(policy)
+    rollouts, wrong = read_rollouts(resources)
+    faults.extend(wrong)
     return PolicySet(
         policies,
         faults=faults,
         mutators=mutators,
-        rollout=rollout,
+        rollout=Rollouts(rollouts) if rollouts else None,
         source=_digest(resources, tuple(packs)),
     )
 

@@ -27,7 +27,9 @@ _AS_ITSELF = frozenset({Family.RULES})
 class Rollout(Protocol):
     """How far a policy has come (``admit.rollout``): it may only soften effects."""
 
-    def apply(self, info: PolicyInfo, review: Review, verdict: PolicyVerdict) -> PolicyVerdict: ...
+    def apply(
+        self, info: PolicyInfo, review: Review, view: View, verdict: PolicyVerdict
+    ) -> PolicyVerdict: ...
 
 
 class PolicySet:
@@ -55,6 +57,12 @@ class PolicySet:
             (number, policy, policy.info, policy.info.family in _AS_ITSELF)
             for number, policy in enumerate(self.policies)
         )
+
+    def with_rollout(self, rollout: Rollout | None) -> PolicySet:
+        """The same policies under another rollout, or under none."""
+        made = PolicySet(self.policies, faults=self.faults, mutators=self.mutators, rollout=rollout)
+        made.generation = self.generation
+        return made
 
     def by_id(self) -> dict[str, Policy]:
         """The policies by the id of their ``info``."""
@@ -104,7 +112,7 @@ class PolicySet:
                 verdicts = _judged(policy, info, review, view)
             for verdict in verdicts:
                 if self.rollout is not None:
-                    verdict = self.rollout.apply(info, review, verdict)
+                    verdict = self.rollout.apply(info, review, view, verdict)
                 if pod is not None:
                     verdict = structs.replace(
                         verdict, generated=True, path=(*pod.path, *verdict.path)
