@@ -170,7 +170,7 @@ def test_what_if_tells_that_a_policy_was_weakened() -> None:
 
 def test_the_forecast_counts_what_the_next_stage_would_refuse() -> None:
     policies = PolicySet([no_latest()], rollout=rollouts("2026-11-15"))
-    (row,) = forecast(policies, cases, NOTHING, today=dt.date(2026, 11, 15))
+    (row,) = forecast(policies, cases(), NOTHING, today=dt.date(2026, 11, 15))
     assert (row.stage, row.next, row.begins) == (Stage.OBSERVE, Stage.NEW, dt.date(2026, 12, 1))
     assert (row.refused, row.ready) == (2, False)
     assert not any(

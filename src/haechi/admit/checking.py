@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from haechi.admit.apart import Judging, judged_here
 from haechi.admit.decide import Waive, decide
 from haechi.admit.policies import PolicySet
 from haechi.admit.policy import View
@@ -59,14 +60,14 @@ def judge_all(
     *,
     point: Point,
     waive: Waive | None = None,
-    tick: Callable[[int, Resource], None] | None = None,
+    judging: Judging = judged_here,
 ) -> Iterator[Judged]:
     """Every Kubernetes object among the resources, judged in order."""
-    for number, resource in enumerate(resources):
-        if not resource.key.startswith("k8s:"):
-            continue
-        if tick is not None:
-            tick(number, resource)
-        review = review_of(resource, view, point=point)
-        verdicts = policies.review(review, view)
+    reviews = [
+        review_of(resource, view, point=point)
+        for resource in resources
+        if resource.key.startswith("k8s:")
+    ]
+    found = judging(policies, reviews, view)
+    for review, verdicts in zip(reviews, found, strict=True):
         yield Judged(review, decide(verdicts, review, generation=policies.generation, waive=waive))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
 from msgspec import structs
 
+from haechi.admit.apart import Judging, judged_here
 from haechi.admit.checking import UNJUDGED, would_deny
 from haechi.admit.decide import Waive, decide, told
 from haechi.admit.policies import PolicySet
@@ -97,6 +98,7 @@ def what_if(
     view: View,
     *,
     waive: Waive | None = None,
+    judging: Judging = judged_here,
 ) -> WhatIf:
     """Judge every case twice and tell the difference. ``today`` None: nothing is in force."""
     before: Counter[str] = Counter()
@@ -105,10 +107,10 @@ def what_if(
     namespaces: Counter[str] = Counter()
     changes: list[Change] = []
     judged = changed = 0
-    for case in cases:
+    held = list(cases)
+    sides = (_decisions(one, held, view, waive, judging) for one in (today or PolicySet(()), new))
+    for case, old, fresh in zip(held, *sides, strict=True):
         judged += 1
-        old = _decided(today, case.review, view, waive)
-        fresh = _decided(new, case.review, view, waive)
         was, now = answer_of(old), answer_of(fresh)
         before[was] += 1
         after[now] += 1
@@ -150,15 +152,13 @@ def answer_of(decision: Decision) -> Answer:
     return Answer.LET_IN
 
 
-def _decided(
-    policies: PolicySet | None, review: Review, view: View, waive: Waive | None
-) -> Decision:
-    if policies is None:
-        return decide((), review)
+def _decisions(
+    policies: PolicySet, cases: Sequence[Case], view: View, waive: Waive | None, judging: Judging
+) -> Iterator[Decision]:
     # What judges of one set derived must not be found by the other's.
-    review = structs.replace(review, memo={})
-    verdicts = policies.review(review, view)
-    return decide(verdicts, review, generation=policies.generation, waive=waive)
+    reviews = [structs.replace(case.review, memo={}) for case in cases]
+    for review, verdicts in zip(reviews, judging(policies, reviews, view), strict=True):
+        yield decide(verdicts, review, generation=policies.generation, waive=waive)
 
 
 def _fails(verdict: PolicyVerdict) -> bool:
@@ -238,20 +238,21 @@ _EXAMPLES = 5
 
 def forecast(
     policies: PolicySet,
-    cases: Callable[[], Iterable[Case]],
+    cases: Iterable[Case],
     view: View,
     *,
     today: dt.date,
     waive: Waive | None = None,
+    judging: Judging = judged_here,
 ) -> tuple[Forecast, ...]:
     """What each coming stage of each rollout would do to the cases if it began now."""
     if not isinstance(policies.rollout, Rollouts):
         return ()
     rows: dict[tuple[str, str], list[tuple[str, Decision]]] = {}
     bare = policies.with_rollout(None)
-    for case in cases():
+    held = list(cases)
+    for case, decision in zip(held, _decisions(bare, held, view, waive, judging), strict=True):
         namespace = namespace_of(case.review) or ""
-        decision = _decided(bare, case.review, view, waive)
         for name in {verdict.policy for verdict in decision.verdicts}:
             kept = [v for v in decision.verdicts if v.policy == name]
             label = case.review.resource.label

@@ -64,6 +64,7 @@ def command(
 
 def judge(given: Given, subjects: Subjects) -> list[Judged]:
     """Every object of the files by every policy, with the files as what is known around them."""
+    from haechi.admit.apart import judged_apart
     from haechi.admit.checking import judge_all
     from haechi.admit.view import ObjectsView
     from haechi.gate.admission import waiving
@@ -73,7 +74,9 @@ def judge(given: Given, subjects: Subjects) -> list[Judged]:
     view = ObjectsView.of((*subjects.resources, *given.documents))
     today = dt.datetime.now(dt.UTC).date()
     waive = waiving(subjects.waivers, today, gate=subjects.gate)
-    return list(judge_all(given.policies, taken, view, point=Point.FILE, waive=waive))
+    return list(
+        judge_all(given.policies, taken, view, point=Point.FILE, waive=waive, judging=judged_apart)
+    )
 
 
 def is_policy(resource: Any) -> bool:

@@ -113,6 +113,7 @@ def _simulated(
     dump: Path | None,
     cluster: str | None,
 ) -> Outcome:
+    from haechi.admit.apart import judged_apart
     from haechi.admit.load import load_policies
     from haechi.admit.simulate import forecast, what_if
     from haechi.admit.view import ObjectsView
@@ -125,9 +126,9 @@ def _simulated(
     current = read_policies(today, ()).policies if today else load_policies(own) if own else None
     view = ObjectsView.of((*resources, *fresh.documents), complete=dump is not None and not gaps)
     cases = _cases([one for one in resources if not is_policy(one)], view)
-    found = what_if(current, fresh.policies, cases, view)
+    found = what_if(current, fresh.policies, cases, view, judging=judged_apart)
     day = dt.datetime.now(dt.UTC).date()
-    coming = forecast(fresh.policies, lambda: cases, view, today=day)
+    coming = forecast(fresh.policies, cases, view, today=day, judging=judged_apart)
     return found, coming, fresh.policies, (*fresh.gaps, *gaps)
 
 

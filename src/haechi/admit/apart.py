@@ -1,0 +1,241 @@
+"""Judging a list of reviews in a process that can be killed.
+
+Policies come from whoever wrote them. Rego of ours counts its steps, but CEL holds the interpreter
+lock, and a regular expression or a doubling text may take a minute or all memory. So the judging
+process forks: the child has the compiled policies and the reviews as they are, judges them in
+order and writes the verdicts; before each policy it notes in a shared cell which one that is. A
+child that makes no progress for ``deadline_s``, or dies, is replaced, and the policy that was at
+work is an ``error`` of this review; after ``STRIKES`` of them it is switched off for the rest.
+
+Where there is no fork (Windows) the policies are judged in the process itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import selectors
+import signal
+import struct
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from haechi.admit.policies import PolicySet
+from haechi.admit.policy import View
+from haechi.model.admission import PolicyVerdict
+from haechi.model.review import Review
+
+DEADLINE_S = 5.0
+MEMORY_BYTES = 1 << 30
+STRIKES = 2
+_HEAD = struct.Struct("<I")
+_CELL = struct.Struct("<qqq")  # how often it was written, review, policy
+_NOBODY = -1
+_CHUNK = 1 << 18
+_MOST_FRAME = 64 << 20
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=str)
+_DECODER = msgspec.msgpack.Decoder(list[PolicyVerdict])
+
+Verdicts = tuple[PolicyVerdict, ...]
+
+
+def judged_apart(
+    policies: PolicySet,
+    reviews: Sequence[Review],
+    view: View,
+    *,
+    deadline_s: float = DEADLINE_S,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Iterator[Verdicts]:
+    """The verdicts of each review, in order."""
+    if not hasattr(os, "fork") or not policies.policies:
+        for review in reviews:
+            yield policies.review(review, view)
+        return
+    run = _Run(policies, reviews, view, deadline_s, memory_bytes)
+    try:
+        yield from run.verdicts()
+    finally:
+        run.end()
+
+
+class _Run:
+    def __init__(
+        self,
+        policies: PolicySet,
+        reviews: Sequence[Review],
+        view: View,
+        deadline_s: float,
+        memory_bytes: int,
+    ) -> None:
+        self.policies, self.reviews, self.view = policies, reviews, view
+        self.deadline_s, self.memory_bytes = deadline_s, memory_bytes
+        self.cell = mmap.mmap(-1, _CELL.size)
+        self.off: dict[int, str] = {}
+        self.once: dict[int, str] = {}
+        self.strikes: Counter[int] = Counter()
+        self.pid = 0
+        self.reader = -1
+        self.buffer = bytearray()
+
+    def verdicts(self) -> Iterator[Verdicts]:
+        """Start a child at each review that none has answered yet."""
+        done = 0
+        while done < len(self.reviews):
+            self._start(done)
+            for found in self._answers():
+                self.once = {}
+                done += 1
+                yield found
+            how = self._reap()
+            if done < len(self.reviews):
+                self._blame(done, how)
+
+    def end(self) -> None:
+        """Leave no child and no descriptor behind."""
+        self._reap(kill=True)
+        self.cell.close()
+
+    # --- this side -----------------------------------------------------------------------
+
+    def _start(self, first: int) -> None:
+        reader, writer = os.pipe()
+        self.cell[:] = _CELL.pack(0, first, _NOBODY)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            _child(self, writer, first)
+        os.close(writer)
+        os.set_blocking(reader, False)
+        self.pid, self.reader = pid, reader
+        self.buffer.clear()
+
+    def _answers(self) -> Iterator[Verdicts]:
+        """What the child answers until it ends, or makes no progress."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.reader, selectors.EVENT_READ)
+            seen = -1
+            while True:
+                ready = selector.select(self.deadline_s)
+                if not ready:
+                    count, _, _ = _CELL.unpack(self.cell[:])
+                    if count == seen:
+                        return
+                    seen = count
+                    continue
+                data = os.read(self.reader, _CHUNK)
+                if not data:
+                    return
+                self.buffer += data
+                yield from self._frames()
+
+    def _frames(self) -> Iterator[Verdicts]:
+        while len(self.buffer) >= _HEAD.size:
+            (size,) = _HEAD.unpack_from(self.buffer)
+            end = _HEAD.size + size
+            if len(self.buffer) < end:
+                return
+            frame = bytes(self.buffer[_HEAD.size : end])
+            del self.buffer[:end]
+            yield tuple(_DECODER.decode(frame))
+
+    def _reap(self, *, kill: bool = False) -> str:
+        """End the child; how it ended by itself, or that it took too long."""
+        if not self.pid:
+            return ""
+        os.close(self.reader)
+        ended, status = os.waitpid(self.pid, os.WNOHANG)
+        if not ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            _, status = os.waitpid(self.pid, 0)
+        pid_gone, self.pid = ended, 0
+        if not pid_gone or kill:
+            return f"it came to no answer within {self.deadline_s:g} s"
+        if os.WIFSIGNALED(status):
+            return f"the process that judged by it ended by signal {os.WTERMSIG(status)}"
+        return "the process that judged by it ended (out of memory?)"
+
+    def _blame(self, number: int, how: str) -> None:
+        _, _, policy = _CELL.unpack(self.cell[:])
+        if policy == _NOBODY:
+            # It died between two policies: all that can be said is that this review cannot be.
+            self.once = dict.fromkeys(range(len(self.policies.policies)), how)
+            return
+        self.strikes[policy] += 1
+        self.once[policy] = how
+        if self.strikes[policy] >= STRIKES:
+            self.off[policy] = f"switched off for this run: {how}"
+
+    # --- the child -----------------------------------------------------------------------
+
+    def judge(self, number: int, once: dict[int, str], count: int) -> tuple[bytes, int]:
+        """The frame of one review, and how often the cell was written."""
+        counter = [count]
+
+        def watch(policy: int) -> None:
+            counter[0] += 1
+            self.cell[:] = _CELL.pack(counter[0], number, policy)
+
+        off = {**self.off, **once}
+        found = self.policies.review(self.reviews[number], self.view, watch=watch, off=off)
+        self.cell[:] = _CELL.pack(counter[0] + 1, number, _NOBODY)
+        frame = _ENCODER.encode(found)
+        if len(frame) > _MOST_FRAME:
+            raise MemoryError
+        return frame, counter[0] + 1
+
+
+def _child(run: _Run, writer: int, first: int) -> None:
+    """Judge from ``first`` on and leave without unwinding: nothing of the parent's must run."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _limit(run.memory_bytes)
+        once: dict[int, str] = run.once
+        count = 0
+        for number in range(first, len(run.reviews)):
+            frame, count = run.judge(number, once, count)
+            once = {}
+            _write(writer, _HEAD.pack(len(frame)) + frame)
+        code = 0
+    except BaseException:  # noqa: BLE001, S110 - the parent sees that it ended, and where
+        pass
+    finally:
+        os._exit(code)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _limit(extra: int) -> None:
+    """So much memory more than the process has now, and no core file."""
+    import resource
+
+    used = 0
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    with contextlib.suppress(OSError, ValueError):
+        if used:
+            resource.setrlimit(resource.RLIMIT_AS, (used + extra, used + extra))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+Judging = Callable[[PolicySet, Sequence[Review], View], Iterator[Verdicts]]
+"""How a list of reviews is judged: apart, or at once."""
+
+
+def judged_here(policies: PolicySet, reviews: Sequence[Review], view: View) -> Iterator[Verdicts]:
+    """In this process: for policies of our own, and where the caller can be killed itself."""
+    for review in reviews:
+        yield policies.review(review, view)

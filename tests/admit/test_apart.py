@@ -1,0 +1,88 @@
+"""Policies that loop, allocate or kill their process cost their own verdict and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from haechi.admit.apart import judged_apart, judged_here
+from haechi.admit.policies import PolicySet
+from haechi.admit.policy import View
+from haechi.admit.reviews import review_of
+from haechi.admit.view import NOTHING
+from haechi.model.admission import PolicyVerdict
+from haechi.model.review import Point, Review, State
+from tests.admit.samples import Judgement, no_latest, pod, policy
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def loops(review: Review, view: View) -> Sequence[PolicyVerdict]:
+    if review.resource.name == "bad":
+        time.sleep(60)
+    return ()
+
+
+def allocates(review: Review, view: View) -> Sequence[PolicyVerdict]:
+    if review.resource.name == "bad":
+        held = [bytes(1 << 20)]
+        while True:
+            held.append(bytes(1 << 24))
+    return ()
+
+
+def dies(review: Review, view: View) -> Sequence[PolicyVerdict]:
+    if review.resource.name == "bad":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ()
+
+
+def reviews(*names: str) -> list[Review]:
+    return [review_of(pod("a:latest", name=n), NOTHING, point=Point.FILE) for n in names]
+
+
+@pytest.mark.parametrize("judgement", [loops, allocates, dies])
+def test_a_wild_policy_is_an_error_of_itself(judgement: Judgement) -> None:
+    policies = PolicySet([policy("wild", judgement), no_latest()])
+    found = list(
+        judged_apart(
+            policies,
+            reviews("good", "bad", "fine"),
+            NOTHING,
+            deadline_s=0.3,
+            memory_bytes=128 << 20,
+        )
+    )
+    states = [[(v.policy, v.state) for v in verdicts] for verdicts in found]
+    fails = ("vap/no-latest", State.FAIL)
+    assert states == [[fails], [("vap/wild", State.ERROR), fails], [fails]]
+
+
+def test_one_that_goes_on_is_switched_off() -> None:
+    policies = PolicySet([policy("wild", dies), no_latest()])
+    found = list(judged_apart(policies, reviews("bad", "bad", "bad", "good"), NOTHING))
+    wild = [next((v for v in verdicts if v.policy == "vap/wild"), None) for verdicts in found]
+    assert all(verdict is not None and verdict.state is State.ERROR for verdict in wild)
+    assert wild[3] is not None
+    assert "switched off" in wild[3].message
+
+
+def test_it_says_what_is_said_in_the_process_itself() -> None:
+    policies = PolicySet([no_latest(), no_latest("b")])
+    asked = reviews("a", "b", "c")
+    assert list(judged_apart(policies, asked, NOTHING)) == list(
+        judged_here(policies, asked, NOTHING)
+    )
+
+
+def test_no_child_is_left_when_nobody_reads_on() -> None:
+    policies = PolicySet([policy("wild", loops)])
+    stream = judged_apart(policies, reviews("good", "bad"), NOTHING)
+    assert next(stream) == ()
+    stream.close()  # type: ignore[attr-defined]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
