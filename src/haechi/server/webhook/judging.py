@@ -1,0 +1,179 @@
+"""From the bytes of an AdmissionReview to the bytes of its answer.
+
+The one function that judges (``PolicySet.review``) and the one that decides (``decide``) are
+called here as everywhere else; around them are only reading and writing. Used by evaluators; it
+does no I/O.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from haechi.admit.decide import decide
+from haechi.admit.policies import PolicySet
+from haechi.admit.policy import View
+from haechi.admit.recording import Sampling, by_policy, outcome, record_of
+from haechi.admit.reviews import review_of_request
+from haechi.model.admission import Decision
+from haechi.model.decision_record import Outcome
+from haechi.model.review import Review
+from haechi.server.webhook.answers import API_VERSION, KIND, response_of
+from haechi.server.webhook.frames import ENCODE, Cell, Notes, Result, Route
+from haechi.server.webhook.mutating import mutated
+from haechi.server.webhook.selection import Selection
+
+Watch = Callable[[int], None]
+
+
+class _Document(msgspec.Struct):
+    apiVersion: str = ""
+    kind: str = ""
+    request: dict[str, Any] | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of a review: a response, or why there is none."""
+
+    result: Result
+    response: bytes
+    notes: bytes = b""
+
+
+_decode = msgspec.json.Decoder(_Document).decode
+_ALLOWED = Outcome.ALLOWED
+_MALFORMED = "no AdmissionReview of admission.k8s.io/v1 with a request that has a uid"
+
+
+class Judge:
+    """Judges by one set of policies. ``records``: describe decisions, as ``sampling`` wants."""
+
+    def __init__(
+        self,
+        policies: PolicySet,
+        view: View,
+        *,
+        cluster: str = "",
+        sampling: Sampling | None = None,
+        bodies: bool = True,
+    ) -> None:
+        self.policies = policies
+        self._view = view
+        self._cluster = cluster
+        self._selection = Selection(policies)
+        self._sampling = sampling
+        self._bodies = bodies
+        self._numbers = {policy.info.id: n for n, policy in enumerate(policies.policies)}
+
+    def answer(
+        self, route: Route, body: bytes | memoryview, off: Mapping[str, str], watch: Watch
+    ) -> Answer:
+        """Judge a review. ``watch`` is told the number of each policy (of the whole set; those
+        of mutations follow) before it works."""
+        watch(Cell.READING)
+        try:
+            document = _decode(body)
+        except RecursionError:
+            why = "the review is nested too deeply"
+            return Answer(Result.UNREADABLE, why.encode())
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return Answer(Result.MALFORMED, f"{_MALFORMED}: {error}".encode()[:500])
+        request = document.request
+        uid = request.get("uid") if request is not None else None
+        if (
+            document.apiVersion != API_VERSION
+            or document.kind != KIND
+            or request is None
+            or not isinstance(uid, str)
+            or not uid
+        ):
+            return Answer(Result.MALFORMED, _MALFORMED.encode())
+        try:
+            return self._judged(route, request, uid, off, watch)
+        except RecursionError:
+            return Answer(Result.UNREADABLE, b"the object is nested too deeply")
+
+    def _judged(
+        self,
+        route: Route,
+        request: dict[str, Any],
+        uid: str,
+        off: Mapping[str, str],
+        watch: Watch,
+    ) -> Answer:
+        review = review_of_request(request, self._view, cluster=self._cluster)
+        if route.mutating:
+            decision = self._changed(route, review, off, watch)
+        else:
+            decision = self._checked(route, request, review, off, watch)
+        watch(Cell.ANSWERING)
+        return Answer(
+            Result.JUDGED, response_of(uid, decision), self._notes(route, review, decision)
+        )
+
+    def _checked(
+        self,
+        route: Route,
+        request: Mapping[str, Any],
+        review: Review,
+        off: Mapping[str, str],
+        watch: Watch,
+    ) -> Decision:
+        chosen = self._selection.of(request, closed=route.closed)
+        numbers = chosen.numbers
+        verdicts = chosen.policies.review(
+            review,
+            self._view,
+            watch=lambda number: watch(numbers[number]),
+            off=self._off(numbers, off) if off else None,
+        )
+        return decide(verdicts, review, generation=self.policies.generation)
+
+    def _changed(
+        self, route: Route, review: Review, off: Mapping[str, str], watch: Watch
+    ) -> Decision:
+        first = len(self.policies.policies)
+        verdicts, patches = mutated(
+            self.policies.mutators,
+            review,
+            self._view,
+            closed=route.closed,
+            off=off,
+            watch=lambda number: watch(first + number),
+        )
+        return decide(verdicts, review, generation=self.policies.generation, patches=patches)
+
+    def _off(self, numbers: tuple[int, ...], off: Mapping[str, str]) -> dict[int, str]:
+        wanted = {self._numbers[id_]: why for id_, why in off.items() if id_ in self._numbers}
+        return {at: wanted[number] for at, number in enumerate(numbers) if number in wanted}
+
+    def _notes(self, route: Route, review: Review, decision: Decision) -> bytes:
+        words = by_policy(decision)
+        came = outcome(decision) if words else _ALLOWED
+        record = b""
+        if self._sampling is not None:
+            now = time.time_ns()
+            if self._sampling.wants(came, review, now):
+                record = ENCODE(
+                    record_of(
+                        decision,
+                        review,
+                        at_ns=now,
+                        duration_us=0,
+                        keep_review=self._bodies,
+                        mutating=route.mutating,
+                    )
+                )
+        resource = review.resource
+        return ENCODE(
+            Notes(
+                kind=resource.kind,
+                namespace=resource.namespace or "",
+                outcome=came.value,
+                words=[(policy, one.value) for policy, one in words.items()],
+                record=record,
+            )
+        )
