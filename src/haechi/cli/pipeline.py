@@ -7,7 +7,7 @@ an exit code mean the same in both.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING
@@ -36,6 +36,8 @@ from haechi.world.files import Tree
 if TYPE_CHECKING:
     from haechi.engines.cel import CelEngine
     from haechi.gate.baseline import Baseline
+    from haechi.gate.lock import Lock
+    from haechi.rules.schema import Rule
 
 WAIVERS = "haechi.waivers.yaml"
 COMMIT = "git:"
@@ -88,8 +90,8 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         setup = replace(setup, secrets=replace(setup.secrets, key=token_bytes()))
     baseline = _baseline(options.baseline, project, setup, day)
     tree = _tree(project.root, project, ignored=options.ignored)
-    looked = look(tree, setup)
-    every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)}
+    looked, policies = _policies(look(tree, setup), project)
+    every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)} | policies
     judged = (*looked.inventory.resources, *looked.dockerfiles, *looked.workflows)
     owners = _owners(project, looked)
     scan, decision = decide(
@@ -98,7 +100,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         today=day,
         waivers=waivers,
         baseline=baseline,
-        lock=load_lock(project.root),
+        lock=_agreed(load_lock(project.root), policies),
         fail_on=options.fail_on,
         rules=every,
         owners=owners,
@@ -124,6 +126,25 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         tree=tree,
         owners=owners,
     )
+
+
+def _policies(looked: Looked, project: Project) -> tuple[Looked, dict[str, Rule]]:
+    """What the policies that haechi.yaml names say of the objects, in the same scan."""
+    section = project.config.admission
+    if not section.policies and not section.packs:
+        return looked, {}
+    from haechi.cli.policy_findings import with_policies
+
+    return with_policies(looked, project.root, project.config)
+
+
+def _agreed(lock: Lock | None, policies: Mapping[str, Rule]) -> Lock | None:
+    """A policy is the repository's own choice, not something that an upgrade brought."""
+    if lock is None or not policies:
+        return lock
+    from haechi.gate.lock import pins
+
+    return replace(lock, rules={**pins(policies.values()), **lock.rules})
 
 
 def _check_only(only: tuple[str, ...]) -> None:
@@ -253,6 +274,7 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
         # History up to that commit: a secret that it brought in is known, a later one is not.
         past = replace(setup.secrets, since="", branch=ref, staged=False, ask=None)
         looked = look(tree, replace(setup, progress=None, secrets=past))
+        looked, _ = _policies(looked, project)
         try:
             waivers = _waivers(base, today)
         except ConfigError as error:

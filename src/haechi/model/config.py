@@ -56,6 +56,14 @@ class SecretsSection(Section, frozen=True, kw_only=True):
     history: bool = True
 
 
+class AdmissionSection(Section, frozen=True, kw_only=True):
+    """The policies of the cluster's door, which a scan applies to the files: folders of them,
+    relative to the root, and built-in packs."""
+
+    policies: list[str] = []
+    packs: list[str] = []
+
+
 class GateSection(Section, frozen=True, kw_only=True):
     """What blocks. ``inline_waivers`` is ``allow``, ``deny`` or ``max-<severity>``."""
 
@@ -90,5 +98,6 @@ class Config(Section, frozen=True, kw_only=True):
     owners: dict[str, str] = {}
     kubernetes_version: str = "1.33"
     secrets: SecretsSection = SecretsSection()
+    admission: AdmissionSection = AdmissionSection()
     gate: GateSection = GateSection()
     coverage: CoverageSection = CoverageSection()
