@@ -196,8 +196,9 @@ def _policy(info: PolicyInfo, review: Review, decision: Decision, ink: Ink) -> l
             at = f"  ({where})" if where.path else ""
             lines.append(f"      at {format_path(verdict.path)}{at}")
             lines.append(f"      is {value_shown(review.resource, verdict)}")
-        if verdict.line and info.file and verdict.state is not State.PASS:
-            lines.append(ink.paint(f"      said by {info.file}:{verdict.line}", "dim"))
+        file = verdict.file or info.file
+        if verdict.line and file and verdict.state is not State.PASS:
+            lines.append(ink.paint(f"      said by {file}:{verdict.line}", "dim"))
         if verdict.state is not State.PASS:
             effects = ", ".join(effect.value for effect in verdict.effects)
             named = f" ({verdict.action})" if verdict.action else ""

@@ -101,7 +101,8 @@ class PolicyVerdict(msgspec.Struct, frozen=True, kw_only=True):
     ``rule`` is the part of the policy that judged (a PSS check, a validation's number, a rule's
     id). ``effects`` is what a FAIL does at this point (after scoping and rollout, before waivers);
     ``action`` is the word that the policy itself uses (``dryrun``, ``Deny``, ``enforce``).
-    ``line`` is the line in the policy's file that gave the message. ``generated``: judged on the
+    ``line`` is the line that gave the message, in ``file``, or in the policy's own file where that
+    is empty (a Gatekeeper template stands beside its constraints). ``generated``: judged on the
     pod that the resource would create, not on the resource itself. ``waiver`` names the waiver by
     which a failure does not count.
     """
@@ -115,6 +116,7 @@ class PolicyVerdict(msgspec.Struct, frozen=True, kw_only=True):
     effects: tuple[Effect, ...] = (Effect.DENY,)
     failure: FailureChoice = FailureChoice.IGNORE
     action: str = ""
+    file: str = ""
     line: int = 0
     generated: bool = False
     waiver: str | None = None

@@ -1,0 +1,90 @@
+"""Gatekeeper's ``Config``: namespaces that are left alone, and what is synced for templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from haechi.admit.gatekeeper.names import CONFIG, SYNC, fault, spec_of
+from haechi.admit.match import glob_takes, subjects_of
+from haechi.checks.pods.view import items, mapping
+from haechi.model.admission import PolicyFault
+from haechi.model.resource import Resource
+from haechi.model.review import Point, Review
+
+WEBHOOK, AUDIT, MUTATION = "webhook", "audit", "mutation-webhook"
+_PROCESSES: Final = {"*", WEBHOOK, AUDIT, MUTATION, "sync"}
+_BY_POINT: Final = {Point.AUDIT: AUDIT}
+
+
+class Exclusions(msgspec.Struct, frozen=True):
+    """Globs of namespaces by process (``webhook``, ``audit``, ``mutation-webhook``)."""
+
+    by_process: Mapping[str, tuple[str, ...]]
+
+    def leaves_out(self, review: Review, process: str = "") -> bool:
+        """Whether nothing of Gatekeeper applies to this review. Files count as requests."""
+        globs = self.by_process.get(process or _BY_POINT.get(review.point, WEBHOOK), ())
+        if not globs:
+            return False
+        for subject in subjects_of(review):
+            name = subject.name if subject.is_namespace else subject.namespace
+            if not name or not any(glob_takes(glob, name) for glob in globs):
+                return False
+        return True
+
+
+NONE: Final = Exclusions({})
+
+
+def read_exclusions(resources: Iterable[Resource]) -> tuple[Exclusions, list[PolicyFault]]:
+    """The exclusions of the one Config that Gatekeeper reads, and faults of others."""
+    globs: dict[str, list[str]] = {}
+    faults: list[PolicyFault] = []
+    for resource in resources:
+        if (resource.group, resource.kind) != (CONFIG, "Config"):
+            continue
+        if resource.name != "config":
+            what = f"{resource.label}: Gatekeeper reads the Config named `config` only"
+            faults.append(fault("ignored", what, resource, ("metadata", "name"), fatal=False))
+            continue
+        for number, entry in enumerate(items(spec_of(resource).get("match"))):
+            _take(resource, number, mapping(entry), globs, faults)
+    return Exclusions({name: tuple(found) for name, found in globs.items()}), faults
+
+
+def _take(
+    resource: Resource,
+    number: int,
+    entry: Mapping[str, Any],
+    globs: dict[str, list[str]],
+    faults: list[PolicyFault],
+) -> None:
+    excluded = [one for one in items(entry.get("excludedNamespaces")) if isinstance(one, str)]
+    for process in items(entry.get("processes")):
+        if process not in _PROCESSES:
+            what = f"{resource.label}: {process!r} is none of {', '.join(sorted(_PROCESSES))}"
+            path = ("spec", "match", number, "processes")
+            faults.append(fault("invalid", what, resource, path, fatal=False))
+            continue
+        for name in (WEBHOOK, AUDIT, MUTATION) if process == "*" else (process,):
+            globs.setdefault(name, []).extend(excluded)
+
+
+def synced_kinds(resources: Sequence[Resource]) -> set[tuple[str, str]]:
+    """Kinds (group, kind) that SyncSets and the Config put into ``data.inventory``."""
+    found: set[tuple[str, str]] = set()
+    for resource in resources:
+        spec = spec_of(resource)
+        entries: list[Any] = []
+        if (resource.group, resource.kind) == (SYNC, "SyncSet"):
+            entries = items(spec.get("gvks"))
+        elif (resource.group, resource.kind, resource.name) == (CONFIG, "Config", "config"):
+            entries = items(mapping(spec.get("sync")).get("syncOnly"))
+        for entry in entries:
+            group, kind = mapping(entry).get("group", ""), mapping(entry).get("kind")
+            if isinstance(group, str) and isinstance(kind, str):
+                found.add((group, kind))
+    return found
