@@ -44,6 +44,7 @@ code; the engine turns it into a ``RegoFailure`` where an evaluation starts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
@@ -385,7 +386,7 @@ def holds(value: Value) -> bool:
 
 
 def to_json(value: Value) -> Value:
-    """The value as plain JSON: sets as arrays in order, keys that are not text as their text."""
+    """The value as plain JSON: sets as arrays in order, keys that are not text as their JSON."""
     kind = type(value)
     if kind is list:
         return [to_json(item) for item in value]
@@ -395,10 +396,17 @@ def to_json(value: Value) -> Value:
         return [to_json(item) for item in value.ordered()]
     if kind is RegoObject:
         return {
-            name if type(name) is str else show(name): to_json(item)
+            name if type(name) is str else _json_name(name): to_json(item)
             for name, item in value.ordered()
         }
     return value
+
+
+def _json_name(name: Value) -> str:
+    """A key that is not text, where JSON wants one: its own JSON."""
+    if type(name) is float:
+        return show_number(name)
+    return json.dumps(to_json(name), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def show(value: Value) -> str:

@@ -1,1 +1,54 @@
-"""OPA's builtins. ``BUILTINS`` by dotted name; ``REFUSED`` tells why one is not here."""
+"""OPA's builtins (those of 1.20, and the deprecated ones that v0 has).
+
+``BUILTINS`` by dotted name, operators included. ``REFUSED`` tells, of each builtin of OPA's that is
+not here, why: a policy that calls it is refused when it is loaded, not when it first decides.
+``assign`` and ``eq`` are the compiler's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from haechi.engines.rego.builtins import (
+    aggregates,
+    arithmetic,
+    comparison,
+    encoding,
+    globs,
+    graphs,
+    objects,
+    regexes,
+    strings,
+    units,
+    uris,
+)
+from haechi.engines.rego.builtins.builtin import Builtin, Context
+
+__all__ = ["BUILTINS", "REFUSED", "Builtin", "Context"]
+
+_TABLES = (
+    aggregates,
+    arithmetic,
+    comparison,
+    encoding,
+    globs,
+    graphs,
+    objects,
+    regexes,
+    strings,
+    units,
+    uris,
+)
+
+BUILTINS: Final[Mapping[str, Builtin]] = {
+    builtin.name: builtin for module in _TABLES for builtin in module.TABLE
+}
+
+_NETWORK = "a decision must not depend on the network"
+
+REFUSED: Final[Mapping[str, str]] = {
+    "http.send": _NETWORK,
+    "net.lookup_ip_addr": _NETWORK,
+    "providers.aws.sign_req": "it signs requests to a network that policies have no way to",
+}
