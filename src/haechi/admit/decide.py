@@ -34,7 +34,9 @@ def decide(
     """The decision about a review."""
     if waive is not None:
         verdicts = [_waived(verdict, review, waive) for verdict in verdicts]
-    denials = [verdict for verdict in verdicts if verdict.denies]
+    # Most say nothing: what passes neither refuses nor warns.
+    said = [verdict for verdict in verdicts if verdict.state is not State.PASS]
+    denials = [verdict for verdict in said if verdict.denies]
     refused = [verdict for verdict in denials if verdict.state is State.FAIL]
     annotations: dict[str, str] = {}
     for verdict in verdicts:
@@ -44,7 +46,7 @@ def decide(
         code=200 if not denials else 403 if refused else 500,
         reason="" if not denials else "Forbidden" if refused else "InternalError",
         message=_message(refused or denials),
-        warnings=tuple(_warnings(verdicts)),
+        warnings=tuple(_warnings(said)),
         annotations=annotations,
         verdicts=tuple(verdicts),
         patches=tuple(patches),

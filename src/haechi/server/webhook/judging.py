@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from haechi.admit.decide import decide
 from haechi.admit.policies import PolicySet
@@ -20,7 +21,7 @@ from haechi.admit.recording import Sampling, by_policy, outcome, record_of
 from haechi.admit.reviews import review_of_request
 from haechi.model.admission import Decision
 from haechi.model.decision_record import Outcome
-from haechi.model.review import Review
+from haechi.model.review import Review, State
 from haechi.server.webhook.answers import API_VERSION, KIND, response_of
 from haechi.server.webhook.frames import ENCODE, Cell, Notes, Result, Route
 from haechi.server.webhook.mutating import mutated
@@ -151,8 +152,9 @@ class Judge:
         return {at: wanted[number] for at, number in enumerate(numbers) if number in wanted}
 
     def _notes(self, route: Route, review: Review, decision: Decision) -> bytes:
-        words = by_policy(decision)
-        came = outcome(decision) if words else _ALLOWED
+        said = [one for one in decision.verdicts if one.state is not State.PASS]
+        words = by_policy(structs.replace(decision, verdicts=said)) if said else {}
+        came = outcome(decision) if said else _ALLOWED
         record = b""
         if self._sampling is not None:
             now = time.time_ns()
