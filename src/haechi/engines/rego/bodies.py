@@ -81,7 +81,7 @@ class Bodies(Terms):
 
     def _modifiers(self) -> tuple[With, ...]:
         modifiers = []
-        while self.kind == "with":
+        while self.kind == "with" and not self.starts_reference():
             place = self.place
             self.step()
             if self.kind != NAME:

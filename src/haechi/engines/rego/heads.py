@@ -9,6 +9,7 @@ import msgspec
 from haechi.engines.rego.bodies import Bodies
 from haechi.engines.rego.cursor import FUTURE
 from haechi.engines.rego.lexer import NAME
+from haechi.engines.rego.terms import OPERATORS
 from haechi.engines.rego.tree import (
     Call,
     Else,
@@ -29,6 +30,7 @@ from haechi.errors import RuleError
 
 _IF = "write 'if' before the body, or mark the policy as Rego v0"
 _CONTAINS = "write 'name contains value', or mark the policy as Rego v0"
+_OPERATIONS = frozenset(name for _, name in OPERATORS.values())
 _STARTS_HEAD = frozenset((".", "[", "("))
 
 
@@ -57,7 +59,8 @@ class Rules(Bodies):
             self.step()
             return [self._default(place, self._head())]
         head = self._head()
-        wants = self.kind == "if"
+        # behind a value, ``if.x`` begins the next rule
+        wants = self.kind == "if" and (head.value is None or not self.starts_reference())
         first = self._rule(place, head, wants=wants)
         if wants:
             self.step()
@@ -101,8 +104,6 @@ class Rules(Bodies):
             elif isinstance(term, Call):
                 path = tuple(Scalar(place=place, value=part) for part in term.function[1:])
                 arguments = term.arguments
-            elif isinstance(term, Set):
-                arguments = ()
             else:
                 self.fault("a rule cannot be called this", do="use a name", place=place)
         contains = self.kind == "contains"
@@ -172,6 +173,8 @@ class Rules(Bodies):
                 "expected ':=', 'if' or a body after the head of the rule",
                 do="a rule has a value or a body; 'name if …' is true where the body holds",
             )
+        if bare and head.arguments and head.name in _OPERATIONS:
+            self.fault("a rule cannot be called this", do="use another name", place=place)
         if rule.kind is RuleKind.PARTIAL_SET:
             self._not_in_v1(place, "a set without 'contains'", _CONTAINS)
         elif bare and rule.kind is not RuleKind.FUNCTION:

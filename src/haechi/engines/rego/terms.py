@@ -28,14 +28,14 @@ from haechi.engines.rego.tree import (
     Term,
     Var,
 )
+from haechi.engines.rego.walk import TEMPLATE
 from haechi.errors import RuleError
 
 DIGITS_LIMIT = 1000
-"""Of whole numbers. OPA stops at 2 to the 100,000; no policy comes near either."""
+"""Before or behind the point. OPA stops at 2 to the 100,000; no policy comes near either."""
 ROOTS = frozenset(("input", "data"))
 MEMBER = ("internal", "member_2")
 MEMBER_KEY = ("internal", "member_3")
-TEMPLATE = ("internal", "template_string")
 OPERATORS: dict[str, tuple[int, str]] = {
     "==": (1, "equal"),
     "!=": (1, "neq"),
@@ -362,7 +362,7 @@ def _number_of(text: str) -> int | float | None:
     if not number:
         return 0
     if abs(number.adjusted()) >= DIGITS_LIMIT:
-        return None if number.adjusted() > 0 else 0.0
+        return None
     if number == number.to_integral_value():
         return int(number)
     value = float(number)

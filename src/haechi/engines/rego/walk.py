@@ -6,24 +6,22 @@ from collections.abc import Sequence
 
 from haechi.engines.rego.tree import (
     Array,
-    ArrayComprehension,
     Call,
     Module,
     Node,
     Object,
-    ObjectComprehension,
     Place,
     Ref,
     Scalar,
     Set,
-    SetComprehension,
     Term,
     Var,
 )
 
 HEIGHT_LIMIT = 250
 """Of nodes above each other: what walks a tree by calling itself stays within Python's stack."""
-COMPREHENSIONS = (ArrayComprehension, SetComprehension, ObjectComprehension)
+TEMPLATE = ("internal", "template_string")
+"""The builtin that a template string is a call of."""
 
 
 def children(node: Node) -> list[Node]:
@@ -78,8 +76,12 @@ def is_ground(term: Term) -> bool:
 def is_constant(term: Term) -> bool:
     """May be the value of a default rule: no variable, reference or call outside of bodies."""
     match term:
-        case Var() | Ref() | Call():
+        case Var() | Ref():
             return False
+        case Call():
+            return term.function == TEMPLATE and all(
+                isinstance(part, Scalar) for one in term.arguments for part in children(one)
+            )
         case Array() | Set():
             return all(map(is_constant, term.items))
         case Object():
