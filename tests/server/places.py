@@ -132,6 +132,12 @@ def _fill(asker: Asker, places: list[Place]) -> None:
     events = b"\n".join(msgspec.json.encode(one) for place in places for one in events_of(place))
     _told(asker.ask("POST", "/events", who="admin", body=events))
     _told(asker.ask("PUT", "/runtime/files/saved.yaml", who="admin", body={"text": RUNTIME_RULE}))
+    for cluster in CLUSTERS:
+        there = [place for place in places if place.cluster == cluster]
+        _told(
+            asker.ask("POST", "/admission/decisions", who="admin", body=decisions(cluster, there))
+        )
+        _audited(asker.world, cluster, there)
     for place in places:
         _told(asker.ask("POST", "/events", who="admin", body=msgspec.json.encode(started(place))))
         path = f"/feeds/falco?cluster={place.cluster}"
@@ -151,6 +157,77 @@ def _fill(asker: Asker, places: list[Place]) -> None:
 def _told(answer: httpx.Response) -> None:
     assert answer.status_code in (200, 201), answer.text
     assert not answer.json().get("refused"), answer.text
+
+
+def decisions(cluster: str, places: list[Place], number: int = 1) -> dict[str, Any]:
+    """What a webhook of the cluster tells: one refusal in each place."""
+    at = int(START.timestamp()) - 120
+    return {
+        "schema": "haechi.decisions/1",
+        "cluster": cluster,
+        "replica": f"zq{cluster}srczq",
+        "run": "r",
+        "number": number,
+        "state": {
+            "ready": True,
+            "policies": [{"id": "shared", "family": "vap", "name": "s", "title": "Shared"}],
+            "faults": [],
+        },
+        "records": [
+            {
+                "uid": f"{place.mark}-{number}",
+                "at_ns": at * 10**9,
+                "operation": "CREATE",
+                "kind": "Pod",
+                "namespace": place.namespace.replace("-", ""),
+                "name": place.mark,
+                "user": f"user-{place.mark}",
+                "allowed": False,
+                "outcome": "denied",
+                "message": f"Refused {place.mark}",
+                "verdicts": [{"policy": "shared", "state": "fail", "message": place.mark}],
+                "review_missing": "off",
+            }
+            for place in places
+        ],
+        "tallies": [
+            {
+                "minute": at // 60,
+                "policy": policy,
+                "namespace": place.namespace.replace("-", ""),
+                "outcome": "denied",
+                "count": EVERYWHERE.index(place) + 1,
+            }
+            for place in places
+            for policy in ("", "shared")
+        ],
+        "latencies": [{"minute": at // 60, "buckets": [0] * 18 + [1], "sum_us": 5}],
+    }
+
+
+def _audited(world: World, cluster: str, places: list[Place]) -> None:
+    """What the background audit says of each place."""
+    from haechi.store.state.admission_records import AuditCoverage
+    from haechi.store.state.policy_states import Said
+
+    said = [
+        Said(
+            namespace=place.namespace,
+            object=place.key,
+            kind="Deployment",
+            name=place.mark,
+            policy="shared",
+            rule="r",
+            state="fail",
+            outcome="denied",
+            message=place.mark,
+        )
+        for place in places
+    ]
+    counts = {("shared", place.namespace, "fail"): EVERYWHERE.index(place) + 1 for place in places}
+    states = world.store.state.policy_states
+    states.keep(cluster, said, objects=None, counts=counts)
+    states.tell(AuditCoverage(cluster=cluster, state="idle", gaps=[f"zq{cluster}srczq"]))
 
 
 def push(cluster: str, places: list[Place]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from haechi.server.api import all_operations
 from haechi.server.app import build_app
 from haechi.server.endpoint import Operation
 from haechi.server.table import full_path
+from haechi.store.state.policy_infos import policy_key
 from tests.server.api.rig import rig
 from tests.server.places import (
     ADMIN,
@@ -37,6 +38,7 @@ from tests.server.places import (
     Asker,
     Place,
     alert,
+    decisions,
     events_of,
     filled,
     holder,
@@ -121,6 +123,15 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "alerts.preview": (V, False),
     "alerts.test": (M, ALL),
     "clusters.list": (V, False),
+    "admission.send": (O, False),
+    "admission.decisions": (V, False),
+    "admission.decision": (V, False),
+    "admission.summary": (V, False),
+    "admission.coverage": (V, False),
+    "policies.list": (V, False),
+    "policies.faults": (V, False),
+    "policies.show": (V, False),
+    "policies.violations": (V, False),
     "audit.list": (V, ALL),
     "audit.head": (V, ALL),
     "audit.prove": (V, ALL),
@@ -233,10 +244,25 @@ READ = {
     "responses.halts": ["/responses/halt"],
     "responses.policy": ["/responses/policy", "/responses/policy?level=critical&namespace=pay"],
     "health.show": ["/health"],
+    "admission.decisions": [
+        "/admission/decisions",
+        "/admission/decisions?cluster=west&outcome=denied",
+        "/admission/decisions?text=zq&limit=2",
+        "/admission/decisions?policy=shared",
+    ],
+    "admission.summary": ["/admission/summary", "/admission/summary?namespace=pay"],
+    "admission.coverage": ["/admission/coverage"],
+    "policies.list": ["/policies", "/policies?text=zq", "/policies?state=failing"],
+    "policies.faults": ["/policies/faults"],
+    "policies.violations": [
+        f"/policies/{policy_key(place.cluster, 'shared')}/violations" for place in EVERYWHERE
+    ],
 }
 """What is asked of each operation that reads. Rows by id, changes and the stream have tests of
 their own below."""
 BY_ID = {
+    "admission.decision",
+    "policies.show",
     "incidents.show",
     "incidents.timeline",
     "responses.show",
@@ -262,6 +288,7 @@ CHANGES = {
     "scans.push",
     "events.ingest",
     "feeds.send",
+    "admission.send",
     "profiles.change",
 }
 ELSEWHERE = {
@@ -512,6 +539,7 @@ FULL = (
     *("findings.list", "resources.list", "events.list", "waivers.list", "now.show"),
     "incidents.list",
     "responses.list",
+    "admission.decisions",
 )
 
 
@@ -628,6 +656,39 @@ def test_nobody_decides_on_a_response_that_they_do_not_see(worlds: Worlds, who: 
             answer = full.ask("POST", "/responses/plan", who=who, body=asked)
             assert answer.status_code == 404
     assert "mallory" not in full.ask("GET", "/responses", who="admin").text
+
+
+@pytest.mark.parametrize("who", BY_NAME)
+def test_a_decision_and_a_violation_are_seen_where_they_are(worlds: Worlds, who: str) -> None:
+    full, principal = worlds.full, BY_NAME[who]
+    every = rows(full, "/admission/decisions", "admin")
+    mine = {one["id"] for one in rows(full, "/admission/decisions", who)}
+    assert len(every) == len(EVERYWHERE) and len(mine) == len(places_of(principal))
+    for one in every:
+        answer = full.ask("GET", f"/admission/decisions/{one['id']}", who=who)
+        assert answer.status_code == (200 if one["id"] in mine else 404)
+        assert not foreign_marks(answer.text, principal)
+    clusters = {one.cluster for one in principal.within()}
+    for cluster in CLUSTERS:
+        key = policy_key(cluster, "shared")
+        inside = bool(clusters & {"*", cluster})
+        for path in (f"/policies/{key}", f"/policies/{key}/violations"):
+            answer = full.ask("GET", path, who=who)
+            assert answer.status_code == (200 if inside else 404)
+            assert not foreign_marks(answer.text, principal)
+    there = [one for one in principal.within() if one.namespace == "*"]
+    seen = full.ask("GET", "/admission/coverage", who=who).json()["items"]
+    assert {one["cluster"] for one in seen} == {one.cluster for one in there}
+
+
+@pytest.mark.parametrize("who", BY_NAME)
+def test_nobody_tells_decisions_of_a_cluster_that_is_not_theirs(worlds: Worlds, who: str) -> None:
+    full = worlds.full
+    whole = [one.cluster for one in BY_NAME[who].within() if one.namespace == "*"]
+    for cluster in CLUSTERS:
+        body = decisions(cluster, [], number=0)
+        answer = full.ask("POST", "/admission/decisions", who=who, body=body)
+        assert answer.status_code == (200 if cluster in whole else 403)
 
 
 @pytest.mark.parametrize("who", BY_NAME)

@@ -10,6 +10,7 @@ a change of a shape fails until the file is made again:
 
 from __future__ import annotations
 
+import collections.abc
 import datetime as dt
 import sys
 import types
@@ -143,7 +144,7 @@ def _type(hint: object) -> str:
     if origin in (list, tuple, set, frozenset):
         inner = _type(arguments[0])
         return f"({inner})[]" if " " in inner else f"{inner}[]"
-    if origin is dict:
+    if origin in (dict, collections.abc.Mapping):
         return f"Record<string, {_type(arguments[1])}>"
     if isinstance(hint, type):
         return hint.__name__

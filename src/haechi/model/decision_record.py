@@ -37,6 +37,7 @@ LATENCY_BOUNDS_US = (
 Name = Annotated[str, msgspec.Meta(max_length=TEXT)]
 Long = Annotated[str, msgspec.Meta(max_length=LONG)]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Nanos = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Outcome(StrEnum):
@@ -86,7 +87,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """
 
     uid: Name
-    at_ns: Whole
+    at_ns: Nanos
     generation: Name = ""
     operation: Name
     group: Name = ""
@@ -146,7 +147,7 @@ class WebhookState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     version: Name = ""
     generation: Name = ""
     source: Name = ""
-    started_ns: Whole = 0
+    started_ns: Nanos = 0
     queue: Whole = 0
     dropped: Whole = 0
     policies: Annotated[tuple[PolicyInfo, ...], msgspec.Meta(max_length=MOST_POLICIES)] | None = (

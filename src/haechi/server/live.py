@@ -33,6 +33,8 @@ TOPICS = (
     "incident",
     "response",
     "alert",
+    "admission",
+    "policy",
     "audit",
     "source",
     "token",

@@ -9,15 +9,23 @@ A figure that cannot be told has no sample: no score is not a score of zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from haechi.model.decision_record import LATENCY_BOUNDS_US
 from haechi.model.event import SEVERITY_OF_PRIORITY
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,6 +34,7 @@ MOST_VALUES = 200
 """Values of one label; the rest is OTHER."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 GAUGE, COUNTER, HISTOGRAM = "gauge", "counter", "histogram"
+ADMISSION = "haechi_admission_duration_seconds"
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -100,6 +109,42 @@ FIGURES = (
         GAUGE,
         "When a cluster's API server was last heard",
         ("cluster",),
+    ),
+    Family(
+        "haechi_policies",
+        GAUGE,
+        "Policies in force, by cluster and where (audit, webhook)",
+        ("cluster", "source"),
+    ),
+    Family(
+        "haechi_policy_faults",
+        GAUGE,
+        "What looks like a policy and protects nothing, or not what it seems to",
+        ("cluster", "source"),
+    ),
+    Family(
+        "haechi_policy_violations",
+        GAUGE,
+        "Objects that a policy does not pass, by state: failed, waived, error, not_evaluated",
+        ("policy", "state"),
+    ),
+    Family(
+        "haechi_audit_lag_seconds",
+        GAUGE,
+        "For how long the oldest change of a cluster has been waiting to be judged by policies",
+        ("cluster",),
+    ),
+    Family(
+        "haechi_audit_objects",
+        GAUGE,
+        "Objects of a cluster that policies judged",
+        ("cluster",),
+    ),
+    Family(
+        "haechi_webhook_up",
+        GAUGE,
+        "1 ready, 0 not ready or silent",
+        ("cluster", "replica"),
     ),
     Family("haechi_responses", GAUGE, "Actions by what became of them", ("kind", "state")),
     Family(
@@ -206,6 +251,23 @@ COUNTED = (
         "Faults while responding; what stands is tended again",
         ("stage",),
     ),
+    Family(
+        "haechi_admission_decisions_total",
+        COUNTER,
+        "Requests at the door that webhooks told of, by outcome",
+        ("outcome",),
+    ),
+    Family(
+        "haechi_admission_duration_seconds",
+        HISTOGRAM,
+        "Time of webhooks to their answer",
+    ),
+    Family(
+        "haechi_policy_audit_faults_total",
+        COUNTER,
+        "Faults of the background audit, by kind: run, policy (one that was stopped)",
+        ("kind",),
+    ),
     Family("haechi_hunts_total", COUNTER, "Hunts through stored events", ("outcome",)),
     Family("haechi_scans_total", COUNTER, "Scans received since the start", ("answer",)),
     Family(
@@ -242,7 +304,11 @@ class Metrics:
         self._values: dict[tuple[str, int], set[str]] = {}
         self._counters: dict[str, Counter] = {}
         self._durations: Histogram | None = None
+        self._admission = _Told(next(one for one in COUNTED if one.name == ADMISSION))
+        self._registry.register(self._admission)
         for family in COUNTED:
+            if family.name == ADMISSION:
+                continue
             if family.kind == HISTOGRAM:
                 self._durations = Histogram(
                     family.name,
@@ -270,6 +336,10 @@ class Metrics:
         if self._durations is not None:
             self._durations.labels(operation).observe(seconds)
 
+    def admission_latency(self, buckets: Sequence[int], sum_us: int) -> None:
+        """A histogram of a webhook's answers, by LATENCY_BOUNDS_US."""
+        self._admission.add(buckets, sum_us / 1e6)
+
     def events(self, tally: Mapping[tuple[str, str, str], int]) -> None:
         """Accepted events as counts by (source, priority, type)."""
         for (source, priority, kind), number in tally.items():
@@ -291,6 +361,31 @@ class Metrics:
             return OTHER
         known.add(value)
         return value
+
+
+class _Told(Collector):
+    """A histogram that others counted: prometheus-client's own takes single values alone."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._lock = threading.Lock()
+        self._buckets = [0] * (len(LATENCY_BOUNDS_US) + 1)
+        self._sum = 0.0
+
+    def add(self, buckets: Sequence[int], seconds: float) -> None:
+        """Add counts of as many buckets."""
+        with self._lock:
+            self._buckets = [a + b for a, b in zip(self._buckets, buckets, strict=True)]
+            self._sum += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The one family."""
+        with self._lock:
+            buckets, seconds = list(accumulate(self._buckets)), self._sum
+        bounds = [*(f"{bound / 1e6:g}" for bound in LATENCY_BOUNDS_US), "+Inf"]
+        family = HistogramMetricFamily(self._family.name, self._family.about)
+        family.add_metric((), buckets=list(zip(bounds, buckets, strict=True)), sum_value=seconds)
+        yield family
 
 
 class _Figures(Collector):

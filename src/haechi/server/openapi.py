@@ -45,6 +45,8 @@ _TAGS = {
     "hunts": "Rules over stored events",
     "responses": "Responses to incidents: plans, approvals, undoing, the switch that stops all",
     "stream": "What happens, live",
+    "admission": "Requests at the door: what webhooks decided, and the audit of what is there",
+    "policies": "Policies at the door, and what they say of what is there",
     "audit": "The signed log",
     "tokens": "Tokens of programs",
     "users": "People",

@@ -82,6 +82,8 @@ def figures(world: World) -> Iterator[Sample]:
         _feeds,
         _sensors,
         _clusters,
+        _policies,
+        _audits,
         _rules,
         _profiles,
         _responses,
@@ -219,6 +221,37 @@ def _clusters(world: World) -> Iterator[Sample]:
         yield "haechi_cluster_gaps", (one.name,), float(len(one.gaps))
         if one.heard is not None:
             yield "haechi_cluster_last_heard_timestamp_seconds", (one.name,), one.heard.timestamp()
+
+
+def _policies(world: World) -> Iterator[Sample]:
+    state = world.store.state
+    known = state.policies.all(within=(EVERYWHERE,))
+    places = Counter((one.cluster, o.source) for one in known for o in one.origins)
+    for place, number in sorted(places.items())[:200]:
+        yield "haechi_policies", place, float(number)
+    faults = Counter(
+        (one.cluster, one.source) for one in state.policies.faults(within=(EVERYWHERE,))
+    )
+    for place, number in sorted(faults.items())[:200]:
+        yield "haechi_policy_faults", place, float(number)
+    sums: dict[tuple[str, str], int] = {}
+    for (_, policy), places_ in state.policy_states.counts(within=(EVERYWHERE,)).items():
+        for one in places_.values():
+            for word in ("failed", "waived", "error", "not_evaluated"):
+                sums[policy, word] = sums.get((policy, word), 0) + getattr(one, word)
+    for labels, number in sorted(sums.items(), key=lambda pair: -pair[1])[:800]:
+        yield "haechi_policy_violations", labels, float(number)
+
+
+def _audits(world: World) -> Iterator[Sample]:
+    state = world.store.state
+    for one in state.policy_states.coverage(within=(EVERYWHERE,))[:200]:
+        yield "haechi_audit_objects", (one.cluster,), float(one.objects)
+        if one.lag_s is not None:
+            yield "haechi_audit_lag_seconds", (one.cluster,), one.lag_s
+    for hook in state.admissions.webhooks(world.clock(), within=(EVERYWHERE,))[:200]:
+        up = float(hook.ready and not hook.silent)
+        yield "haechi_webhook_up", (hook.cluster, hook.replica), up
 
 
 def _rules(world: World) -> Iterator[Sample]:

@@ -25,6 +25,8 @@ MODULES = (
     "responses",
     "alerts",
     "clusters",
+    "admission",
+    "policies",
     "audit",
     "tokens",
     "users",

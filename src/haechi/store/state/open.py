@@ -15,6 +15,7 @@ from haechi.errors import StoreError
 from haechi.store.folder import make_private, storage_errors
 from haechi.store.state import (
     action_tables,
+    admission_tables,
     alert_tables,
     incident_tables,
     object_tables,
@@ -66,7 +67,10 @@ def _make(connection: Connection, file: Path) -> None:
             do="name another folder",
         )
     # TABLES are those of access: imported, they hang on the same MetaData.
-    several = (runtime_tables, incident_tables, action_tables, profile_tables, alert_tables)
+    several = (
+        *(runtime_tables, incident_tables, action_tables, profile_tables, alert_tables),
+        admission_tables,
+    )
     tables = [*schema.TABLES, *TABLES, *object_tables.TABLES]
     tables += [table for one in several for table in one.TABLES]
     metadata.create_all(connection, tables=tables)

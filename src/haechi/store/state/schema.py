@@ -12,7 +12,7 @@ from sqlalchemy import text as literally
 
 from haechi.store.state.metadata import Whole, metadata, number, row_number, text
 
-REVISION = "0010"
+REVISION = "0011"
 """The newest migration: what ``meta.schema`` says in a store of this code."""
 
 DEAD = literally("instr(tags, '\"dead-control\"') > 0")

@@ -13,7 +13,9 @@ from haechi.errors import StoreError
 from haechi.store.records import Notice
 from haechi.store.state.access import Access
 from haechi.store.state.actions import Actions
+from haechi.store.state.admission_counts import AdmissionCounts
 from haechi.store.state.alerts import Alerts
+from haechi.store.state.decisions import Decisions
 from haechi.store.state.engine import Clock, Database, Transaction
 from haechi.store.state.feeds import Feeds
 from haechi.store.state.findings import Findings
@@ -21,6 +23,8 @@ from haechi.store.state.incidents import Incidents, settle
 from haechi.store.state.objects import Objects
 from haechi.store.state.open import prepare
 from haechi.store.state.outbox import AuditSink
+from haechi.store.state.policy_infos import PolicyInfos
+from haechi.store.state.policy_states import PolicyStates
 from haechi.store.state.profiles import Profiles
 from haechi.store.state.resources import Resources
 from haechi.store.state.retention import forget
@@ -56,6 +60,10 @@ class State:
         self.profiles = Profiles(database)
         self.incidents = Incidents(database)
         self.alerts = Alerts(database)
+        self.decisions = Decisions(database)
+        self.admissions = AdmissionCounts(database)
+        self.policies = PolicyInfos(database)
+        self.policy_states = PolicyStates(database)
 
     @property
     def generation(self) -> int:

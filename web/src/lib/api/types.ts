@@ -679,6 +679,36 @@ export type ActionKind = "isolate_workload" | "block_address" | "limit_traffic" 
 
 export type ActionState = "observed" | "recommended" | "waiting" | "approved" | "applying" | "applied" | "undoing" | "undone" | "refused" | "dismissed" | "failed" | "stuck";
 
+export interface AdmissionLatency {
+  count: number;
+  mean_ms: number | null;
+  p50_ms: number | null;
+  p90_ms: number | null;
+  p99_ms: number | null;
+  bounds_us: number[];
+  buckets: number[];
+}
+
+export interface AdmissionPoint {
+  at: string;
+  total: number;
+  outcomes: Record<string, number>;
+}
+
+export interface AdmissionSummary {
+  since: string;
+  until: string;
+  step_s: number;
+  total: number;
+  outcomes: Record<string, number>;
+  points: AdmissionPoint[];
+  latency: AdmissionLatency;
+  policies: PolicyTally[];
+  namespaces: NamespaceTally[];
+  webhooks: WebhookRow[];
+  recorded: number;
+}
+
 export interface AlertDelivery {
   id: string;
   cluster: string;
@@ -794,6 +824,34 @@ export interface AlertTicket {
   checked: string | null;
 }
 
+export interface AuditCoverage {
+  cluster: string;
+  state: string;
+  why: string;
+  generation: string;
+  policies: number;
+  faults: number;
+  objects: number;
+  waiting: number;
+  kinds: AuditedKind[];
+  gaps: string[];
+  off: string[];
+  left_out: number;
+  started: string | null;
+  finished: string | null;
+  oldest: string | null;
+  lag_s: number | null;
+  took_s: number | null;
+  cpu_s: number | null;
+}
+
+export interface AuditedKind {
+  type: string;
+  state: string;
+  objects: number;
+  why: string;
+}
+
 export interface Check {
   name: string;
   said: Said;
@@ -826,10 +884,76 @@ export interface ClusterShown {
   since: string | null;
 }
 
+export interface CoverageList {
+  items: AuditCoverage[];
+}
+
+export interface DecisionBatch {
+  schema: string;
+  cluster?: string;
+  replica: string;
+  run: string;
+  number: number;
+  state: WebhookState;
+  records?: DecisionRecord[];
+  tallies?: Tally[];
+  latencies?: Latency[];
+}
+
+export interface DecisionRecord {
+  uid: string;
+  at_ns: number;
+  generation?: string;
+  operation: string;
+  group?: string;
+  version?: string;
+  kind: string;
+  resource?: string;
+  subresource?: string;
+  namespace?: string;
+  name?: string;
+  user?: string;
+  groups?: string[];
+  dry_run?: boolean;
+  mutating?: boolean;
+  allowed: boolean;
+  outcome: Outcome;
+  code?: number;
+  message?: string;
+  warnings?: string[];
+  patches?: number;
+  duration_us?: number;
+  verdicts?: RecordedVerdict[];
+  verdicts_left_out?: number;
+  sampled?: boolean;
+  review?: string;
+  review_missing?: string;
+}
+
+export interface DecisionShown {
+  decision: StoredDecision;
+  groups: string[];
+  warnings: string[];
+  patches: number;
+  verdicts: RecordedVerdict[];
+  verdicts_left_out: number;
+  policies: PolicyWords[];
+  request: Record<string, unknown> | null;
+  request_missing: string;
+}
+
+export interface DecisionsAnswer {
+  taken: number;
+  again: boolean;
+  refused: Record<string, string>;
+}
+
 export interface DiffLine {
   sign: string;
   text: string;
 }
+
+export type Effect = "deny" | "warn" | "audit";
 
 export interface Evidence {
   id: string;
@@ -897,6 +1021,10 @@ export interface Explanation {
   profile: ProfileRow | null;
 }
 
+export type FailureChoice = "Fail" | "Ignore";
+
+export type Family = "pod-security" | "gatekeeper" | "vap" | "images" | "rules";
+
 export interface Flow {
   direction: string;
   peer: string;
@@ -961,6 +1089,28 @@ export interface IncidentStep {
   note: string;
 }
 
+export interface Latency {
+  minute: number;
+  buckets: number[];
+  sum_us: number;
+}
+
+export interface Matched {
+  kinds: string[][];
+  groups: string[];
+  versions: string[];
+  resources: string[];
+  operations: string[];
+  scope: string;
+}
+
+export interface NamespaceTally {
+  cluster: string;
+  namespace: string;
+  total: number;
+  outcomes: Record<string, number>;
+}
+
 export interface News {
   topic: string;
   what: string;
@@ -1007,6 +1157,8 @@ export interface Origin {
   pipeline?: string;
 }
 
+export type Outcome = "denied" | "error" | "shed" | "warned" | "unjudged" | "audited" | "waived" | "allowed";
+
 export interface PlannedResponse {
   kind: ActionKind;
   cluster: string;
@@ -1038,6 +1190,87 @@ export interface PolicyEntry {
   ttl_s: number;
   because: string;
   receiver: string;
+}
+
+export interface PolicyFault {
+  kind: string;
+  what: string;
+  why: string;
+  do: string;
+  file: string;
+  line: number;
+  column: number;
+  object: string;
+  policy: string;
+  fatal: boolean;
+}
+
+export interface PolicyInfo {
+  id: string;
+  family: Family;
+  name: string;
+  title: string;
+  description: string;
+  fix: string;
+  severity: string;
+  file: string;
+  line: number;
+  object: string;
+  effects: Effect[];
+  failure: FailureChoice;
+  matched: Matched[];
+  reads: string[][];
+}
+
+export interface PolicyNamespace {
+  namespace: string;
+  counts: StateCounts;
+}
+
+export interface PolicyOrigin {
+  source: string;
+  generation: string;
+  told: string;
+}
+
+export interface PolicyRow {
+  key: string;
+  cluster: string;
+  info: PolicyInfo;
+  at_door: boolean;
+  audited: boolean;
+  origins: PolicyOrigin[];
+  counts: StateCounts;
+  decisions: Record<string, number>;
+  faults: number;
+  since: string | null;
+}
+
+export interface PolicyShown {
+  policy: PolicyRow;
+  namespaces: PolicyNamespace[];
+  waivers: string[];
+}
+
+export interface PolicyTally {
+  policy: string;
+  cluster: string;
+  key: string;
+  title: string;
+  total: number;
+  outcomes: Record<string, number>;
+}
+
+export interface PolicyWords {
+  id: string;
+  key: string;
+  title: string;
+  description: string;
+  fix: string;
+  severity: string;
+  file: string;
+  line: number;
+  object: string;
 }
 
 export interface ProcessNode {
@@ -1161,6 +1394,21 @@ export interface Reason {
   source: string;
 }
 
+export interface RecordedVerdict {
+  policy: string;
+  rule?: string;
+  state: string;
+  effects?: string[];
+  failure?: string;
+  action?: string;
+  message?: string;
+  path?: string;
+  line?: number;
+  evidence?: Record<string, unknown>;
+  waiver?: string | null;
+  generated?: boolean;
+}
+
 export interface ResponseApproval {
   accept?: string[];
   ttl_s?: number;
@@ -1262,9 +1510,52 @@ export interface ScorePart {
 
 export type Stage = "observe" | "recommend" | "approve" | "enforce";
 
+export interface StateCounts {
+  passed: number;
+  failed: number;
+  waived: number;
+  error: number;
+  not_evaluated: number;
+}
+
 export type Status = "firing" | "acknowledged" | "resolved" | "note";
 
 export type StepState = "planned" | "applying" | "applied" | "undoing" | "undone" | "failed";
+
+export interface StoredDecision {
+  id: string;
+  cluster: string;
+  namespace: string;
+  at: string;
+  uid: string;
+  replica: string;
+  generation: string;
+  operation: string;
+  group: string;
+  version: string;
+  kind: string;
+  resource: string;
+  subresource: string;
+  name: string;
+  user: string;
+  outcome: string;
+  allowed: boolean;
+  mutating: boolean;
+  dry_run: boolean;
+  sampled: boolean;
+  code: number;
+  duration_us: number;
+  message: string;
+  policies: string[];
+  recorded: boolean;
+}
+
+export interface StoredFault {
+  cluster: string;
+  source: string;
+  told: string;
+  fault: PolicyFault;
+}
 
 export interface StoredIncident {
   id: string;
@@ -1289,4 +1580,62 @@ export interface StoredIncident {
   techniques: string[];
   source_ips: string[];
   former: string | null;
+}
+
+export interface Tally {
+  minute: number;
+  policy?: string;
+  namespace?: string;
+  outcome: Outcome;
+  count: number;
+}
+
+export interface Violation {
+  id: string;
+  cluster: string;
+  namespace: string;
+  object: string;
+  kind: string;
+  name: string;
+  policy: string;
+  rule: string;
+  state: string;
+  outcome: string;
+  waiver: string;
+  message: string;
+  path: string;
+  effects: string[];
+  evidence: Record<string, unknown>;
+  line: number;
+  generated: boolean;
+  since: string;
+  changed: string;
+}
+
+export interface WebhookRow {
+  cluster: string;
+  replica: string;
+  ready: boolean;
+  why: string;
+  silent: boolean;
+  version: string;
+  generation: string;
+  source: string;
+  started: string | null;
+  heard: string;
+  queue: number;
+  dropped: number;
+}
+
+export interface WebhookState {
+  ready: boolean;
+  why?: string;
+  version?: string;
+  generation?: string;
+  source?: string;
+  started_ns?: number;
+  queue?: number;
+  dropped?: number;
+  policies?: PolicyInfo[] | null;
+  faults?: PolicyFault[] | null;
 }

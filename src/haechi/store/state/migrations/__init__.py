@@ -11,5 +11,6 @@ ORDER = (
     "0008_profiles",
     "0009_alerts",
     "0010_objects",
+    "0011_admission",
 )
 """Names of the modules, oldest first; the number is the revision."""
