@@ -134,6 +134,8 @@ class Terms(Cursor, ABC):
             return self.variable(), True
         if kind == STRING:
             return Scalar(place=place, value=self.step().text), False
+        if kind == "-" and self.after.kind == NAME:
+            return self._negative(), False
         if kind in (NUMBER, "-", "."):
             return self._number(), False
         if kind in _CONSTANTS:
@@ -162,6 +164,15 @@ class Terms(Cursor, ABC):
             name = f"${self.wildcards}"
             self.wildcards += 1
         return Var(place=place, name=name)
+
+    def _negative(self) -> Term:
+        """``-x`` is ``0 - x``, as in late OPA 1.x; only a name may follow."""
+        place = self.place
+        self.step()
+        if self.kind not in (NAME, "contains"):
+            self.fail("expected a number or a name after '-'")
+        zero = Scalar(place=place, value=0)
+        return Call(place=place, function=("minus",), arguments=(zero, self.term()))
 
     def _number(self) -> Scalar:
         place, sign, text = self.place, "", ""
