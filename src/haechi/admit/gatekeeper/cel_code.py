@@ -117,9 +117,7 @@ class CelCode:
         )
 
 
-def _raise(
-    activation: Activation, compiled: CompiledExpression, result: Any, text: str
-) -> None:
+def _raise(activation: Activation, compiled: CompiledExpression, result: Any, text: str) -> None:
     from haechi.engines.cel.wheel import Failure
 
     if not isinstance(result, Failure):

@@ -15,13 +15,13 @@ from haechi.admit.gatekeeper.names import (
     annotation,
     fault,
     line_of,
+    path_of,
     spec_of,
 )
 from haechi.admit.gatekeeper.schema import Problem, faults_of_value, told, with_defaults
 from haechi.admit.gatekeeper.template import Template
 from haechi.admit.match import Match, read_match
 from haechi.checks.pods.view import mapping
-from haechi.engines.cel.paths import parse_path
 from haechi.errors import RuleError
 from haechi.model.admission import FailureChoice, PolicyFault
 from haechi.model.location import AttrPath
@@ -138,18 +138,11 @@ def _told(resource: Resource, error: RuleError, identity: str) -> PolicyFault:
         "invalid",
         f"{resource.label}: {error.where}: {error.what}" if error.where else error.what,
         resource,
-        _path(error.where),
+        path_of(error.where),
         why=error.why,
         do=error.do,
         policy=identity,
     )
-
-
-def _path(where: str) -> AttrPath:
-    try:
-        return parse_path(where)
-    except RuleError:  # a field with a name that no path is written with
-        return ("spec",)
 
 
 def _elsewhere(resource: Resource, actions: Actions, identity: str) -> list[PolicyFault]:

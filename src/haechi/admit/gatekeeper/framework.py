@@ -127,9 +127,8 @@ def _nodes(module: Module) -> Iterator[tuple[Node, bool]]:
                 stack.append((value.head, True))
                 stack.append((value.path, False))
                 continue
-            for name in value.__struct_fields__:
-                if name != "place":
-                    stack.append((getattr(value, name), False))
+            names = value.__struct_fields__
+            stack.extend((getattr(value, name), False) for name in names if name != "place")
 
 
 def rules_named(module: Module, name: str) -> list[Rule]:

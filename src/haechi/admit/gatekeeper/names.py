@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from haechi.checks.pods.view import mapping
+from haechi.engines.cel.paths import parse_path
+from haechi.errors import RuleError
 from haechi.model.admission import PolicyFault
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
@@ -94,3 +96,11 @@ def annotation(resource: Resource, name: str) -> str:
 def spec_of(resource: Resource) -> dict[str, Any]:
     """The ``spec``; empty for what has none."""
     return dict(mapping(mapping(resource.data).get("spec")))
+
+
+def path_of(where: str) -> AttrPath:
+    """The place that a RuleError names as a path into the document."""
+    try:
+        return parse_path(where)
+    except RuleError:  # a field with a name that no path is written with
+        return ("spec",)

@@ -17,8 +17,8 @@ from haechi.admit.policy import View
 from haechi.engines.rego.values import RegoFailure
 from haechi.errors import NotEvaluated
 from haechi.model.admission import (
-    Family,
     FailureChoice,
+    Family,
     Matched,
     PolicyInfo,
     PolicyVerdict,

@@ -6,21 +6,23 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import structs
 
 from haechi.admit.gatekeeper.framework import ENTRY, Uses, prepared, uses_of
 from haechi.admit.gatekeeper.names import fault, line_in_text
 from haechi.admit.gatekeeper.template import Source, Template
 from haechi.engines.rego.tree import Version
-from haechi.engines.rego.values import RegoObject, RegoSet, key, to_json
+from haechi.engines.rego.values import RegoFailure, RegoObject, RegoSet, key, to_json
 from haechi.errors import RuleError
 from haechi.model.admission import FailureChoice, PolicyFault
+from haechi.model.location import AttrPath
 
 if TYPE_CHECKING:
     from haechi.engines.rego.program import Program
 
 MOST = 500
 """Violations told of one object by one constraint."""
-_ENTRY_FILE = "template"
+_ENTRY_FILE, _LIB_FILE = "template", "lib-"
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +69,7 @@ class RegoCode:
 
     def line(self, file: str, line: int) -> int:
         """The line in the template's file of a line of its Rego."""
-        text, path = self._source.text, self._source.path
-        if file.startswith(f"{LIB_FILE}"):
-            number = int(file.removeprefix(LIB_FILE))
-            text, path = self._source.libs[number], self._source.lib_paths[number]
+        text, path = _where(self._source, file)
         return line_in_text(self._template.resource, path, text, line)
 
     def _with_lines(
@@ -82,10 +81,15 @@ class RegoCode:
         """Told only where the template came from a file; it costs a second evaluation."""
         if not self._template.resource.file:
             return [violation for violation, _ in found]
-        return [violation for violation, _ in found]
-
-
-LIB_FILE = "lib "
+        try:
+            origins = self._program.explain(ENTRY, input=given, data=data)
+        except RegoFailure:  # out of steps, most likely: the answer stands without the line
+            origins = ()
+        lines = {key(one.value): self.line(one.file, one.line) for one in reversed(origins)}
+        return [
+            structs.replace(violation, line=lines.get(key(member), 0))
+            for violation, member in found
+        ]
 
 
 def compile_rego(template: Template) -> RegoCode | PolicyFault:
@@ -100,7 +104,7 @@ def compile_rego(template: Template) -> RegoCode | PolicyFault:
     try:
         entry = parse(source.text, file=_ENTRY_FILE, version=version)
         libs = [
-            parse(text, file=f"{LIB_FILE}{number}", version=version)
+            parse(text, file=f"{_LIB_FILE}{number}", version=version)
             for number, text in enumerate(source.libs)
         ]
         modules = prepared(entry, libs)
@@ -125,10 +129,7 @@ def _external(template: Template, source: Source, line: int) -> PolicyFault:
 
 def _fault(template: Template, source: Source, error: RuleError) -> PolicyFault:
     file, line, column = _place(error.where)
-    text, path = source.text, source.path
-    if file.startswith(LIB_FILE):
-        number = int(file.removeprefix(LIB_FILE))
-        text, path = source.libs[number], source.lib_paths[number]
+    text, path = _where(source, file)
     return fault(
         "invalid-template",
         f"{template.resource.label}: Rego: {error.what}",
@@ -140,11 +141,19 @@ def _fault(template: Template, source: Source, error: RuleError) -> PolicyFault:
     )
 
 
+def _where(source: Source, file: str) -> tuple[str, AttrPath]:
+    """The text of a module by its name, and where it stands in the template."""
+    number = file.removeprefix(_LIB_FILE)
+    if number == file or not number.isdecimal():
+        return source.text, source.path
+    return source.libs[int(number)], source.lib_paths[int(number)]
+
+
 def _place(where: str) -> tuple[str, int, int]:
     """File, line and column of ``file:line:column``; zero where it does not say."""
-    parts = where.rsplit(":", 2)
-    numbers = [int(part) if part.isdecimal() else 0 for part in parts[1:]]
-    return (parts[0], *(numbers + [0, 0])[:2])
+    file, _, rest = where.partition(":")
+    line, _, column = rest.partition(":")
+    return file, int(line) if line.isdecimal() else 0, int(column) if column.isdecimal() else 0
 
 
 def _members(found: Any) -> Iterable[Any]:

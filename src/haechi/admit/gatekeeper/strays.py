@@ -121,9 +121,7 @@ def _missing(
 ) -> set[tuple[str, str]]:
     alternatives = required_sync(template)
     if alternatives:
-        return {
-            choices[0] for choices in alternatives if choices and synced.isdisjoint(choices)
-        }
+        return {choices[0] for choices in alternatives if choices and synced.isdisjoint(choices)}
     return {read for read in code.uses.reads if not _covered(read, synced)}
 
 
