@@ -147,7 +147,7 @@ class CallWriter(MatchWriter):
         name, mock = self.temp(), self.temp()
         given = ", ".join([self.run, *atoms])
         self.emit(f"{mock} = {self.run}.mocks.get({self.tables.constant(mock_key(function))})")
-        self.emit(f"if {mock} is not None: {name} = {mock}({given})")
+        self.emit(f"if {mock} is not None: {name} = mocked({', '.join([mock, given])})")
         self.emit("else:")
         if isinstance(function, tuple):
             self.emit(f" {name} = {self.rule_function(function)}({given})")

@@ -114,7 +114,7 @@ class TermWriter(Writer):
 
     def covered_path(self, fixed: Names, keys: tuple[Term, ...]) -> str:
         """A ``with`` somewhere in the program may cover this place: look it up."""
-        self.depend(fixed)
+        self.depend(keys)
         name = self.temp()
         self.emit(f"{name} = data_lookup({self.run}, {self.tables.constant(fixed)})")
         self.fail_if(f"{name} is U")
@@ -141,24 +141,43 @@ class TermWriter(Writer):
         return self.along(name, keys)
 
     def package_path(self, node: Node, keys: tuple[Term, ...]) -> str:
-        self.depend(node.path)
+        """A path through packages that is not known before it is walked: only what it comes
+        to is evaluated, so that a rule may ask its neighbours."""
+        self.depend((*map(Const, node.path), *keys))
         name = self.temp()
-        place = self.tables.constant(node.path)
-        self.emit(f"{name} = data_document({self.run}, {place})")
+        if not keys:
+            self.emit(f"{name} = data_document({self.run}, {self.tables.constant(node.path)})")
+            self.fail_if(f"{name} is U")
+            return name
+        steps = keys[: node.depth()]
+        place = "".join(f"{self.tables.constant(part)}, " for part in node.path)
+        for key in steps:
+            if self.ground(key):
+                place += f"{self.value(key)}, "
+            else:
+                index = self.temp()
+                self.open_loop(f"{index} in data_names({self.run}, ({place}))")
+                self.match(key, index)
+                place += f"{index}, "
+        self.emit(f"{name} = data_lookup({self.run}, ({place}))")
         self.fail_if(f"{name} is U")
-        return self.along(name, keys)
+        return self.along(name, keys[len(steps) :])
 
-    def depend(self, path: Names) -> None:
-        """Note all rules that a lookup of ``path`` may ask."""
-        node = self.tables.documents.root
-        for part in path:
-            child = node.children.get(part)
-            if child is None:
-                return
-            node = child
-            if node.is_value:
-                break
-        self.used.update(inner.path for inner in node.nodes() if inner.is_value)
+    def depend(self, keys: tuple[Term, ...]) -> None:
+        """Note all rules that a lookup may ask; a key that is not known may be any."""
+        nodes = [self.tables.documents.root]
+        for key in keys:
+            below: list[Node] = []
+            for node in nodes:
+                if node.is_value:
+                    below.append(node)
+                elif not isinstance(key, Const):
+                    below += node.children.values()
+                elif key.value in node.children:
+                    below.append(node.children[key.value])
+            nodes = below
+        for node in nodes:
+            self.used.update(inner.path for inner in node.nodes() if inner.is_value)
 
     def along(self, atom: str, keys: tuple[Term, ...]) -> str:
         for key in keys:

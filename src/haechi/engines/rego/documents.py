@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from haechi.engines.rego.flat import Definition, fault, show_path
-from haechi.engines.rego.runtime import PENDING, Run, walk_to
+from haechi.engines.rego.runtime import PENDING, Run, burn, sorted_items, walk_to
 from haechi.engines.rego.tree import RuleKind
 from haechi.engines.rego.values import UNDEFINED, Value, lookup
 
@@ -48,6 +48,12 @@ class Node:
     @property
     def is_value(self) -> bool:
         return self.kind is not None and self.kind is not RuleKind.FUNCTION
+
+    def depth(self) -> int:
+        """How many parts a path below can have before it is in a rule or in given data."""
+        if self.is_value or not self.children:
+            return 1
+        return 1 + max(child.depth() for child in self.children.values())
 
     def nodes(self) -> Iterator[Node]:
         yield self
@@ -127,7 +133,24 @@ class Documents:
 
     # -- looking up ---------------------------------------------------------------------------
 
-    def at(self, run: Run, path: Path) -> Value:
+    def names(self, run: Run, path: tuple[Value, ...]) -> list[Value]:
+        """The keys at ``data`` + path: of packages, of rules' documents, and of given data."""
+        node: Node | None = self.root
+        for name in path:
+            assert node is not None
+            node = node.children.get(name) if type(name) is str else None
+            if node is None or node.is_value:
+                break
+        if node is not None and not node.is_value and path not in run.covered:
+            base = walk_to(run.data, path)
+            found = dict.fromkeys(name for name, _ in sorted_items(run, base))
+            found.update(dict.fromkeys(sorted(node.children)))
+            burn(run, len(found))
+            return list(found)
+        value = self.at(run, path)
+        return [name for name, _ in sorted_items(run, value)]
+
+    def at(self, run: Run, path: tuple[Value, ...]) -> Value:
         """What is found at ``data`` + path."""
         node, base = self.root, run.data
         for number, name in enumerate(path):
@@ -137,7 +160,7 @@ class Documents:
                 value = self.rule(run, node)
                 return UNDEFINED if value is UNDEFINED else walk_to(value, path[number:])
             base = UNDEFINED if base is UNDEFINED else lookup(base, name)
-            child = node.children.get(name)
+            child = node.children.get(name) if type(name) is str else None
             if child is None:
                 return UNDEFINED if base is UNDEFINED else walk_to(base, path[number + 1 :])
             node = child
@@ -162,7 +185,10 @@ class Documents:
         for name, child in node.children.items():
             if child.kind is RuleKind.FUNCTION and not child.children:
                 continue
-            value = self.whole(run, child, found.get(name, UNDEFINED))
+            given = found.get(name, UNDEFINED)
+            value = self.whole(run, child, given)
+            if child.is_value and given is not UNDEFINED:
+                value = _merged(given, value)
             if value is not UNDEFINED:
                 found[name] = value
         return found
@@ -173,6 +199,13 @@ class Documents:
         if value is PENDING:
             value = run.memo[node.slot] = self.at(run, node.path)
         return value
+
+
+def _merged(given: Value, made: Value) -> Value:
+    """Both as one document. What was given counts where the whole is asked for, as in OPA."""
+    if type(given) is not dict or type(made) is not dict:
+        return given
+    return {**made, **{name: _merged(given[name], made.get(name)) for name in given}}
 
 
 def _kind(definition: Definition) -> RuleKind:

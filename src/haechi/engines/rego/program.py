@@ -150,15 +150,18 @@ def _definitions(modules: Sequence[Module], builtins: Mapping[str, Builtin]) -> 
 def _space(documents: Documents) -> dict[str, Any]:
     """The names that generated code knows, and nothing else: no builtins of Python."""
 
-    def data_lookup(run: Run, path: tuple[str, ...]) -> Value:
+    def data_lookup(run: Run, path: tuple[Value, ...]) -> Value:
         return documents.at(run, path)
 
     def data_document(run: Run, path: tuple[str, ...]) -> Value:
         return documents.document(run, documents.by_path[path])
 
+    def data_names(run: Run, path: tuple[Value, ...]) -> list[Value]:
+        return documents.names(run, path)
+
     names = (
         "burn checked_object conflict constant_call data_at input_at is_collection is_object"
-        " make_set measured related sorted_items sorted_values with_call with_data with_input"
+        " make_set measured mocked related sorted_items sorted_values with_call with_data with_input"
     )
     space: dict[str, Any] = {name: getattr(runtime, name) for name in names.split()}
     names = "BuiltinError RegoObject RegoSet equal lookup make_object"
@@ -171,6 +174,7 @@ def _space(documents: Documents) -> dict[str, Any]:
         "built_object": built_object,
         "data_document": data_document,
         "data_lookup": data_lookup,
+        "data_names": data_names,
         "items": runtime.items_of,
         "values": runtime.values_of,
     }

@@ -235,6 +235,13 @@ def with_call(run: Run, name: Hashable, value: Any) -> Run:
     return inner
 
 
+def mocked(mock: Callable[..., Value], run: Run, *given: Value) -> Value:
+    """A function in another's place. It sees the originals of all functions."""
+    inner = run.changed()
+    inner.mocks = {}
+    return mock(inner, *given)
+
+
 def constant_call(value: Value) -> Callable[..., Value]:
     """A mock that gives the same to everybody."""
 
@@ -247,9 +254,9 @@ def constant_call(value: Value) -> Callable[..., Value]:
 # -- documents of the input -------------------------------------------------------------------
 
 
-def walk_to(value: Value, path: tuple[str, ...]) -> Value:
+def walk_to(value: Value, path: tuple[Value, ...]) -> Value:
     for name in path:
-        value = value.get(name, UNDEFINED) if type(value) is dict else lookup(value, name)
+        value = lookup(value, name)
         if value is UNDEFINED:
             return UNDEFINED
     return value

@@ -91,29 +91,19 @@ class Scope:
 
     def local(self, name: str) -> str | None:
         """The unique name of a local, None where a name means a document."""
+        self.used.add(name)
         scope: Scope | None = self
         while scope is not None:
             known = scope.declared.get(name)
             if known is not None:
                 scope.read.add(name)
-                scope.used_here(self, name)
                 return known[0]
             scope = scope.outer
-        mark: Scope | None = self
-        hidden = False
-        while mark is not None:
-            if name in mark.later:
-                mark.used.add(name)
-                hidden = True
-                break
-            mark = mark.outer
-        if hidden or name not in self.names.globals:
-            return name
-        return None
+        return name if self.hidden(name) or name not in self.names.globals else None
 
-    def used_here(self, inner: Scope, name: str) -> None:
-        """A name of this scope was read in ``inner``: declaring it again there is too late."""
-        scope: Scope | None = inner
-        while scope is not None and scope is not self:
-            scope.used.add(name)
+    def hidden(self, name: str) -> bool:
+        """Whether a body around declares the name further down, so that it means no document."""
+        scope: Scope | None = self
+        while scope is not None and name not in scope.later:
             scope = scope.outer
+        return scope is not None

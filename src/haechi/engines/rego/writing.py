@@ -1,7 +1,7 @@
 """Lines of Python, and the blocks and tables around them.
 
 Nothing of a policy's text stands in the lines: texts are entries of a table (``K3``), variables
-are numbered (``v7``), numbers are written by ``repr`` of an int. So there is no text that a
+are numbered (``v7``), numbers too are of the table. So there is no text that a
 policy could have written to run as code.
 
 Failing means going on with the next round of the innermost loop: ``continue`` in a ``for``,
@@ -22,7 +22,7 @@ from haechi.engines.rego.tree import Place
 from haechi.engines.rego.values import UNDEFINED, BuiltinError, Value
 
 _BLOCKS = 14
-_INDENT = 80
+_INDENT = 90
 
 
 class Tables:
@@ -42,10 +42,8 @@ class Tables:
         return f"{prefix}{self.numbers}"
 
     def constant(self, value: Any) -> str:
-        """Python text for a constant: a literal where that is safe, else an entry's name."""
+        """Python text for a constant: null and the truth values as such, else an entry's name."""
         if value is None or value is True or value is False:
-            return repr(value)
-        if type(value) is int and abs(value) < 1 << 62:
             return repr(value)
         at = (type(value), value) if type(value) in (str, float, int, tuple) else (Any, id(value))
         name = self.known.get(at)
