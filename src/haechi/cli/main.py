@@ -25,6 +25,7 @@ COMMANDS = {
     "rules": "list, explain and document the rules",
     "lock": "pin the rules that may block (haechi.lock)",
     "policy": "would it be let in: check files by admission policies, test, simulate",
+    "webhook": "the admission webhook: serve, register, certificates",
     "runtime": "try rules in Falco's language on events",
     "sensor": "watch this machine: processes, files, connections, by rules (root)",
     "up": "the server with its page: scan a folder into it, keep, show, stream",

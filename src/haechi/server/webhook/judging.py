@@ -137,7 +137,7 @@ class Judge:
         self, route: Route, review: Review, off: Mapping[str, str], watch: Watch
     ) -> Decision:
         first = len(self.policies.policies)
-        verdicts, patches = mutated(
+        changed = mutated(
             self.policies.mutators,
             review,
             self._view,
@@ -145,7 +145,12 @@ class Judge:
             off=off,
             watch=lambda number: watch(first + number),
         )
-        return decide(verdicts, review, generation=self.policies.generation, patches=patches)
+        return decide(
+            changed.verdicts,
+            review,
+            generation=self.policies.generation,
+            patches=[dict(one) for one in changed.patches],
+        )
 
     def _off(self, numbers: tuple[int, ...], off: Mapping[str, str]) -> dict[int, str]:
         wanted = {self._numbers[id_]: why for id_, why in off.items() if id_ in self._numbers}

@@ -1,0 +1,180 @@
+"""Policies from the cluster's own objects, and what policies may ask of the cluster.
+
+One mirror (``world/kube``) follows the kinds of policies that the cluster has, Namespaces, and the
+kinds that the policies in force read. Which kinds those are changes with templates and policies;
+then a second mirror is made, and takes over once it knows all. Contents of Secrets and ConfigMaps
+are never read: a policy that needs them cannot be judged, and ``complete`` says that something is
+missing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from haechi.server.webhook.frames import Changes, Known, Text
+from haechi.server.webhook.sources import Policies
+from haechi.world.kube import names
+from haechi.world.kube.access import Access
+from haechi.world.kube.client import KubernetesClient
+from haechi.world.kube.cluster import Kept
+from haechi.world.kube.mirror import Mirror, Seen
+from haechi.world.kube.names import METADATA_ONLY, Kind
+
+ADMISSION = "admissionregistration.k8s.io"
+POLICY_GROUPS = (
+    "templates.gatekeeper.sh",
+    "constraints.gatekeeper.sh",
+    "mutations.gatekeeper.sh",
+    "config.gatekeeper.sh",
+    "expansion.gatekeeper.sh",
+    "haechi.dev",
+)
+POLICY_KINDS = (
+    (ADMISSION, "ValidatingAdmissionPolicy"),
+    (ADMISSION, "ValidatingAdmissionPolicyBinding"),
+)
+QUIET_S = 0.5
+"""Policies are taken when nothing changed for so long: a bundle arrives object by object."""
+SYNC_S = 60.0
+KINDS_S = 30.0
+Tell = Callable[[Changes], None]
+
+
+class ClusterSource:
+    """Follows one cluster. Set ``tell`` to hear news for the evaluators, from several threads."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        quiet_s: float = QUIET_S,
+    ) -> None:
+        self._access = access
+        self.tell: Tell = lambda changes: None
+        self._clock, self._quiet_s = clock, quiet_s
+        self._client = KubernetesClient(access)
+        self._lock = threading.Lock()
+        self._mirror: Mirror | None = None
+        self._policies: frozenset[Kind] = frozenset()
+        self._others: frozenset[Kind] = frozenset()
+        self._reads: frozenset[tuple[str, str]] = frozenset()
+        self._looked = float("-inf")
+        self._changed = float("-inf")
+        self._taken = float("-inf")
+        self.gaps: tuple[str, ...] = ()
+
+    def poll(self) -> Policies | None:
+        """See ``Source``."""
+        if self._clock() - self._looked >= KINDS_S:
+            self._look()
+        mirror = self._mirror
+        if mirror is None:
+            return None
+        self.gaps = (*mirror.gaps, *self._left_out())
+        if self._changed <= self._taken or self._clock() - self._changed < self._quiet_s:
+            return None
+        self._taken = self._changed
+        kept = mirror.kept(*(kind.type for kind in self._policies))
+        kept.sort(key=lambda one: (one.type, one.namespace, one.name))
+        texts = tuple(Text(_name_of(one), one.body) for one in kept)
+        return Policies(texts=texts, origin=f"the cluster {self._access.name}")
+
+    def wants(self, reads: Iterable[tuple[str, str]]) -> None:
+        """What the policies in force ask the cluster for: (group, kind)."""
+        wanted = frozenset(reads)
+        if wanted != self._reads:
+            self._reads = wanted
+            self._looked = float("-inf")
+
+    def close(self) -> None:
+        """End all watches."""
+        if self._mirror is not None:
+            self._mirror.close()
+        self._client.close()
+
+    def _look(self) -> None:
+        """Follow what is to be followed by now. Raises KubeError."""
+        kinds = self._client.discovery.found(newer_than_s=KINDS_S / 2).kinds
+        newest = _newest(kinds)
+        policies = frozenset(
+            kind
+            for (group, name), kind in newest.items()
+            if group in POLICY_GROUPS or (group, name) in POLICY_KINDS
+        )
+        read = (newest.get(one) for one in self._reads - METADATA_ONLY)
+        others = frozenset({names.NAMESPACE, *(kind for kind in read if kind is not None)})
+        self._looked = self._clock()
+        if self._mirror is not None and (policies, others) == (self._policies, self._others):
+            return
+        self._exchange(policies, others)
+
+    def _exchange(self, policies: frozenset[Kind], others: frozenset[Kind]) -> None:
+        wanted = sorted(policies | others, key=lambda kind: kind.right)
+        types = {kind.type for kind in others}
+        made = Mirror(
+            KubernetesClient(self._access),
+            kinds=wanted,
+            named=(),
+            seen=lambda seen: self._heard(seen, types),
+        )
+        made.start()
+        made.wait(SYNC_S)
+        with self._lock:
+            old, self._mirror = self._mirror, made
+            self._policies, self._others = policies, others
+            self._changed = self._clock()
+        gone = [] if old is None else [one for one in old.kept() if _missing(one, made, types)]
+        self.tell(
+            Changes([_known(one, b"") for one in gone], not made.gaps and not self._left_out())
+        )
+        if old is not None:
+            old.close()
+
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(
+            f"{kind}: contents are never read" for _, kind in sorted(self._reads & METADATA_ONLY)
+        )
+
+    def _heard(self, seen: Seen, types: set[str]) -> None:
+        kind = seen.kind
+        if seen.synced:
+            return
+        if kind.type in types:
+            body = seen.kept.body if seen.kept is not None else b""
+            known = Known(kind.api_version, kind.kind, seen.namespace, seen.name, body)
+            self.tell(Changes([known]))
+        if kind in self._policies or self._mirror is None:
+            self._changed = self._clock()
+
+
+def _newest(kinds: Iterable[Kind]) -> dict[tuple[str, str], Kind]:
+    """Each kind once: in the version that the server prefers, which it names first."""
+    found: dict[tuple[str, str], Kind] = {}
+    for kind in kinds:
+        if "/" not in kind.plural:
+            found.setdefault((kind.group, kind.kind), kind)
+    return found
+
+
+def _missing(one: Kept, made: Mirror, types: set[str]) -> bool:
+    if one.type not in types:
+        return False
+    return not any(
+        (other.namespace, other.name) == (one.namespace, one.name) for other in made.kept(one.type)
+    )
+
+
+def _known(one: Kept, body: bytes) -> Known:
+    resource = one.resource("")
+    version = resource.version if resource is not None else ""
+    group, _, kind = one.type.partition("/")
+    api = version if group == "core" else f"{group}/{version}"
+    return Known(api, kind, one.namespace, one.name, body)
+
+
+def _name_of(one: Kept) -> str:
+    place = f"{one.namespace}/" if one.namespace else ""
+    return f"{one.type}/{place}{one.name}.json"

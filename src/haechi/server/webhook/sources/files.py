@@ -1,0 +1,90 @@
+"""Policies from files and folders, looked at by their times.
+
+Files of a mounted ConfigMap are links into a hidden folder that is exchanged as a whole; so links
+are followed here, as long as they stay below the folder that was named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from haechi.errors import ConfigError
+from haechi.server.webhook.frames import Text
+from haechi.server.webhook.sources import Policies
+
+SUFFIXES = (".yaml", ".yml", ".json")
+MOST_FILES, MOST_BYTES = 5_000, 48 << 20
+"""What a frame to the nursery holds."""
+_Seen = tuple[str, int, int, int]
+
+
+class Files:
+    """Files and folders."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        self._seen: tuple[_Seen, ...] | None = None
+
+    def poll(self) -> Policies | None:
+        """See ``Source``."""
+        files = list(self._files())
+        seen = tuple(_state(file) for file in files)
+        if seen == self._seen:
+            return None
+        texts = tuple(Text(str(file), _read(file)) for file in files)
+        if sum(len(text.data) for text in texts) > MOST_BYTES:
+            raise ConfigError(f"the policies are more than {MOST_BYTES >> 20} MiB")
+        if tuple(_state(file) for file in files) == seen:
+            self._seen = seen  # else they change right now: look again the next time
+        return Policies(texts=texts, origin=", ".join(map(str, self._paths)))
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _files(self) -> Iterator[Path]:
+        count = 0
+        for path in self._paths:
+            for file in _below(path):
+                count += 1
+                if count > MOST_FILES:
+                    raise ConfigError(
+                        f"more than {MOST_FILES:,} files of policies", where=str(path)
+                    )
+                yield file
+
+
+def _below(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise ConfigError(f"there is no {path}", do="name a file or a folder that exists")
+        yield path
+        return
+    root = path.resolve()
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(folder) / name
+            if name.startswith(".") or not name.endswith(SUFFIXES):
+                continue
+            if file.is_symlink() and not file.resolve().is_relative_to(root):
+                continue
+            yield file
+
+
+def _state(file: Path) -> _Seen:
+    try:
+        found = file.stat()
+    except OSError:
+        return (str(file), 0, 0, 0)
+    return (str(file), found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            "a file of policies cannot be read", why=str(error.strerror), where=str(file)
+        ) from error
