@@ -140,7 +140,7 @@ class _RuleResolver:
         return self.every(statement, scope, steps)
 
     def expression(self, term: tree.Term, scope: Scope, steps: list[Step]) -> Operation | None:
-        if not isinstance(term, tree.Call):
+        if not isinstance(term, tree.Call) or self.bare(term) is not None:
             return Test(self.term(term, scope, steps))
         if ".".join(term.function) in _SILENT and self.names.function(term.function) in _SILENT:
             return None
@@ -260,7 +260,17 @@ class _RuleResolver:
         path = self.names.globals[name]
         return Path(Root(path[0]), tuple(Const(part) for part in path[1:]))
 
+    def bare(self, term: tree.Call) -> Path | None:
+        """``f()`` of a rule ``f() = x``: without arguments it is a rule like others."""
+        head = self.names.globals.get(term.function[0])
+        if term.arguments or head is None or self.names.function(term.function) is not None:
+            return None
+        return Path(Root(head[0]), tuple(map(Const, (*head[1:], *term.function[1:]))))
+
     def nested_call(self, term: tree.Call, scope: Scope, steps: list[Step]) -> Term:
+        path = self.bare(term)
+        if path is not None:
+            return path
         function, arguments = self.call(term, scope, steps)
         arity = self.names.arity(function)
         if arity >= 0 and len(arguments) > arity:
