@@ -1,0 +1,309 @@
+"""Running gator's suites with the policies of this house.
+
+Each test loads its template and constraint as ``haechi policy check`` does and asks the same
+function, at the point of gator. A case is an error where the policy could not be evaluated: that
+is neither a violation nor none. One thing is as in gator and not as at the door: a plain object is
+judged without an operation, since nobody says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import msgspec
+from msgspec import structs
+
+from haechi.admit.gatekeeper.constraint import SCHEMA
+from haechi.admit.gatekeeper.expansion import Expansion, expand, read_expansions
+from haechi.admit.gatekeeper.loading import Engine, load_gatekeeper
+from haechi.admit.gatekeeper.mutation import GatekeeperMutator
+from haechi.admit.gatekeeper.names import CONSTRAINTS, TEMPLATE
+from haechi.admit.gatekeeper.suites import NO, YES, Assertion, Case, Suite, Test
+from haechi.admit.mutate import mutate
+from haechi.admit.policies import PolicySet
+from haechi.admit.reviews import nowhere, review_of, review_of_request
+from haechi.admit.view import ObjectsView
+from haechi.checks.pods.view import mapping
+from haechi.errors import HaechiError, InputError, UsageError
+from haechi.model.admission import PolicyVerdict
+from haechi.model.keys import k8s_key
+from haechi.model.resource import Resource
+from haechi.model.review import Point, Review, State
+from haechi.world.manifests import read_manifests
+
+_UNJUDGED: Final = (State.ERROR, State.NOT_EVALUATED)
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one case; of a whole test where ``case`` is empty (``invalid``, errors)."""
+
+    file: str
+    line: int
+    test: str
+    case: str
+    outcome: Outcome
+    reason: str = ""
+    violations: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+Wanted = Callable[[str, str], bool]
+"""Whether a case (of a test, both by name) is to be run."""
+
+
+def run_suite(suite: Suite, *, engine: Engine, wanted: Wanted) -> Iterator[Result]:
+    """Every case of a suite, in order."""
+    for test in suite.tests:
+        yield from _Run(suite, test, engine, wanted).results()
+
+
+class _Run:
+    """One test."""
+
+    def __init__(self, suite: Suite, test: Test, engine: Engine, wanted: Wanted) -> None:
+        self._suite = suite
+        self._test = test
+        self._engine = engine
+        self._wanted = wanted
+        self._folder = suite.file.parent
+
+    def results(self) -> Iterator[Result]:
+        test = self._test
+        names = [case.name for case in test.cases] or [""]
+        if self._suite.skip or test.skip or not any(self._wanted(test.name, n) for n in names):
+            yield from (self._result(case, Outcome.SKIPPED) for case in test.cases or (None,))
+            return
+        try:
+            if test.invalid:
+                yield self._must_be_invalid()
+                return
+            policies, expansions, mutators = self._policies()
+        except HaechiError as error:
+            yield self._result(None, Outcome.ERROR, _told(error))
+            return
+        for case in test.cases:
+            if case.skip or not self._wanted(test.name, case.name):
+                yield self._result(case, Outcome.SKIPPED)
+            else:
+                yield self._case(case, policies, expansions, mutators)
+
+    def _policies(self) -> tuple[PolicySet, list[Expansion], list[GatekeeperMutator]]:
+        documents = self._documents()
+        loaded = load_gatekeeper(documents, engine=self._engine)
+        fatal = [one for one in loaded.faults if one.fatal]
+        if fatal:
+            raise InputError("; ".join(_at(one.file, one.line, one.what) for one in fatal))
+        if not loaded.policies:
+            raise InputError("the constraint is none of this template")
+        extra = self._read(self._test.expansion) if self._test.expansion else ()
+        expansions, faults = read_expansions(extra)
+        mutating = load_gatekeeper(extra)
+        faults += [one for one in mutating.faults if one.kind in ("invalid", "conflict")]
+        if faults:
+            raise InputError("; ".join(_at(one.file, one.line, one.what) for one in faults))
+        mutators = [one for one in mutating.mutators if isinstance(one, GatekeeperMutator)]
+        return PolicySet(loaded.policies), expansions, mutators
+
+    def _must_be_invalid(self) -> Result:
+        found = load_gatekeeper(self._documents(), engine=self._engine).faults
+        by_schema = [one for one in found if one.kind == SCHEMA]
+        if by_schema:
+            return self._result(None, Outcome.PASSED)
+        others = "; ".join(one.what for one in found if one.fatal)
+        reason = "the template's schema takes the constraint, and the test expects it not to"
+        return self._result(None, Outcome.FAILED, f"{reason}{': ' if others else ''}{others}")
+
+    def _documents(self) -> list[Resource]:
+        """The template and the constraint of a test, one of each."""
+        test = self._test
+        for name, value in (("template", test.template), ("constraint", test.constraint)):
+            if not value:
+                raise InputError(f"the test names no {name}")
+        templates = [one for one in self._read(test.template) if one.kind == TEMPLATE]
+        constraints = [one for one in self._read(test.constraint) if one.group == CONSTRAINTS]
+        if len(templates) != 1:
+            raise InputError(f"{test.template} holds {len(templates)} templates")
+        if len(constraints) != 1:
+            raise InputError(f"{test.constraint} holds {len(constraints)} constraints")
+        return [*templates, *constraints]
+
+    def _case(
+        self,
+        case: Case,
+        policies: PolicySet,
+        expansions: Sequence[Expansion],
+        mutators: Sequence[GatekeeperMutator],
+    ) -> Result:
+        start = perf_counter()
+        try:
+            if not case.object:
+                raise InputError("the case names no object")
+            if not case.assertions:
+                raise InputError("the case asserts nothing")
+            verdicts = self._verdicts(case, policies, expansions, mutators)
+        except HaechiError as error:
+            return self._result(case, Outcome.ERROR, _told(error), start=start)
+        unjudged = [one.message for one in verdicts if one.state in _UNJUDGED]
+        messages = tuple(one.message for one in verdicts if one.state is State.FAIL)
+        if unjudged:
+            reason = f"not judged: {'; '.join(unjudged)}"
+            return self._result(case, Outcome.ERROR, reason, messages, start)
+        missed = [reason for one in case.assertions if (reason := unmet(one, messages))]
+        outcome = Outcome.FAILED if missed else Outcome.PASSED
+        return self._result(case, outcome, "; ".join(missed), messages, start)
+
+    def _verdicts(
+        self,
+        case: Case,
+        policies: PolicySet,
+        expansions: Sequence[Expansion],
+        mutators: Sequence[GatekeeperMutator],
+    ) -> list[PolicyVerdict]:
+        objects = self._read(case.object)
+        if len(objects) != 1:
+            raise InputError(f"{case.object} holds {len(objects)} objects, a case judges one")
+        view = ObjectsView.of([one for name in case.inventory for one in self._read(name)])
+        subject = objects[0]
+        if (subject.group, subject.kind) == ("admission.k8s.io", "AdmissionReview"):
+            return _judged(policies, request_review(subject, view), view)
+        review = review_of(subject, view, point=Point.FILE, operation="")
+        found = _judged(policies, review, view)
+        if expansions:
+            found += _generated(policies, review, view, expansions, mutators)
+        return found
+
+    def _read(self, name: str) -> tuple[Resource, ...]:
+        path = self._folder / name
+        try:
+            found = read_manifests([path])
+        except UsageError as error:
+            raise InputError(f"there is no {path}") from error
+        if found.gaps:
+            gap = found.gaps[0]
+            raise InputError(f"{gap.path}: {gap.reason}")
+        return found.resources
+
+    def _result(
+        self,
+        case: Case | None,
+        outcome: Outcome,
+        reason: str = "",
+        violations: tuple[str, ...] = (),
+        start: float = 0.0,
+    ) -> Result:
+        return Result(
+            file=self._suite.file.as_posix(),
+            line=case.line if case is not None else self._test.line,
+            test=self._test.name,
+            case=case.name if case is not None else "",
+            outcome=outcome,
+            reason=reason,
+            violations=violations,
+            seconds=round(perf_counter() - start, 6) if start else 0.0,
+        )
+
+
+def unmet(assertion: Assertion, messages: Sequence[str]) -> str:
+    """Why an assertion does not hold; empty when it does."""
+    expression = assertion.pattern
+    count = sum(expression is None or expression.found_in(text) for text in messages)
+    wanted = assertion.violations
+    holds = count > 0 if wanted == YES else count == 0 if wanted == NO else count == wanted
+    if holds:
+        return ""
+    expected = {YES: "at least one", NO: "none"}.get(str(wanted), f"exactly {wanted}")
+    like = f" with a message like {assertion.message!r}" if assertion.message else ""
+    said = "; ".join(messages)
+    return f"{count} violations{like}, expected {expected}{f' (said: {said})' if said else ''}"
+
+
+def request_review(resource: Resource, view: ObjectsView) -> Review:
+    """The review of an AdmissionReview in a file; what its request leaves out of the kind and
+    the name is taken from its object. Raises InputError."""
+    request = mapping(resource.data).get("request")
+    if not isinstance(request, dict):
+        raise InputError("the AdmissionReview holds no request")
+    bodies = [one for name in ("object", "oldObject") if (one := mapping(request.get(name)))]
+    if not bodies:
+        raise InputError("the request holds neither an object nor an oldObject")
+    for body in bodies:
+        if not isinstance(body.get("kind"), str):
+            raise InputError("an object of the request names no kind")
+    if request.get("operation") == "DELETE" and not mapping(request.get("oldObject")):
+        raise InputError("a DELETE shows what goes as oldObject, and there is none")
+    filled = dict(request)
+    if not mapping(request.get("kind")).get("kind"):
+        group, _, version = str(bodies[0].get("apiVersion") or "").rpartition("/")
+        filled["kind"] = {"group": group, "version": version, "kind": bodies[0]["kind"]}
+    return review_of_request(filled, view, point=Point.FILE)
+
+
+def _judged(policies: PolicySet, review: Review, view: ObjectsView) -> list[PolicyVerdict]:
+    """The verdicts about the object itself: gator makes pods by expansion templates only."""
+    return [one for policy in policies.policies for one in policy.judge(review, view)]
+
+
+def _generated(
+    policies: PolicySet,
+    review: Review,
+    view: ObjectsView,
+    expansions: Sequence[Expansion],
+    mutators: Sequence[GatekeeperMutator],
+) -> list[PolicyVerdict]:
+    base = _mutated(mutators, review, view)
+    found: list[PolicyVerdict] = []
+    for expansion, body in expand(expansions, base):
+        generated = structs.replace(
+            review_of(_resource(body), view, point=Point.FILE, operation=""), generated=True
+        )
+        changed = _mutated(mutators, generated, view)
+        if changed is not body:
+            generated = structs.replace(generated, resource=_resource(changed), memo={})
+        for verdict in _judged(policies, generated, view):
+            message = f"[Implied by {expansion.name}] {verdict.message}"
+            action = expansion.action or verdict.action
+            found.append(structs.replace(verdict, message=message, action=action, generated=True))
+    return found
+
+
+def _mutated(mutators: Sequence[GatekeeperMutator], review: Review, view: ObjectsView) -> Any:
+    result = mutate(mutators, review, view)
+    if result.verdicts:
+        raise InputError("; ".join(one.message for one in result.verdicts))
+    return result.body
+
+
+def _resource(body: dict[str, Any]) -> Resource:
+    group, _, version = str(body.get("apiVersion")).rpartition("/")
+    metadata = mapping(body.get("metadata"))
+    kind, name = str(body.get("kind")), str(metadata.get("name") or "")
+    namespace = metadata.get("namespace")
+    return Resource(
+        key=k8s_key(group=group, kind=kind, namespace=namespace, name=name),
+        kind=kind,
+        group=group,
+        version=version,
+        namespace=namespace,
+        name=name,
+        data=body,
+        locate=nowhere,
+    )
+
+
+def _told(error: HaechiError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
+
+
+def _at(file: str, line: int, what: str) -> str:
+    return f"{Path(file).name}:{line}: {what}" if file else what
