@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -29,10 +29,13 @@ from haechi.engines.cel.data import (
 from haechi.engines.cel.paths import parse_path
 from haechi.engines.cel.reads import Reads, reads_of
 from haechi.engines.cel.variables import Composed, Named, compose
-from haechi.engines.cel.wheel import NAMES, Failure, Malformed, Problem, Wheel, version
+from haechi.engines.cel.wheel import NAMES, Failure, Malformed, Problem, Wheel, the_wheel, version
 from haechi.errors import RuleError
 from haechi.model.location import AttrPath, format_path
 from haechi.model.review import Review, State, Verdict
+
+if TYPE_CHECKING:
+    from haechi.engines.cel.libraries.authorizer import Allows
 
 _SEAL = 16
 _MESSAGE_LIMIT = 5 * 1024  # ValidatingAdmissionPolicy: a messageExpression gives at most 5 Ki
@@ -61,16 +64,16 @@ class CelRule(Protocol):
 class CompiledExpression:
     """An expression ready to evaluate. ``dump`` gives bytes that ``CelEngine.load`` restores."""
 
-    __slots__ = ("_reads", "native")
+    __slots__ = ("_blob", "_reads", "native")
 
-    def __init__(self, native: Any) -> None:
+    def __init__(self, native: Any, blob: bytes) -> None:
         self.native = native
+        self._blob = blob
         self._reads: Reads | None = None
 
     def dump(self) -> bytes:
         """The library's serialised form, without a seal."""
-        blob: bytes = self.native.serialize()
-        return blob
+        return self._blob
 
     @property
     def reads(self) -> Reads:
@@ -91,8 +94,9 @@ class CompiledRule(msgspec.Struct, frozen=True):
 class Activation:
     """The variables of one review, examined once, converted by the library at their first use."""
 
-    def __init__(self, wheel: Wheel, review: Review) -> None:
+    def __init__(self, wheel: Wheel, review: Review, allows: Allows | None = None) -> None:
         self._wheel = wheel
+        self.allows = allows
         self._values = {
             "object": plain(review.resource.data),
             "oldObject": plain(review.old),
@@ -102,7 +106,7 @@ class Activation:
         }
         self._examined: dict[str, Examined] = {}
         kubernetes = review.resource.key.startswith("k8s:")
-        bound = dict(self._values)
+        bound: dict[str, Any] = dict(self._values)
         for name, value in self._values.items():
             if value is None:
                 continue
@@ -115,6 +119,14 @@ class Activation:
             elif examined.unknown:
                 bound[name] = Unknown()
                 self._examined[name] = examined
+        if allows is not None:
+            from haechi.engines.cel.libraries.authorizer import Desk
+
+            request = self._values["request"] or {}
+            user = request.get("userInfo")
+            self._desk = Desk(allows, user if isinstance(user, Mapping) else {})
+            bound["authorizer"] = self._desk.authorizer()
+            bound["authorizer.requestResource"] = self._desk.request_resource(request)
         self._bound = bound
         self._native = wheel.activation(bound)
         self._pruned: Any = None
@@ -159,15 +171,21 @@ def _listed(name: str, paths: Sequence[AttrPath]) -> str:
 
 
 class CelEngine:
-    """Compiles and judges. ``stored`` holds sealed compiled forms by key, as ``compiled`` gave."""
+    """Compiles and judges. ``stored`` holds sealed compiled forms by key, as ``compiled`` gave.
 
-    def __init__(self, stored: Mapping[str, bytes] | None = None) -> None:
+    ``kubernetes``: expressions may use what the API server has, and nothing of haechi's own.
+    """
+
+    def __init__(
+        self, stored: Mapping[str, bytes] | None = None, *, kubernetes: bool = False
+    ) -> None:
         self._stored = stored or {}
+        self._kubernetes = kubernetes
         self.compiled: dict[str, bytes] = {}
 
-    @functools.cached_property
+    @property
     def _wheel(self) -> Wheel:
-        return Wheel()
+        return the_wheel()
 
     @functools.cached_property
     def version(self) -> str:
@@ -182,13 +200,21 @@ class CelEngine:
         returns: str = "bool",
         field: str = "expression",
     ) -> CompiledExpression:
-        """Compile, or take the stored form. ``returns`` is bool or string. Raises RuleError."""
-        key = "\0".join((returns, expression, *(f"{v.name}\0{v.expression}" for v in variables)))
+        """Compile, or take the stored form. ``returns`` is bool, string or any. Raises
+        RuleError."""
+        key = "\0".join(
+            (
+                f"kubernetes {returns}" if self._kubernetes else returns,
+                expression,
+                *(f"{v.name}\0{v.expression}" for v in variables),
+            )
+        )
         compiled = self._unseal(key)
         if compiled is not None:
             self.compiled[key] = self._stored[key]
             return compiled
-        compiled = self._compile(compose(field, expression, variables), returns)
+        composed = compose(field, expression, variables, bindings=not self._kubernetes)
+        compiled = self._compile(composed, returns)
         blob = compiled.dump()
         self.compiled[key] = self._checksum(key, blob) + blob
         return compiled
@@ -196,7 +222,7 @@ class CelEngine:
     def load(self, blob: bytes) -> CompiledExpression:
         """Restore ``CompiledExpression.dump()``. Raises RuleError on anything else."""
         try:
-            return CompiledExpression(self._wheel.load(blob))
+            return CompiledExpression(self._wheel.load(blob), blob)
         except Malformed as error:
             raise RuleError(f"not a compiled expression: {error}") from error
 
@@ -221,14 +247,13 @@ class CelEngine:
         """A function that judges a review by the rule. Raises RuleError."""
         return functools.partial(self.judge, rule, self.compile_rule(rule))
 
-    def activation(self, review: Review) -> Activation:
-        """The review's variables, built once and kept in its memo."""
-        found = review.memo.get(_MEMO)
-        if found is None or found[0] is not self:
-            found = (self, Activation(self._wheel, review))
-            review.memo[_MEMO] = found
-        activation: Activation = found[1]
-        return activation
+    def activation(self, review: Review, allows: Allows | None = None) -> Activation:
+        """The review's variables, built once and kept in its memo. ``allows`` answers for the
+        ``authorizer``, which is not there without it."""
+        found: Activation | None = review.memo.get(_MEMO)
+        if found is None or (allows is not None and found.allows is None):
+            found = review.memo[_MEMO] = Activation(self._wheel, review, allows)
+        return found
 
     def judge(self, rule: CelRule, compiled: CompiledRule, review: Review) -> Verdict:
         """One verdict; never raises, whatever the data holds."""
@@ -246,7 +271,9 @@ class CelEngine:
 
     def _compile(self, composed: Composed, returns: str) -> CompiledExpression:
         try:
-            return CompiledExpression(self._wheel.compile(composed.text, returns=returns))
+            return CompiledExpression(
+                *self._wheel.compile(composed.text, returns=returns, kubernetes=self._kubernetes)
+            )
         except Malformed as error:
             raise _located(composed, error.problems) from error
 

@@ -60,8 +60,13 @@ class Composed(msgspec.Struct, frozen=True):
     fragments: tuple[Fragment, ...]
 
 
-def compose(field: str, expression: str, variables: Sequence[Named] = ()) -> Composed:
-    """One expression that sees the variables. Raises RuleError."""
+def compose(
+    field: str, expression: str, variables: Sequence[Named] = (), *, bindings: bool = True
+) -> Composed:
+    """One expression that sees the variables. Raises RuleError. Without ``bindings`` the author
+    may not use ``cel.bind``, which the API server does not have."""
+    if not bindings:
+        _refuse_bindings(field, expression)
     if len(variables) > LIMIT:
         raise RuleError(f"a rule may have {LIMIT} variables, this one has {len(variables)}")
     lines: list[str] = []
@@ -83,6 +88,37 @@ def compose(field: str, expression: str, variables: Sequence[Named] = ()) -> Com
     # A line break before each bracket: a fragment may end in a comment.
     lines += [body, ")" * len(known)]
     return Composed("\n".join(lines), tuple(fragments))
+
+
+def used(expression: str, variables: Sequence[Named]) -> list[Named]:
+    """Those of the variables that an expression needs, directly or through others, in order."""
+    wanted = _names_in(expression)
+    found: list[Named] = []
+    for variable in reversed(variables):
+        if variable.name in wanted:
+            found.append(variable)
+            wanted |= _names_in(variable.expression)
+    return found[::-1]
+
+
+def _names_in(source: str) -> set[str]:
+    """Names after ``variables.``; one too many (a local of that name) does no harm."""
+    tokens = [token for token in _TOKEN.finditer(source) if not token["skip"]]
+    return {
+        after.group()
+        for name, dot, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        if name.group() == "variables" and dot.group() == "." and after["name"]
+    }
+
+
+def _refuse_bindings(field: str, source: str) -> None:
+    tokens = [token for token in _TOKEN.finditer(source) if not token["skip"]]
+    for name, dot, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if (name.group(), dot.group(), after.group()) == ("cel", ".", "bind"):
+            raise RuleError(
+                f"{field}: {_at(source, name.start())}: the API server has no cel.bind",
+                do="use variables",
+            )
 
 
 def _breaks(lines: list[str]) -> int:

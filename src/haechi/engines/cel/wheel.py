@@ -9,6 +9,7 @@ crashes the process on data that ``data.examine`` refuses, so nothing unexamined
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 from collections.abc import Mapping
@@ -17,11 +18,16 @@ from typing import Any
 
 import msgspec
 
+from haechi.engines.cel import wire
 from haechi.engines.cel.data import is_unicode
-from haechi.engines.cel.quantity import OVERLOADS
+from haechi.engines.cel.expand import expand
+from haechi.engines.cel.functions import declared, implemented
+from haechi.engines.cel.libraries.overload import AUTHORIZER, RESOURCE_CHECK, TYPES
 
 NAMES = ("object", "oldObject", "request", "params", "namespaceObject")
 """Variables of ValidatingAdmissionPolicy; ``variables`` becomes bindings (see ``variables``)."""
+AUTHORIZERS = {"authorizer": AUTHORIZER, "authorizer.requestResource": RESOURCE_CHECK}
+_LIBRARIES = ("sets", "lists\n  version: 2", "two-var-comprehensions")
 
 _PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _STATUS = re.compile(r"\A[A-Z_]+: ")
@@ -66,9 +72,27 @@ def version() -> str:
 
 
 class Wheel:
-    """One environment: the variables, extensions and functions every expression may use."""
+    """Three environments: one that runs, and two that check and are made when first needed.
+
+    ``kubernetes`` knows what the API server knows, with its types, and nothing else; the other
+    one knows haechi's superset, to which those types are bytes. What they compile is handed to
+    the running one in serialised form, which is also what a cache holds.
+    """
 
     def __init__(self) -> None:
+        from cel_expr_python import cel
+
+        self._env = self._environment(implemented(cel))
+        self._bool, self._string, self._error = cel.Type.BOOL, cel.Type.STRING, cel.Type.ERROR
+        self._dyn = cel.Type.DYN
+
+    @functools.cached_property
+    def _own(self) -> Any:
+        from cel_expr_python import cel
+
+        return self._environment(declared(cel, kubernetes=False))
+
+    def _environment(self, functions: list[Any]) -> Any:
         from cel_expr_python import cel
         from cel_expr_python.ext import (
             ext_bindings,
@@ -78,51 +102,61 @@ class Wheel:
             ext_strings,
         )
 
-        types = {name: getattr(cel.Type, name) for name in ("BOOL", "STRING", "INT", "DOUBLE")}
-        types["QUANTITY"] = cel.Type.BYTES
-        self._env = cel.NewEnv(
-            variables=dict.fromkeys(NAMES, cel.Type.DYN),
+        return cel.NewEnv(
+            config=_config(*_LIBRARIES),
+            variables=dict.fromkeys(NAMES, cel.Type.DYN)
+            | dict.fromkeys(AUTHORIZERS, cel.Type.BYTES),
             extensions=[
                 ext_strings.ExtStrings(),
                 ext_optional.ExtOptional(),
                 ext_math.ExtMath(),
                 ext_encoders.ExtEncoders(),
                 ext_bindings.ExtBindings(),
-            ],
-            functions=[
-                cel.FunctionDecl(
-                    name,
-                    [
-                        cel.Overload(
-                            overload.id,
-                            return_type=types[overload.returns],
-                            parameters=[types[parameter] for parameter in overload.parameters],
-                            is_member=overload.member,
-                            impl=overload.call,
-                        )
-                        for overload in overloads
-                    ],
-                )
-                for name, overloads in OVERLOADS.items()
+                cel.CelExtension("kubernetes", functions),
             ],
         )
-        self._bool, self._string, self._error = cel.Type.BOOL, cel.Type.STRING, cel.Type.ERROR
-        self._dyn = cel.Type.DYN
 
-    def compile(self, text: str, *, returns: str) -> Any:
-        """Compile; ``returns`` is ``bool`` or ``string``. Raises Malformed."""
+    @functools.cached_property
+    def _kubernetes(self) -> Any:
+        from cel_expr_python import cel
+        from cel_expr_python.ext import ext_bindings, ext_optional
+
+        variables = dict.fromkeys(NAMES, cel.Type.DYN)
+        variables |= {name: cel.Type(type_) for name, type_ in AUTHORIZERS.items()}
+        return cel.NewEnv(
+            descriptor_pool=_types(),
+            config=_config(*_LIBRARIES, "strings\n  version: 2"),
+            variables=variables,
+            extensions=[
+                ext_optional.ExtOptional(),
+                ext_bindings.ExtBindings(),
+                cel.CelExtension("kubernetes", declared(cel, kubernetes=True)),
+            ],
+        )
+
+    def compile(self, text: str, *, returns: str, kubernetes: bool = False) -> tuple[Any, bytes]:
+        """Compile; ``returns`` is ``bool``, ``string`` or ``any``. Gives what can be evaluated
+        and its serialised form. Raises Malformed."""
         if not is_unicode(text):
             raise Malformed([Problem(0, 0, "the expression is not valid Unicode")])
         try:
-            native = self._env.compile(text)
+            native = (self._kubernetes if kubernetes else self._own).compile(text)
+            blob = native.serialize()
         except RuntimeError as error:
             raise Malformed(_problems(str(error))) from error
-        wanted = self._bool if returns == "bool" else self._string
+        wanted = {"bool": "BOOL", "string": "STRING"}.get(returns)
         found = native.return_type()
-        if found not in (wanted, self._dyn):
+        if wanted and found.name() != wanted and found != self._dyn:
             text = f"the expression gives {found.name().lower()}; it must give {returns}"
             raise Malformed([Problem(0, 0, text)])
-        return native
+        if b"cel.@mapInsert" in blob:  # checked by the library, but it cannot run it
+            text = "transformMap and transformMapEntry are not supported by haechi"
+            raise Malformed([Problem(0, 0, text)])
+        try:
+            expanded = expand(blob)
+        except (wire.Malformed, RecursionError) as error:
+            raise Malformed([Problem(0, 0, f"the expression is too complex: {error}")]) from error
+        return self.load(expanded), expanded
 
     def load(self, blob: bytes) -> Any:
         """Restore what ``native.serialize()`` gave. Raises Malformed."""
@@ -155,6 +189,38 @@ class Wheel:
         if isinstance(value, str):
             return value
         return Failure(f"the expression gives {type_.name().lower()}, not a truth value or text")
+
+
+@functools.cache
+def the_wheel() -> Wheel:
+    """One for the process: it changes nothing once made, and engines that share it share the
+    activation of a review."""
+    return Wheel()
+
+
+def _config(*extensions: str) -> Any:
+    from cel_expr_python import cel
+
+    lines = "".join(f"- name: {extension}\n" for extension in extensions)
+    return cel.NewEnvConfigFromYaml(f"name: haechi\nextensions:\n{lines}")
+
+
+def _types() -> Any:
+    """Kubernetes' types as empty messages: to the type check they are themselves and no other."""
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    pool = descriptor_pool.DescriptorPool()
+    packages: dict[str, list[str]] = {}
+    for type_ in TYPES:
+        package, _, name = type_.rpartition(".")
+        packages.setdefault(package, []).append(name)
+    for package, names in packages.items():
+        messages = [descriptor_pb2.DescriptorProto(name=name) for name in names]
+        file = descriptor_pb2.FileDescriptorProto(
+            name=f"{package}.proto", package=package, message_type=messages
+        )
+        pool.Add(file)
+    return pool
 
 
 def _plain(text: str) -> str:
