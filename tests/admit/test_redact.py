@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haechi.admit.redact import redacted
+from haechi.engines.masking import masked
 
 MARK = "hunter2-"
 NAMES = st.sampled_from(
@@ -79,6 +80,23 @@ def test_no_secret_survives(hidden: Any, path: list[str | int], beside: Any, old
     found = redacted(request)
     assert MARK not in json.dumps(found.body)
     assert found.body["oldObject" if old else "object"]["beside"] == beside
+
+
+@settings(max_examples=300)
+@given(
+    text=st.lists(
+        st.sampled_from(
+            [
+                *("password", "apiKey", "=", ": ", " ", "Bearer ", "abcdefgh12", "://u:p@h", "eyJ"),
+                *("eyJhbGciOi.eyJzdWIiOi", "$6$abcdefgh/ijkl", "-----BEGIN PRIVATE KEY-----", "x"),
+                *("token", "\n", "basic\tQWxhZGRpbjpv", "Session_id", "PIN=", "a-b", "cookie:"),
+            ]
+        ),
+        max_size=5,
+    ).map("".join)
+)
+def test_what_is_looked_over_quickly_holds_nothing(text: str) -> None:
+    assert redacted({"object": {"x": text}}).body == {"object": {"x": masked(text)}}
 
 
 @given(value=PLAIN)

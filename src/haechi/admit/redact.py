@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -29,6 +31,13 @@ _HARMLESS = frozenset({"sessionAffinity", "secretName", "gmsaCredentialSpec"})
 _DROPPED = frozenset({"managedFields"})
 _COPIES = ("kubectl.kubernetes.io/last-applied-configuration", "last-applied")
 _COMMANDS = frozenset({"args", "command"})
+_SIGNS = re.compile(r"[:=\s$]|eyJ|-----")
+_HINTS = re.compile(
+    r"pass|pwd|secret|token|jwt|auth|cookie|credential|key|session|bearer|basic|otp|pin"
+    r"|://|eyJ|\$|-----",
+    re.IGNORECASE,
+)
+"""What every pattern of ``engines.masking.masked`` needs: a sign and a word."""
 
 
 class Redacted(msgspec.Struct, frozen=True):
@@ -87,7 +96,7 @@ class _Redaction:
         self, value: Mapping[str, Any], depth: int, *, holds: bool = False
     ) -> dict[str, Any]:
         named = value.get("name", value.get("key"))
-        secret = isinstance(named, str) and "value" in value and announces_credential(named)
+        secret = isinstance(named, str) and "value" in value and _announces(named)
         holder = holds or _holds_values(value)
         made: dict[str, Any] = {}
         for name, inner in value.items():
@@ -112,7 +121,7 @@ class _Redaction:
     def annotation(self, key: str, value: Any) -> Any:
         if not isinstance(value, str):
             return self.hidden(value, 0)
-        if key.endswith(_COPIES) or announces_credential(key):
+        if key.endswith(_COPIES) or _announces(key):
             return MASK  # not among the removed: a whole object is no value that others quote
         if value.lstrip()[:1] in ("{", "["):
             return self.document(value)
@@ -137,7 +146,7 @@ class _Redaction:
                 continue
             made.append(self.taken(part) if hide else self.told(part))
             flag = part.startswith("-") and "=" not in part and " " not in part
-            hide = flag and announces_credential(part.lstrip("-"))
+            hide = flag and _announces(part.lstrip("-"))
         return made
 
     def hidden(self, value: Any, depth: int) -> Any:
@@ -151,6 +160,8 @@ class _Redaction:
         return self.taken(value) if isinstance(value, str) else None if value is None else MASK
 
     def told(self, text: str) -> str:
+        if not _may_hold(text):
+            return text
         clean = masked(text)
         if clean != text:
             self.note(text)
@@ -174,6 +185,17 @@ def _holds_values(value: Mapping[str, Any]) -> bool:
     return "stringData" in value or (isinstance(kind, str) and any(h in kind for h in _HOLDERS))
 
 
+@lru_cache(maxsize=4096)
+def _announces(name: str) -> bool:
+    return announces_credential(name)
+
+
+def _may_hold(text: str) -> bool:
+    """False where ``masked`` surely changes nothing: most texts of an object are short names."""
+    return _SIGNS.search(text) is not None and _HINTS.search(text) is not None
+
+
+@lru_cache(maxsize=4096)
 def _is_credential(key: str) -> bool:
     if key in _HARMLESS or key.endswith(_STRUCTURAL):
         return False
