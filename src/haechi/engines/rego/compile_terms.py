@@ -134,11 +134,25 @@ class TermWriter(Writer):
             self.emit(self.fail())
             return "None"
         run = self.run
+        if node.kind is RuleKind.PARTIAL_SET and keys and not self.body_frame().sorted:
+            if not self.ground(keys[0]):
+                return self.along(self.members(node, keys[0]), keys[1:])
         self.emit(f"{name} = {run}.memo[{node.slot}]")
         self.emit(f"if {name} is P: {name} = {run}.memo[{node.slot}] = R{node.slot}({run})")
         if node.kind is RuleKind.COMPLETE:
             self.fail_if(f"{name} is U")
         return self.along(name, keys)
+
+    def members(self, node: Node, key: Term) -> str:
+        """A loop over a partial set as it was collected: where neither order nor repetition tells,
+        it need not become a set, for which whole containers would be hashed."""
+        run, found, name = self.run, self.temp(), self.temp()
+        slot = self.tables.documents.slot_of("members", node.path)
+        self.emit(f"{found} = {run}.memo[{slot}]")
+        self.emit(f"if {found} is P: {found} = L{node.slot}({run})")
+        self.open_loop(f"{name} in values({run}, {found})")
+        self.match(key, name)
+        return name
 
     def package_path(self, node: Node, keys: tuple[Term, ...]) -> str:
         """A path through packages that is not known before it is walked: only what it comes

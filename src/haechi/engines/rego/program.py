@@ -160,7 +160,7 @@ def _space(documents: Documents) -> dict[str, Any]:
         return documents.names(run, path)
 
     names = (
-        "burn checked_object conflict constant_call data_at input_at is_collection is_object"
+        "burn checked_object conflict constant_call distinct data_at input_at is_collection is_object"
         " make_set measured mocked related sorted_items sorted_values with_call with_data with_input"
     )
     space: dict[str, Any] = {name: getattr(runtime, name) for name in names.split()}

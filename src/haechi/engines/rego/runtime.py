@@ -189,6 +189,18 @@ def make_set(values: list[Value]) -> RegoSet:
     return RegoSet(members)
 
 
+_MANY: Final = 32
+
+
+def distinct(values: list[Value]) -> list[Value]:
+    """The members of a set without those that are there twice for sure. All of them if they are
+    many, so that no chain of rules doubles them at every link."""
+    if len(values) > _MANY:
+        return list(make_set(values).members.values())
+    found = {value if type(value) is str else id(value): value for value in values}
+    return list(found.values())
+
+
 def checked_object(run: Run, pairs: list[tuple[Value, Value]], file: str, line: int) -> Value:
     """An object of a comprehension: a key with two values is a conflict."""
     found: dict[Hashable, Value] = {}
