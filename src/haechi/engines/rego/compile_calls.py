@@ -22,13 +22,15 @@ _TESTS = {
     "is_number": "type({0}) is int or type({0}) is float",
 }
 _TEXT_TESTS = {"startswith": "startswith", "endswith": "endswith"}
-_HARMLESS = (
-    frozenset(
-        {"equal", "neq", "count", "startswith", "endswith", "contains", "minus", "regex.match"}
-    )
-    | frozenset(_ORDER)
-    | frozenset(_TESTS)
-)
+_HARMLESS = frozenset(
+    """abs all any array.slice cast_array ceil contains count div endswith equal floor glob.match
+    internal.member_2 internal.member_3 is_array is_boolean is_null is_number is_object is_set
+    is_string json.unmarshal lower max min minus neq net.cidr_contains object.filter object.get
+    object.keys object.remove plus regex.match rem round semver.compare semver.is_valid sort
+    startswith substring sum time.now_ns time.parse_rfc3339_ns to_number trim trim_left
+    trim_prefix trim_right trim_space trim_suffix type_name units.parse units.parse_bytes
+    upper""".split()
+) | frozenset(_ORDER)
 """Builtins whose results are never larger than what they were given."""
 
 
@@ -97,7 +99,23 @@ class CallWriter(MatchWriter):
         elif function in _ORDER:
             self.ordering(function, atoms, call.out)
         elif function in _TEXT_TESTS:
-            self.text_test(function, atoms, call.out)
+            one, other = atoms
+            condition = f"type({one}) is str and type({other}) is str"
+            self.quick(f"{one}.{function}({other})", condition, call, atoms)
+        elif function == "count":
+            kind = f"type({atoms[0]})"
+            self.quick(f"len({atoms[0]})", f"{kind} is list or {kind} is str", call, atoms)
+        elif function == "object.get" and _is_text(call.arguments[1]):
+            self.quick(
+                f"{atoms[0]}.get({atoms[1]}, {atoms[2]})", f"type({atoms[0]}) is dict", call, atoms
+            )
+        elif function == "internal.member_2":
+            self.quick(
+                f"{atoms[0]} in {atoms[1]}.members",
+                f"type({atoms[0]}) is str and type({atoms[1]}) is RegoSet",
+                call,
+                atoms,
+            )
         else:
             return False
         return True
@@ -128,17 +146,15 @@ class CallWriter(MatchWriter):
         sign = _ORDER[function]
         self.truth(f"{one} {sign} {other} if {quick} else {alias}({one}, {other})", out)
 
-    def text_test(self, function: str, atoms: list[str], out: Term | None) -> None:
-        one, other = atoms
-        alias = self.tables.builtin(function)
+    def quick(self, expression: str, condition: str, call: Invoke, atoms: list[str]) -> None:
+        """The expression where the condition holds, else the builtin itself."""
+        assert isinstance(call.function, str)
         name = self.temp()
-        self.emit(
-            f"if type({one}) is str and type({other}) is str: {name} = {one}.{function}({other})"
-        )
+        self.emit(f"if {condition}: {name} = {expression}")
         self.emit("else:")
-        self.emit(f" try: {name} = {alias}({one}, {other})")
+        self.emit(f" try: {name} = {self.tables.builtin(call.function)}({', '.join(atoms)})")
         self.emit(f" except BuiltinError: {self.fail()}")
-        self.result(name, out)
+        self.result(name, call.out)
 
     # -- with ---------------------------------------------------------------------------------
 
@@ -167,6 +183,10 @@ class CallWriter(MatchWriter):
         if isinstance(function, tuple):
             return self.rule_function(function)
         return self.plain_builtin(function)
+
+
+def _is_text(term: Term) -> bool:
+    return isinstance(term, Const) and type(term.value) is str
 
 
 def mock_key(function: Function) -> tuple[str, ...]:

@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from haechi.engines.rego.compile_body import BodyWriter
 from haechi.engines.rego.compile_terms import constant, is_constant
 from haechi.engines.rego.documents import Node
-from haechi.engines.rego.flat import Branch, Definition, Term
+from haechi.engines.rego.flat import Branch, Const, Definition, Step, Term, Test
 from haechi.engines.rego.tree import RuleKind
 from haechi.engines.rego.values import equal
 from haechi.engines.rego.writing import Frame, Tables
+
+_FEW = 3
+_REMEMBERED = 10_000
+"""Results of one function that are kept; beyond that they are computed again."""
 
 
 def write_node(node: Node, tables: Tables) -> tuple[list[str], set[tuple[str, ...] | str]]:
@@ -86,18 +90,61 @@ class _CompleteWriter(BodyWriter):
         self.early = _one_constant(self.usual)
 
     def write(self) -> list[str]:
-        kind = "F" if self.function else "R"
-        head = f"def {kind}{self.node.slot}({', '.join(['c', *self.parameters])}):"
-        self.frames.append(Frame("function", base=True))
+        table = _table(self.usual) if self.function and not self.defaults else None
+        if table is not None:
+            return self.looked_up(table)
+        name = f"{'F' if self.function else 'R'}{self.node.slot}"
+        remembered: list[str] = []
         if self.function:
-            self.emit("c.tank[0] -= 1")
-            self.emit("if c.tank[0] < 0: burn(c, 0)")
+            if self.worth_remembering():
+                remembered = self.remembered(name)
+                name = f"G{self.node.slot}"
+            else:
+                self.pay()
+        head = f"def {name}({', '.join(['c', *self.parameters])}):"
+        self.frames.append(Frame("function", base=True))
         self.emit("res = U")
         self.assigned = ["res"]
         for definition in self.usual:
             self.definition(definition)
         self.default()
-        return [head, *self.lines]
+        return [*remembered, head, *self.lines]
+
+    def pay(self) -> None:
+        self.emit("c.tank[0] -= 1")
+        self.emit("if c.tank[0] < 0: burn(c, 0)")
+
+    def looked_up(self, table: dict[str, object]) -> list[str]:
+        """A function that is a table from texts to constants."""
+        self.pay()
+        name = self.tables.constant(table)
+        self.emit(f"return {name}.get(a0, U) if type(a0) is str else U")
+        return [f"def F{self.node.slot}(c, a0):", *self.lines]
+
+    def worth_remembering(self) -> bool:
+        steps = sum(len(branch.steps) for d in self.usual for branch in d.branches)
+        return steps > _FEW and 0 < len(self.parameters) <= _FEW
+
+    def remembered(self, name: str) -> list[str]:
+        """The function's results by its arguments. A container is known by its identity, so the
+        arguments are held as long as the result."""
+        given = ", ".join(self.parameters)
+        keys = [f"{item} if type({item}) is str else id({item})" for item in self.parameters]
+        key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        slot = self.node.slot
+        return [
+            f"def {name}(c, {given}):",
+            " c.tank[0] -= 1",
+            " if c.tank[0] < 0: burn(c, 0)",
+            f" found = c.memo[{slot}]",
+            f" if found is P: found = c.memo[{slot}] = {{}}",
+            f" key = {key}",
+            " known = found.get(key)",
+            " if known is not None: return known[0]",
+            f" res = G{slot}(c, {given})",
+            f" if len(found) < {_REMEMBERED}: found[key] = (res, {given})",
+            " return res",
+        ]
 
     def default(self) -> None:
         if not self.defaults:
@@ -176,6 +223,23 @@ class _CompleteWriter(BodyWriter):
         """Match the arguments' patterns with what was given."""
         for pattern, parameter in zip(definition.arguments, self.parameters, strict=True):
             self.match(pattern, parameter)
+
+
+def _table(definitions: Sequence[Definition]) -> dict[str, object] | None:
+    """``f("Ki") = 1024`` and its like as a table, if all definitions are that."""
+    found: dict[str, object] = {}
+    for definition in definitions:
+        branches = definition.branches
+        if len(definition.arguments) != 1 or len(branches) != 1:
+            return None
+        pattern, value = definition.arguments[0], branches[0].value
+        if not (isinstance(pattern, Const) and type(pattern.value) is str):
+            return None
+        plain = all(step == Step(Test(Const(True)), step.place) for step in branches[0].steps)
+        if not plain or not is_constant(value) or pattern.value in found:
+            return None
+        found[pattern.value] = constant(value)
+    return found or None
 
 
 def _one_constant(definitions: Sequence[Definition]) -> bool:

@@ -167,7 +167,7 @@ def _space(documents: Documents) -> dict[str, Any]:
     names = "BuiltinError RegoObject RegoSet equal lookup make_object"
     space |= {name: getattr(values, name) for name in names.split()}
     return space | {
-        "__builtins__": {"bool": bool, "dict": dict, "float": float, "int": int, "len": len}
+        "__builtins__": {"bool": bool, "dict": dict, "float": float, "id": id, "int": int, "len": len}
         | {"list": list, "str": str, "type": type},
         "P": runtime.PENDING,
         "U": UNDEFINED,
