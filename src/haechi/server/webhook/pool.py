@@ -366,7 +366,8 @@ class Pool:
         cause = evaluator.killed or "ended by itself"
         self.figures.count("evaluators_ended", cause=cause)
         head = jobs[0]
-        head.deaths += 1
+        if review == head.number and number != Cell.NOTHING:  # else it was not begun, or was done
+            head.deaths += 1
         at = review == head.number and number not in _FINAL
         policy = _id_of(generation.loaded, number) if at else ""
         log.warning("evaluator %d: %s, at policy %s", evaluator.pid, cause, policy or "(none)")
@@ -411,7 +412,7 @@ class Pool:
             except HaechiError as error:
                 made.close()
                 self._missed = None
-                self.fault = error.explain()
+                self.fault = f"{error.what}: {error.why}" if error.why else error.what
                 self.figures.count("reloads", result="failed")
                 log.error("the policies are not in force: %s", self.fault)  # noqa: TRY400
                 return False

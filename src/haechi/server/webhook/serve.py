@@ -12,6 +12,7 @@ import contextlib
 import datetime as dt
 import logging
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from haechi.server.webhook.sources import Policies, Source
 from haechi.server.webhook.telling import Telling
 
 log = logging.getLogger("haechi.webhook")
-POLL_S, CERTIFICATES_S, GATHER_S = 2.0, 10.0, 0.05
+POLL_S, CERTIFICATES_S, GATHER_S, AGAIN_S = 2.0, 10.0, 0.05, 30.0
 STOP_S = 10.0
 """For reviews in flight at a stop; API servers wait no longer for most."""
 LEAVE_S = 2.0
@@ -227,12 +228,17 @@ class Webhook:
     # --- policies --------------------------------------------------------------------------
 
     async def _follow_policies(self) -> None:
+        pending: Policies | None = None
+        tried = 0.0
         while True:
             try:
                 found = await asyncio.to_thread(self._source.poll)
                 self._source_fault = ""
+                if found is None and time.monotonic() - tried >= AGAIN_S:
+                    found = pending  # it may have been the machine, not the policies
                 if found is not None:
-                    await self._load(found)
+                    tried = time.monotonic()
+                    pending = None if await self._load(found) else found
             except HaechiError as error:
                 if not self._source_fault:
                     log.warning("policies cannot be read: %s", error.explain())
@@ -242,7 +248,7 @@ class Webhook:
                 self._source_fault = f"a fault of haechi: {type(error).__name__}"
             await asyncio.sleep(self.options.poll_s)
 
-    async def _load(self, found: Policies) -> None:
+    async def _load(self, found: Policies) -> bool:
         options = self.options
         setup = Setup(
             texts=list(found.texts),
@@ -252,13 +258,18 @@ class Webhook:
             records=options.records,
             bodies=options.bodies,
         )
-        if await self.pool.load(setup):
-            self._origin = found.origin
-            for fault in (self.pool.loaded.faults if self.pool.loaded else ())[:20]:
-                log.warning("%s:%d: %s %s", fault.file, fault.line, fault.what, fault.why)
-            wants = getattr(self._source, "wants", None)
-            if wants is not None and self.pool.loaded is not None:
-                wants({one for info in self.pool.loaded.policies for one in info.reads})
+        if not await self.pool.load(setup):
+            return False
+        self._origin = found.origin
+        loaded = self.pool.loaded
+        if loaded is None:
+            return False
+        for fault in loaded.faults[:20]:
+            log.warning("%s:%d: %s %s", fault.file, fault.line, fault.what, fault.why)
+        wants = getattr(self._source, "wants", None)
+        if wants is not None:
+            wants({one for info in loaded.policies for one in info.reads})
+        return True
 
     def tell(self, changes: Changes) -> None:
         """News of the cluster, from any thread: gathered, and given on together."""
