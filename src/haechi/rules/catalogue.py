@@ -33,8 +33,13 @@ class Catalogue:
 
 
 def rule_files() -> list[Path]:
-    """The built-in rule files and tables in a stable order, without what is in Falco's format."""
-    found = (path for path in DATA.glob("*/*.yaml") if not path.name.endswith(".falco.yaml"))
+    """The built-in rule files and tables in a stable order, without what is in Falco's format
+    and without packs, which only name rules."""
+    found = (
+        path
+        for path in DATA.glob("*/*.yaml")
+        if not path.name.endswith(".falco.yaml") and path.parent.name != "packs"
+    )
     return sorted(found, key=lambda p: p.as_posix())
 
 

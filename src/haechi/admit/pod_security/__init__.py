@@ -1,7 +1,8 @@
 """Pod Security Admission: what upstream's plug-in does, as a policy among others.
 
 ``load`` puts ``pod-security/labels`` in force when a configuration of the plug-in is among the
-documents, or a Namespace with its labels. ``LevelPolicy`` asks one level of everything (packs).
+documents, or a Namespace with its labels. A level for everything, whatever
+namespaces say, is a pack (``haechi.admit.packs``).
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ from collections.abc import Sequence
 from haechi.admit.pod_security.admission import ID, NamespaceLabels
 from haechi.admit.pod_security.configuration import Configuration, read_configuration
 from haechi.admit.pod_security.labels import Modes, Standard, asks, modes_of
-from haechi.admit.pod_security.level import LevelPolicy
 from haechi.admit.policy import Loaded
 from haechi.model.resource import Resource
 
 __all__ = [
     "ID",
     "Configuration",
-    "LevelPolicy",
     "Modes",
     "NamespaceLabels",
     "Standard",

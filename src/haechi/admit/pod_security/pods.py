@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from haechi.checks.pod_security import CheckResult, evaluate
+from haechi.checks.pod_security.words import check_words
 from haechi.checks.pods.view import items, mapping
 from haechi.model.admission import Effect, Matched, PolicyInfo, PolicyVerdict
 from haechi.model.location import format_path
@@ -116,6 +117,7 @@ def failures(
             evidence={
                 "standard": standard,
                 "reason": result.reason,
+                "fix": check_words()[result.check].fix,
                 "paths": [format_path(place.path) for place in result.places[:20]],
                 "containers": list(
                     dict.fromkeys(p.container for p in result.places if p.container)
