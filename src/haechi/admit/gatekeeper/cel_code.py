@@ -7,6 +7,7 @@ which is Fail unless the template says otherwise. ``generateVAP`` changes nothin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,8 @@ from haechi.admit.gatekeeper.names import fault, line_in_text, line_of
 from haechi.admit.gatekeeper.rego_code import Violation
 from haechi.admit.gatekeeper.template import Template
 from haechi.checks.pods.view import items, mapping
+from haechi.engines.cel.variables import carried, used
+from haechi.engines.cel.wheel import Failure
 from haechi.errors import NotEvaluated, RuleError
 from haechi.model.admission import FailureChoice, PolicyFault
 from haechi.model.location import AttrPath
@@ -44,8 +47,13 @@ _OWN: Final = (
         'has(request.operation) && request.operation == "DELETE" && object == null'
         " ? oldObject : object",
     ),
-    Variable("params", "params"),
+    # has(null.x) is false for the API server and an error for the library; {} gives the former
+    Variable("params", "params.p == null ? dyn({}) : params.p"),
 )
+_STAGE: Final = 8
+"""Variables of one stage, where a template has more than the library nests."""
+_CARRIER: Final = "params.v"
+_NO_PARAMETERS: Final = re.compile(r"\bvariables\.params(?=\s*[!=]=\s*null\b)")
 
 
 class Validation(msgspec.Struct, frozen=True):
@@ -73,8 +81,10 @@ class CelCode:
         conditions: Sequence[CompiledExpression],
         validations: Sequence[Validation],
         failure: FailureChoice,
+        stages: Sequence[Mapping[str, CompiledExpression]] = (),
     ) -> None:
         self._engine = engine
+        self._stages = tuple(stages)
         self._conditions = tuple(conditions)
         self._validations = tuple(validations)
         self.failure: FailureChoice | None = failure
@@ -112,14 +122,23 @@ class CelCode:
         resource = review.resource
         if not resource.data:
             resource = structs.replace(resource, data=None)
-        return self._engine.activation(
-            structs.replace(review, resource=resource, params=parameters, memo={})
-        )
+        seen = structs.replace(review, resource=resource)
+        values: dict[str, Any] = {}
+        activation = self._bound(seen, parameters, values)
+        for stage in self._stages:
+            for name, compiled in stage.items():
+                value = activation.value(compiled)
+                if not isinstance(value, Failure):  # one that fails matters to what uses it only
+                    values[name] = value
+            activation = self._bound(seen, parameters, values)
+        return activation
+
+    def _bound(self, review: Review, parameters: Any, values: Mapping[str, Any]) -> Activation:
+        params = {"p": parameters, "v": dict(values)}
+        return self._engine.activation(structs.replace(review, params=params, memo={}))
 
 
 def _raise(activation: Activation, compiled: CompiledExpression, result: Any, text: str) -> None:
-    from haechi.engines.cel.wheel import Failure
-
     if not isinstance(result, Failure):
         result = Failure("the expression gives text, not a truth value")
     state, reason = activation.reason(compiled, result)
@@ -140,17 +159,25 @@ def _message(validation: Validation, activation: Activation) -> str:
 def _engine() -> CelEngine:
     from haechi.engines.cel import CelEngine
 
-    return CelEngine()
+    return CelEngine(kubernetes=True)
 
 
 def compile_cel(template: Template) -> CelCode | PolicyFault:
     """Compile the CEL of a template; what is wrong is told with its line."""
     source = template.cel or {}
-    reader = _Reader(template, source)
     try:
-        return reader.code()
+        return _Reader(template, source, staged=False).code()
     except _Bad as bad:
-        return bad.told
+        first = bad.told
+    try:  # deep chains of variables are evaluated group by group; a fault is one both ways
+        return _Reader(template, source, staged=True).code()
+    except _Bad:
+        return first
+
+
+def _without_null(text: str) -> str:
+    """Where an author compares the parameters with null, they are what was given."""
+    return _NO_PARAMETERS.sub("params.p        ", text)
 
 
 class _Bad(Exception):
@@ -162,13 +189,18 @@ class _Bad(Exception):
 class _Reader:
     """Reads one source."""
 
-    def __init__(self, template: Template, source: Mapping[str, Any]) -> None:
+    def __init__(self, template: Template, source: Mapping[str, Any], *, staged: bool) -> None:
         self._template = template
         self._source = source
+        self._staged = staged
+        self._stages: list[dict[str, CompiledExpression]] = []
+        self._carried: tuple[str, ...] = ()
         self._variables: list[Variable] = list(_OWN)
 
     def code(self) -> CelCode:
         self._read_variables()
+        if self._staged:
+            self._stage()
         conditions = [
             self._compile(mapping(entry).get("expression"), (name, number, "expression"))
             for name in ("matchConditions", "matchCondition")
@@ -180,7 +212,7 @@ class _Reader:
         ]
         if not validations:
             raise self._bad(("validations",), "it has no validations")
-        return CelCode(_engine(), conditions, validations, self._failure())
+        return CelCode(_engine(), conditions, validations, self._failure(), self._stages)
 
     def _read_variables(self) -> None:
         for number, entry in enumerate(items(self._source.get("variables"))):
@@ -190,8 +222,28 @@ class _Reader:
                 raise self._bad(path, "a variable has a name and an expression")
             if name.startswith(_RESERVED) or name in ("params", "anyObject"):
                 raise self._bad((*path, "name"), f"{name!r} is Gatekeeper's own name")
-            self._variables.append(Variable(name, text))
-            self._compile(f"dyn(variables.{name}) == null", (*path, "expression"), own=True)
+            self._variables.append(Variable(name, _without_null(text)))
+            if not self._staged:
+                self._compile(f"dyn(variables.{name}) == null", (*path, "expression"), own=True)
+
+    def _stage(self) -> None:
+        """Compile the variables in groups; each group sees the values of those before."""
+        known: list[str] = []
+        for start in range(0, len(self._variables), _STAGE):
+            group = [
+                Variable(one.name, carried(one.expression, known, _CARRIER))
+                for one in self._variables[start : start + _STAGE]
+            ]
+            stage: dict[str, CompiledExpression] = {}
+            for number, one in enumerate(group, start):
+                path = ("variables", max(0, number - len(_OWN)), "expression")
+                before = group[: number - start]
+                stage[one.name] = self._compile(
+                    one.expression, path, returns="any", variables=before
+                )
+            self._stages.append(stage)
+            known += stage
+        self._carried = tuple(known)
 
     def _validation(self, entry: Mapping[str, Any], number: int) -> Validation:
         path: AttrPath = ("validations", number)
@@ -210,12 +262,20 @@ class _Reader:
         )
 
     def _compile(
-        self, text: Any, path: AttrPath, *, returns: str = "bool", own: bool = False
+        self,
+        text: Any,
+        path: AttrPath,
+        *,
+        returns: str = "bool",
+        own: bool = False,
+        variables: Sequence[Variable] | None = None,
     ) -> CompiledExpression:
         if not isinstance(text, str):
             raise self._bad(path, "an expression is text")
         try:
-            return _engine().compile(text, variables=self._variables, returns=returns)
+            known = self._variables if variables is None else variables
+            text = carried(_without_null(text), self._carried, _CARRIER)
+            return _engine().compile(text, variables=used(text, known), returns=returns)
         except RuleError as error:
             what = error.what if not own else error.what.removeprefix("expression: ")
             raise self._bad(path, what, why=error.why, text=text, do=error.do) from error

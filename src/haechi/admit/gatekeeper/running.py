@@ -23,6 +23,7 @@ from haechi.admit.gatekeeper.loading import Engine, load_gatekeeper
 from haechi.admit.gatekeeper.mutation import GatekeeperMutator
 from haechi.admit.gatekeeper.names import CONSTRAINTS, TEMPLATE
 from haechi.admit.gatekeeper.suites import NO, YES, Assertion, Case, Suite, Test
+from haechi.admit.gatekeeper.template import read_template
 from haechi.admit.mutate import mutate
 from haechi.admit.policies import PolicySet
 from haechi.admit.reviews import nowhere, review_of, review_of_request
@@ -88,7 +89,12 @@ class _Run:
             if test.invalid:
                 yield self._must_be_invalid()
                 return
-            policies, expansions, mutators = self._policies()
+            documents = self._documents()
+            if self._engine is not Engine.ANY and not _has_code(documents[0], self._engine):
+                reason = f"the template has no code for {self._engine.value}"
+                yield from (self._result(one, Outcome.SKIPPED, reason) for one in test.cases)
+                return
+            policies, expansions, mutators = self._policies(documents)
         except HaechiError as error:
             yield self._result(None, Outcome.ERROR, _told(error))
             return
@@ -98,8 +104,9 @@ class _Run:
             else:
                 yield self._case(case, policies, expansions, mutators)
 
-    def _policies(self) -> tuple[PolicySet, list[Expansion], list[GatekeeperMutator]]:
-        documents = self._documents()
+    def _policies(
+        self, documents: Sequence[Resource]
+    ) -> tuple[PolicySet, list[Expansion], list[GatekeeperMutator]]:
         loaded = load_gatekeeper(documents, engine=self._engine)
         fatal = [one for one in loaded.faults if one.fatal]
         if fatal:
@@ -212,6 +219,14 @@ class _Run:
             violations=violations,
             seconds=round(perf_counter() - start, 6) if start else 0.0,
         )
+
+
+def _has_code(template: Resource, engine: Engine) -> bool:
+    """Whether a template that can be read has code for an engine; one that cannot, says so."""
+    read, _ = read_template(template)
+    if read is None:
+        return True
+    return (read.rego if engine is Engine.REGO else read.cel) is not None
 
 
 def unmet(assertion: Assertion, messages: Sequence[str]) -> str:

@@ -79,7 +79,8 @@ def find_suites(paths: list[Path]) -> tuple[list[Suite], list[Unreadable]]:
     """The suites of files and folders. Raises UsageError for a path that is not there."""
     found = read_manifests(paths)
     suites: list[Suite] = []
-    bad = [_gap(gap.path, gap.reason) for gap in found.gaps]
+    named = {path for path in paths if not path.is_dir()}
+    bad = [one for gap in found.gaps if _may_be_suite(one := _gap(gap.path, gap.reason), named)]
     for resource in found.resources:
         if (resource.group, resource.kind) != (SUITES, "Suite"):
             continue
@@ -96,6 +97,16 @@ def _gap(where: str, reason: str) -> Unreadable:
     if file and line.isdecimal():
         return Unreadable(Path(file), int(line), reason)
     return Unreadable(Path(where), 0, reason)
+
+
+def _may_be_suite(bad: Unreadable, named: set[Path]) -> bool:
+    """A folder holds other things, too: charts, samples that are broken on purpose."""
+    if bad.file in named:
+        return True
+    try:
+        return SUITES.encode() in bad.file.read_bytes()
+    except OSError:
+        return True
 
 
 class _Reader:

@@ -12,7 +12,7 @@ column inside the composed text: compile errors can be reported where the author
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -101,6 +101,20 @@ def used(expression: str, variables: Sequence[Named]) -> list[Named]:
     return found[::-1]
 
 
+def carried(source: str, names: Collection[str], carrier: str) -> str:
+    """The text with ``variables.x`` of these names read from elsewhere: ``carrier`` stands in the
+    place of ``variables`` and is not longer, so that every place stays where it was."""
+    words = [token for token in _TOKEN.finditer(source) if not token["skip"]]
+    out, end = [], 0
+    for at, word in enumerate(words):
+        following = [one.group() for one in words[at + 1 : at + 3]]
+        is_own = word.group() == "variables" and (at == 0 or words[at - 1].group() != ".")
+        if is_own and following[:1] == ["."] and following[-1] in names:
+            out += [source[end : word.start()], carrier.ljust(len("variables"))]
+            end = word.end()
+    return "".join([*out, source[end:]])
+
+
 def _names_in(source: str) -> set[str]:
     """Names after ``variables.``; one too many (a local of that name) does no harm."""
     tokens = [token for token in _TOKEN.finditer(source) if not token["skip"]]
@@ -140,7 +154,9 @@ def _rewrite(field: str, source: str, known: list[str]) -> str:
             nesting.append(_CLOSE[_OPEN.index(text)])
         elif text in _CLOSE and token["other"] and (not nesting or nesting.pop() != text):
             raise RuleError(f"{field}: {_at(source, token.start())}: {text!r} closes nothing")
-        if text == "variables" and before != ".":
+        if text == "has" and before != "." and (found := _presence(source, tokens, place, known)):
+            place, text = found
+        elif text == "variables" and before != ".":
             place, text = _use(field, source, tokens, place, known)
         out.append(text)
         if not token["skip"]:
@@ -149,6 +165,21 @@ def _rewrite(field: str, source: str, known: list[str]) -> str:
     if nesting:
         raise RuleError(f"{field}: {nesting[-1]!r} is missing at the end")
     return "".join(out)
+
+
+def _presence(
+    source: str, tokens: list[re.Match[str]], place: int, known: list[str]
+) -> tuple[int, str] | None:
+    """``has(variables.x)`` is true for every variable that there is, whatever its value; a name
+    that was bound is no field that CEL could ask for."""
+    ahead = [at for at in range(place + 1, len(tokens)) if not tokens[at]["skip"]][:5]
+    words = [tokens[at].group() for at in ahead]
+    if len(words) < 5 or words[:3] != ["(", "variables", "."] or words[4] != ")":
+        return None
+    if words[3] not in known:
+        return None
+    span = source[tokens[place].start() : tokens[ahead[4]].end()]
+    return ahead[4], "true" + re.sub(r"[^\n]", " ", span[4:])
 
 
 def _use(
