@@ -417,11 +417,8 @@ def show(value: Value) -> str:
 
 
 def show_number(value: float) -> str:
-    """A number as OPA prints it: whole numbers without a point."""
-    if type(value) is int:
-        return str(value)
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
+    """A number as OPA prints it. It keeps the text that a number had in the input; of a float that
+    is the one Python would write, 1.0 with its point."""
     return repr(value)
 
 

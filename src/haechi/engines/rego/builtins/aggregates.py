@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Final
 
-from haechi.engines.rego.builtins import arithmetic, operands
+from haechi.engines.rego.builtins import arithmetic, bigfloat, operands
 from haechi.engines.rego.builtins.builtin import Builtin
 from haechi.engines.rego.builtins.operands import array, collection_set, listed, small_integer
 from haechi.engines.rego.values import (
@@ -17,6 +18,8 @@ from haechi.engines.rego.values import (
     sort_key,
     type_name,
 )
+
+_FLOAT_BITS: Final = 53
 
 
 def count(value: Value) -> int:
@@ -42,21 +45,26 @@ def _numbers(value: Value) -> list[Any]:
 
 
 def total(value: Value) -> Any:
-    made: Any = 0
-    for item in _numbers(value):
-        made = made + item if type(item) is int and type(made) is int else _plus(made, item)
-    return made
-
-
-def _plus(left: Any, right: Any) -> Any:
-    return arithmetic.plus(left, right)
+    items = _numbers(value)
+    if all(type(item) is int or item.is_integer() for item in items):
+        return sum(map(int, items))
+    made = Fraction(0)
+    for item in items:
+        made = bigfloat.rounded(made + bigfloat.exact(item))
+    return bigfloat.number(made)
 
 
 def product(value: Value) -> Any:
-    made: Any = 1
-    for item in _numbers(value):
-        made = arithmetic.mul(made, item)
-    return made
+    items = _numbers(value)
+    if all(type(item) is int or item.is_integer() for item in items):
+        whole = 1
+        for item in items:
+            whole = operands.bounded_whole(whole * int(item))
+        return whole
+    made = Fraction(1)  # which upstream begins with as a float of 53 bits, and so goes on
+    for item in items:
+        made = bigfloat.rounded(made * bigfloat.exact(item), _FLOAT_BITS)
+    return bigfloat.number(made, _FLOAT_BITS)
 
 
 def largest(value: Value) -> Value:

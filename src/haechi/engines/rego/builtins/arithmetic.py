@@ -1,18 +1,17 @@
 """Numbers: the operators, rounding, bits, ranges.
 
-Whole numbers are exact at any size. OPA computes all others in binary with 64 bits of mantissa from
-the decimal text of its operands, so that ``0.1 + 0.2 == 0.3``; decimals of 19 digits (about 63
-bits) give the same answers where Python's floats would not. A result without a fraction is a whole
-number again.
+Whole numbers are exact at any size; whatever has a fraction is computed as ``bigfloat`` tells. A
+result without a fraction is a whole number again.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Context, Decimal, DecimalException
+from fractions import Fraction
 from typing import Any, Final
 
-from haechi.engines.rego.builtins import operands
+from haechi.engines.rego.builtins import bigfloat, operands
 from haechi.engines.rego.builtins.builtin import Builtin
 from haechi.engines.rego.builtins.builtin import Context as Evaluation
 from haechi.engines.rego.builtins.operands import bounded_whole, integer, number, small_integer
@@ -21,41 +20,18 @@ from haechi.engines.rego.values import BuiltinError, RegoSet, Value
 Number = Any  # int | float: neither is the other's subtype where it matters here
 
 _EXACT: Final = 1 << 62
-_DIGITS: Final = Context(prec=19, Emax=999_999, Emin=-999_999, traps=[])
 
 
-def _decimal(value: Number) -> Decimal:
-    made = Decimal(value) if type(value) is int else Decimal(repr(value))
-    if not made.is_finite():
-        raise BuiltinError("not a finite number")
-    return made
-
-
-def from_decimal(made: Decimal) -> Number:
-    if not made.is_finite():
-        raise BuiltinError("not a finite number")
-    if made.adjusted() > operands.MAX_BITS // 4:
-        operands.too_large("a number's digits", operands.MAX_BITS // 4)
-    if made == made.to_integral_value():
-        return int(made)
-    return float(made)
-
-
-def _inexact(
-    operation: Callable[[Context, Decimal, Decimal], Decimal], left: Value, right: Value
-) -> Number:
-    first, second = _decimal(number(left, 1)), _decimal(number(right, 2))
-    try:
-        return from_decimal(operation(_DIGITS, first, second))
-    except DecimalException as error:
-        raise BuiltinError("not a number") from error
+def _inexact(operation: Callable[[Fraction, Fraction], Fraction], left: Any, right: Any) -> Number:
+    made = operation(bigfloat.exact(number(left, 1)), bigfloat.exact(number(right, 2)))
+    return bigfloat.number(bigfloat.rounded(made))
 
 
 def plus(left: Value, right: Value) -> Number:
     if type(left) is int and type(right) is int:
         return left + right
     if type(left) is float or type(right) is float:
-        return _whole_or(left, right, plus, Context.add)
+        return _whole_or(left, right, plus, operator.add)
     number(left, 1)
     return operands.wrong(2, right, "number")
 
@@ -64,7 +40,7 @@ def _whole_or(
     left: Value,
     right: Value,
     exact: Callable[[Value, Value], Number],
-    operation: Callable[[Context, Decimal, Decimal], Decimal],
+    operation: Callable[[Fraction, Fraction], Fraction],
 ) -> Number:
     if _is_whole(left) and _is_whole(right):
         return exact(int(left), int(right))
@@ -84,7 +60,7 @@ def minus(left: Value, right: Value) -> Value:
         taken = right.members
         return RegoSet({key: value for key, value in left.members.items() if key not in taken})
     if type(left) is float or type(right) is float:
-        return _whole_or(left, right, minus, Context.subtract)
+        return _whole_or(left, right, minus, operator.sub)
     if type(left) is not int:
         operands.wrong(1, left, "number", "set")
     return operands.wrong(2, right, "number")
@@ -95,7 +71,7 @@ def mul(left: Value, right: Value) -> Number:
         made = left * right
         return made if -_EXACT < made < _EXACT else bounded_whole(made)
     if type(left) is float or type(right) is float:
-        return _whole_or(left, right, mul, Context.multiply)
+        return _whole_or(left, right, mul, operator.mul)
     number(left, 1)
     return operands.wrong(2, right, "number")
 
@@ -106,7 +82,7 @@ def div(left: Value, right: Value) -> Number:
         raise BuiltinError("divide by zero")
     if type(left) is int and type(right) is int and -_EXACT < left < _EXACT and left % right == 0:
         return left // right
-    return _inexact(Context.divide, left, right)
+    return _inexact(operator.truediv, left, right)
 
 
 def rem(left: Value, right: Value) -> Number:
@@ -122,28 +98,42 @@ def rem(left: Value, right: Value) -> Number:
 
 
 def absolute(value: Value) -> Number:
-    made = abs(number(value, 1))
-    return int(made) if _is_whole(made) else made
+    if _is_whole(value) and -_EXACT < value < _EXACT:
+        return abs(int(value))
+    return bigfloat.number(abs(bigfloat.exact(number(value, 1))))
 
 
-def rounded(value: Value) -> Number:
-    if _is_whole(value):
+def rounded(value: Value) -> int:
+    return _to_whole(value, _half_away)
+
+
+def ceil(value: Value) -> int:
+    """Between -1 and 0 OPA gives 1, and ``floor`` 0: its whole part has no sign there."""
+    return _to_whole(value, _up)
+
+
+def floor(value: Value) -> int:
+    return _to_whole(value, _down)
+
+
+def _to_whole(value: Value, operation: Callable[[Fraction], int]) -> int:
+    if _is_whole(value) and -_EXACT < value < _EXACT:
         return int(value)
-    return int(_decimal(number(value, 1)).to_integral_value(ROUND_HALF_UP))
+    exact = bigfloat.exact(number(value, 1))
+    return exact.numerator if exact.denominator == 1 else operation(exact)
 
 
-def ceil(value: Value) -> Number:
-    if _is_whole(value):
-        return int(value)
-    whole = int(_decimal(number(value, 1)))
+def _half_away(value: Fraction) -> int:
+    return int(value + Fraction(1, 2)) if value > 0 else int(value - Fraction(1, 2))
+
+
+def _up(value: Fraction) -> int:
+    whole = int(value)
     return whole if whole < 0 else whole + 1
 
 
-def floor(value: Value) -> Number:
-    """Between -1 and 0 OPA gives 0: its whole part has no sign there."""
-    if _is_whole(value):
-        return int(value)
-    whole = int(_decimal(number(value, 1)))
+def _down(value: Fraction) -> int:
+    whole = int(value)
     return whole if whole >= 0 else whole - 1
 
 

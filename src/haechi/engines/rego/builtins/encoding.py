@@ -14,7 +14,6 @@ from urllib.parse import quote_plus
 
 from haechi.engines.rego.builtins import operands
 from haechi.engines.rego.builtins.builtin import Builtin
-from haechi.engines.rego.builtins.numerals import json_float
 from haechi.engines.rego.builtins.operands import bounded, text
 from haechi.engines.rego.builtins.yamls import marshal_yaml, unmarshal_yaml, valid_yaml
 from haechi.engines.rego.values import BuiltinError, Value, pairs, to_json
@@ -135,7 +134,7 @@ def _write(value: Value, made: list[str], layout: tuple[str, str] | None, depth:
     if kind is str:
         made.append(json.dumps(value, ensure_ascii=False).translate(_HTML))
     elif kind is float:
-        made.append(json_float(value))
+        made.append(repr(value))  # OPA keeps the text of a number: this is its likeliest
     elif kind is list and value:
         _write_items(((None, item) for item in value), "[]", made, layout, depth)
     elif kind is dict and value:

@@ -78,6 +78,9 @@ def _argument(value: Value) -> Any:
     if kind is int or kind is str:
         return value
     if kind is float:
+        written = repr(value)
+        if "e" in written and "." not in written:
+            return written  # OPA takes 1e-07, but not 1.5e-07, for text
         return int(value) if value.is_integer() else value
     return show(value)
 

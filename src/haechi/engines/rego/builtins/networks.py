@@ -28,6 +28,9 @@ class Network(msgspec.Struct, frozen=True):
         return self.first | ((1 << (128 - self.prefix)) - 1)
 
     def holds(self, address: int) -> bool:
+        """A network of IPv6, ``::/0`` included, holds no address of IPv4."""
+        if (address >> 32 == 0xFFFF) != (self.prefix >= 96 and self.first >> 32 == 0xFFFF):
+            return False
         return address >> (128 - self.prefix) == self.first >> (128 - self.prefix)
 
 

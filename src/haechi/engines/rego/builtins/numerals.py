@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Final
 
-_SHORTEST_EXPONENT: Final = 21  # from here on JSON has an exponent
 _GENERAL_EXPONENT: Final = 6  # from here on, or from the precision on, %g has one
 
 
@@ -26,15 +25,6 @@ def float_text(value: float, form: str, precision: int | None) -> str:
     if exponent < -4 or exponent >= limit:
         return sign + _scientific(digits, exponent, "E" if form == "G" else "e")
     return sign + _plain(digits, exponent)
-
-
-def json_float(value: float) -> str:
-    """As Go's ``encoding/json`` writes a float64."""
-    sign, digits, exponent = _shortest(value)
-    if -7 < exponent < _SHORTEST_EXPONENT:
-        return sign + _plain(digits, exponent)
-    mantissa, _, power = _scientific(digits, exponent, "e").partition("e")
-    return f"{sign}{mantissa}e{power[0]}{power[1:].lstrip('0')}"
 
 
 def _shortest(value: float) -> tuple[str, str, int]:

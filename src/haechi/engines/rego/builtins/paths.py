@@ -102,18 +102,15 @@ def _left(item: Value, name: Hashable, tree: Tree) -> Value:
     return UNDEFINED if below is None else _without(item, below)
 
 
-class _NotPossible(Exception):
-    """A patch cannot be applied: ``json.patch`` is undefined, and no error."""
+class _NotPossible(BuiltinError):
+    """A patch cannot be applied."""
 
 
 def patch(value: Value, operations: Value) -> Value:
     """RFC 6902, over sets, too, and with paths as arrays."""
     made = value
     for operation in operands.array(operations, 2):
-        try:
-            made = _patched(made, operation)
-        except (_NotPossible, BuiltinError):
-            return UNDEFINED
+        made = _patched(made, operation)
     return made
 
 

@@ -128,26 +128,27 @@ def replace_n(patterns: Value, value: Value) -> str:
 
 
 def _replaced(whole: str, changes: list[tuple[str, str]]) -> str:
+    """The empty pattern comes first, but not twice at one place."""
     starts: dict[str, list[tuple[str, str]]] = {}
     for old, new in changes:
         starts.setdefault(old[:1], []).append((old, new))
     empty = starts.pop("", None)
     made: list[str] = []
-    at = 0
-    after_match = False
+    at, was_empty = 0, empty is None
     while at <= len(whole):
+        if not was_empty and empty is not None:
+            made.append(empty[0][1])
+            was_empty = True
+            continue
+        was_empty = empty is None
         for old, new in starts.get(whole[at : at + 1], ()):
-            if old and whole.startswith(old, at):
+            if whole.startswith(old, at):
                 made.append(new)
                 at += len(old)
-                after_match = True
                 break
         else:
-            if empty is not None and not after_match:
-                made.append(empty[0][1])
             made.append(whole[at : at + 1])
             at += 1
-            after_match = False
     return "".join(made)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 from haechi.engines.rego.builtins.builtin import Builtin
 from haechi.engines.rego.builtins.encoding import unescaped
@@ -41,7 +42,8 @@ def _without_fragment(whole: str) -> dict[str, str]:
         made.update(_authority(authority))
         rest = slash + tail
     made["path"] = unescaped(rest, plus=False)
-    made["raw_path"] = rest
+    usual = quote(made["path"], safe="$&+,/:;=@-_.~")
+    made["raw_path"] = made["path"] if rest == usual else rest
     return made
 
 
@@ -86,7 +88,7 @@ def _check(name: str, port: str) -> None:
 
 
 def is_valid(value: Value) -> bool:
-    if type(value) is not str:
+    if type(value) is not str or not value:
         return False
     try:
         parse(value)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from haechi.engines.rego.builtins import operands
+from haechi.engines.rego.builtins.numerals import float_text
 from haechi.engines.rego.values import BuiltinError, Value, show_number
 
 _MAX_NODES: Final = operands.MAX_ITEMS
@@ -163,38 +164,58 @@ def _whole_or_float(made: float) -> Value:
 
 
 def marshal_yaml(value: Value) -> str:
+    made = _dump(value)
+    return operands.bounded(made.removesuffix("...\n"))
+
+
+def _dump(value: Value) -> str:
+    import yaml
+
+    return str(
+        yaml.dump(value, Dumper=_dumper(), width=1 << 30, allow_unicode=True, sort_keys=True)
+    )
+
+
+@lru_cache(maxsize=1)
+def _dumper() -> Any:
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """Lists are not indented under their key; nothing is an alias."""
-
-        def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:
-            return super().increase_indent(flow, True)
+        """Nothing is written as an alias."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
     Dumper.add_representer(str, _represent_text)
     Dumper.add_representer(float, _represent_float)
-    made = yaml.dump(value, Dumper=Dumper, width=1 << 30, allow_unicode=True, sort_keys=True)
-    return operands.bounded(str(made).removesuffix("...\n"))
+    Dumper.add_representer(int, _represent_integer)
+    return Dumper
 
 
 def _represent_float(dumper: Any, value: float) -> Any:
-    from haechi.engines.rego.builtins.numerals import json_float
+    if value.is_integer() and abs(value) < 1 << 63:
+        return _represent_integer(dumper, int(value))
+    return dumper.represent_scalar(f"{_TAG}float", float_text(value, "g", None))
 
-    return dumper.represent_scalar(f"{_TAG}float", json_float(value))
+
+def _represent_integer(dumper: Any, value: int) -> Any:
+    if -(1 << 63) <= value < 1 << 64:
+        return dumper.represent_scalar(f"{_TAG}int", str(value))
+    return _represent_float(dumper, float(value))  # what Go's reader makes of it
 
 
 def _represent_text(dumper: Any, value: str) -> Any:
+    style = None
     if "\n" in value and value.strip() and not value.startswith((" ", "\t")):
-        return dumper.represent_scalar(f"{_TAG}str", value, style="|")
-    ambiguous = value in _NULL | _TRUE | _FALSE or _resolved_type(value) is not str
-    return dumper.represent_scalar(f"{_TAG}str", value, style='"' if ambiguous else None)
+        style = "|"
+    elif _is_ambiguous(value) or any(ord(c) > 0xFFFF for c in value):
+        style = '"'
+    return dumper.represent_scalar(f"{_TAG}str", value, style=style)
 
 
-def _resolved_type(value: str) -> type:
+def _is_ambiguous(value: str) -> bool:
+    """Whether it would be read as something else than text."""
     try:
-        return type(_resolved(value))
+        return type(_resolved(value)) is not str
     except BuiltinError:
-        return float
+        return True
