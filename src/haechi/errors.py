@@ -4,6 +4,7 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 ├── UsageError               the command line asks for something that makes no sense
 ├── ConfigError              haechi.yaml, haechi.lock, haechi.waivers.yaml or a baseline is wrong
 ├── RuleError                a rule in the catalogue or in a user's directory is wrong
+│   └── ExpressionError      an expression does not compile, with the place inside its text
 ├── InputError               an input cannot be read or parsed: becomes a coverage gap
 │   ├── LimitExceeded        an input is over a limit of size, depth, count or time
 │   └── ConditionError       a condition in Falco's language cannot be parsed or has a wrong type
@@ -70,6 +71,21 @@ class ConfigError(HaechiError):
 
 class RuleError(HaechiError):
     """A rule is invalid; the others still run."""
+
+
+class ExpressionError(RuleError):
+    """An expression in ``field`` does not compile. ``line`` and ``column`` count from 1 in its own
+    text, and are 0 where no place is known; ``text`` is the fault without them."""
+
+    def __init__(
+        self, field: str, text: str, *, line: int = 0, column: int = 0, why: str = "", do: str = ""
+    ) -> None:
+        place = f"line {line}, column {column}: " if line else ""
+        super().__init__(f"{field}: {place}{text}", why=why, do=do)
+        self.field = field
+        self.text = text
+        self.line = line
+        self.column = column
 
 
 class InputError(HaechiError):

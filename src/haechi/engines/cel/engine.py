@@ -30,7 +30,7 @@ from haechi.engines.cel.paths import parse_path
 from haechi.engines.cel.reads import Reads, reads_of
 from haechi.engines.cel.variables import Composed, Named, compose
 from haechi.engines.cel.wheel import NAMES, Failure, Malformed, Problem, Wheel, the_wheel, version
-from haechi.errors import RuleError
+from haechi.errors import ExpressionError, RuleError
 from haechi.model.location import AttrPath, format_path
 from haechi.model.review import Review, State, Verdict
 
@@ -98,7 +98,7 @@ class Activation:
         self._wheel = wheel
         self.allows = allows
         self._values = {
-            "object": plain(review.resource.data),
+            "object": _object(review),
             "oldObject": plain(review.old),
             "request": plain(review.request),
             "params": plain(review.params),
@@ -133,10 +133,23 @@ class Activation:
 
     def evaluate(self, compiled: CompiledExpression) -> bool | str | Failure:
         """Evaluate; an expression that cannot see the unknown values is not held up by them."""
+        return self._wheel.evaluate(compiled.native, self._seen_by(compiled))
+
+    def value(self, compiled: CompiledExpression) -> Any:
+        """The value of an expression that returns ``any``, or a Failure."""
+        return self._wheel.value(compiled.native, self._seen_by(compiled))
+
+    def _seen_by(self, compiled: CompiledExpression) -> Any:
+        if self._examined and self._unknown_is_out_of_sight(compiled):
+            return self._without_unknown()
+        return self._native
+
+    def text(self, compiled: CompiledExpression) -> str | Failure | None:
+        """Evaluate to text or null, for what may give either; everything else is a Failure."""
         native = self._native
         if self._examined and self._unknown_is_out_of_sight(compiled):
             native = self._without_unknown()
-        return self._wheel.evaluate(compiled.native, native)
+        return self._wheel.text(compiled.native, native)
 
     def reason(self, compiled: CompiledExpression, failure: Failure) -> tuple[State, str]:
         """What a failure means: an error, or that something is not known."""
@@ -162,6 +175,13 @@ class Activation:
             }
             self._pruned = self._wheel.activation(values)
         return self._pruned
+
+
+def _object(review: Review) -> Any:
+    """Null in a DELETE, as the API server has it."""
+    data = review.resource.data
+    gone = not data and review.request is not None and review.request.get("operation") == "DELETE"
+    return None if gone else plain(data)
 
 
 def _listed(name: str, paths: Sequence[AttrPath]) -> str:
@@ -200,8 +220,8 @@ class CelEngine:
         returns: str = "bool",
         field: str = "expression",
     ) -> CompiledExpression:
-        """Compile, or take the stored form. ``returns`` is bool, string or any. Raises
-        RuleError."""
+        """Compile, or take the stored form. ``returns`` is bool, string, string or null, or
+        any. Raises RuleError."""
         key = "\0".join(
             (
                 f"kubernetes {returns}" if self._kubernetes else returns,
@@ -304,7 +324,7 @@ def _message(rule: CelRule, compiled: CompiledRule, activation: Activation) -> s
     return rule.message or rule.title
 
 
-def _located(composed: Composed, problems: Sequence[Problem]) -> RuleError:
+def _located(composed: Composed, problems: Sequence[Problem]) -> ExpressionError:
     """The first problem, at the place where its author wrote the text."""
     first = problems[0]
     if not first.line:
@@ -312,7 +332,7 @@ def _located(composed: Composed, problems: Sequence[Problem]) -> RuleError:
         if "recursion" in first.text:
             do = "split it: parts in `variables`, or nested conditions as a list with all()"
         field = composed.fragments[-1].field
-        return RuleError(f"{field}: {first.text}", do=do)
+        return ExpressionError(field, first.text, do=do)
     fragment = max(
         (one for one in composed.fragments if one.line <= first.line), key=lambda one: one.line
     )
@@ -320,8 +340,11 @@ def _located(composed: Composed, problems: Sequence[Problem]) -> RuleError:
     line = min(first.line - fragment.line, len(lines) - 1)
     # Positions past the fragment belong to the brackets put around it: its end is meant.
     column = first.column if first.line - fragment.line <= line else len(lines[line]) + 1
-    return RuleError(
-        f"{fragment.field}: line {line + 1}, column {column}: {first.text}",
+    return ExpressionError(
+        fragment.field,
+        first.text,
+        line=line + 1,
+        column=column,
         why=f"{lines[line]}\n       {' ' * (column - 1)}^",
     )
 

@@ -29,6 +29,12 @@ NAMES = ("object", "oldObject", "request", "params", "namespaceObject")
 AUTHORIZERS = {"authorizer": AUTHORIZER, "authorizer.requestResource": RESOURCE_CHECK}
 _LIBRARIES = ("sets", "lists\n  version: 2", "two-var-comprehensions")
 
+_RETURNS = {
+    "bool": ("BOOL",),
+    "string": ("STRING",),
+    "string or null": ("STRING", "NULL"),
+    "any": (),
+}
 _PROBLEM = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _STATUS = re.compile(r"\A[A-Z_]+: ")
 _TRAILER = re.compile(r"\s*\[[A-Z_]+\]\s*\Z")
@@ -135,7 +141,7 @@ class Wheel:
         )
 
     def compile(self, text: str, *, returns: str, kubernetes: bool = False) -> tuple[Any, bytes]:
-        """Compile; ``returns`` is ``bool``, ``string`` or ``any``. Gives what can be evaluated
+        """Compile; ``returns`` is bool, string, string or null, or any. Gives what can be evaluated
         and its serialised form. Raises Malformed."""
         if not is_unicode(text):
             raise Malformed([Problem(0, 0, "the expression is not valid Unicode")])
@@ -144,9 +150,10 @@ class Wheel:
             blob = native.serialize()
         except RuntimeError as error:
             raise Malformed(_problems(str(error))) from error
-        wanted = {"bool": "BOOL", "string": "STRING"}.get(returns)
         found = native.return_type()
-        if wanted and found.name() != wanted and found != self._dyn:
+        allowed = _RETURNS[returns]
+        # The API server takes an expression whose type is only known at run time for no condition.
+        if allowed and found.name() not in allowed and (kubernetes or found != self._dyn):
             text = f"the expression gives {found.name().lower()}; it must give {returns}"
             raise Malformed([Problem(0, 0, text)])
         if b"cel.@mapInsert" in blob:  # checked by the library, but it cannot run it
@@ -169,6 +176,17 @@ class Wheel:
         """Bind variables. They are converted at their first use and then shared."""
         return self._env.Activation(values)
 
+    def text(self, native: Any, activation: Any) -> str | Failure | None:
+        """The text or null; everything else is a Failure. Never raises."""
+        try:
+            result = native.eval(activation)
+            if result.type().name() == "NULL":
+                return None
+        except (RuntimeError, MemoryError) as error:
+            return Failure(_plain(str(error)))
+        value = self.evaluate(native, activation)
+        return Failure("the expression gives bool, not text") if isinstance(value, bool) else value
+
     def evaluate(self, native: Any, activation: Any) -> bool | str | Failure:
         """The truth value or text; everything else is a Failure. Never raises."""
         try:
@@ -189,6 +207,15 @@ class Wheel:
         if isinstance(value, str):
             return value
         return Failure(f"the expression gives {type_.name().lower()}, not a truth value or text")
+
+    def value(self, native: Any, activation: Any) -> Any:
+        """What an expression of any type gives, as Python holds it, or a Failure. Never raises."""
+        try:
+            result = native.eval(activation)
+            value = result.plain_value()
+        except (RuntimeError, TypeError, MemoryError) as error:
+            return Failure(_plain(str(error)))
+        return Failure(_plain(str(value))) if result.type() == self._error else value
 
 
 @functools.cache
