@@ -232,6 +232,8 @@ def read_place(document: OwnDocument, index: int, text: str) -> Place | None:
         return Place(parse_image(f"{parts[0]}/any/thing").registry, (), text)
     if _ANY not in parts:
         ref = parse_image("/".join(parts))
+        if ref.repository == "library/library" and len(parts) == 2:
+            return Place(ref.registry, ("library",), text)  # all official images, not one of them
         return Place(ref.registry, tuple(ref.repository.split("/")), text)
     # an asterisk for something that can be: the defaults of a reference, and the asterisk back
     ref = parse_image("/".join("x" if part == _ANY else part for part in parts))
