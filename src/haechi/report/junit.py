@@ -31,9 +31,9 @@ class _Case(msgspec.Struct, frozen=True):
 def render(material: Material) -> str:
     """The report as XML text; declare it UTF-8 when writing."""
     suites = [_suite(material, name, cases) for name, cases in _suites(material)]
-    totals = "".join(f" {key}={_quoted(str(sum(s.count[key] for s in suites)))}" for key in _KEYS)
+    totals = "".join(f" {key}={quoted(str(sum(s.count[key] for s in suites)))}" for key in _KEYS)
     head = '<?xml version="1.0" encoding="UTF-8"?>'
-    opening = f'<testsuites name="haechi"{totals} time={_quoted(_seconds(material))}>'
+    opening = f'<testsuites name="haechi"{totals} time={quoted(_seconds(material))}>'
     return "\n".join([head, opening, *(suite.xml for suite in suites), "</testsuites>", ""])
 
 
@@ -75,7 +75,7 @@ def _suite(material: Material, name: str, cases: list[_Case]) -> _Suite:
     }
     figures = "".join(f' {key}="{number}"' for key, number in count.items())
     stamp = utc(material.scan.started).replace(tzinfo=None).isoformat(timespec="seconds")
-    opening = f'  <testsuite name={_quoted(name)}{figures} time="0" timestamp="{stamp}">'
+    opening = f'  <testsuite name={quoted(name)}{figures} time="0" timestamp="{stamp}">'
     body = "\n".join(case.xml for case in cases)
     return _Suite(count, f"{opening}\n{body}\n  </testsuite>")
 
@@ -92,12 +92,12 @@ def _finding_case(finding: Finding, rules: Mapping[str, Rule], waivers: WaiverLo
     if finding.state is FindingState.OPEN:
         body = _body(finding, rules.get(finding.rule))
         inner = (
-            f"<failure message={_quoted(finding.message)} type={_quoted(finding.severity)}>"
+            f"<failure message={quoted(finding.message)} type={quoted(finding.severity)}>"
             f"{_text(body)}</failure>"
         )
         return _Case("failure", _case(name, finding.location.path, inner, finding))
     reason = _accepted(finding, waivers)
-    inner = f"<skipped message={_quoted(f'{reason}: {finding.message}')}/>"
+    inner = f"<skipped message={quoted(f'{reason}: {finding.message}')}/>"
     return _Case("skipped", _case(name, finding.location.path, inner, finding))
 
 
@@ -129,21 +129,21 @@ def _body(finding: Finding, rule: Rule | None) -> str:
 
 def _gap_case(gap: Gap) -> _Case:
     outcome = "skipped" if gap.accepted else "error"
-    kind = "" if gap.accepted else f" type={_quoted(gap.kind)}"
+    kind = "" if gap.accepted else f" type={quoted(gap.kind)}"
     said = f"{gap.reason}; {gap.do}" if gap.do else gap.reason
-    inner = f"<{outcome} message={_quoted(f'not evaluated: {said}')}{kind}/>"
+    inner = f"<{outcome} message={quoted(f'not evaluated: {said}')}{kind}/>"
     return _Case(outcome, _case(f"{gap.kind} {gap.path}", gap.path, inner))
 
 
 def _case(name: str, place: str, inner: str, finding: Finding | None = None) -> str:
     where = ""
     if finding is not None:
-        where = f' file={_quoted(place)} line="{max(finding.location.line, 1)}"'
-    opening = f'    <testcase name={_quoted(name)} classname={_quoted(place)}{where} time="0"'
+        where = f' file={quoted(place)} line="{max(finding.location.line, 1)}"'
+    opening = f'    <testcase name={quoted(name)} classname={quoted(place)}{where} time="0"'
     return f"{opening}>{inner}</testcase>" if inner else f"{opening}/>"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """An attribute value on one line, with its quotes."""
     return f'"{_text(one_line(text))}"'
 

@@ -96,7 +96,8 @@ class _Run:
                 return
             policies, expansions, mutators = self._policies(documents)
         except HaechiError as error:
-            yield self._result(None, Outcome.ERROR, _told(error))
+            reason = _told(error)
+            yield from (self._result(c, Outcome.ERROR, reason) for c in test.cases or (None,))
             return
         for case in test.cases:
             if case.skip or not self._wanted(test.name, case.name):
