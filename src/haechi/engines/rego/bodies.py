@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haechi.engines.rego.lexer import NAME
-from haechi.engines.rego.terms import MEMBER, MEMBER_KEY, Terms
+from haechi.engines.rego.terms import MEMBER, MEMBER_KEY, ROOTS, Terms
 from haechi.engines.rego.tree import (
     Assign,
     Call,
@@ -144,7 +144,7 @@ class Bodies(Terms):
             self.fail("expected 'every x in xs { … }'")
         key, value, domain = self._members(term, "every")
         for name in (key, value):
-            if name is not None and not isinstance(name, Var):
+            if name is not None and (not isinstance(name, Var) or name.name in ROOTS):
                 self.fault("expected a variable after 'every'", do="use a name", place=name.place)
         self.expect("{", "and what holds for every member")
         body = self.body("}")

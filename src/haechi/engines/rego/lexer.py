@@ -126,11 +126,10 @@ class _Scan:
         kind, word, end = found.lastgroup, found[0], found.end()
         if kind == "operator":
             self._operator(word, end)
-            return self._piece() if self._closes_template(word) else ""
+            return self._piece(end) if self._closes_template(word) else ""
         if kind == "template":
             self.templates.append((word[1], self.braces))
-            self._advance(end)
-            return self._piece()
+            return self._piece(end)
         if kind == "string":
             return self._string(word, end)
         if kind == "raw":
@@ -160,10 +159,10 @@ class _Scan:
         self._add(STRING, value, end)
         return ""
 
-    def _piece(self) -> str:
-        """The text of a template from here to the next expression or to its end."""
+    def _piece(self, start: int) -> str:
+        """The text of a template from there to the next expression or to its end."""
         quote = self.templates[-1][0]
-        found = _PIECE[quote].match(self.text, self.index)
+        found = _PIECE[quote].match(self.text, start)
         if found is None:
             return "a template string that does not end, or has an escape that is not known"
         value: str | None = _ESCAPED.sub(lambda one: one[1] or one[0], found[1])
