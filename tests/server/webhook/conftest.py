@@ -75,8 +75,12 @@ def request(name: str = "ok", **more: Any) -> Json:
 class Peer:
     """A connection that stays open, as an API server's."""
 
-    def __init__(self, port: int, cadata: str, *, timeout: float = 20.0) -> None:
+    def __init__(
+        self, port: int, cadata: str, *, timeout: float = 20.0, pair: Path | None = None
+    ) -> None:
         context = ssl.create_default_context(cadata=cadata)
+        if pair is not None:
+            context.load_cert_chain(pair)
         self._http = http.client.HTTPSConnection(
             "127.0.0.1", port, context=context, timeout=timeout
         )

@@ -326,12 +326,18 @@ class Webhook:
         if self._watched is not None:
             self._trust_fault = self._watched.fault
         if chain.leaf != self._leaf:
-            await port.serve(Chain(chain.certificate, chain.key, self.options.client_ca))
+            try:
+                await port.serve(Chain(chain.certificate, chain.key, self.options.client_ca))
+            except (OSError, ValueError) as error:  # the files changed again since they were read
+                self.figures.count("certificate_reloads", result="failed")
+                raise ConfigError("the new certificate cannot be served", why=str(error)) from error
             self._leaf, self._ends = chain.leaf, chain.ends
             self.figures.count("certificate_reloads", result="ok")
             log.info("another certificate is served, until %s", chain.ends.isoformat())
         bundle = await asyncio.to_thread(self._trusted, chain)
-        if bundle is None:
+        if chain.ends <= self._clock():
+            self._chain_fault = f"the served certificate expired at {chain.ends.isoformat()}"
+        elif bundle is None:
             self._chain_fault = self._trust_fault
         else:
             self._chain_fault = await asyncio.to_thread(
@@ -345,7 +351,7 @@ class Webhook:
             # Nobody to ask: what is served must at least be whole and in time.
             if isinstance(chain, Held):
                 return pem(own)
-            return chain.certificate.read_bytes()
+            return chain.chain
         retired = chain.retired if isinstance(chain, Held) else ()
         try:
             self._trust.step(own, retired, self._clock())

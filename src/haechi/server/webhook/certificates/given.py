@@ -19,12 +19,13 @@ from haechi.server.webhook.certificates.authority import fingerprint, names_of
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair of files that can be served."""
+    """A pair of files that can be served. ``chain`` is what the certificate's file held then."""
 
     certificate: Path
     key: Path
     leaf: str
     ends: dt.datetime
+    chain: bytes
 
 
 def checked(certificate: Path, key: Path, names: tuple[str, ...], now: dt.datetime) -> Given:
@@ -32,7 +33,8 @@ def checked(certificate: Path, key: Path, names: tuple[str, ...], now: dt.dateti
     where = str(certificate)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _no_password)
-        leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
+        chain = certificate.read_bytes()
+        leaf = x509.load_pem_x509_certificate(chain)
     except (OSError, ssl.SSLError, ValueError) as error:
         raise ConfigError(
             "the certificate and its key cannot be used",
@@ -56,7 +58,11 @@ def checked(certificate: Path, key: Path, names: tuple[str, ...], now: dt.dateti
             where=where,
         )
     return Given(
-        certificate=certificate, key=key, leaf=fingerprint(leaf), ends=leaf.not_valid_after_utc
+        certificate=certificate,
+        key=key,
+        leaf=fingerprint(leaf),
+        ends=leaf.not_valid_after_utc,
+        chain=chain,
     )
 
 
