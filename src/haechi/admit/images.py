@@ -249,6 +249,9 @@ def _place_fault(parts: Sequence[str]) -> str:
         return f"{_ANY} stands for a whole component, between slashes"
     if any(sign in part for part in parts[1:] for sign in ":@") or "@" in parts[0]:
         return "a place has no tag and no digest"
+    host, colon, _ = parts[0].partition(":")
+    if len(parts) == 1 and colon and "." not in host and host != "localhost":
+        return f"a place has no tag; if {host} is a registry, write {parts[0]}/{_ANY}"
     plain = ["x" if part == _ANY else part for part in parts]
     whole = "/".join(plain) if _is_host(plain[0]) else f"x.example/{'/'.join(plain)}"
     if not parse_image(whole if "/" in whole else f"{whole}/x").valid:
