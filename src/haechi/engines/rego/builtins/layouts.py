@@ -305,12 +305,11 @@ def _read_zone(reader: _Reader) -> None:
     name = found.group()
     if name[0].isalpha() and "+" not in name and "-" not in name:
         name = _abbreviation(reader, name)
+    # A name says nothing about the offset: Go knows none but those of its own place, and even of
+    # "GMT+3" it takes the name only.
+    if name.startswith("GMT") and len(name) > 3 and not -23 <= int(name[3:]) <= 23:
+        raise reader.fail("MST")
     reader.rest = reader.rest[len(name) :]
-    if name.startswith("GMT") and len(name) > 3:
-        hours = int(name[3:])
-        if not -23 <= hours <= 23:
-            raise reader.fail("MST")
-        reader.offset = hours * 3600
 
 
 def _abbreviation(reader: _Reader, name: str) -> str:

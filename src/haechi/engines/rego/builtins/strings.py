@@ -103,7 +103,7 @@ def split_n(value: Value, separator: Value, count: Value) -> list[str]:
 def replace(value: Value, old: Value, new: Value) -> str:
     whole, before, after = text(value, 1), text(old, 2), text(new, 3)
     _replaceable(whole, len(after))
-    return whole.replace(before, after)
+    return whole.replace(before, after) if before else _replaced(whole, [(before, after)])
 
 
 def _replaceable(whole: str, longest: int) -> None:
@@ -128,6 +128,18 @@ def replace_n(patterns: Value, value: Value) -> str:
 
 
 def _replaced(whole: str, changes: list[tuple[str, str]]) -> str:
+    if whole.isascii() or changes[0][0]:
+        return _replaced_at_each(whole, changes)
+    # The empty pattern is found within characters, too: Go looks at bytes.
+    made = _replaced_at_each(_bytes(whole), [(_bytes(old), _bytes(new)) for old, new in changes])
+    return made.encode("latin-1").decode("utf-8", "replace")
+
+
+def _bytes(value: str) -> str:
+    return value.encode("utf-8", "replace").decode("latin-1")
+
+
+def _replaced_at_each(whole: str, changes: list[tuple[str, str]]) -> str:
     """The empty pattern comes first, but not twice at one place."""
     starts: dict[str, list[tuple[str, str]]] = {}
     for old, new in changes:

@@ -28,7 +28,7 @@ from haechi.engines.rego.builtins.operands import small_integer, text
 from haechi.engines.rego.values import BuiltinError, RegoFailure, Value
 
 _SECOND: Final = 1_000_000_000
-_DURATION: Final = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION: Final = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|[smhdwy])")
 _UNITS: Final = {
     "ns": 1,
     "us": 1000,
@@ -38,6 +38,9 @@ _UNITS: Final = {
     "s": _SECOND,
     "m": 60 * _SECOND,
     "h": 3600 * _SECOND,
+    "d": 24 * 3600 * _SECOND,
+    "w": 7 * 24 * 3600 * _SECOND,
+    "y": 365 * 24 * 3600 * _SECOND,
 }
 _FAR: Final = 1_000_000  # of years, months, days to add: beyond any time there is
 
