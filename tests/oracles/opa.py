@@ -4,8 +4,8 @@ It is OPA 1.x as a shared library, which ``./dev test`` unpacks to ``.venv/oracl
 folder that holds ``opa_bindings`` in HAECHI_ORACLES). It reads Rego v1 only: policies in v0 are
 put before it by ``haechi.engines.rego.writer``. An engine cannot forget a module or data, so there
 is one for each set of them, the latest few kept. It runs with strict errors of builtins: where
-OPA's default makes ``to_number("x")`` undefined, this raises ``eval_error``, with eval_builtin_error
-or eval_type_error in the message. Tests begin with ``opa = require_opa()``.
+OPA's default makes ``to_number("x")`` undefined, this raises ``eval_error``, and the message holds
+eval_builtin_error or eval_type_error. Tests begin with ``opa = require_opa()``.
 """
 
 from __future__ import annotations
