@@ -145,21 +145,21 @@ def made(given: dict[str, Any], access: Access | None) -> Webhook:
     trust = None
     if access is not None:
         trust = Trust(KubernetesClient(access), given["configuration"])
-    if given["from_cluster"]:
-        from haechi.server.webhook.sources.cluster import ClusterSource
-
-        _require_one_source(given)
-        if access is None:
+    _require_one_source(given)
+    if access is None:
+        if given["from_cluster"]:
             raise UsageError("--cluster needs a cluster", do="add --in-cluster or --kubeconfig")
-        objects = ClusterSource(access)
-        hook = Webhook(options, objects, trust=trust)
-        objects.tell = hook.tell
-        return hook
-    return Webhook(options, _source(given), trust=trust)
+        return Webhook(options, _source(given), trust=trust)
+    from haechi.server.webhook.sources.cluster import Beside, ClusterSource
+
+    objects = ClusterSource(access, policies=given["from_cluster"])
+    source = objects if given["from_cluster"] else Beside(_source(given), objects)
+    hook = Webhook(options, source, trust=trust)
+    objects.tell = hook.tell
+    return hook
 
 
 def _source(given: dict[str, Any]) -> Source:
-    _require_one_source(given)
     if given["repository"] is not None:
         from haechi.server.webhook.sources.repository import Repository
 

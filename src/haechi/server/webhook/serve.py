@@ -108,6 +108,7 @@ class Webhook:
         self._leaving = False
         self._news: list[Known] = []
         self._complete: bool | None = None
+        self._cluster_known = False
         self._gathering = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -121,6 +122,8 @@ class Webhook:
             why.append("it is about to stop")
         if loaded is None:
             why.append(f"no policies are loaded yet {pool.fault or self._source_fault}".strip())
+        elif hasattr(self._source, "wants") and not self._cluster_known:
+            why.append("the cluster's namespaces are not known yet")
         elif not pool.alive:
             why.append("no evaluator is alive")
         if self._chain_fault:
@@ -292,6 +295,7 @@ class Webhook:
             self.pool.news(Changes(news[start : start + 1000]))
         if self._complete is not None:
             self.pool.news(Changes([], self._complete))
+            self._cluster_known = True
             self._complete = None
 
     # --- certificates ----------------------------------------------------------------------

@@ -9,12 +9,14 @@ missing.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
 
+from haechi.errors import KubeError
 from haechi.server.webhook.frames import Changes, Known, Text
-from haechi.server.webhook.sources import Policies
+from haechi.server.webhook.sources import Policies, Source
 from haechi.world.kube import names
 from haechi.world.kube.access import Access
 from haechi.world.kube.client import KubernetesClient
@@ -22,6 +24,7 @@ from haechi.world.kube.cluster import Kept
 from haechi.world.kube.mirror import Mirror, Seen
 from haechi.world.kube.names import METADATA_ONLY, Kind
 
+log = logging.getLogger("haechi.webhook")
 ADMISSION = "admissionregistration.k8s.io"
 POLICY_GROUPS = (
     "templates.gatekeeper.sh",
@@ -43,16 +46,20 @@ Tell = Callable[[Changes], None]
 
 
 class ClusterSource:
-    """Follows one cluster. Set ``tell`` to hear news for the evaluators, from several threads."""
+    """Follows one cluster. Set ``tell`` to hear news for the evaluators, from several threads.
+
+    Without ``policies`` it only tells what policies from elsewhere ask of the cluster.
+    """
 
     def __init__(
         self,
         access: Access,
         *,
+        policies: bool = True,
         clock: Callable[[], float] = time.monotonic,
         quiet_s: float = QUIET_S,
     ) -> None:
-        self._access = access
+        self._access, self._has_policies = access, policies
         self.tell: Tell = lambda changes: None
         self._clock, self._quiet_s = clock, quiet_s
         self._client = KubernetesClient(access)
@@ -71,7 +78,7 @@ class ClusterSource:
         if self._clock() - self._looked >= KINDS_S:
             self._look()
         mirror = self._mirror
-        if mirror is None:
+        if mirror is None or not self._has_policies:
             return None
         self.gaps = (*mirror.gaps, *self._left_out())
         if self._changed <= self._taken or self._clock() - self._changed < self._quiet_s:
@@ -102,7 +109,7 @@ class ClusterSource:
         policies = frozenset(
             kind
             for (group, name), kind in newest.items()
-            if group in POLICY_GROUPS or (group, name) in POLICY_KINDS
+            if self._has_policies and (group in POLICY_GROUPS or (group, name) in POLICY_KINDS)
         )
         read = (newest.get(one) for one in self._reads - METADATA_ONLY)
         others = frozenset({names.NAMESPACE, *(kind for kind in read if kind is not None)})
@@ -148,6 +155,30 @@ class ClusterSource:
             self.tell(Changes([known]))
         if kind in self._policies or self._mirror is None:
             self._changed = self._clock()
+
+
+class Beside:
+    """Policies from one source, and what is known of the cluster from another."""
+
+    def __init__(self, policies: Source, cluster: ClusterSource) -> None:
+        self._policies, self._cluster = policies, cluster
+
+    def poll(self) -> Policies | None:
+        """See ``Source``. A cluster that cannot be read does not hold up policies."""
+        try:
+            self._cluster.poll()
+        except KubeError as error:
+            log.warning("the cluster cannot be read: %s", error.what)
+        return self._policies.poll()
+
+    def wants(self, reads: Iterable[tuple[str, str]]) -> None:
+        """What the policies in force ask the cluster for."""
+        self._cluster.wants(reads)
+
+    def close(self) -> None:
+        """End both."""
+        self._policies.close()
+        self._cluster.close()
 
 
 def _newest(kinds: Iterable[Kind]) -> dict[tuple[str, str], Kind]:
