@@ -129,6 +129,7 @@ async def serve_world(
     if jobs is None:
         jobs = [*own_jobs(world), *_watch_over(pair, world)]
         background = [*background, follow_feeds, follow_clusters, correlate, respond, send_alerts]
+        background += [audit]
     tasks = [
         asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),
@@ -257,6 +258,14 @@ def _kept(world: World) -> None:
         log.exception("what was learnt of behaviour since its last save is lost")
 
 
+async def audit(world: World) -> None:
+    """Judge followed clusters by their policies; nothing is imported where there are none."""
+    if world.settings.admission.audit and world.settings.clusters.followed:
+        from haechi.server.work.auditing import audit_clusters
+
+        await audit_clusters(world)
+
+
 async def _guarded(one: Background, world: World) -> None:
     try:
         await one(world)
@@ -289,6 +298,16 @@ def own_jobs(world: World) -> list[Job]:
             followed=[one.name for one in clusters.followed],
         )
 
+    def decided_long_ago() -> None:
+        door = world.settings.admission
+        store.state.decisions.tidy(
+            world.clock(),
+            days=door.decision_days,
+            most=door.decision_rows,
+            review_days=door.review_days,
+            review_bytes=door.review_bytes,
+        )
+
     def noted() -> None:
         store.state.feeds.flush()
 
@@ -306,6 +325,7 @@ def own_jobs(world: World) -> list[Job]:
         Job(name="events", every=60, work=tended, first=20),
         Job(name="evidence", every=3600, work=world.respond.tidied(world), first=1200),
         Job(name="alerts", every=3600, work=told_long_ago, first=900),
+        Job(name="decisions", every=3600, work=decided_long_ago, first=1500),
     ]
 
 

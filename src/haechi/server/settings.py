@@ -221,6 +221,47 @@ class ClustersSection(Section, frozen=True, kw_only=True):
     ] = 500_000
 
 
+class Admission(Section, frozen=True, kw_only=True):
+    """Policies at the door: the background audit by them, and what webhooks tell."""
+
+    audit: Annotated[
+        bool, Meta(description="judge what followed clusters hold by their policies")
+    ] = True
+    policies: Annotated[
+        list[str], Meta(description="files of policies, or folders of them, for every cluster")
+    ] = []
+    packs: Annotated[
+        list[str], Meta(description="built-in packs of policies that the audit judges by")
+    ] = msgspec.field(default_factory=lambda: ["sensible"])
+    cluster_policies: Annotated[
+        bool, Meta(description="judge by the policies that a cluster itself holds, too")
+    ] = True
+    interval_minutes: Annotated[
+        int, Meta(ge=1, le=1440, description="minutes after which all is judged again")
+    ] = 30
+    deadline_s: Annotated[
+        float, Meta(ge=0.1, le=60, description="seconds that a policy may take for one object")
+    ] = 5.0
+    memory_bytes: Annotated[
+        int,
+        Meta(ge=64 << 20, le=16 << 30, description="memory that judging by policies may take"),
+    ] = 1 << 30
+    record_reviews: Annotated[
+        bool,
+        Meta(description="keep requests that webhooks saw, without secrets, for what-if"),
+    ] = True
+    decision_days: Annotated[int, _DAYS, Meta(description="days that decisions are kept")] = 30
+    decision_rows: Annotated[
+        int, Meta(ge=1_000, le=10_000_000, description="decisions that are kept with details")
+    ] = 200_000
+    review_days: Annotated[int, _DAYS, Meta(description="days that recorded requests are kept")] = (
+        30
+    )
+    review_bytes: Annotated[
+        int, Meta(ge=1 << 20, description="bytes that recorded requests may take")
+    ] = 512 << 20
+
+
 class Respond(Section, frozen=True, kw_only=True):
     """What is done about incidents, and how far that goes by itself."""
 
@@ -273,6 +314,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     respond: Respond = Respond()
     alerts: Alerts = Alerts()
     clusters: ClustersSection = ClustersSection()
+    admission: Admission = Admission()
 
 
 class Settings(FileSettings, frozen=True, kw_only=True):

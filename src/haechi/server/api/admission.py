@@ -69,6 +69,8 @@ def sent(call: Call) -> DecisionsAnswer:
             do="use a token with the role operator in all namespaces of the cluster",
         )
     fit, refused = _fit(batch, call.now)
+    if not call.world.settings.admission.record_reviews:
+        fit = _without_reviews(fit)
     taken = call.world.store.state.decisions.take(fit, cluster)
     if taken:
         _count(call, fit)
@@ -97,6 +99,13 @@ def _fit(batch: DecisionBatch, now: dt.datetime) -> tuple[DecisionBatch, dict[in
         latencies=_timely(batch.latencies, first, last),
     )
     return fit, refused
+
+
+def _without_reviews(batch: DecisionBatch) -> DecisionBatch:
+    records = (
+        msgspec.structs.replace(one, review=b"", review_missing="off") for one in batch.records
+    )
+    return msgspec.structs.replace(batch, records=tuple(records))
 
 
 def _timely(several: Sequence[msgspec.Struct], first: dt.datetime, last: dt.datetime) -> tuple:  # type: ignore[type-arg]

@@ -1,0 +1,481 @@
+"""The background audit: each followed cluster judged by its policies, at the start, on each change
+and by the clock.
+
+One thread a cluster looks at what is there, tells the process that judges what is new, and writes
+what came of it: a state with since, events of what changed, findings. Judging is
+``PolicySet.review`` as at the door (``Point.AUDIT``). A change is judged in seconds; what others
+may be judged by (a Namespace's labels, the objects that policies read) makes the whole cluster to
+be judged again, not more often than that costs a fraction of the time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from haechi.errors import HaechiError, StoreError
+from haechi.model.access import EVERYWHERE, NONE
+from haechi.server.work.audits import events as told_events
+from haechi.server.work.audits.findings import covering, push_of
+from haechi.server.work.audits.objects import JUDGED, PARTIAL, DumpObjects, LiveObjects, Snapshot
+from haechi.server.work.audits.policies import PolicyTexts
+from haechi.server.work.audits.process import AuditProcess, Stopped
+from haechi.server.work.audits.results import Standing, Waivers, of_itself, said_as
+from haechi.server.work.audits.wire import AuditedObject, Done, Setup
+from haechi.server.work.matching import StoreWaivers
+from haechi.store.records import Notice
+from haechi.store.state.admission_records import AUDIT, AuditCoverage
+from haechi.store.state.policy_states import Change, Said, verdict_id
+
+if TYPE_CHECKING:
+    from haechi.model.admission import PolicyFault, PolicyInfo
+    from haechi.server.settings import ClusterSettings
+    from haechi.server.work.audits.objects import Objects
+    from haechi.server.world import World
+    from haechi.world.kube.cluster import Kept
+
+log = logging.getLogger("haechi.server.audit")
+TICK_S, TOLD_S, AGAIN_S = 2.0, 60.0, 30.0
+LEAST_S, SHARE = 30.0, 10.0
+"""Between two looks at the whole of a cluster: so long, and so many times what one takes."""
+_FAULTS = "haechi_policy_audit_faults_total"
+_Place = tuple[str, str, str]
+
+
+class ClusterAudit:
+    """The audit of one cluster. ``tick`` does what is due; ``run`` does so until it is stopped."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        objects: Objects,
+        texts: PolicyTexts,
+        *,
+        findings: bool = True,
+    ) -> None:
+        self._world, self.name, self._objects, self._texts = world, name, objects, texts
+        self._findings = findings
+        self._stopped = threading.Event()
+        self._waivers_changed = threading.Event()
+        self._process: AuditProcess | None = None
+        self._standing = Standing(name)
+        self._said: dict[str, list[Said]] = {}
+        self._known: dict[_Place, Kept] = {}
+        self._keys: dict[_Place, str] = {}
+        self._infos: Sequence[PolicyInfo] = ()
+        self._faults: Sequence[PolicyFault] = ()
+        self._quiet = self._due = True
+        self._pushed = False
+        self._off: dict[str, str] = {}
+        self._noticed = self._whole_at = self._told_at = float("-inf")
+        self._took = self._cpu = 0.0
+        self._coverage = AuditCoverage(cluster=name, state="waiting")
+        self._fault = ""
+        self._left_out = 0
+
+    def run(self) -> None:
+        """Until it is stopped; what fails is told and tried again."""
+        unsubscribe = self._world.store.subscribe(self._heard)
+        try:
+            while not self._stopped.is_set():
+                pause = TICK_S
+                try:
+                    self.tick()
+                except Stopped:
+                    break
+                except HaechiError as error:
+                    self._failed(f"{error.what} ({error.why})" if error.why else error.what)
+                    pause = AGAIN_S
+                except Exception as error:  # the boundary of a thread
+                    log.exception("the audit of %s failed", self.name)
+                    self._failed(f"a fault of haechi: {type(error).__name__}")
+                    pause = AGAIN_S
+                self._stopped.wait(pause)
+        finally:
+            unsubscribe()
+            self.close()
+
+    def stop(self) -> None:
+        """Ask for the end."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """End the process and the watches."""
+        self._end()
+        self._objects.close()
+
+    def tick(self) -> None:
+        """Look, and judge what is to be judged. Raises HaechiError, Stopped."""
+        snapshot = self._objects.look(self._infos)
+        if snapshot is None:
+            self._tell(state="waiting", why="the cluster was not read yet")
+            return
+        if self._texts.changed(snapshot.policies) or (self._process is None and self._due):
+            self._load()
+            snapshot = self._objects.look(self._infos) or snapshot
+        if self._process is None:
+            self._nothing(snapshot)
+            return
+        self._round(snapshot)
+
+    # --- policies --------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        settings = self._world.settings.admission
+        if not self._texts.texts and not settings.packs:
+            self._end()
+            self._infos, self._faults, generation = (), (), ""
+        else:
+            setup = Setup(
+                texts=self._texts.texts,
+                packs=settings.packs,
+                cluster=self.name,
+                deadline_s=settings.deadline_s,
+                memory_bytes=settings.memory_bytes,
+            )
+            made = AuditProcess(setup, self._stopped)
+            self._end()
+            self._process = made
+            generation = made.ready.generation
+            self._infos, self._faults = made.ready.policies, made.ready.faults
+            log.info("%s: %d policies, generation %s", self.name, len(self._infos), generation)
+        state = self._world.store.state
+        before = {
+            one.generation
+            for policy in state.policies.all(within=(EVERYWHERE,))
+            for one in policy.origins
+            if policy.cluster == self.name and one.source == AUDIT
+        }
+        self._quiet = before != {generation}
+        state.policies.keep(self.name, AUDIT, generation, self._infos, self._faults)
+        self._standing.infos = {one.id: one for one in self._infos}
+        self._due = True
+
+    def _nothing(self, snapshot: Snapshot) -> None:
+        """There are no policies."""
+        if self._due:
+            self._world.store.state.policy_states.forget(self.name)
+            self._standing, self._said, self._due = Standing(self.name), {}, False
+        self._tell(state="idle", why=self._texts.fault or "no policies", gaps=list(snapshot.gaps))
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+        self._due = True
+
+    # --- judging ---------------------------------------------------------------------------
+
+    def _round(self, snapshot: Snapshot) -> None:
+        changed = [
+            one
+            for place, one in snapshot.kept.items()
+            if (old := self._known.get(place)) is not one and (old is None or old.body != one.body)
+        ]
+        gone = [place for place in self._known if place not in snapshot.kept]
+        now = time.monotonic()
+        if (changed or gone) and self._noticed == float("-inf"):
+            self._noticed = now
+        context = self._context()
+        if any(one.type in context for one in changed) or any(one[0] in context for one in gone):
+            self._due = True
+        interval = self._world.settings.admission.interval_minutes * 60
+        whole = now - self._whole_at >= interval or (self._due and self._may(now))
+        if whole:
+            self._judged(snapshot, list(snapshot.kept.values()), [], whole=True)
+        elif changed or gone:
+            self._judged(snapshot, changed, gone, whole=False)
+        elif self._waivers_changed.is_set() or snapshot.kinds != self._standing.kinds:
+            self._standing.kinds = snapshot.kinds
+            self._publish(None)
+        self._told(snapshot)
+
+    def _may(self, now: float) -> bool:
+        return now - self._whole_at >= max(LEAST_S, SHARE * self._took)
+
+    def _context(self) -> set[str]:
+        """Types of objects that verdicts about others depend on."""
+        reads = {f"{group or 'core'}/{kind}" for one in self._infos for group, kind in one.reads}
+        return reads | {"core/Namespace"}
+
+    def _judged(
+        self, snapshot: Snapshot, changed: Sequence[Kept], gone: Sequence[_Place], *, whole: bool
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+        began = time.monotonic()
+        judged = {one.type for one in snapshot.kinds if one.state in (JUDGED, PARTIAL)}
+        asked = [one for one in changed if one.type in judged]
+        self._tell(state="auditing", waiting=len(asked), force=whole and len(asked) > 500)
+        context = self._context()
+        news = [one for one in changed if one.type in context]
+        lost = [place for place in gone if place[0] in context]
+        if whole or news or lost:
+            process.news(news, gone=lost, anew=whole, complete=snapshot.complete)
+        keys = [self._keys[place] for place in gone if place in self._keys]
+        found: list[AuditedObject] = []
+        done: Done | None = None
+        for part in process.judge(asked, anew=whole, gone=keys):
+            if isinstance(part, Done):
+                done = part
+            else:
+                found += part
+        if done is None:
+            return
+        self._took_in(snapshot, asked, keys, found, done, whole=whole)
+        self._took = time.monotonic() - began if whole else self._took
+        self._cpu = done.cpu_s if whole else self._cpu
+        if whole:
+            self._whole_at, self._due = time.monotonic(), False
+        self._publish(None if whole else [*keys, *(self._keys[_place(one)] for one in asked)])
+        self._noticed = float("-inf")
+        self._quiet = False
+
+    def _took_in(
+        self,
+        snapshot: Snapshot,
+        asked: Sequence[Kept],
+        gone: Sequence[str],
+        found: Sequence[AuditedObject],
+        done: Done,
+        *,
+        whole: bool,
+    ) -> None:
+        standing = self._standing
+        if whole:
+            standing.objects, self._keys = {}, {}
+        self._keys |= {_place(one): _key(one, self.name) for one in asked}
+        standing.forget([*gone, *(self._keys[_place(one)] for one in asked)])
+        standing.take(found)
+        standing.passes, standing.kinds = done.passes, snapshot.kinds
+        self._known = snapshot.kept
+        for policy, why in done.off.items():
+            if policy not in self._off:
+                log.warning("%s: the policy %s was stopped: %s", self.name, policy, why)
+                self._world.metrics.count(_FAULTS, "policy")
+        self._off = done.off if whole else {**self._off, **done.off}
+
+    # --- what comes of it ------------------------------------------------------------------
+
+    def _publish(self, keys: Sequence[str] | None) -> None:
+        """Write what is said of these objects (None: of all)."""
+        world, standing = self._world, self._standing
+        self._waivers_changed.clear()
+        today = world.clock().date()
+        waivers = Waivers(world.store.state.waivers.active(today=today), self.name)
+        if keys is None:
+            self._said = {}
+            for one in standing.said(waivers):
+                self._said.setdefault(one.object, []).append(one)
+        else:
+            for key in keys:
+                self._said.pop(key, None)
+                found = standing.objects.get(key)
+                if found is not None:
+                    self._said[key] = standing.said_of(found, waivers)
+        every = [one for some in self._said.values() for one in some]
+        wanted = every if keys is None else [s for key in keys for s in self._said.get(key, ())]
+        kept = world.store.state.policy_states.keep(
+            self.name, wanted, objects=keys, counts=standing.counts(every)
+        )
+        self._left_out = kept.left_out
+        if kept.changes:
+            self._events(kept.changes)
+        if self._findings and (kept.changes or not self._pushed):
+            self._push(today)
+
+    def _events(self, changes: Sequence[Change]) -> None:
+        ready = self._process.ready if self._process is not None else None
+        marked = ready.marked if ready is not None and not self._quiet else ()
+        told = told_events.events_of(
+            changes,
+            cluster=self.name,
+            infos=self._standing.infos,
+            marked=frozenset(marked),
+            repeats=self._repeats(changes) if marked else frozenset(),
+            now=self._world.clock(),
+        )
+        told_events.tell(self._world, list(told))
+
+    def _repeats(self, changes: Sequence[Change]) -> frozenset[str]:
+        objects = self._standing.objects
+        found = set()
+        for key in {one.said.object for one in changes}:
+            one = objects.get(key)
+            for told in one.verdicts if one is not None else ():
+                if one is not None and not of_itself(one, told, objects):
+                    found.add(verdict_id(self.name, said_as(one, told)))
+        return frozenset(found)
+
+    def _push(self, today: dt.date) -> None:
+        world = self._world
+        push = push_of(
+            self._standing,
+            now=world.clock(),
+            took_s=round(self._took, 3),
+            judged=len(self._keys),
+        )
+        world.store.state.scans.receive(
+            push,
+            by="audit",
+            covered=covering(self._standing),
+            waived=StoreWaivers(today),
+            today=today,
+        )
+        self._pushed = True
+
+    # --- how it does -----------------------------------------------------------------------
+
+    def _heard(self, notice: Notice) -> None:
+        if notice.topic == "waiver":
+            self._waivers_changed.set()
+
+    def _failed(self, why: str) -> None:
+        if why != self._fault:
+            log.warning("the audit of %s failed: %s", self.name, why)
+        self._fault = why
+        self._world.metrics.count(_FAULTS, "run")
+        self._end()
+        try:
+            self._tell(state="failed", why=why[:1_000])
+        except StoreError as error:
+            log.warning("how the audit of %s does cannot be kept: %s", self.name, error.what)
+
+    def _told(self, snapshot: Snapshot) -> None:
+        self._fault = ""
+        now = self._world.clock()
+        age = time.monotonic() - self._whole_at
+        lag = time.monotonic() - self._noticed if self._noticed != float("-inf") else 0.0
+        self._tell(
+            state="idle",
+            why=self._texts.fault,
+            objects=len(self._keys),
+            waiting=0,
+            kinds=snapshot.kinds,
+            gaps=list(snapshot.gaps[:100]),
+            off=sorted(f"{policy}: {why}" for policy, why in self._off.items())[:100],
+            left_out=self._left_out,
+            oldest=now - dt.timedelta(seconds=age) if age != float("inf") else None,
+            finished=now,
+            lag_s=round(lag, 1),
+            took_s=round(self._took, 3),
+            cpu_s=round(self._cpu, 3),
+        )
+
+    def _tell(self, *, force: bool = True, **news: object) -> None:
+        """Keep how it does: when something changed, and once a minute."""
+        from msgspec.structs import replace
+
+        ready = self._process.ready if self._process is not None else None
+        coverage = replace(
+            self._coverage,
+            generation=ready.generation if ready is not None else "",
+            policies=len(self._infos),
+            faults=len(self._faults),
+            **news,
+        )
+        same = _without_times(coverage) == _without_times(self._coverage)
+        self._coverage = coverage
+        if not force or (same and time.monotonic() - self._told_at < TOLD_S):
+            return
+        self._told_at = time.monotonic()
+        self._world.store.state.policy_states.tell(coverage)
+
+
+class Auditing:
+    """The audits of a world: one thread each."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[ClusterAudit, threading.Thread]] = []
+
+    def open(self, world: World) -> None:
+        """Begin with every followed cluster."""
+        followed = world.settings.clusters.followed
+        world.store.state.policy_states.retain([one.name for one in followed])
+        for one in followed:
+            audit = audit_of(world, one)
+            thread = threading.Thread(
+                target=audit.run, name=f"haechi-audit-{one.name[:30]}", daemon=True
+            )
+            self._running.append((audit, thread))
+            thread.start()
+
+    def close(self) -> None:
+        """End all of them."""
+        running, self._running = self._running, []
+        for audit, _ in running:
+            audit.stop()
+        for _, thread in running:
+            thread.join(5.0)
+
+
+def audit_of(world: World, cluster: ClusterSettings) -> ClusterAudit:
+    """The audit of a followed cluster. The folder that ``haechi up`` was started on is scanned
+    already: its violations are no findings a second time."""
+    from haechi.server.work.clusters import access_of
+    from haechi.world.kube.cluster import Frozen
+    from haechi.world.kube.mirror import Mirror
+
+    settings = world.settings.admission
+
+    def dump() -> tuple[Sequence[Kept], tuple[str, ...]] | None:
+        found = world.clusters.cluster(cluster.name)
+        return (found.kept(), found.gaps) if isinstance(found, Frozen) else None
+
+    def mirror() -> Mirror | None:
+        found = world.clusters.cluster(cluster.name)
+        return found if isinstance(found, Mirror) else None
+
+    objects: Objects = (
+        DumpObjects(dump)
+        if cluster.dump
+        else LiveObjects(mirror, lambda: access_of(cluster), namespaces=cluster.namespaces)
+    )
+    texts = PolicyTexts(
+        [Path(one) for one in settings.policies], of_cluster=settings.cluster_policies
+    )
+    declared = bool(cluster.dump) and cluster.name == NONE
+    return ClusterAudit(world, cluster.name, objects, texts, findings=not declared)
+
+
+async def audit_clusters(world: World) -> None:
+    """Audit the followed clusters until cancelled."""
+    import asyncio
+
+    if not world.settings.admission.audit or not world.settings.clusters.followed:
+        return
+    auditing = Auditing()
+    await asyncio.to_thread(auditing.open, world)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.to_thread(auditing.close)
+
+
+def _without_times(one: AuditCoverage) -> tuple[object, ...]:
+    times = ("started", "finished", "oldest", "lag_s", "took_s", "cpu_s")
+    return tuple(getattr(one, name) for name in one.__struct_fields__ if name not in times)
+
+
+def _place(one: Kept) -> _Place:
+    return one.type, one.namespace, one.name
+
+
+def _key(one: Kept, cluster: str) -> str:
+    from haechi.model.keys import k8s_key
+
+    group, _, kind = one.type.rpartition("/")
+    return k8s_key(
+        group="" if group == "core" else group,
+        kind=kind,
+        namespace=one.namespace or None,
+        name=one.name,
+        cluster=cluster,
+    )
