@@ -155,7 +155,7 @@ class ClusterAudit:
         self._quiet = before != {generation}
         state.policies.keep(self.name, AUDIT, generation, self._infos, self._faults)
         self._standing.infos = {one.id: one for one in self._infos}
-        self._due = True
+        self._due, self._whole_at = True, float("-inf")
 
     def _nothing(self, snapshot: Snapshot) -> None:
         """There are no policies."""
