@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from haechi.cli.policy_inputs import Given, Subjects, policy_options, read_policies, read_subjects
+from haechi.cli.policy_inputs import (
+    DEFAULT_PACK,
+    Given,
+    Subjects,
+    policy_options,
+    read_policies,
+    read_subjects,
+)
 
 if TYPE_CHECKING:
     from haechi.admit.checking import Judged
@@ -39,6 +46,7 @@ POLICY_KINDS = frozenset(
     }
 )
 """Among the files to check, policies themselves are passed over: they are judged by scan."""
+_STRICTER = "pss-restricted"
 _POLICY_GROUPS = (".gatekeeper.sh",)
 
 
@@ -130,7 +138,18 @@ def _write(given: Given, subjects: Subjects, found: Sequence[Judged], form: str)
     ]
     if not found and not subjects.gaps:
         lines.append("no Kubernetes objects were found in these files")
+    elif found and not given.documents and given.packs == (DEFAULT_PACK,):
+        lines += _next(subjects)
     sys.stdout.write(inert("\n".join(lines).lstrip("\n")) + "\n")
+
+
+def _next(subjects: Subjects) -> list[str]:
+    """What the next stricter standard would say: the defaults are mild on purpose."""
+    found = judge(read_policies((), (_STRICTER,)), subjects)
+    refused = sum(bool(judged.refused) for judged in found)
+    if not refused:
+        return [f"next: all of them fit --pack {_STRICTER}, too; put your policies in --policies"]
+    return [f"next: --pack {_STRICTER} would refuse {refused} of them"]
 
 
 def _summary(given: Given, found: Sequence[Judged]) -> dict[str, Any]:
