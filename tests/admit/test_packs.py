@@ -28,7 +28,6 @@ from tests.admit.samples import deployment, pod, resource
 
 PACKS = ("nsa", "pod-security-labels", "pss-baseline", "pss-restricted", "sensible")
 NO_API_OBJECT = ("kubelet.config.k8s.io/", "apiserver.config.k8s.io/", "audit.k8s.io/")
-SECRET_KINDS = ("core/Secret", "core/ConfigMap")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +113,7 @@ def test_nsa_holds_what_answers_to_the_guide_and_can_be_judged_alone(
     for rule in catalogue.rules:
         if "nsa" not in rule.refs or not is_about_objects(rule) or rule.id in held:
             continue
-        if rule.applies_to.kinds[0].startswith(NO_API_OBJECT):
+        if rule.applies_to.kinds[0].startswith(("kubernetes", *NO_API_OBJECT)):
             continue
         policy = RulePolicy(rule, engine, [Binding(action="deny")])
         states = {state for text in rule.bad for state in _states(policy, text)}
@@ -128,6 +127,14 @@ def test_sensible_is_quiet_about_an_ordinary_deployment() -> None:
     policies = PolicySet(built_in(["sensible"]).policies)
     assert {verdict.state for verdict in judged(policies, resource(body))} == {State.PASS}
     assert 15 <= len(policies.policies) <= 30
+
+
+def test_no_pack_wants_to_see_every_object() -> None:
+    """A webhook registers what policies match: one rule about everything slows down a cluster."""
+    for policy in built_in(PACKS).policies:
+        for matched in policy.info.matched:
+            assert ("*", "*") not in matched.kinds, policy.info.id
+            assert matched.kinds or matched.resources, policy.info.id
 
 
 def test_words_tell_of_every_check() -> None:

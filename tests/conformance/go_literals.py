@@ -1,4 +1,4 @@
-"""Reads the tables of Go tests: composite literals of Kubernetes' types, as the JSON they stand for.
+"""Reads the tables of Go tests: literals of Kubernetes' types, as the JSON they stand for.
 
 Enough of Go for tables of pods and expectations, and no more: what it does not know it refuses
 loudly, so that a table is never read halfway.
