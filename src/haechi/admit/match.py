@@ -323,7 +323,8 @@ def _subject(review: Review, body: Mapping[str, Any]) -> Subject:
         name=name or ("" if metadata.get("generateName") else resource.name),
         generate_name=_plain(metadata.get("generateName")),
         namespace=namespace,
-        namespaced=bool(namespace) or (review.point is Point.FILE and _inside(group, kind)),
+        namespaced=bool(namespace)
+        or (review.point is Point.FILE and lies_in_namespaces(group, kind)),
         labels={key: value for key, value in labels.items() if isinstance(value, str)},
     )
     if subject.is_namespace and subject.name:
@@ -347,7 +348,7 @@ def _namespace_labels(subject: Subject, review: Review, view: View) -> Labels:
     return Labels(values=values, complete=found is not None)
 
 
-def _inside(group: str, kind: str) -> bool:
+def lies_in_namespaces(group: str, kind: str) -> bool:
     """Whether a kind of Kubernetes itself lies in namespaces, by what is known of it."""
     own = "." not in group or group.endswith(".k8s.io")
     return own and kind not in _CLUSTER_KINDS

@@ -155,8 +155,7 @@ def test_match_conditions(conditions: list[str], failure: str, found: list[State
         policy(
             failurePolicy=failure,
             matchConditions=[
-                {"name": f"c{number}", "expression": text}
-                for number, text in enumerate(conditions)
+                {"name": f"c{number}", "expression": text} for number, text in enumerate(conditions)
             ],
         ),
         binding(),
@@ -376,13 +375,12 @@ def test_params_are_null_without_a_param_ref() -> None:
 
 
 def annotated(*values: str, failure: str = "Fail", **ref: Any) -> list[dict[str, Any]]:
-    notes = [
-        {"key": f"k{number}", "valueExpression": value} for number, value in enumerate(values)
-    ]
+    notes = [{"key": f"k{number}", "valueExpression": value} for number, value in enumerate(values)]
     spec: dict[str, Any] = {"auditAnnotations": notes, "failurePolicy": failure}
     if ref:
         spec["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
-    return [policy(**spec), binding(**({"paramRef": ref} if ref else {}))]
+    bound: dict[str, Any] = {"paramRef": ref} if ref else {}
+    return [policy(**spec), binding(**bound)]
 
 
 def test_audit_annotations_are_published() -> None:

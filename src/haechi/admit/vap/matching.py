@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from haechi.admit.match import subjects_of
 from haechi.admit.policy import View
 from haechi.checks.pods.view import items, mapping
 from haechi.checks.reach.selectors import (
@@ -63,10 +64,22 @@ class Asked(msgspec.Struct, frozen=True):
     operation: str
     namespace: str
     name: str
+    in_some_namespace: bool = False
+    """It lies in a namespace that nobody has named yet: a Pod in a file."""
+
+    @property
+    def known_namespace(self) -> str | None:
+        """Empty for what lies in none."""
+        return None if self.in_some_namespace else self.namespace
 
     @property
     def is_namespace(self) -> bool:
         return self.resource == _NAMESPACES
+
+    @property
+    def lies_in_one(self) -> bool:
+        """Whether it lies in a namespace; a Namespace does not lie in itself here."""
+        return (bool(self.namespace) or self.in_some_namespace) and not self.is_namespace
 
 
 def asked_by(review: Review) -> Asked:
@@ -91,6 +104,7 @@ def _asked(review: Review) -> Asked:
         operation=_text(request, "operation") or "CREATE",
         namespace=namespace,
         name=name,
+        in_some_namespace=not namespace and any(one.namespaced for one in subjects_of(review)),
     )
 
 
@@ -129,8 +143,7 @@ class Rule(msgspec.Struct, frozen=True):
     def _in_scope(self, asked: Asked) -> bool:
         if self.scope == "*":
             return True
-        inside = bool(asked.namespace) and not asked.is_namespace
-        return inside if self.scope == "Namespaced" else not inside
+        return asked.lies_in_one if self.scope == "Namespaced" else not asked.lies_in_one
 
 
 class MatchResources(msgspec.Struct, frozen=True):
@@ -153,7 +166,8 @@ class MatchResources(msgspec.Struct, frozen=True):
         if self.rules and not self._any(self.rules, asked):
             return False
         if inside is None:
-            raise NotEvaluated(f"the labels of Namespace {asked.namespace} are not known")
+            which = f"Namespace {asked.namespace}" if asked.namespace else "its Namespace"
+            raise NotEvaluated(f"the labels of {which} are not known")
         return True
 
     def _any(self, rules: tuple[Rule, ...], asked: Asked) -> bool:
@@ -176,6 +190,8 @@ class MatchResources(msgspec.Struct, frozen=True):
     def _namespace_matches(self, review: Review, asked: Asked, view: View) -> bool | None:
         if self.namespaces.is_everything:
             return True
+        if asked.in_some_namespace:
+            return self.namespaces.matches(Labels(values={}, complete=False))
         if not asked.namespace and asked.resource[2] != "namespaces":
             return True
         return self.namespaces.matches(_namespace_labels(review, asked, view))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from haechi.admit.match import _CLUSTER_KINDS
+from haechi.admit.match import lies_in_namespaces
 from haechi.admit.policy import View
 from haechi.checks.pods.view import mapping
 from haechi.checks.reach.selectors import Labels, Selector, selector_of
@@ -77,10 +77,10 @@ def read_ref(value: Any) -> ParamRef | None:
 
 
 def collect(
-    kind: ParamKind | None, ref: ParamRef | None, namespace: str, view: View
+    kind: ParamKind | None, ref: ParamRef | None, namespace: str | None, view: View
 ) -> Sequence[Any]:
-    """The params to evaluate with; one None where the policy takes none. Raises Unbound,
-    NotEvaluated."""
+    """The params to evaluate with; one None where the policy takes none. ``namespace`` is that of
+    the request, None when it is not known. Raises Unbound, NotEvaluated."""
     if kind is None or ref is None:
         return (None,)
     place = _place(kind, ref, namespace, view)
@@ -95,7 +95,7 @@ def collect(
     return ()
 
 
-def _place(kind: ParamKind, ref: ParamRef, namespace: str, view: View) -> str | None:
+def _place(kind: ParamKind, ref: ParamRef, namespace: str | None, view: View) -> str | None:
     """The namespace to look in; None for a kind that lies in none."""
     namespaced = _is_namespaced(kind, view)
     if namespaced is None:
@@ -109,6 +109,8 @@ def _place(kind: ParamKind, ref: ParamRef, namespace: str, view: View) -> str | 
             )
         return None
     place = ref.namespace or namespace
+    if place is None:
+        raise NotEvaluated("params: the namespace of the object is not known")
     if not place:
         raise Unbound(
             "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
@@ -118,7 +120,7 @@ def _place(kind: ParamKind, ref: ParamRef, namespace: str, view: View) -> str | 
 
 def _is_namespaced(kind: ParamKind, view: View) -> bool | None:
     if kind.built_in:
-        return kind.kind not in _CLUSTER_KINDS
+        return lies_in_namespaces(kind.group, kind.kind)
     for body in view.objects(*_CRDS):
         if _defines(body, kind):
             return bool(mapping(body.get("spec")).get("scope") == "Namespaced")

@@ -62,7 +62,7 @@ class AdmissionPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if self.resources is not None and not self.resources.matches(review, view):
             return ()
         try:
-            params = collect(self.param_kind, self.param_ref, asked.namespace, view)
+            params = collect(self.param_kind, self.param_ref, asked.known_namespace, view)
         except Unbound as reason:
             message = f"failed to configure binding: {reason}"
             return (self._verdict(State.ERROR, message, effects=_DENY),)
@@ -161,11 +161,9 @@ class AdmissionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def _activation(self, review: Review, view: View, param: Any, *, apart: int = 0) -> Activation:
         """The variables of the review, shared by all policies that see the same ones."""
         allows = view.allows if self.program.asks else None
-        namespace = review.namespace
+        namespace, asked = review.namespace, asked_by(review)
         # Conditions see no namespace, known or not.
-        unknown = namespace is None and not apart and bool(asked_by(review).namespace)
-        if asked_by(review).is_namespace:
-            unknown = False
+        unknown = namespace is None and not apart and asked.lies_in_one
         if param is None and not unknown and not apart:
             return engine().activation(review, allows)
         kept: dict[Any, Any] = review.memo.setdefault(_ACTIVATIONS, {})
