@@ -8,6 +8,7 @@ Specification: https://pkg.go.dev/fmt, with its marks for faults (``%!d(MISSING)
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -340,7 +341,10 @@ def _big(flags: _Flags, verb: str, value: int) -> str:
 def _float(flags: _Flags, verb: str, value: float) -> str:
     if verb in ("x", "X"):
         return _signed(flags, hexadecimal(value, verb, flags.precision))
-    if verb == "v":
+    if verb == "b":
+        mantissa, exponent = math.frexp(value)
+        text = f"{int(mantissa * (1 << 53))}p{exponent - 53:+d}"
+    elif verb == "v":
         text = float_text(value, "g", flags.precision)
     elif verb in ("g", "G"):
         text = float_text(value, verb, flags.precision)

@@ -102,9 +102,9 @@ def _set(pattern: str, at: int) -> tuple[int, frozenset[str]]:
             return at + 1, frozenset(held)
         if character == "-":
             at, last = _range_end(pattern, at, previous)
-            held.update(map(chr, range(ord(previous), ord(last) + 1)))
-            if len(held) > _MAX_SET:
+            if len(held) + ord(last) - ord(previous) > _MAX_SET:
                 operands.too_large("a set of characters", _MAX_SET)
+            held.update(map(chr, range(ord(previous), ord(last) + 1)))
             previous = ""
             continue
         if character == "\\":

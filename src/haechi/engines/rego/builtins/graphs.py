@@ -23,6 +23,8 @@ from haechi.engines.rego.values import (
     lookup,
 )
 
+_MAX_STEPS: Final = 20_000
+
 
 def walk(value: Value) -> Iterator[list[Value]]:
     yield [[], value]
@@ -89,8 +91,8 @@ class _Paths:
 
     def follow(self, node: Value, path: list[Value], passed: frozenset[Hashable]) -> None:
         self.steps += 1
-        if self.steps > operands.MAX_ITEMS:
-            operands.too_large("the paths of a graph", operands.MAX_ITEMS)
+        if self.steps > _MAX_STEPS:
+            operands.too_large("the steps along a graph's paths", _MAX_STEPS)
         edges = lookup(self.graph, node)
         if edges is UNDEFINED:
             return self.end(path)

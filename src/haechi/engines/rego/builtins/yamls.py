@@ -35,6 +35,7 @@ def unmarshal_yaml(text: str) -> Value:
     if len(text) > operands.MAX_TEXT:
         operands.too_large("a YAML text", operands.MAX_TEXT)
     try:
+        _check_depth(text)
         loader = _loader()(text)
         try:
             node = loader.get_node() if loader.check_node() else None
@@ -45,6 +46,23 @@ def unmarshal_yaml(text: str) -> Value:
             loader.dispose()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BuiltinError(f"yaml: {error}"[:200]) from error
+
+
+def _check_depth(text: str) -> None:
+    """The C parser composes nodes by recursion and crashes where they are deep: its events, which
+    are a flat sequence, are counted first."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise BuiltinError("yaml: exceeded max depth")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.DocumentEndEvent):
+            return  # one document is read
 
 
 def valid_yaml(value: Value) -> bool:
