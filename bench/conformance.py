@@ -1,0 +1,53 @@
+"""Public collections of policies: what loads, and how many of their own tests come out right.
+
+Sections are functions in ``SECTIONS`` that give lines; each says so when its material is not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+
+
+def admission_policies() -> Iterator[str]:
+    """ValidatingAdmissionPolicy: kubescape's tests, vap-library's, and what else is mirrored."""
+    from tests.conformance import admission_policies as public
+    from tests.conformance import vap_library
+
+    if public.KUBESCAPE.is_dir():
+        results = list(public.kubescape_results())
+        right = sum(result.right for result in results)
+        yield f"kubescape/cel-admission-library: {right} of {len(results)} tests right"
+        yield from (f"  wrong: {r.control} {r.name}: {r.found}" for r in results if not r.right)
+    else:
+        yield f"kubescape/cel-admission-library is not in {public.KUBESCAPE}"
+    if public.clone_of(vap_library.REPOSITORY).is_dir():
+        found = list(vap_library.results())
+        right = sum(result.right for result in found)
+        yield f"{vap_library.REPOSITORY}: {right} of {len(found)} steps of its tests right"
+        yield from (f"  wrong: {r.control} {r.name}: {r.found}" for r in found if not r.right)
+    for repository in public.COLLECTIONS:
+        if public.clone_of(repository).is_dir():
+            one = public.load_collection(repository)
+            count = f"{one.policies} policies, {one.bindings} bindings"
+            yield f"{repository}: {count}, {len(one.faults)} refused"
+        else:
+            yield f"{repository} is not mirrored"
+
+
+SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
+    "vap": admission_policies,
+}
+
+
+def main(argv: list[str]) -> None:
+    """Print the sections, or those named."""
+    parser = argparse.ArgumentParser(prog="./dev bench conformance", description=__doc__)
+    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION")
+    for name in parser.parse_args(argv).sections or SECTIONS:
+        start = time.process_time()
+        print(f"{name}: {(SECTIONS[name].__doc__ or '').splitlines()[0]}")
+        for line in SECTIONS[name]():
+            print(f"  {line}")
+        print(f"  {time.process_time() - start:.1f} s CPU")

@@ -1,0 +1,43 @@
+"""Public collections of ValidatingAdmissionPolicies load, and their own tests come out right."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance import vap_library
+from tests.conformance.admission_policies import (
+    COLLECTIONS,
+    KUBESCAPE,
+    clone_of,
+    kubescape_results,
+    load_collection,
+)
+
+
+@pytest.mark.skipif(
+    not KUBESCAPE.is_dir(),
+    reason=f"kubescape/cel-admission-library is not in {KUBESCAPE} (HAECHI_KUBESCAPE_VAP)",
+)
+def test_kubescapes_tests() -> None:
+    results = list(kubescape_results())
+    assert [result for result in results if not result.right] == []
+    assert len(results) >= 628
+
+
+@pytest.mark.skipif(
+    not clone_of(vap_library.REPOSITORY).is_dir(),
+    reason=f"{vap_library.REPOSITORY} is not mirrored (HAECHI_MIRROR)",
+)
+def test_the_tests_of_vap_library() -> None:
+    results = list(vap_library.results())
+    assert [result for result in results if not result.right] == []
+    assert len(results) >= 100
+
+
+@pytest.mark.parametrize("repository", sorted(COLLECTIONS))
+def test_a_collection_loads(repository: str) -> None:
+    if not clone_of(repository).is_dir():
+        pytest.skip(f"{repository} is not mirrored (HAECHI_MIRROR)")
+    found = load_collection(repository)
+    assert found.policies >= COLLECTIONS[repository]
+    assert [fault for fault in found.faults if fault.fatal] == []
