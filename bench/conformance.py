@@ -36,7 +36,33 @@ def admission_policies() -> Iterator[str]:
             yield f"{repository} is not mirrored"
 
 
+def gatekeeper() -> Iterator[str]:
+    """Gatekeeper's library: its own suites by Rego and by CEL, and gator's own."""
+    from collections import Counter
+
+    from haechi.admit.gatekeeper import Engine
+    from haechi.admit.gatekeeper.running import Outcome, run_suite
+    from haechi.admit.gatekeeper.suites import find_suites
+    from tests.conformance.test_gatekeeper_library import LIBRARY
+
+    if not LIBRARY.is_dir():
+        yield f"gatekeeper-library is not in {LIBRARY.parent}"
+        return
+    suites, unreadable = find_suites([LIBRARY])
+    yield f"{len(suites)} suites, {len(unreadable)} unreadable"
+    for engine in (Engine.REGO, Engine.CEL):
+        counts: Counter[Outcome] = Counter()
+        for suite in suites:
+            for result in run_suite(suite, engine=engine, wanted=lambda _test, _case: True):
+                counts[result.outcome] += 1
+                if result.outcome in (Outcome.FAILED, Outcome.ERROR):
+                    yield f"  wrong: {result.file}:{result.line}: {result.case}: {result.reason}"
+        asked = counts.total() - counts[Outcome.SKIPPED]
+        yield f"{engine}: {counts[Outcome.PASSED]} of {asked} cases right"
+
+
 SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
+    "gatekeeper": gatekeeper,
     "vap": admission_policies,
 }
 
