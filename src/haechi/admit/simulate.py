@@ -25,7 +25,7 @@ from haechi.model.review import Review, State
 
 MOST = 10_000
 """Differences that are listed; all are counted."""
-_REASONS = 20
+_REASONS = 50
 
 
 class Answer(StrEnum):

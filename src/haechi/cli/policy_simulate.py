@@ -13,6 +13,7 @@ import msgspec
 
 from haechi.cli.policy_inputs import DEFAULT_PACK
 from haechi.errors import UsageError
+from haechi.model.review import Point
 
 if TYPE_CHECKING:
     from haechi.admit.policies import PolicySet
@@ -125,7 +126,8 @@ def _simulated(
     own = [resource for resource in resources if is_policy(resource)]
     current = read_policies(today, ()).policies if today else load_policies(own) if own else None
     view = ObjectsView.of((*resources, *fresh.documents), complete=dump is not None and not gaps)
-    cases = _cases([one for one in resources if not is_policy(one)], view)
+    point = Point.FILE if dump is None and cluster is None else Point.WHAT_IF
+    cases = _cases([one for one in resources if not is_policy(one)], view, point)
     found = what_if(current, fresh.policies, cases, view, judging=judged_apart)
     day = dt.datetime.now(dt.UTC).date()
     coming = forecast(fresh.policies, cases, view, today=day, judging=judged_apart)
@@ -141,7 +143,7 @@ def _objects(
         from haechi.world.kube.dump import read_dump
 
         frozen = read_dump(dump, "")
-        return frozen.objects(), [Gap(kind="dump", path=str(dump), reason=g) for g in frozen.gaps]
+        return frozen.objects(), [Gap(kind="not-evaluated", path=str(dump), reason=g) for g in frozen.gaps]
     if cluster is not None:
         return _live("" if cluster == "-" else cluster, policies)
     from haechi.cli.policy_inputs import read_subjects
@@ -168,13 +170,12 @@ def _live(context: str, policies: PolicySet) -> tuple[Sequence[Resource], Sequen
     return read.resources, read.gaps
 
 
-def _cases(resources: Iterable[Resource], view: ObjectsView) -> list[Case]:
+def _cases(resources: Iterable[Resource], view: ObjectsView, point: Point) -> list[Case]:
     from haechi.admit.reviews import review_of
     from haechi.admit.simulate import Case
-    from haechi.model.review import Point
 
     return [
-        Case(review=review_of(resource, view, point=Point.WHAT_IF))
+        Case(review=review_of(resource, view, point=point))
         for resource in resources
         if resource.key.startswith("k8s:")
     ]
