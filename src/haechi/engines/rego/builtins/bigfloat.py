@@ -54,6 +54,10 @@ def number(value: Fraction, bits: int = BITS) -> Any:
     """What OPA writes for it: a whole number in full, else the nearest float."""
     if value.denominator == 1 and value.numerator.bit_length() <= bits:
         return value.numerator
+    if value.denominator != 1:
+        near = float(value)  # nearly always what the search below would find
+        if rounded(Fraction(repr(near)), bits) == value:
+            return near
     shortest = _shortest(value, bits)
     return shortest.numerator if value.denominator == 1 else float(shortest)
 

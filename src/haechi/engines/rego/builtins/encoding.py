@@ -120,16 +120,18 @@ def query_decode_object(value: Value) -> dict[str, list[str]]:
 
 def marshal(value: Value) -> str:
     """As Go's ``encoding/json`` writes it, characters that mean something to HTML escaped."""
-    return _marshal(to_json(value), None, "")
+    plain = json.dumps(to_json(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return bounded(plain.translate(_HTML))
 
 
-def _marshal(value: Value, indent: str | None, prefix: str) -> str:
+def _marshal(value: Value, indent: str, prefix: str) -> str:
+    """The same over several lines. Go's prefix is one that Python's writer does not know."""
     made: list[str] = []
-    _write(value, made, None if indent is None else (prefix, indent), 0)
+    _write(value, made, (prefix, indent), 0)
     return bounded("".join(made))
 
 
-def _write(value: Value, made: list[str], layout: tuple[str, str] | None, depth: int) -> None:
+def _write(value: Value, made: list[str], layout: tuple[str, str], depth: int) -> None:
     kind = type(value)
     if kind is str:
         made.append(json.dumps(value, ensure_ascii=False).translate(_HTML))
@@ -144,20 +146,20 @@ def _write(value: Value, made: list[str], layout: tuple[str, str] | None, depth:
 
 
 def _write_items(
-    items: Any, brackets: str, made: list[str], layout: tuple[str, str] | None, depth: int
+    items: Any, brackets: str, made: list[str], layout: tuple[str, str], depth: int
 ) -> None:
     if depth > MAX_DEPTH:
         operands.too_large("the depth of JSON", MAX_DEPTH)
-    line = "" if layout is None else "\n" + layout[0] + layout[1] * (depth + 1)
+    line = "\n" + layout[0] + layout[1] * (depth + 1)
     separator = brackets[0] + line
     for name, item in items:
         made.append(separator)
         if name is not None:
             made.append(json.dumps(name, ensure_ascii=False).translate(_HTML))
-            made.append(":" if layout is None else ": ")
+            made.append(": ")
         _write(item, made, layout, depth + 1)
         separator = "," + line
-    made.append(brackets[1] if layout is None else line[: -len(layout[1]) or None] + brackets[1])
+    made.append("\n" + layout[0] + layout[1] * depth + brackets[1])
 
 
 def marshal_with_options(value: Value, options: Value) -> str:

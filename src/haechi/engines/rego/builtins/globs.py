@@ -23,7 +23,15 @@ def match(pattern: Value, delimiters: Value, value: Value) -> bool:
     wanted = text(pattern, 1)
     marks = "" if delimiters is None else _delimiters(delimiters)
     subject = text(value, 3)
-    return _compiled(wanted, marks).fullmatch(encoded(subject)) is not None
+    expression = _compiled(wanted, marks)
+    if not subject and _is_single(wanted):
+        return True
+    return expression.fullmatch(encoded(subject)) is not None
+
+
+def _is_single(pattern: str) -> bool:
+    """``?`` or ``[!a]`` alone: upstream has them match an empty text, too."""
+    return pattern == "?" or (pattern.startswith("[!") and pattern.find("]", 3) == len(pattern) - 1)
 
 
 def _delimiters(value: Value) -> str:

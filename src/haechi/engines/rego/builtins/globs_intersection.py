@@ -36,16 +36,24 @@ def intersect(left: str, right: str) -> bool:
 
 
 def _steps(first: list[Piece], second: list[Piece], i: int, j: int) -> list[tuple[int, int]]:
+    """A starred piece may be left out, but not when the other pattern is at its end: upstream does
+    not find that ``a.*`` and ``a`` meet."""
+    if i == len(first) or j == len(second):
+        return []
     made = []
-    if i < len(first) and first[i][1] == "*":
+    if first[i][1] == "*":
         made.append((i + 1, j))
-    if j < len(second) and second[j][1] == "*":
+    if second[j][1] == "*":
         made.append((i, j + 1))
-    if i < len(first) and j < len(second) and _meet(first[i][0], second[j][0]):
-        lefts = [i + 1] if not first[i][1] else [i]
-        rights = [j + 1] if not second[j][1] else [j]
-        made.extend((a, b) for a in lefts for b in rights)
+    if _meet(first[i][0], second[j][0]):
+        made.extend((a, b) for a in _after(first, i) for b in _after(second, j))
     return made
+
+
+def _after(pieces: list[Piece], at: int) -> tuple[int, ...]:
+    """Where one may stand when a piece has matched. A plus is followed by its own star."""
+    flag = pieces[at][1]
+    return (at, at + 1) if flag == "*" else (at + 1, at + 2) if flag == "+" else (at + 1,)
 
 
 def _meet(left: frozenset[str] | None, right: frozenset[str] | None) -> bool:
@@ -65,7 +73,7 @@ def _pieces(pattern: str) -> list[Piece]:
         if flag in ("*", "+"):
             at += 1
             if flag == "+":  # one, and then any number of the same
-                made.append((matches, ""))
+                made.append((matches, "+"))
             made.append((matches, "*"))
         else:
             made.append((matches, ""))

@@ -172,9 +172,15 @@ def _template(template: str, expression: Any) -> list[bytes | int]:
         if name is None:
             parts.append(b"$")
         else:
-            group = int(name) if name.isdigit() else expression.groupindex.get(name, -1)
+            group = int(name) if name.isdigit() else _group(expression, name)
             if group >= 0:
                 parts.append(group)
+
+
+def _group(expression: Any, name: str) -> int:
+    """-1 where there is none of that name. Patterns for bytes have names in bytes."""
+    named = expression.groupindex
+    return int(named.get(name, named.get(name.encode(), -1)))
 
 
 def _reference(source: bytes, start: int) -> tuple[str | None, int]:
