@@ -26,6 +26,7 @@ from haechi.engines.cel.data import (
     plain,
     without_unknown,
 )
+from haechi.engines.cel.needs import Needs
 from haechi.engines.cel.paths import parse_path
 from haechi.engines.cel.reads import Reads, reads_of
 from haechi.engines.cel.variables import Composed, Named, compose
@@ -94,12 +95,23 @@ class CompiledRule(msgspec.Struct, frozen=True):
 class Activation:
     """The variables of one review, examined once, converted by the library at their first use."""
 
-    def __init__(self, wheel: Wheel, review: Review, allows: Allows | None = None) -> None:
+    def __init__(
+        self,
+        wheel: Wheel,
+        review: Review,
+        allows: Allows | None = None,
+        needs: Needs | None = None,
+    ) -> None:
         self._wheel = wheel
         self.allows = allows
+        self._needs, self._review = needs, review
+        self._whole: Activation | None = None
+        whole, old = _object(review), plain(review.old)
+        if needs is not None:
+            whole, old = needs.cut("object", whole), needs.cut("oldObject", old)
         self._values = {
-            "object": _object(review),
-            "oldObject": plain(review.old),
+            "object": whole,
+            "oldObject": old,
             "request": plain(review.request),
             "params": plain(review.params),
             "namespaceObject": plain(review.namespace),
@@ -133,10 +145,14 @@ class Activation:
 
     def evaluate(self, compiled: CompiledExpression) -> bool | str | Failure:
         """Evaluate; an expression that cannot see the unknown values is not held up by them."""
+        if self._needs is not None and not self._needs.cover(compiled.reads):
+            return self._uncut().evaluate(compiled)
         return self._wheel.evaluate(compiled.native, self._seen_by(compiled))
 
     def value(self, compiled: CompiledExpression) -> Any:
         """The value of an expression that returns ``any``, or a Failure."""
+        if self._needs is not None and not self._needs.cover(compiled.reads):
+            return self._uncut().value(compiled)
         return self._wheel.value(compiled.native, self._seen_by(compiled))
 
     def _seen_by(self, compiled: CompiledExpression) -> Any:
@@ -146,6 +162,8 @@ class Activation:
 
     def text(self, compiled: CompiledExpression) -> str | Failure | None:
         """Evaluate to text or null, for what may give either; everything else is a Failure."""
+        if self._needs is not None and not self._needs.cover(compiled.reads):
+            return self._uncut().text(compiled)
         native = self._native
         if self._examined and self._unknown_is_out_of_sight(compiled):
             native = self._without_unknown()
@@ -160,6 +178,12 @@ class Activation:
                 seen = [path for path in examined.unknown if compiled.reads.touch(name, [path])]
                 return State.NOT_EVALUATED, f"not known yet: {_listed(name, seen)}"
         return State.ERROR, f"CEL: {failure.text}"
+
+    def _uncut(self) -> Activation:
+        """The variables as they are, for an expression that was compiled later."""
+        if self._whole is None:
+            self._whole = Activation(self._wheel, self._review, self.allows)
+        return self._whole
 
     def _unknown_is_out_of_sight(self, compiled: CompiledExpression) -> bool:
         unknown = [(name, found.unknown) for name, found in self._examined.items() if found.unknown]
@@ -201,6 +225,9 @@ class CelEngine:
     ) -> None:
         self._stored = stored or {}
         self._kubernetes = kubernetes
+        self._reads: list[Reads] = []
+        self._needs: Needs | None = None
+        self._memo = f"{_MEMO} {id(self)}" if kubernetes else _MEMO
         self.compiled: dict[str, bytes] = {}
 
     @property
@@ -232,12 +259,20 @@ class CelEngine:
         compiled = self._unseal(key)
         if compiled is not None:
             self.compiled[key] = self._stored[key]
+            self._noted(compiled)
             return compiled
         composed = compose(field, expression, variables, bindings=not self._kubernetes)
         compiled = self._compile(composed, returns)
         blob = compiled.dump()
         self.compiled[key] = self._checksum(key, blob) + blob
+        self._noted(compiled)
         return compiled
+
+    def _noted(self, compiled: CompiledExpression) -> None:
+        """The reads of policies' expressions are known before the first request comes."""
+        if self._kubernetes:
+            self._reads.append(compiled.reads)
+            self._needs = None
 
     def load(self, blob: bytes) -> CompiledExpression:
         """Restore ``CompiledExpression.dump()``. Raises RuleError on anything else."""
@@ -269,10 +304,16 @@ class CelEngine:
 
     def activation(self, review: Review, allows: Allows | None = None) -> Activation:
         """The review's variables, built once and kept in its memo. ``allows`` answers for the
-        ``authorizer``, which is not there without it."""
-        found: Activation | None = review.memo.get(_MEMO)
+        ``authorizer``, which is not there without it.
+
+        Policies' engines bind of an object what their expressions can look at; so they share an
+        activation with nobody else."""
+        found: Activation | None = review.memo.get(self._memo)
         if found is None or (allows is not None and found.allows is None):
-            found = review.memo[_MEMO] = Activation(self._wheel, review, allows)
+            if self._kubernetes and self._needs is None:
+                self._needs = Needs(self._reads)
+            found = Activation(self._wheel, review, allows, self._needs)
+            review.memo[self._memo] = found
         return found
 
     def judge(self, rule: CelRule, compiled: CompiledRule, review: Review) -> Verdict:
