@@ -103,8 +103,7 @@ class BodyWriter(CallWriter):
         values = [None if item.value is None else self.value(item.value) for item in changes]
         for change, value in zip(changes, values, strict=True):
             name = self.temp()
-            if change.root == "call":
-                assert change.function is not None
+            if change.function is not None:
                 key = self.tables.constant(mock_key(change.function))
                 if change.substitute is not None:
                     value = self.callable_name(change.substitute)

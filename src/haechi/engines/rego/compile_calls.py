@@ -23,13 +23,82 @@ _TESTS = {
 }
 _TEXT_TESTS = {"startswith": "startswith", "endswith": "endswith"}
 _HARMLESS = frozenset(
-    """abs all any array.slice cast_array ceil contains count div endswith equal floor glob.match
-    internal.member_2 internal.member_3 is_array is_boolean is_null is_number is_object is_set
-    is_string json.unmarshal lower max min minus neq net.cidr_contains object.filter object.get
-    object.keys object.remove plus regex.match rem round semver.compare semver.is_valid sort
-    startswith substring sum time.now_ns time.parse_rfc3339_ns to_number trim trim_left
-    trim_prefix trim_right trim_space trim_suffix type_name units.parse units.parse_bytes
-    upper""".split()
+    {
+        *(
+            "abs",
+            "all",
+            "any",
+            "array.slice",
+            "cast_array",
+            "ceil",
+            "contains",
+            "count",
+            "div",
+        ),
+        *(
+            "endswith",
+            "equal",
+            "floor",
+            "glob.match",
+            "internal.member_2",
+            "internal.member_3",
+        ),
+        *(
+            "is_array",
+            "is_boolean",
+            "is_null",
+            "is_number",
+            "is_object",
+            "is_set",
+            "is_string",
+        ),
+        *(
+            "json.unmarshal",
+            "lower",
+            "max",
+            "min",
+            "minus",
+            "neq",
+            "net.cidr_contains",
+        ),
+        *(
+            "object.filter",
+            "object.get",
+            "object.keys",
+            "object.remove",
+            "plus",
+            "regex.match",
+        ),
+        *(
+            "rem",
+            "round",
+            "semver.compare",
+            "semver.is_valid",
+            "sort",
+            "startswith",
+            "substring",
+        ),
+        *(
+            "sum",
+            "time.now_ns",
+            "time.parse_rfc3339_ns",
+            "to_number",
+            "trim",
+            "trim_left",
+        ),
+        *(
+            "trim_prefix",
+            "trim_right",
+            "trim_space",
+            "trim_suffix",
+            "type_name",
+            "units.parse",
+        ),
+        *(
+            "units.parse_bytes",
+            "upper",
+        ),
+    }
 ) | frozenset(_ORDER)
 """Builtins whose results are never larger than what they were given."""
 
@@ -100,7 +169,12 @@ class CallWriter(MatchWriter):
             self.ordering(function, atoms, call.out)
         elif function in _TEXT_TESTS:
             one, other = atoms
-            condition = f"type({one}) is str and type({other}) is str"
+            checks = [
+                f"type({atom}) is str"
+                for atom, term in zip(atoms, call.arguments, strict=True)
+                if not _is_text(term)
+            ]
+            condition = " and ".join(checks) or "True"
             self.quick(f"{one}.{function}({other})", condition, call, atoms)
         elif function == "count":
             kind = f"type({atoms[0]})"
@@ -148,11 +222,10 @@ class CallWriter(MatchWriter):
 
     def quick(self, expression: str, condition: str, call: Invoke, atoms: list[str]) -> None:
         """The expression where the condition holds, else the builtin itself."""
-        assert isinstance(call.function, str)
         name = self.temp()
         self.emit(f"if {condition}: {name} = {expression}")
         self.emit("else:")
-        self.emit(f" try: {name} = {self.tables.builtin(call.function)}({', '.join(atoms)})")
+        self.emit(f" try: {name} = {self.tables.builtin(str(call.function))}({', '.join(atoms)})")
         self.emit(f" except BuiltinError: {self.fail()}")
         self.result(name, call.out)
 

@@ -19,6 +19,7 @@ from haechi.engines.rego.flat import (
     Step,
     Term,
     children,
+    show_path,
 )
 from haechi.engines.rego.tree import RuleKind
 from haechi.engines.rego.values import RegoSet, make_object
@@ -131,12 +132,12 @@ class TermWriter(Writer):
         if node.kind is RuleKind.FUNCTION:
             if keys:
                 return self.package_path(node, keys)
-            self.emit(self.fail())
-            return "None"
+            what = f"function {show_path(node.path)} used as reference, not called"
+            raise self.fault("rego_type_error", what)
         run = self.run
-        if node.kind is RuleKind.PARTIAL_SET and keys and not self.body_frame().sorted:
-            if not self.ground(keys[0]):
-                return self.along(self.members(node, keys[0]), keys[1:])
+        unordered = node.kind is RuleKind.PARTIAL_SET and not self.body_frame().sorted
+        if unordered and keys and not self.ground(keys[0]):
+            return self.along(self.members(node, keys[0]), keys[1:])
         self.emit(f"{name} = {run}.memo[{node.slot}]")
         self.emit(f"if {name} is P: {name} = {run}.memo[{node.slot}] = R{node.slot}({run})")
         if node.kind is RuleKind.COMPLETE:
@@ -285,5 +286,6 @@ def constant(term: Term) -> object:
         return [constant(item) for item in term.items]
     if isinstance(term, Members):
         return RegoSet.of([constant(item) for item in term.items])
-    assert isinstance(term, Pairs)
-    return make_object([(constant(name), constant(value)) for name, value in term.pairs])
+    if isinstance(term, Pairs):
+        return make_object([(constant(name), constant(value)) for name, value in term.pairs])
+    raise TypeError(f"{type(term).__name__} is no constant")

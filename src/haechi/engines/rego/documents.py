@@ -18,12 +18,15 @@ from haechi.engines.rego.values import UNDEFINED, Value, lookup
 Path = tuple[str, ...]
 
 
+def _no_value(run: Run) -> Value:
+    return UNDEFINED
+
+
 class Node:
-    """``slot`` is its place in the memo. ``value`` and ``call`` are set by the compiler;
-    ``sources`` too: for every definition of a partial rule the code that collects its part."""
+    """``slot`` is its place in the memo. ``value`` is set by the compiler, and
+    ``sources``: for every definition of a partial rule the code that collects its part."""
 
     __slots__ = (
-        "call",
         "children",
         "definitions",
         "kind",
@@ -41,8 +44,7 @@ class Node:
         self.definitions: list[Definition] = []
         self.kind: RuleKind | None = None
         self.package = False
-        self.value: Callable[[Run], Value] | None = None
-        self.call: Callable[..., Value] | None = None
+        self.value: Callable[[Run], Value] = _no_value
         self.sources: list[tuple[Definition, Callable[[Run, list[Any]], None]]] = []
 
     @property
@@ -116,6 +118,10 @@ class Documents:
                 del self.by_path[inner.path]
             node.children = {}
             node.kind = RuleKind.PARTIAL_OBJECT
+            for definition in node.definitions:
+                alone = definition.path == node.path and not definition.keys
+                if alone or definition.rule.kind is RuleKind.FUNCTION:
+                    raise _conflict(node, f"conflicting rules {show_path(node.path)} found")
         else:
             kinds = {_kind(definition) for definition in node.definitions}
             if len(kinds) > 1:
@@ -137,8 +143,7 @@ class Documents:
         """The keys at ``data`` + path: of packages, of rules' documents, and of given data."""
         node: Node | None = self.root
         for name in path:
-            assert node is not None
-            node = node.children.get(name) if type(name) is str else None
+            node = node.children.get(name) if node and type(name) is str else None
             if node is None or node.is_value:
                 break
         if node is not None and not node.is_value and path not in run.covered:
@@ -152,7 +157,8 @@ class Documents:
 
     def at(self, run: Run, path: tuple[Value, ...]) -> Value:
         """What is found at ``data`` + path."""
-        node, base = self.root, run.data
+        node = self.root
+        base: Value = run.data
         for number, name in enumerate(path):
             if path[:number] in run.covered:
                 return walk_to(base, path[number:])
@@ -169,7 +175,6 @@ class Documents:
     def rule(self, run: Run, node: Node) -> Value:
         value = run.memo[node.slot]
         if value is PENDING:
-            assert node.value is not None
             value = run.memo[node.slot] = node.value(run)
         return value
 
@@ -220,8 +225,8 @@ def _conflict(node: Node, what: str) -> Exception:
 
 def _check_same_shape(node: Node) -> None:
     definitions = node.definitions
-    if node.kind is RuleKind.FUNCTION:
-        if len({len(definition.arguments) for definition in definitions}) > 1:
-            raise _conflict(node, f"conflicting rules {show_path(node.path)} found")
+    arities = {len(definition.arguments) for definition in definitions}
+    if node.kind is RuleKind.FUNCTION and len(arities) > 1:
+        raise _conflict(node, f"conflicting rules {show_path(node.path)} found")
     if sum(definition.rule.default for definition in definitions) > 1:
         raise _conflict(node, f"multiple default rules {show_path(node.path)} found")

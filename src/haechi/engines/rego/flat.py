@@ -82,10 +82,11 @@ class Test(msgspec.Struct, frozen=True, tag=True):
 
 
 class Equal(msgspec.Struct, frozen=True, tag=True):
-    """Unification."""
+    """Unification. An assignment (``left := right``) binds nothing on its right."""
 
     left: Term
     right: Term
+    assigns: bool = False
 
 
 class Invoke(msgspec.Struct, frozen=True, tag=True):

@@ -60,7 +60,8 @@ class _Hoister:
         operation = step.operation
         if isinstance(operation, Invoke):
             if operation.function == "equal" and operation.out is None:
-                operation = Equal(*operation.arguments)
+                left_side, right_side = operation.arguments
+                operation = Equal(left_side, right_side)
             else:
                 arguments = tuple(self.apart(t, step, found) for t in operation.arguments)
                 out = operation.out
@@ -69,7 +70,7 @@ class _Hoister:
                 return Invoke(operation.function, arguments, out)
         if isinstance(operation, Equal):
             left = self.inside(operation.left, step, found)
-            return Equal(left, self.inside(operation.right, step, found))
+            return Equal(left, self.inside(operation.right, step, found), operation.assigns)
         if isinstance(operation, Test):
             return Test(self.inside(operation.term, step, found))
         domain = self.apart(operation.domain, step, found)

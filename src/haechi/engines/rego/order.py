@@ -113,7 +113,8 @@ def _closures_ordered(steps: Sequence[Step], known: set[str], file: str) -> Iter
 
 def _map_operation(operation: Operation, known: set[str], file: str) -> Operation:
     if isinstance(operation, Equal):
-        return Equal(_map(operation.left, known, file), _map(operation.right, known, file))
+        left = _map(operation.left, known, file)
+        return Equal(left, _map(operation.right, known, file), operation.assigns)
     if isinstance(operation, Invoke):
         arguments = tuple(_map(term, known, file) for term in operation.arguments)
         return Invoke(operation.function, arguments, operation.out)
@@ -199,6 +200,8 @@ def _outputs(step: Step, safe: set[str]) -> set[str]:
         _path_outputs(term, safe, found)
     if isinstance(operation, Equal):
         known = safe | found
+        if operation.assigns and not set(locals_of(operation.right)) <= known:
+            return found - safe
         found |= _Unifier(known).run(operation.left, operation.right)
         return found - safe
     if isinstance(operation, Invoke) and operation.out is not None:
@@ -215,7 +218,6 @@ def _path_outputs(term: Term, safe: set[str], found: set[str]) -> None:
             return
         for key in term.keys:
             found.update(_bindable(key))
-        found.update(name for key in term.keys for name in locals_of(key))
     for child in children(term):
         _path_outputs(child, safe, found)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from haechi.engines.rego import runtime, values
+from haechi.engines.rego import runtime
 from haechi.engines.rego.builtins import BUILTINS
 from haechi.engines.rego.builtins.builtin import Builtin
 from haechi.engines.rego.compile_rules import write_node
@@ -19,18 +19,18 @@ from haechi.engines.rego.documents import Documents
 from haechi.engines.rego.flat import Definition, Function
 from haechi.engines.rego.graph import refuse_recursion
 from haechi.engines.rego.hoist import hoist_definition
-from haechi.engines.rego.objects import built_object
 from haechi.engines.rego.order import order_definition
 from haechi.engines.rego.resolve import resolve_rule, split_head
 from haechi.engines.rego.runtime import Run
 from haechi.engines.rego.scopes import Names
+from haechi.engines.rego.space import names_for
 from haechi.engines.rego.targets import targets
 from haechi.engines.rego.tree import Module, RuleKind
 from haechi.engines.rego.values import UNDEFINED, RegoFailure, Value
 from haechi.engines.rego.writing import Tables
 
-FUEL: Final = 5_000_000
-"""Steps of one evaluation; some seconds of work."""
+FUEL: Final = 2_000_000
+"""Steps of one evaluation; about a second of work."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +117,7 @@ def compile_modules(
     documents.settle()
     tables = Tables(documents, builtins)
     tables.mockable, tables.coverable = targets(definitions)
-    tables.space.update(_space(documents))
+    tables.space.update(names_for(documents))
     source, uses = _write(documents, tables)
     refuse_recursion(documents, uses)
     _load(source, documents, tables)
@@ -147,39 +147,6 @@ def _definitions(modules: Sequence[Module], builtins: Mapping[str, Builtin]) -> 
     return found
 
 
-def _space(documents: Documents) -> dict[str, Any]:
-    """The names that generated code knows, and nothing else: no builtins of Python."""
-
-    def data_lookup(run: Run, path: tuple[Value, ...]) -> Value:
-        return documents.at(run, path)
-
-    def data_document(run: Run, path: tuple[str, ...]) -> Value:
-        return documents.document(run, documents.by_path[path])
-
-    def data_names(run: Run, path: tuple[Value, ...]) -> list[Value]:
-        return documents.names(run, path)
-
-    names = (
-        "burn checked_object conflict constant_call distinct data_at input_at is_collection is_object"
-        " make_set measured mocked related sorted_items sorted_values with_call with_data with_input"
-    )
-    space: dict[str, Any] = {name: getattr(runtime, name) for name in names.split()}
-    names = "BuiltinError RegoObject RegoSet equal lookup make_object"
-    space |= {name: getattr(values, name) for name in names.split()}
-    return space | {
-        "__builtins__": {"bool": bool, "dict": dict, "float": float, "id": id, "int": int, "len": len}
-        | {"list": list, "str": str, "type": type},
-        "P": runtime.PENDING,
-        "U": UNDEFINED,
-        "built_object": built_object,
-        "data_document": data_document,
-        "data_lookup": data_lookup,
-        "data_names": data_names,
-        "items": runtime.items_of,
-        "values": runtime.values_of,
-    }
-
-
 def _write(
     documents: Documents, tables: Tables
 ) -> tuple[str, dict[tuple[str, ...], set[Function]]]:
@@ -196,9 +163,7 @@ def _load(source: str, documents: Documents, tables: Tables) -> None:
     space = tables.space
     exec(compile(source, "<rego>", "exec"), space)  # noqa: S102 - of our own names only
     for node in documents.root.nodes():
-        if node.kind is RuleKind.FUNCTION:
-            node.call = space[f"F{node.slot}"]
-        elif node.kind is not None:
+        if node.is_value:
             node.value = space[f"R{node.slot}"]
         if node.kind in (RuleKind.PARTIAL_SET, RuleKind.PARTIAL_OBJECT):
             node.sources = [

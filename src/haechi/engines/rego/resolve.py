@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from haechi.engines.rego import tree
+from haechi.engines.rego.builtins import REFUSED
 from haechi.engines.rego.flat import (
     Branch,
     Change,
@@ -59,6 +60,9 @@ class _RuleResolver:
         self.file = names.module.file
 
     def rule(self, rule: tree.Rule) -> Definition:
+        if rule.name in ("input", "data"):
+            what = f"rules must not shadow {rule.name} (use a different rule name)"
+            raise fault("rego_compile_error", what, self.file, rule.place)
         outer = Scope(self.names)
         early: list[Step] = []
         for argument in rule.arguments:
@@ -114,8 +118,10 @@ class _RuleResolver:
         before: list[Step] = []
         changes = tuple(self.change(change, scope, steps) for change in literal.modifiers)
         operation = self.statement(literal, scope, before)
-        for step in before:
-            steps.append(Step(step.operation, step.place, step.negated, changes + step.changes))
+        steps += [
+            Step(step.operation, step.place, step.negated, changes + step.changes)
+            for step in before
+        ]
         if operation is not None:
             steps.append(Step(operation, literal.place, literal.negated, changes))
 
@@ -129,7 +135,7 @@ class _RuleResolver:
         if isinstance(statement, tree.Assign):
             value = self.term(statement.value, scope, steps)
             self.declare(statement.target, "assigned", scope)
-            return Equal(self.term(statement.target, scope, steps), value)
+            return Equal(self.term(statement.target, scope, steps), value, True)
         if isinstance(statement, tree.Some):
             for name in statement.names:
                 scope.declare(name, "declared", statement.place)
@@ -175,10 +181,17 @@ class _RuleResolver:
             if term is not None:
                 self.declare(term, "declared", inner)
         ignored: list[Step] = []
+        read = set(inner.read)
         key = None if statement.key is None else self.term(statement.key, inner, ignored)
         value = self.term(statement.value, inner, ignored)
+        inner.read = read
         body = inner.inner()
-        return Each(key, value, domain, tuple(self.body(statement.body, body)))
+        steps_inside = tuple(self.body(statement.body, body))
+        for name in inner.declared:
+            if name not in inner.read:
+                what = f"declared var {name} unused"
+                raise fault("rego_compile_error", what, self.file, statement.place)
+        return Each(key, value, domain, steps_inside)
 
     # -- with ---------------------------------------------------------------------------------
 
@@ -219,8 +232,9 @@ class _RuleResolver:
         function = self.names.function(term.function)
         name = ".".join(term.function)
         if function is None:
+            do = REFUSED.get(name, "")
             what = f"undefined function {name}"
-            raise fault("rego_type_error", what, self.file, term.place)
+            raise fault("rego_type_error", what, self.file, term.place, do=do and f"not here: {do}")
         arity = self.names.arity(function)
         given = len(term.arguments)
         if arity >= 0 and given not in (arity, arity + 1):

@@ -181,11 +181,11 @@ def related(run: Run, results: Iterable[Value]) -> Iterator[Value]:
 
 
 def make_set(values: list[Value]) -> RegoSet:
+    if len(values) > MEMBERS_LIMIT:
+        raise too_large(f"a set of {len(values)} elements")
     members: dict[Hashable, Value] = {}
     for value in values:
         members.setdefault(value if type(value) is str else key(value), value)
-    if len(members) > MEMBERS_LIMIT:
-        raise too_large(f"a set of {len(members)} elements")
     return RegoSet(members)
 
 

@@ -30,7 +30,12 @@ class Names:
         self.globals: dict[str, tuple[str, ...]] = {"input": ("input",), "data": ("data",)}
         for name in rules:
             self.globals[name] = ("data", *module.package, name)
+        imported: set[str] = set()
         for item in module.imports:
+            if item.name in imported and module.version is tree.Version.V1:
+                what = f"import must not shadow import {'.'.join(self.globals[item.name])}"
+                raise fault("rego_compile_error", what, module.file, item.place)
+            imported.add(item.name)
             self.globals[item.name] = item.path
 
     def function(self, parts: tuple[str, ...]) -> Function | None:
