@@ -295,6 +295,12 @@ def test_errors(expression: str, fault: str) -> None:
         ("cel.bind(x, 1, x == 1)", "cel.bind"),
         ("{'a': 1}.transformMap(k, v, v + 1) == {}", "transformMap"),
         ("find('a') == ''", "'find'"),
+        ("request.operations == 'CREATE'", "undefined field 'operations'"),
+        ("request.kind.name == 'Pod'", "undefined field 'name'"),
+        ("request.dryRun == 'true'", "(bool, string)"),
+        ("request.object.kind == 'Pod'", "undefined field 'object'"),
+        ("namespaceObject.labels.env == 'prod'", "undefined field 'labels'"),
+        ("'operation' in request", "'@in'"),
         ("'a'.@format_named()", "Syntax error"),
         ("url('/a')", "it must give bool"),
     ],
@@ -315,7 +321,7 @@ def allows(user: Mapping[str, Any], attributes: Mapping[str, str]) -> bool | Non
     return attributes["verb"] == "get"
 
 
-REQUEST = {
+REQUEST: dict[str, Any] = {
     "operation": "CREATE",
     "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
     "subResource": "scale",
@@ -420,6 +426,39 @@ def test_the_authorizer_is_asked(expression: str, user: str, attributes: Mapping
 def test_questions_the_authorizer_cannot_answer(expression: str, fault: str) -> None:
     activation = ENGINE.activation(review(request=REQUEST), allows)
     assert fault in str(activation.evaluate(ENGINE.compile(expression)))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "request.dryRun",
+        "request.operation == 'CREATE' && request.subResource == 'scale'",
+        "request.userInfo.username == 'jane' && 'dev' in request.userInfo.groups",
+        "request.userInfo.extra['a'][0] == 'b' && request.userInfo.extra.size() == 1",
+        "request.resource.group == 'apps' && request.?requestSubResource.orValue('x') == 'x'",
+        "has(request.namespace) && !has(request.requestSubResource)",
+        "has(request.userInfo.groups)",
+        "request.options.kind == 'CreateOptions' && dyn(request).operation == 'CREATE'",
+        "namespaceObject != null && namespaceObject.metadata.labels.env == 'prod'",
+        "namespaceObject.metadata.labels.exists(k, k == 'env')",
+        "namespaceObject.status.phase == 'A'",
+        "!has(namespaceObject.metadata.annotations) && namespaceObject.metadata.name == 'shop'",
+        "oldObject == null && [request.name].indexOf('cart') == 0",
+    ],
+)
+def test_the_request_and_the_namespace_have_types(expression: str) -> None:
+    options = {"kind": "CreateOptions"}
+    user = {**REQUEST["userInfo"], "extra": {"a": ["b"]}}
+    request = {**REQUEST, "dryRun": True, "options": options, "userInfo": user}
+    home = {"metadata": {"name": "shop", "labels": {"env": "prod"}}, "status": {"phase": "A"}}
+    activation = ENGINE.activation(review(request=request, namespace=home))
+    assert activation.evaluate(ENGINE.compile(expression)) is True
+
+
+def test_the_name_of_who_asks_is_text_to_a_message() -> None:
+    activation = ENGINE.activation(review(request=REQUEST))
+    words = ENGINE.compile("request.userInfo.username", returns="string")
+    assert activation.evaluate(words) == "jane"
 
 
 def test_without_an_authorizer_asking_one_is_an_error() -> None:

@@ -1,9 +1,11 @@
-"""CEL as ValidatingAdmissionPolicy uses it, for the rules of the catalogue and of users.
+"""CEL as ValidatingAdmissionPolicy uses it, for rules of the catalogue and of users, and policies.
 
-Kubernetes' own functions: ``quantity`` (see ``quantity``). Regular expressions are ``matches``
-(RE2, linear time); ``find``/``findAll`` and ``url``, ``ip``, ``cidr``, ``semver``, ``format``,
-``sets``, list functions and comprehensions of two variables are not there, and using one is an
-error when the rule is compiled, never a rule that silently does nothing.
+Kubernetes' own functions are in ``libraries`` and ``quantity``; those of lists and optionals are
+rewritten to CEL of the wheel's own (``expand``). ``CelEngine(kubernetes=True)`` checks as the API
+server does, with its types and without what haechi's rules have besides (``math``, ``base64``,
+``cel.bind``).
+What the wheel cannot do is an error when an expression is compiled, never silence:
+``transformMap`` and ``transformMapEntry``, and nesting deeper than 32.
 """
 
 from haechi.engines.cel.data import Unfit, Unknown, examine, plain

@@ -22,7 +22,8 @@ from haechi.engines.cel import wire
 from haechi.engines.cel.data import is_unicode
 from haechi.engines.cel.expand import expand
 from haechi.engines.cel.functions import declared, implemented
-from haechi.engines.cel.libraries.overload import AUTHORIZER, RESOURCE_CHECK, TYPES
+from haechi.engines.cel.libraries.overload import AUTHORIZER, RESOURCE_CHECK
+from haechi.engines.cel.messages import NAMESPACE, REQUEST, descriptor_pool
 
 NAMES = ("object", "oldObject", "request", "params", "namespaceObject")
 """Variables of ValidatingAdmissionPolicy; ``variables`` becomes bindings (see ``variables``)."""
@@ -128,9 +129,10 @@ class Wheel:
         from cel_expr_python.ext import ext_bindings, ext_optional
 
         variables = dict.fromkeys(NAMES, cel.Type.DYN)
-        variables |= {name: cel.Type(type_) for name, type_ in AUTHORIZERS.items()}
+        typed = {"request": REQUEST, "namespaceObject": NAMESPACE, **AUTHORIZERS}
+        variables |= {name: cel.Type(type_) for name, type_ in typed.items()}
         return cel.NewEnv(
-            descriptor_pool=_types(),
+            descriptor_pool=descriptor_pool(),
             config=_config(*_LIBRARIES, "strings\n  version: 2"),
             variables=variables,
             extensions=[
@@ -230,24 +232,6 @@ def _config(*extensions: str) -> Any:
 
     lines = "".join(f"- name: {extension}\n" for extension in extensions)
     return cel.NewEnvConfigFromYaml(f"name: haechi\nextensions:\n{lines}")
-
-
-def _types() -> Any:
-    """Kubernetes' types as empty messages: to the type check they are themselves and no other."""
-    from google.protobuf import descriptor_pb2, descriptor_pool
-
-    pool = descriptor_pool.DescriptorPool()
-    packages: dict[str, list[str]] = {}
-    for type_ in TYPES:
-        package, _, name = type_.rpartition(".")
-        packages.setdefault(package, []).append(name)
-    for package, names in packages.items():
-        messages = [descriptor_pb2.DescriptorProto(name=name) for name in names]
-        file = descriptor_pb2.FileDescriptorProto(
-            name=f"{package}.proto", package=package, message_type=messages
-        )
-        pool.Add(file)
-    return pool
 
 
 def _plain(text: str) -> str:
