@@ -40,10 +40,11 @@ def gatekeeper() -> Iterator[str]:
     """Gatekeeper's library: its own suites by Rego and by CEL, and gator's own."""
     from collections import Counter
 
+    from tests.conformance.test_gatekeeper_library import LIBRARY
+
     from haechi.admit.gatekeeper import Engine
     from haechi.admit.gatekeeper.running import Outcome, run_suite
     from haechi.admit.gatekeeper.suites import find_suites
-    from tests.conformance.test_gatekeeper_library import LIBRARY
 
     if not LIBRARY.is_dir():
         yield f"gatekeeper-library is not in {LIBRARY.parent}"

@@ -21,9 +21,9 @@ from haechi.admit.gatekeeper.template import Template
 from haechi.checks.pods.view import items, mapping
 from haechi.engines.cel.variables import carried, used
 from haechi.engines.cel.wheel import Failure
-from haechi.errors import NotEvaluated, RuleError
+from haechi.errors import ExpressionError, NotEvaluated, RuleError
 from haechi.model.admission import FailureChoice, PolicyFault
-from haechi.model.location import AttrPath
+from haechi.model.location import AttrPath, format_path
 from haechi.model.review import Review, State
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _OWN: Final = (
     # has(null.x) is false for the API server and an error for the library; {} gives the former
     Variable("params", "params.p == null ? dyn({}) : params.p"),
 )
-_STAGE: Final = 8
+_STAGE: Final = 12
 """Variables of one stage, where a template has more than the library nests."""
 _CARRIER: Final = "params.v"
 _NO_PARAMETERS: Final = re.compile(r"\bvariables\.params(?=\s*[!=]=\s*null\b)")
@@ -222,22 +222,23 @@ class _Reader:
                 raise self._bad(path, "a variable has a name and an expression")
             if name.startswith(_RESERVED) or name in ("params", "anyObject"):
                 raise self._bad((*path, "name"), f"{name!r} is Gatekeeper's own name")
-            self._variables.append(Variable(name, _without_null(text)))
             if not self._staged:
-                self._compile(f"dyn(variables.{name}) == null", (*path, "expression"), own=True)
+                self._compile(text, (*path, "expression"), returns="any")
+            self._variables.append(Variable(name, _without_null(text)))
 
     def _stage(self) -> None:
         """Compile the variables in groups; each group sees the values of those before."""
         known: list[str] = []
-        for start in range(0, len(self._variables), _STAGE):
+        written = self._variables[len(_OWN) :]
+        for start in range(0, len(written), _STAGE):
             group = [
                 Variable(one.name, carried(one.expression, known, _CARRIER))
-                for one in self._variables[start : start + _STAGE]
+                for one in written[start : start + _STAGE]
             ]
             stage: dict[str, CompiledExpression] = {}
             for number, one in enumerate(group, start):
-                path = ("variables", max(0, number - len(_OWN)), "expression")
-                before = group[: number - start]
+                path = ("variables", number, "expression")
+                before = [*_OWN, *group[: number - start]]
                 stage[one.name] = self._compile(
                     one.expression, path, returns="any", variables=before
                 )
@@ -267,7 +268,6 @@ class _Reader:
         path: AttrPath,
         *,
         returns: str = "bool",
-        own: bool = False,
         variables: Sequence[Variable] | None = None,
     ) -> CompiledExpression:
         if not isinstance(text, str):
@@ -277,8 +277,7 @@ class _Reader:
             text = carried(_without_null(text), self._carried, _CARRIER)
             return _engine().compile(text, variables=used(text, known), returns=returns)
         except RuleError as error:
-            what = error.what if not own else error.what.removeprefix("expression: ")
-            raise self._bad(path, what, why=error.why, text=text, do=error.do) from error
+            raise self._refused(path, text, error) from error
 
     def _failure(self) -> FailureChoice:
         value = self._source.get("failurePolicy", "Fail")
@@ -287,20 +286,26 @@ class _Reader:
         except ValueError:
             raise self._bad(("failurePolicy",), f"{value!r} is neither Fail nor Ignore") from None
 
-    def _bad(
-        self, path: AttrPath, what: str, *, why: str = "", text: str = "", do: str = ""
-    ) -> _Bad:
-        template = self._template
-        where = (*template.cel_path, *path)
-        line = line_in_text(template.resource, where, text, 1) if text else None
+    def _bad(self, path: AttrPath, what: str) -> _Bad:
+        resource = self._template.resource
+        where = (*self._template.cel_path, *path)
+        return _Bad(fault("invalid-template", f"{resource.label}: CEL: {what}", resource, where))
+
+    def _refused(self, path: AttrPath, text: str, error: RuleError) -> _Bad:
+        resource = self._template.resource
+        where = (*self._template.cel_path, *path)
+        line, what = 1, error.what
+        if isinstance(error, ExpressionError):
+            what = error.text
+            line = error.line if error.field == "expression" else 1
         return _Bad(
             fault(
                 "invalid-template",
-                f"{template.resource.label}: CEL: {what}",
-                template.resource,
+                f"{resource.label}: CEL: {format_path(path)}: {what}",
+                resource,
                 where,
-                why=why,
-                do=do,
-                line=line,
+                why=error.why,
+                do=error.do,
+                line=line_in_text(resource, where, text, max(1, line)),
             )
         )
