@@ -61,6 +61,7 @@ def parts(world: World, *, write: bool = True) -> list[Part]:
         _tried("feeds", "feeds", lambda: _feeds(world)),
         _tried("sensors", "sensors", lambda: _sensors(world)),
         _tried("clusters", "clusters", lambda: _clusters(world)),
+        _tried("policies", "policies at the door", lambda: _policies(world)),
         _tried("incidents", "incidents", lambda: _incidents(world)),
         _tried("responses", "responses", lambda: _responses(world)),
         _jobs(world),
@@ -251,6 +252,38 @@ def _clusters(world: World) -> Part:
         do="GET /api/v1/clusters names what cannot be read; the guide has the rights (clusters.md)",
         figures=figures,
     )
+
+
+def _policies(world: World) -> Part:
+    """The background audit, and webhooks that were heard once."""
+    state = world.store.state
+    audits = state.policy_states.coverage(within=(EVERYWHERE,))
+    hooks = state.admissions.webhooks(world.clock(), within=(EVERYWHERE,))
+    figures = {
+        "audited": len(audits),
+        "policies": sum(one.policies for one in audits),
+        "faults": sum(one.faults for one in audits),
+        "stopped": sum(len(one.off) for one in audits),
+        "webhooks": len(hooks),
+    }
+    failed = next((one for one in audits if one.state == "failed"), None)
+    stopped = next((one for one in audits if one.off), None)
+    hook = next((one for one in hooks if one.silent or not one.ready), None)
+    what, do = "", ""
+    if failed is not None:
+        what = f"the audit of the cluster {failed.cluster} failed: {failed.why}"
+        do = "see the reason; GET /api/v1/admission/coverage has all of them"
+    elif hook is not None:
+        how = "silent" if hook.silent else f"not ready: {hook.why}"
+        what = f"the webhook {hook.replica} of {hook.cluster} is {how}"
+        do = "look at its log"
+    elif stopped is not None:
+        what = f"the audit of {stopped.cluster} stopped a policy: {stopped.off[0][:300]}"
+        do = "make the policy cheaper; until then its verdicts are errors"
+    if not what:
+        told = f"{figures['policies']} policies judge what is there" if audits else "no audit runs"
+        return Part(name="policies", state=OK, what=told, figures=figures)
+    return Part(name="policies", state=DEGRADED, what=what, do=do, figures=figures)
 
 
 def _jobs(world: World) -> Part:

@@ -213,7 +213,9 @@ class ClusterAudit:
         began = time.monotonic()
         judged = {one.type for one in snapshot.kinds if one.state in (JUDGED, PARTIAL)}
         asked = [one for one in changed if one.type in judged]
-        self._tell(state="auditing", waiting=len(asked), force=whole and len(asked) > 500)
+        started = self._world.clock()
+        many = whole and len(asked) > 500
+        self._tell(state="auditing", waiting=len(asked), started=started, force=many)
         context = self._context()
         news = [one for one in changed if one.type in context]
         lost = [place for place in gone if place[0] in context]
