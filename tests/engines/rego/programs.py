@@ -43,7 +43,8 @@ class Generator:
     def rule(self, number: int) -> str:
         kind = self.random.choice(["set", "set", "object", "value", "value", "function"])
         name = f"{kind[0]}{number}"
-        text = "".join(getattr(self, f"{kind}_rule")(name) for _ in range(self.random.choice((1, 1, 2))))
+        times = self.random.choice((1, 1, 2))
+        text = "".join(getattr(self, f"{kind}_rule")(name) for _ in range(times))
         {"set": self.sets, "object": self.objects, "value": self.values}.get(
             kind, self.functions
         ).append(name)
@@ -67,8 +68,7 @@ class Generator:
         other = ""
         if self.random.random() < 0.3:
             other = f" else := {self.scalar()} if {{\n{self.lines(self.body([]))}}}"
-        text = f"{name} := {value} if {{\n{self.lines(body)}}}{other}\n"
-        return text
+        return f"{name} := {value} if {{\n{self.lines(body)}}}{other}\n"
 
     def function_rule(self, name: str) -> str:
         known = ["p"]
@@ -130,8 +130,13 @@ class Generator:
         one, other = self.fresh(known), self.fresh(known) + "z"
         known += [one, other]
         form = self.random.choice(
-            ["[{0}, {1}] = {2}", "{0} = {2}; {1} = [{0}]", '{{"name": {0}, "n": {1}}} = {2}']
-            + ["[{0}, 1] = [{1}, {1}]; {0} = {2}", "{2} = {0}; {1} = {0}"]
+            [
+                "[{0}, {1}] = {2}",
+                "{0} = {2}; {1} = [{0}]",
+                '{{"name": {0}, "n": {1}}} = {2}',
+                "[{0}, 1] = [{1}, {1}]; {0} = {2}",
+                "{2} = {0}; {1} = {0}",
+            ]
         )
         return form.format(one, other, self.anything(known[:-2], wild=True))
 
@@ -206,8 +211,16 @@ class Generator:
         if form == "call":
             other = self.anything(known)
             return self.random.choice(
-                ["count({0})", "is_string({0})", "object.get({0}, {1}, 7)", "type_name({0})"]
-                + ["sprintf(\"%v\", [{0}])", "{0} in {1}", "concat(\",\", {0})", "({0} | {1})"]
+                [
+                    "count({0})",
+                    "is_string({0})",
+                    "object.get({0}, {1}, 7)",
+                    "type_name({0})",
+                    'sprintf("%v", [{0}])',
+                    "{0} in {1}",
+                    'concat(",", {0})',
+                    "({0} | {1})",
+                ]
             ).format(inner, other)
         if form == "container":
             inner = self.term(known, depth=depth - 1)
@@ -219,7 +232,9 @@ class Generator:
         body = f"{name} := {term}"
         if self.random.random() < 0.4:
             body += f"; {self.plain_compare([*known, name])}"
-        form = self.random.choice(["[{0} | {1}]", "{{{0} | {1}}}", "{{{0}: 1 | {1}}}", "count([{0} | {1}])"])
+        form = self.random.choice(
+            ["[{0} | {1}]", "{{{0} | {1}}}", "{{{0}: 1 | {1}}}", "count([{0} | {1}])"]
+        )
         return form.format(name, body)
 
     def rule_term(self, known: list[str], wild: bool) -> str:
