@@ -39,6 +39,16 @@ def mutate(mutators: Sequence[Mutator], review: Review, view: View) -> Mutated:
     operation = (review.request or {}).get("operation", "CREATE")
     if not mutators or not original or (operation and operation not in OPERATIONS):
         return Mutated(body=original)
+    try:
+        return _mutate(mutators, review, view)
+    except RecursionError:
+        told = "the object is nested too deeply"
+        failed = tuple(_verdict(one, State.ERROR, told) for one in mutators)
+        return Mutated(body=original, verdicts=failed)
+
+
+def _mutate(mutators: Sequence[Mutator], review: Review, view: View) -> Mutated:
+    original = review.resource.data
     body = copy.deepcopy(original)
     applied: dict[str, None] = {}
     for _ in range(len(mutators) + 1):

@@ -95,6 +95,39 @@ def test_documents_become_policies_or_faults(bodies: list[dict[str, Any]]) -> No
     assert result.body is not None
 
 
+def _deep(depth: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(depth):
+        made = {"properties": {"a": made}, "type": "object"}
+    return made
+
+
+def test_what_is_nested_beyond_reason_is_a_fault_or_an_error() -> None:
+    template, constraint, mutator_, *_ = copy.deepcopy(_KNOWN)
+    deep = copy.deepcopy(template)
+    deep["spec"]["crd"]["spec"]["validation"] = {
+        "openAPIV3Schema": _deep(5_000),
+        "legacySchema": True,
+    }
+    found = load([_resource(deep), _resource(constraint)])
+    assert [one.kind for one in found.faults] == ["invalid", "unknown-template"]
+    constraint["spec"]["parameters"] = _deep(5_000)
+    template["spec"]["crd"]["spec"]["validation"]["openAPIV3Schema"] = {
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
+    assert [one.kind for one in load([_resource(template), _resource(constraint)]).faults] == [
+        "invalid"
+    ]
+    from msgspec import structs
+
+    subject, view = review(POD)
+    body = {**subject.resource.data, "spec": _deep(5_000)}
+    given_ = structs.replace(subject, resource=structs.replace(subject.resource, data=body))
+    (verdict,) = mutate(load([_resource(mutator_)]).mutators, given_, view).verdicts
+    assert verdict.state is State.ERROR
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(["apiVersion", "kind", "metadata", "spec"]), _json))
 def test_any_object_is_judged_by_good_policies(body: dict[str, Any]) -> None:

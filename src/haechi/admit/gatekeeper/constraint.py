@@ -17,6 +17,7 @@ from haechi.admit.gatekeeper.names import (
     line_of,
     path_of,
     spec_of,
+    too_deep,
 )
 from haechi.admit.gatekeeper.schema import Problem, faults_of_value, told, with_defaults
 from haechi.admit.gatekeeper.template import Template
@@ -50,6 +51,13 @@ def read_constraint(
     resource: Resource, template: Template
 ) -> tuple[Constraint | None, list[PolicyFault]]:
     """The constraint, if it is one of the template, and what is wrong with it."""
+    try:
+        return _read(resource, template)
+    except RecursionError:
+        return None, [too_deep(resource)]
+
+
+def _read(resource: Resource, template: Template) -> tuple[Constraint | None, list[PolicyFault]]:
     identity = f"gatekeeper/{template.kind}/{resource.name}"
     faults = _version_faults(resource, identity)
     faults += _parameter_faults(resource, template, identity)

@@ -1,13 +1,13 @@
-"""Gatekeeper's ``Config``: namespaces that are left alone, and what is synced for templates."""
+"""Gatekeeper's ``Config``: namespaces that are left alone, by process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from haechi.admit.gatekeeper.names import CONFIG, SYNC, fault, spec_of
+from haechi.admit.gatekeeper.names import CONFIG, fault, spec_of
 from haechi.admit.match import glob_takes, subjects_of
 from haechi.checks.pods.view import items, mapping
 from haechi.model.admission import PolicyFault
@@ -71,20 +71,3 @@ def _take(
             continue
         for name in (WEBHOOK, AUDIT, MUTATION) if process == "*" else (process,):
             globs.setdefault(name, []).extend(excluded)
-
-
-def synced_kinds(resources: Sequence[Resource]) -> set[tuple[str, str]]:
-    """Kinds (group, kind) that SyncSets and the Config put into ``data.inventory``."""
-    found: set[tuple[str, str]] = set()
-    for resource in resources:
-        spec = spec_of(resource)
-        entries: list[Any] = []
-        if (resource.group, resource.kind) == (SYNC, "SyncSet"):
-            entries = items(spec.get("gvks"))
-        elif (resource.group, resource.kind, resource.name) == (CONFIG, "Config", "config"):
-            entries = items(mapping(spec.get("sync")).get("syncOnly"))
-        for entry in entries:
-            group, kind = mapping(entry).get("group", ""), mapping(entry).get("kind")
-            if isinstance(group, str) and isinstance(kind, str):
-                found.add((group, kind))
-    return found

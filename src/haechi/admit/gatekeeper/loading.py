@@ -11,10 +11,11 @@ from enum import StrEnum
 from haechi.admit.gatekeeper import strays
 from haechi.admit.gatekeeper.cel_code import CelCode, compile_cel
 from haechi.admit.gatekeeper.constraint import Constraint, read_constraint
-from haechi.admit.gatekeeper.exclusions import Exclusions, read_exclusions, synced_kinds
+from haechi.admit.gatekeeper.exclusions import Exclusions, read_exclusions
 from haechi.admit.gatekeeper.names import CONSTRAINTS, TEMPLATE, TEMPLATES, fault
 from haechi.admit.gatekeeper.policy import ConstraintPolicy
 from haechi.admit.gatekeeper.rego_code import RegoCode, compile_rego
+from haechi.admit.gatekeeper.sync import not_synced, synced_kinds
 from haechi.admit.gatekeeper.template import Template, read_template
 from haechi.admit.policy import Loaded, Mutator, Policy
 from haechi.model.admission import PolicyFault
@@ -100,7 +101,7 @@ class _Loading:
         synced = synced_kinds(self._resources)
         for kind, code in self._codes.items():
             if isinstance(code, RegoCode) and code.uses.inventory:
-                self.faults.extend(strays.not_synced(self._templates[kind], code, synced))
+                self.faults.extend(not_synced(self._templates[kind], code.uses.reads, synced))
         mutators, faults = read_mutators(self._resources, self._exclusions)
         self.mutators.extend(mutators)
         self.faults.extend(faults)

@@ -87,6 +87,11 @@ def fault(
     )
 
 
+def too_deep(resource: Resource) -> PolicyFault:
+    """The fault of a document in which values lie too deep within each other."""
+    return fault("invalid", f"{resource.label} is nested too deeply to be read", resource)
+
+
 def annotation(resource: Resource, name: str) -> str:
     """The text of an annotation, empty without one."""
     value = mapping(mapping(mapping(resource.data).get("metadata")).get("annotations")).get(name)

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from haechi.admit.gatekeeper.framework import ENTRY, Uses, prepared, uses_of
 from haechi.admit.gatekeeper.names import fault, line_in_text
+from haechi.admit.gatekeeper.sync import narrowed
 from haechi.admit.gatekeeper.template import Source, Template
 from haechi.engines.rego.tree import Version
 from haechi.engines.rego.values import RegoFailure, RegoObject, RegoSet, key, to_json
@@ -47,7 +48,7 @@ class RegoCode:
         self._template = template
         self._source = source
         self.uses = uses
-        self.reads = uses.reads
+        self.reads = narrowed(uses.reads, template)
 
     def violations(
         self, given: Mapping[str, Any], inventory: Mapping[str, Any] | None
@@ -57,12 +58,14 @@ class RegoCode:
         members = _members(self._program.evaluate(ENTRY, input=given, data=data))
         made: dict[Any, tuple[Violation, Any]] = {}
         for member in members:
-            if len(made) >= MOST:
-                break
             message, details = _parts(member)
+            if len(made) >= MOST:
+                message, details = f"there are more than {MOST} violations", {}
             if (message, key(details)) not in made:
                 one = Violation(message=message, details=to_json(details))
                 made[message, key(details)] = (one, member)
+            if len(made) > MOST:
+                break
         if not made:
             return []
         return self._with_lines(list(made.values()), given, data)

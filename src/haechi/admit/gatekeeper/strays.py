@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
-from haechi.admit.gatekeeper.framework import ANY
 from haechi.admit.gatekeeper.names import (
     CONSTRAINTS,
     EXTERNAL_DATA,
     KINDS,
     OF_GATEKEEPER,
-    REQUIRES_SYNC,
     TEMPLATE,
-    TEMPLATES,
-    annotation,
     fault,
 )
-from haechi.admit.gatekeeper.rego_code import RegoCode
-from haechi.admit.gatekeeper.template import Template
-from haechi.checks.pods.view import items, mapping
 from haechi.model.admission import PolicyFault
 from haechi.model.resource import Resource
 
@@ -94,57 +85,3 @@ def providers(resources: Iterable[Resource]) -> Iterator[PolicyFault]:
                 do="keep them in Gatekeeper",
                 fatal=False,
             )
-
-
-def not_synced(
-    template: Template, code: RegoCode, synced: set[tuple[str, str]]
-) -> Iterator[PolicyFault]:
-    """Kinds that a template looks for in ``data.inventory`` and nothing puts there."""
-    missing = _missing(template, code, synced)
-    if not missing:
-        return
-    told = ", ".join(f"{kind} ({group or 'core'})" for group, kind in sorted(missing))
-    yield fault(
-        "not-synced",
-        f"{template.resource.label} compares with objects that Gatekeeper does not sync: {told}",
-        template.resource,
-        ("metadata", "name"),
-        why="in Gatekeeper data.inventory holds none of them, and the policy finds nothing;"
-        " haechi reads them by itself",
-        do="add a SyncSet (syncset.gatekeeper.sh/v1alpha1) with these kinds",
-        fatal=False,
-    )
-
-
-def _missing(
-    template: Template, code: RegoCode, synced: set[tuple[str, str]]
-) -> set[tuple[str, str]]:
-    alternatives = required_sync(template)
-    if alternatives:
-        return {choices[0] for choices in alternatives if choices and synced.isdisjoint(choices)}
-    return {read for read in code.uses.reads if not _covered(read, synced)}
-
-
-def _covered(read: tuple[str, str], synced: set[tuple[str, str]]) -> bool:
-    group, kind = read
-    return any(group in (ANY, g) and kind in (ANY, k) for g, k in synced)
-
-
-def required_sync(template: Template) -> list[list[tuple[str, str]]]:
-    """What the template's annotation asks to be synced: of each list one kind at least."""
-    text = annotation(template.resource, REQUIRES_SYNC).strip().strip('"')
-    try:
-        value: Any = json.loads(text) if text else []
-    except ValueError:
-        return []
-    found: list[list[tuple[str, str]]] = []
-    for requirement in items(value):
-        choices: list[tuple[str, str]] = []
-        for entry in items(requirement):
-            groups, kinds = mapping(entry).get("groups"), mapping(entry).get("kinds")
-            choices += [(str(g), str(k)) for g in items(groups) for k in items(kinds)]
-        found.append(choices)
-    return found
-
-
-__all__ = ["TEMPLATES", "of_wrong_group", "providers", "without_constraint", "without_template"]

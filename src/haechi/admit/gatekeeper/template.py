@@ -12,7 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from haechi.admit.gatekeeper.names import TEMPLATES, VERSIONS, annotation, fault, spec_of
+from haechi.admit.gatekeeper.names import (
+    TEMPLATES,
+    VERSIONS,
+    annotation,
+    fault,
+    spec_of,
+    too_deep,
+)
 from haechi.admit.gatekeeper.schema import faults_of_schema, legacy
 from haechi.checks.pods.view import items, mapping
 from haechi.model.admission import PolicyFault
@@ -67,6 +74,8 @@ def read_template(resource: Resource) -> tuple[Template | None, list[PolicyFault
         return _read(resource, faults), faults
     except _Wrong as wrong:
         return None, [*faults, wrong.told]
+    except RecursionError:
+        return None, [*faults, too_deep(resource)]
 
 
 def _read(resource: Resource, faults: list[PolicyFault]) -> Template:

@@ -8,7 +8,7 @@ from haechi.admit.gatekeeper.exclusions import Exclusions
 from haechi.admit.gatekeeper.mutation.conflicts import contradicting
 from haechi.admit.gatekeeper.mutation.mutator import Change, GatekeeperMutator
 from haechi.admit.gatekeeper.mutation.reading import read_change
-from haechi.admit.gatekeeper.names import KINDS, MUTATIONS, fault, path_of
+from haechi.admit.gatekeeper.names import KINDS, MUTATIONS, fault, path_of, too_deep
 from haechi.errors import RuleError
 from haechi.model.admission import PolicyFault
 from haechi.model.resource import Resource
@@ -29,6 +29,8 @@ def read_mutators(
             changes.append(read_change(resource))
         except RuleError as error:
             faults.append(_fault(resource, error))
+        except RecursionError:
+            faults.append(too_deep(resource))
     changes.sort(key=lambda one: (one.resource.kind, one.resource.name))
     shapes = [shape for one in changes if (shape := one.shape()) is not None]
     others = contradicting(shapes)
