@@ -250,6 +250,8 @@ def test_haechis_own_rules_have_them_too(expression: str) -> None:
         ("[1].filter(x, x > 1).max() == 0", "index=0 size=0"),
         ("object.texts.sum() == 'ba'", "No matching overloads"),
         ("object.mixed.sum() == 1", "No matching overloads"),
+        ("lists.range(10001).size() == 1", "more than 10,000 numbers"),
+        ("lists.range(9223372036854775807).size() == 1", "more than 10,000 numbers"),
         ("quantity('2000m').asInteger() == 2", "cannot convert value to integer"),
         ("quantity('1x').isInteger()", "not a quantity"),
         # one type's value where another's is meant, which only shows when it runs

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from haechi.engines.cel.wire import Fields, decode, encode, text_of
 
 _MARK = re.compile(
-    rb"list_[a-z]+_|format-named|format-validate|quantity_is_integer|quantity_get_int"
+    rb"list_[a-z]+_|format-named|format-validate|quantity_is_integer|quantity_get_int|lists\.range"
 )
 _ID, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 2, 4, 5, 6, 7, 8, 9
 _NESTED = {_SELECT: (1,), _CALL: (1, 3), _LIST: (1,), _LOOP: (2, 4, 5, 6, 7)}
 _FIRST_ID = 1 << 24
+_RANGE = 10_000  # as many as the wheel lets a loop have
 
 
 def expand(serialised: bytes) -> bytes:
@@ -78,9 +79,16 @@ class _Rewriter:
             return self._optional(self.call("@format_validate", *operands))
         if names & {"quantity_is_integer", "quantity_get_int"}:
             return self._of_text(operands[0], text_of(call.blob(2))) or unchanged
+        if text_of(call.blob(2)) == "lists.range" and len(operands) == 1:
+            return self._range(operands[0], unchanged)
         if not lists or len(operands) not in (1, 2):
             return unchanged
         return self._of_list(text_of(call.blob(2)), operands, lists, names, unchanged)
+
+    def _range(self, size: bytes, unchanged: bytes) -> bytes:
+        """The wheel would make a list of any length."""
+        fits = self.call("_<=_", size, self.integer(_RANGE))
+        return self.call("_?_:_", fits, unchanged, self.call("@too_long"))
 
     def _of_text(self, operand: bytes, function: str) -> bytes | None:
         quantity = decode(operand)

@@ -30,6 +30,8 @@ NAMES = ("object", "oldObject", "request", "params", "namespaceObject")
 AUTHORIZERS = {"authorizer": AUTHORIZER, "authorizer.requestResource": RESOURCE_CHECK}
 _LIBRARIES = ("sets", "lists\n  version: 2", "two-var-comprehensions")
 
+_RAISED = (RuntimeError, MemoryError, ValueError, IndexError, OverflowError, TypeError)
+"""What exceptions of C++ become in Python."""
 _RETURNS = {
     "bool": ("BOOL",),
     "string": ("STRING",),
@@ -184,7 +186,7 @@ class Wheel:
             result = native.eval(activation)
             if result.type().name() == "NULL":
                 return None
-        except (RuntimeError, MemoryError) as error:
+        except _RAISED as error:
             return Failure(_plain(str(error)))
         value = self.evaluate(native, activation)
         return Failure("the expression gives bool, not text") if isinstance(value, bool) else value
@@ -193,10 +195,10 @@ class Wheel:
         """The truth value or text; everything else is a Failure. Never raises."""
         try:
             result = native.eval(activation)
-        except RuntimeError as error:
-            return Failure(_plain(str(error)))
         except MemoryError:
             return Failure("the evaluation needs more memory than it may have")
+        except _RAISED as error:
+            return Failure(_plain(str(error)))
         try:
             value = result.value()
         except TypeError:  # an optional, among others, has no Python form

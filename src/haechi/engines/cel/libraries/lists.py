@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haechi.engines.cel.libraries.overload import Overload
+from haechi.engines.cel.libraries.overload import Invalid, Overload
 
 _COMPARABLE = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 _SUMMABLE = ("int", "uint", "double", "duration")
@@ -17,7 +17,12 @@ def _each(name: str, types: tuple[str, ...], returns: str = "") -> tuple[Overloa
     )
 
 
+def _too_long() -> int:
+    raise Invalid("lists.range makes no list of more than 10,000 numbers")
+
+
 OVERLOADS = {
+    "@too_long": (Overload("@too_long", (), "int", _too_long, member=False),),
     "isSorted": _each("is_sorted", _COMPARABLE, "bool"),
     "sum": _each("sum", _SUMMABLE),
     "min": _each("min", _COMPARABLE),
