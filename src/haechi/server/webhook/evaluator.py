@@ -54,11 +54,10 @@ def _answer(
     routes: tuple[Route, ...],
 ) -> None:
     number, route, off, body = review_of(frame)
-    write = cell.write
     signal.alarm(ALARM_S)
-    answer = judge.answer(routes[route], body, off, lambda policy: write(number, policy))
+    answer = judge.answer(routes[route], body, off, cell, number)
     signal.alarm(0)
-    write(number, Cell.NOTHING)
+    cell.write(number, Cell.NOTHING)
     channel.sendall(answered(number, answer.result, answer.response, answer.notes))
 
 

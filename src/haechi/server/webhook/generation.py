@@ -151,6 +151,7 @@ class Generation:
                 [*self._program, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # signals of a terminal are for the front
             )
         self._channel = ours
         ours.settimeout(LOAD_S)

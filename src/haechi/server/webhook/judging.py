@@ -8,8 +8,8 @@ does no I/O.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import structs
@@ -27,7 +27,15 @@ from haechi.server.webhook.frames import ENCODE, Cell, Notes, Result, Route
 from haechi.server.webhook.mutating import mutated
 from haechi.server.webhook.selection import Selection
 
-Watch = Callable[[int], None]
+
+class Watch(Protocol):
+    """Who is told what comes next: a cell, or nobody."""
+
+    def write(self, review: int, policy: int) -> None:
+        """Review and policy, or what else is being done."""
+
+    def watcher(self, review: int, numbers: Sequence[int]) -> Callable[[int], None]:
+        """For a list of policies: a function that takes the index of the one at work."""
 
 
 class _Document(msgspec.Struct):
@@ -70,11 +78,16 @@ class Judge:
         self._numbers = {policy.info.id: n for n, policy in enumerate(policies.policies)}
 
     def answer(
-        self, route: Route, body: bytes | memoryview, off: Mapping[str, str], watch: Watch
+        self,
+        route: Route,
+        body: bytes | memoryview,
+        off: Mapping[str, str],
+        watch: Watch,
+        number: int = 0,
     ) -> Answer:
         """Judge a review. ``watch`` is told the number of each policy (of the whole set; those
-        of mutations follow) before it works."""
-        watch(Cell.READING)
+        of mutations follow) before it works. ``number``: the review's."""
+        watch.write(number, Cell.READING)
         try:
             document = _decode(body)
         except RecursionError:
@@ -93,7 +106,7 @@ class Judge:
         ):
             return Answer(Result.MALFORMED, _MALFORMED.encode())
         try:
-            return self._judged(route, request, uid, off, watch)
+            return self._judged(route, request, uid, off, watch, number)
         except RecursionError:
             return Answer(Result.UNREADABLE, b"the object is nested too deeply")
 
@@ -104,13 +117,14 @@ class Judge:
         uid: str,
         off: Mapping[str, str],
         watch: Watch,
+        number: int,
     ) -> Answer:
         review = review_of_request(request, self._view, cluster=self._cluster)
         if route.mutating:
-            decision = self._changed(route, review, off, watch)
+            decision = self._changed(route, review, off, watch, number)
         else:
-            decision = self._checked(route, request, review, off, watch)
-        watch(Cell.ANSWERING)
+            decision = self._checked(route, request, review, off, watch, number)
+        watch.write(number, Cell.ANSWERING)
         return Answer(
             Result.JUDGED, response_of(uid, decision), self._notes(route, review, decision)
         )
@@ -122,19 +136,25 @@ class Judge:
         review: Review,
         off: Mapping[str, str],
         watch: Watch,
+        number: int,
     ) -> Decision:
         chosen = self._selection.of(request, closed=route.closed)
         numbers = chosen.numbers
         verdicts = chosen.policies.review(
             review,
             self._view,
-            watch=lambda number: watch(numbers[number]),
+            watch=watch.watcher(number, numbers),
             off=self._off(numbers, off) if off else None,
         )
         return decide(verdicts, review, generation=self.policies.generation)
 
     def _changed(
-        self, route: Route, review: Review, off: Mapping[str, str], watch: Watch
+        self,
+        route: Route,
+        review: Review,
+        off: Mapping[str, str],
+        watch: Watch,
+        number: int,
     ) -> Decision:
         first = len(self.policies.policies)
         changed = mutated(
@@ -143,7 +163,7 @@ class Judge:
             self._view,
             closed=route.closed,
             off=off,
-            watch=lambda number: watch(first + number),
+            watch=watch.watcher(number, range(first, first + len(self.policies.mutators))),
         )
         return decide(
             changed.verdicts,
