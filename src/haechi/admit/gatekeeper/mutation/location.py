@@ -17,6 +17,7 @@ from haechi.checks.pods.view import mapping
 from haechi.errors import RuleError
 
 LIMIT: Final = 1_000
+_MOST: Final = (1 << 63) - 1
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>[0-9]+(?![A-Za-z0-9_-]))
       | (?P<name>[A-Za-z_-][A-Za-z0-9_-]*)
@@ -102,7 +103,7 @@ class _Reader:
         value: str | int | None = None
         if not self._sign("*"):
             number = self._next("number")
-            value = int(number) if number is not None else self._name("a value or '*'")
+            value = self._number(number) if number else self._name("a value or '*'")
         if not self._sign("]"):
             raise self._unexpected("']'")
         return Item(key, value)
@@ -113,6 +114,12 @@ class _Reader:
             if text is not None:
                 return text if group == "name" else re.sub(r"\\([\s\S])", r"\1", text)
         raise self._unexpected(what)
+
+    def _number(self, digits: str) -> int:
+        value = int(digits)
+        if value > _MOST:
+            raise self._unexpected(f"a number of at most {_MOST}")
+        return value
 
     def _sign(self, sign: str) -> bool:
         found = _TOKEN.match(self._text, self._place)
