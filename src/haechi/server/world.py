@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from haechi.server.live import Hub
     from haechi.server.settings import Settings
     from haechi.server.tracing import Traces
+    from haechi.server.work.auditing import ClusterAudit
     from haechi.store.store import Store
 
 
@@ -35,7 +36,7 @@ class World:
     ``memo`` keeps answers until what they were made of changes; ``watch`` judges events, and
     ``streams`` knows which live streams ask for some events only; ``sensors`` how the sensors
     do; ``behaviour`` what is normal for each workload; ``correlating`` makes incidents;
-    ``respond`` answers them."""
+    ``respond`` answers them; ``audits`` judge clusters by their policies, by name."""
 
     store: Store
     catalogue: Catalogue
@@ -55,6 +56,7 @@ class World:
     behaviour: Behaviour = field(default_factory=Behaviour)
     correlating: Correlating = field(default_factory=Correlating)
     respond: Responding = field(default_factory=Responding)
+    audits: dict[str, ClusterAudit] = field(default_factory=dict)
     traces: Traces | None = None
 
     def __post_init__(self) -> None:

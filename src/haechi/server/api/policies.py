@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from haechi.model.access import Role
-from haechi.server.endpoint import Call, Operation, Skip
-from haechi.server.shapes_admission import PolicyNamespace, PolicyRow, PolicyShown
+from haechi.server.endpoint import MIB, Call, Operation, Skip
+from haechi.server.shapes_admission import (
+    PolicyNamespace,
+    PolicyRow,
+    PolicyShown,
+    WhatIf,
+    WhatIfAsk,
+)
 from haechi.store.records import Page, Record
 from haechi.store.state.admission_records import (
     AUDIT,
@@ -169,6 +175,13 @@ def _faults(call: Call) -> list[StoredFault]:
     return [one for one in every if not ask.cluster or one.cluster in ask.cluster]
 
 
+def tried(call: Call) -> WhatIf:
+    """What other policies would say of what is there, and of what was asked at the door."""
+    from haechi.server.work.audits.comparing import compared
+
+    return compared(call.world, call.body, within=call.within, now=call.now)
+
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         id="policies.list",
@@ -191,6 +204,18 @@ OPERATIONS: tuple[Operation, ...] = (
         query=FaultsAsk,
         answer=Page[StoredFault],
         rows=lambda call: iter(_faults(call)),
+    ),
+    Operation(
+        id="policies.what_if",
+        method="POST",
+        path="/policies/what-if",
+        role=Role.OPERATOR,
+        summary="What other policies would refuse or warn about, of what is there now and of "
+        "requests that were recorded, beside those in force",
+        handler=tried,
+        body=WhatIfAsk,
+        answer=WhatIf,
+        limit=4 * MIB,
     ),
     Operation(
         id="policies.show",

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from haechi.errors import HaechiError, StoreError
 from haechi.model.access import EVERYWHERE, NONE
 from haechi.server.work.audits import events as told_events
@@ -26,7 +28,7 @@ from haechi.server.work.audits.objects import JUDGED, PARTIAL, DumpObjects, Live
 from haechi.server.work.audits.policies import PolicyTexts
 from haechi.server.work.audits.process import AuditProcess, Stopped
 from haechi.server.work.audits.results import Standing, Waivers, of_itself, said_as
-from haechi.server.work.audits.wire import AuditedObject, Done, Setup
+from haechi.server.work.audits.wire import AuditedObject, Done, Setup, Text
 from haechi.server.work.matching import StoreWaivers
 from haechi.store.records import Notice
 from haechi.store.state.admission_records import AUDIT, AuditCoverage
@@ -45,6 +47,13 @@ LEAST_S, SHARE = 30.0, 10.0
 """Between two looks at the whole of a cluster: so long, and so many times what one takes."""
 _FAULTS = "haechi_policy_audit_faults_total"
 _Place = tuple[str, str, str]
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """The policies and objects of a cluster at a moment."""
+
+    texts: list[Text]
+    snapshot: Snapshot
 
 
 class ClusterAudit:
@@ -78,6 +87,7 @@ class ClusterAudit:
         self._coverage = AuditCoverage(cluster=name, state="waiting")
         self._fault = ""
         self._left_out = 0
+        self._snapshot: Snapshot | None = None
 
     def run(self) -> None:
         """Until it is stopped; what fails is told and tried again."""
@@ -119,10 +129,17 @@ class ClusterAudit:
         if self._texts.changed(snapshot.policies) or (self._process is None and self._due):
             self._load()
             snapshot = self._objects.look(self._infos) or snapshot
+        self._snapshot = snapshot
         if self._process is None:
             self._nothing(snapshot)
             return
         self._round(snapshot)
+
+    def basis(self) -> Basis | None:
+        """What a comparison with other policies begins with; None while nothing was read. May be
+        asked from any thread: what it gives is replaced, never changed."""
+        snapshot, texts = self._snapshot, self._texts.texts
+        return None if snapshot is None else Basis(texts=texts, snapshot=snapshot)
 
     # --- policies --------------------------------------------------------------------------
 
@@ -403,6 +420,7 @@ class Auditing:
         world.store.state.policy_states.retain([one.name for one in followed])
         for one in followed:
             audit = audit_of(world, one)
+            world.audits[one.name] = audit
             thread = threading.Thread(
                 target=audit.run, name=f"haechi-audit-{one.name[:30]}", daemon=True
             )

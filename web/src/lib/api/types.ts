@@ -1639,3 +1639,57 @@ export interface WebhookState {
   policies?: PolicyInfo[] | null;
   faults?: PolicyFault[] | null;
 }
+
+export interface WhatIf {
+  counts: WhatIfCounts;
+  policies: WhatIfPolicy[];
+  appeared: WhatIfChange[];
+  disappeared: WhatIfChange[];
+  changed: WhatIfChange[];
+  left_out: number;
+  faults: PolicyFault[];
+  gaps: string[];
+}
+
+export interface WhatIfAsk {
+  cluster: string;
+  policies: WhatIfDocument[];
+  packs?: string[];
+  replace?: boolean;
+  over?: "now" | "history" | "both";
+  days?: number;
+  namespace?: string[];
+}
+
+export interface WhatIfChange {
+  cluster: string;
+  namespace: string;
+  object: string;
+  label: string;
+  operation: string;
+  before: string;
+  after: string;
+  appeared: string[];
+  disappeared: string[];
+  policies: string[];
+  at: string | null;
+  user: string;
+}
+
+export interface WhatIfCounts {
+  judged: number;
+  before: Record<string, number>;
+  after: Record<string, number>;
+  namespaces: Record<string, number>;
+}
+
+export interface WhatIfDocument {
+  name?: string;
+  text: string;
+}
+
+export interface WhatIfPolicy {
+  policy: string;
+  before: number;
+  after: number;
+}

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import BinaryIO, overload
 
 import msgspec
@@ -20,9 +21,10 @@ import msgspec
 from haechi.admit.apart import judged_apart
 from haechi.admit.naming import rule_id
 from haechi.admit.policies import PolicySet
-from haechi.admit.recording import dotted, evidence_of
+from haechi.admit.recording import dotted, evidence_of, unpacked
 from haechi.admit.redact import Redacted, redacted
-from haechi.admit.reviews import nowhere, review_of
+from haechi.admit.reviews import nowhere, review_of, review_of_request
+from haechi.admit.simulate import Case, what_if
 from haechi.checks.pods.view import mapping
 from haechi.errors import HaechiError
 from haechi.model.admission import PolicyFault, PolicyInfo, PolicyVerdict
@@ -31,19 +33,24 @@ from haechi.model.finding import fingerprint
 from haechi.model.keys import k8s_key, without_cluster
 from haechi.model.resource import Resource
 from haechi.model.review import Point, Review, State
+from haechi.server.work.audits.objects import types_named
 from haechi.server.work.audits.wire import (
     LENGTH,
     MOST_FRAME,
     Asked,
     AuditedObject,
     AuditedVerdict,
+    Compare,
+    Compared,
     Done,
     Failed,
     Found,
     Go,
     News,
     Ready,
+    Recorded,
     Setup,
+    Text,
     framed,
     to_child,
 )
@@ -54,6 +61,8 @@ INCIDENT = "haechi.dev/incident"
 OWNER = "haechi.dev/owner"
 MOST_VERDICTS = 100
 """Of one object; a policy that says more of it says nothing new."""
+MOST_CHANGES = 1_500
+"""Of a comparison: what fits an answer; all are counted."""
 _FINE = (State.PASS, State.NOT_APPLICABLE)
 _FOUND_BYTES = 4 << 20
 
@@ -161,6 +170,37 @@ class Judging:
             passes=self._passes(),
             off=off,
             cpu_s=_cpu() - began,
+        )
+
+    def compare(self, ask: Compare) -> Compared:
+        """What other policies would say of the same. Raises HaechiError."""
+        from haechi.admit.load import load_policies
+
+        asked, self._asked = self._asked, []
+        setup = self._setup
+        texts = [*ask.texts, *([] if ask.replace else setup.texts)]
+        packs = list(dict.fromkeys([*ask.packs, *([] if ask.replace else setup.packs)]))
+        resources, unread = _resources(texts)
+        new = load_policies(resources, packs=tuple(packs))
+        reads = {read for policy in new.policies for read in policy.info.reads}
+        reads |= {read for policy in self.policies.policies for read in policy.info.reads}
+        view = ClusterView(self._held, reads=reads, complete=self._view.complete)
+        cases = [
+            Case(review=review_of(read(one, setup.cluster), view, point=Point.WHAT_IF))
+            for one in asked
+        ]
+        requests = [_case(one, view, setup.cluster) for one in ask.recorded]
+        judging = partial(
+            judged_apart, deadline_s=setup.deadline_s, memory_bytes=setup.memory_bytes
+        )
+        known = [one for one in requests if one is not None]
+        found = what_if(self.policies, new, [*cases, *known], view, judging=judging)
+        changes = found.changes[:MOST_CHANGES]
+        return Compared(
+            found=msgspec.structs.replace(found, changes=changes),
+            faults=[*new.faults, *unread],
+            left_out=len(requests) - len(known),
+            kinds=sorted(types_named([policy.info for policy in new.policies])),
         )
 
     def _passes(self) -> list[tuple[str, str, int]]:
@@ -275,19 +315,36 @@ def _idle(resource: Resource) -> bool:
 # --- the process -------------------------------------------------------------------------------
 
 
-def load(setup: Setup) -> tuple[Judging, Ready]:
-    """Compile the policies. Raises HaechiError."""
-    from haechi.admit.load import load_policies
+def _case(one: Recorded, view: ClusterView, cluster: str) -> Case | None:
+    """A recorded request to judge again; None when it cannot be read."""
+    request = unpacked(one.body)
+    if request is None:
+        return None
+    review = review_of_request(request, view, cluster=cluster, point=Point.WHAT_IF)
+    user = mapping(request.get("userInfo")).get("username")
+    return Case(review=review, at_ns=one.at_ns, user=user if isinstance(user, str) else "")
+
+
+def _resources(texts: Sequence[Text]) -> tuple[list[Resource], list[PolicyFault]]:
+    """The documents, and what cannot be read."""
     from haechi.world.manifests import objects_of
 
     gaps: list[Gap] = []
-    resources = [one for text in setup.texts for one in objects_of(text.data, text.name, gaps)]
+    found = [one for text in texts for one in objects_of(text.data, text.name, gaps)]
+    return found, [_unread(gap) for gap in gaps]
+
+
+def load(setup: Setup) -> tuple[Judging, Ready]:
+    """Compile the policies. Raises HaechiError."""
+    from haechi.admit.load import load_policies
+
+    resources, unread = _resources(setup.texts)
     policies = load_policies(resources, packs=tuple(setup.packs))
     infos = [one.info for one in policies.policies]
     return Judging(setup, policies), Ready(
         generation=policies.generation,
         policies=infos,
-        faults=[*policies.faults, *(_unread(gap) for gap in gaps)],
+        faults=[*policies.faults, *unread],
         marked=sorted(_marked(resources, infos)),
     )
 
@@ -331,6 +388,11 @@ def serve(given: BinaryIO, told: BinaryIO) -> int:
             case Go() as go if judging is not None:
                 for message in judging.round(go):
                     _send(told, message)
+            case Compare() as ask if judging is not None:
+                try:
+                    _send(told, judging.compare(ask))
+                except (HaechiError, MemoryError, RecursionError) as error:
+                    _send(told, Failed(_words(error)))
     return 0
 
 

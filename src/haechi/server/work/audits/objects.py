@@ -86,6 +86,11 @@ def named(infos: Iterable[PolicyInfo]) -> set[tuple[str, str]]:
     return found
 
 
+def types_named(infos: Iterable[PolicyInfo]) -> set[str]:
+    """Types (``core/Pod``) that policies name by themselves; plurals as far as they are known."""
+    return {kind.type for one in named(infos) if (kind := _kind_named(one)) is not None}
+
+
 class DumpObjects:
     """A folder. What it does not hold is not there, as far as anybody can tell; ``read`` gives
     the folder's objects, gaps among them (None: it was not read yet)."""
@@ -113,7 +118,7 @@ class DumpObjects:
                 continue
             kept |= {(one.type, one.namespace, one.name): one for one in some}
             kinds.append(AuditedKind(type=type_, state=JUDGED, objects=len(some)))
-        missing = {one.type for one in map(_kind_named, named(infos)) if one is not None}
+        missing = types_named(infos)
         kinds += [
             AuditedKind(type=type_, state=ABSENT, why="none in the folder")
             for type_ in sorted(missing - by_type.keys())

@@ -20,12 +20,15 @@ from pathlib import Path
 
 import msgspec
 
-from haechi.errors import ConfigError, KubeError
+from haechi.errors import ConfigError, InputError, KubeError
 from haechi.server.work.audits.wire import (
     LENGTH,
     MOST_FRAME,
+    Answer,
     Asked,
     AuditedObject,
+    Compare,
+    Compared,
     Done,
     Failed,
     Found,
@@ -114,6 +117,20 @@ class AuditProcess:
                 case _:
                     raise KubeError("the process that judges spoke out of turn")
 
+    def compare(self, kept: Sequence[Kept], ask: Compare) -> Compared:
+        """What other policies would say of these objects and recorded requests. Raises
+        InputError when the others cannot be used."""
+        for part in parted(list(kept)):
+            self._send(framed(Asked(part)))
+        self._send(framed(ask))
+        said = self._next(PATIENCE_S)
+        match said:
+            case Compared():
+                return said
+            case Failed(what=what):
+                raise InputError("the policies cannot be loaded", why=what)
+        raise KubeError("the process that judges spoke out of turn")
+
     def close(self) -> None:
         """End it; idempotent."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -148,7 +165,7 @@ class AuditProcess:
                 except OSError as error:
                     raise self._ended() from error
 
-    def _next(self, patience_s: float) -> Ready | Failed | Found | Done:
+    def _next(self, patience_s: float) -> Answer:
         stream = self._process.stdout
         if stream is None:
             raise self._ended()

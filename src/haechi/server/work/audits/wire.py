@@ -1,8 +1,8 @@
 """What the server and the process that judges say to each other: MessagePack frames with a length.
 
-The server: ``Setup`` once, then rounds of ``News``, ``Asked`` and ``Go``. The process: ``Ready`` or
-``Failed``, then for each round ``Found`` frames and ``Done``. Every frame is small enough to be
-held, however large a cluster is.
+The server: ``Setup`` once, then rounds of ``News``, ``Asked`` and ``Go`` (or ``Compare``). The
+process: ``Ready`` or ``Failed``, then for each round ``Found`` frames and ``Done`` (or
+``Compared``). Every frame is small enough to be held, however large a cluster is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from haechi.admit.simulate import WhatIf
 from haechi.model.admission import PolicyFault, PolicyInfo, PolicyVerdict
 from haechi.world.kube.cluster import Kept
 
@@ -59,6 +60,33 @@ class Go(msgspec.Struct, frozen=True, tag=True):
 
     anew: bool
     gone: list[str] = []
+
+
+class Recorded(msgspec.Struct, frozen=True, array_like=True):
+    """A recorded request, as the store has it."""
+
+    body: bytes
+    at_ns: int
+
+
+class Compare(msgspec.Struct, frozen=True, tag=True):
+    """Judge what was asked, and these requests, by the policies of the setup and by others:
+    these texts and packs, in their place or besides (``replace``)."""
+
+    texts: list[Text]
+    packs: list[str]
+    replace: bool
+    recorded: list[Recorded]
+
+
+class Compared(msgspec.Struct, frozen=True, tag=True):
+    """What is different. ``left_out``: recorded requests that could not be read."""
+
+    found: WhatIf
+    faults: list[PolicyFault]
+    left_out: int
+    kinds: list[str] = []
+    """Types that the new policies name by themselves."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -122,8 +150,8 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 ENCODE = msgspec.msgpack.Encoder(enc_hook=str).encode
-to_child = msgspec.msgpack.Decoder(Setup | News | Asked | Go).decode
-Answer = Ready | Failed | Found | Done
+to_child = msgspec.msgpack.Decoder(Setup | News | Asked | Go | Compare).decode
+Answer = Ready | Failed | Found | Done | Compared
 _to_server: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 

@@ -1,0 +1,201 @@
+"""What-if over the API: policies that somebody wrote, beside those of a followed cluster.
+
+The texts come from whoever asks, so they are compiled and asked in a process of their own, one at
+a time. Everything that is asked lies within the asker's reach; what policies may look at besides is
+the whole cluster, as at the door.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from haechi.admit.simulate import Answer, Change
+from haechi.errors import LimitExceeded, NotFound, TooManyRequests
+from haechi.model.access import NONE, Reach, covered
+from haechi.server.shapes_admission import (
+    WhatIf,
+    WhatIfAsk,
+    WhatIfChange,
+    WhatIfCounts,
+    WhatIfPolicy,
+)
+from haechi.server.work.audits.process import AuditProcess, Stopped
+from haechi.server.work.audits.wire import Compare, Compared, Recorded, Setup, Text
+
+if TYPE_CHECKING:
+    from haechi.server.work.auditing import Basis
+    from haechi.server.world import World
+    from haechi.world.kube.cluster import Kept
+
+MOST_OBJECTS, MOST_REQUESTS, MOST_BYTES = 5_000, 5_000, 32 << 20
+MOST_LISTED = 500
+_lock = threading.Lock()
+
+
+def compared(
+    world: World, ask: WhatIfAsk, *, within: tuple[Reach, ...], now: dt.datetime
+) -> WhatIf:
+    """The difference. Raises NotFound, TooManyRequests, ConfigError for policies that are none."""
+    audit = world.audits.get(ask.cluster)
+    reached = any(reach.cluster in ("*", ask.cluster) for reach in within)
+    basis = audit.basis() if audit is not None and reached else None
+    if basis is None:
+        raise NotFound(
+            f"no cluster {ask.cluster[:80]!r} is audited",
+            why="it is not followed, was not read yet, or lies out of reach",
+            do="GET /clusters lists them",
+        )
+    if not _lock.acquire(blocking=False):
+        raise TooManyRequests("another comparison runs", retry_after=10, do="ask again then")
+    try:
+        return _compared(world, ask, basis, within, now)
+    finally:
+        _lock.release()
+
+
+def _compared(
+    world: World, ask: WhatIfAsk, basis: Basis, within: tuple[Reach, ...], now: dt.datetime
+) -> WhatIf:
+    settings, gaps = world.settings.admission, list(basis.snapshot.gaps[:50])
+    every = basis.snapshot.kept.values()
+    objects = _objects(every, ask, within, gaps) if ask.over != "history" else []
+    recorded = _recorded(world, ask, within, now, gaps) if ask.over != "now" else []
+    setup = Setup(
+        texts=basis.texts,
+        packs=settings.packs,
+        cluster=ask.cluster,
+        deadline_s=settings.deadline_s,
+        memory_bytes=settings.memory_bytes,
+    )
+    compare = Compare(
+        texts=[Text(one.name, one.text.encode("utf-8", "replace")) for one in ask.policies],
+        packs=ask.packs,
+        replace=ask.replace,
+        recorded=recorded,
+    )
+    found = _asked(setup, list(every), objects, compare, basis, world.settings.limits.seconds)
+    gaps += _unknown(found, basis)
+    if found.left_out:
+        gaps.append(f"{found.left_out} recorded requests cannot be read")
+    return _shown(found, ask.cluster, gaps)
+
+
+def _asked(
+    setup: Setup,
+    every: list[Kept],
+    objects: list[Kept],
+    compare: Compare,
+    basis: Basis,
+    seconds: float,
+) -> Compared:
+    """In a process that ends before the request does."""
+    late = threading.Event()
+    timer = threading.Timer(max(1.0, seconds - 3.0), late.set)
+    timer.start()
+    try:
+        process = AuditProcess(setup, late)
+        try:
+            process.news(every, anew=True, complete=basis.snapshot.complete)
+            return process.compare(objects, compare)
+        finally:
+            process.close()
+    except Stopped as error:
+        raise LimitExceeded(
+            f"the comparison takes longer than {seconds:g} seconds",
+            do="name some namespaces, or fewer days; `haechi policy simulate` has no such limit",
+        ) from error
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _unknown(found: Compared, basis: Basis) -> Iterator[str]:
+    """Kinds that the new policies name and that nobody looked at so far."""
+    known = {one.type for one in basis.snapshot.kinds}
+    for type_ in found.kinds:
+        if type_ not in known:
+            yield f"{type_}: not among what today's policies look at, so none were asked about"
+
+
+def _objects(
+    every: Iterable[Kept], ask: WhatIfAsk, within: tuple[Reach, ...], gaps: list[str]
+) -> list[Kept]:
+    chosen = [
+        one
+        for one in every
+        if covered(within, ask.cluster, one.namespace or NONE)
+        and (not ask.namespace or (one.namespace or NONE) in ask.namespace)
+    ]
+    chosen.sort(key=lambda one: (one.type, one.namespace, one.name))
+    if len(chosen) > MOST_OBJECTS:
+        gaps.append(f"objects past {MOST_OBJECTS:,} are not asked about: name fewer namespaces")
+    return chosen[:MOST_OBJECTS]
+
+
+def _recorded(
+    world: World, ask: WhatIfAsk, within: tuple[Reach, ...], now: dt.datetime, gaps: list[str]
+) -> list[Recorded]:
+    since = now - dt.timedelta(days=ask.days)
+    rows = world.store.state.decisions.reviews(cluster=ask.cluster, since=since, within=within)
+    found: list[Recorded] = []
+    size = 0
+    for row in itertools.islice(rows, MOST_REQUESTS * 4):
+        if ask.namespace and row.namespace not in ask.namespace:
+            continue
+        size += len(row.body)
+        if len(found) >= MOST_REQUESTS or size > MOST_BYTES:
+            gaps.append(f"recorded requests past {len(found):,} are not asked about")
+            break
+        found.append(Recorded(row.body, int(row.last.timestamp() * 1e9)))
+    if not found:
+        gaps.append("no request of that time was recorded")
+    return found
+
+
+def _shown(found: Compared, cluster: str, gaps: list[str]) -> WhatIf:
+    told = found.found
+    order = list(Answer)
+    lists: dict[str, list[WhatIfChange]] = {"appeared": [], "disappeared": [], "changed": []}
+    for one in told.changes:
+        worse = order.index(one.after) - order.index(one.before)
+        name = "appeared" if worse < 0 else "disappeared" if worse > 0 else "changed"
+        if len(lists[name]) < MOST_LISTED:
+            lists[name].append(_change(one, cluster))
+    return WhatIf(
+        counts=WhatIfCounts(
+            judged=told.judged,
+            before=dict(told.before),
+            after=dict(told.after),
+            namespaces=dict(told.by_namespace),
+        ),
+        policies=[
+            WhatIfPolicy(policy=one.policy, before=one.before, after=one.after)
+            for one in told.policies
+        ],
+        **lists,
+        left_out=told.changed - sum(map(len, lists.values())),
+        faults=found.faults,
+        gaps=gaps,
+    )
+
+
+def _change(one: Change, cluster: str) -> WhatIfChange:
+    at = dt.datetime.fromtimestamp(one.at_ns / 1e9, dt.UTC) if one.at_ns else None
+    return WhatIfChange(
+        cluster=cluster,
+        namespace=one.namespace or NONE,
+        object=one.resource,
+        label=one.label,
+        operation=one.operation,
+        before=one.before.value,
+        after=one.after.value,
+        appeared=list(one.appeared),
+        disappeared=list(one.disappeared),
+        policies=list(one.policies),
+        at=at,
+        user=one.user,
+    )
