@@ -42,6 +42,14 @@ STOPPED = {
     ),
     "a text that doubles": (chain('"ab"', 'concat("", [{0}, {0}])'), "too_large"),
     "an array that doubles": (chain("[1]", "array.concat({0}, {0})"), "too_large"),
+    "a value of shared parts": (chain("[1]", "[{0}, {0}]"), "too_large"),
+    "an object of shared parts": (chain("[1]", '{{"a": {0}, "b": {0}}}'), "too_large"),
+    "a set of shared parts": (chain("{{1}}", "{{{{[{0}, {0}]}}}}"), "too_large"),
+    "shared parts by a function": (
+        "\n\n".join(f"f{n}(x) := f{n + 1}([x, x])" for n in range(40))
+        + "\n\nf40(x) := x\n\np := f0([1])",
+        "too_large",
+    ),
     "a number that squares": (chain("3", "{0} * {0}"), "too_large"),
 }
 

@@ -53,13 +53,13 @@ def _write_partial(node: Node, tables: Tables) -> tuple[list[str], set[tuple[str
     collect = [" out = []", *[f" {name}(c, out)" for name in names]]
     if node.kind is RuleKind.PARTIAL_SET:
         raw = tables.documents.slot_of("members", node.path)
-        lines += [f"def L{node.slot}(c):", *collect, f" out = c.memo[{raw}] = distinct(out)"]
+        lines += [f"def L{node.slot}(c):", *collect, f" out = c.memo[{raw}] = distinct(c, out)"]
         lines += [" return out", f"def R{node.slot}(c):", f" out = c.memo[{raw}]"]
-        lines += [f" return make_set(L{node.slot}(c) if out is P else out)"]
+        lines += [f" return make_set(c, L{node.slot}(c) if out is P else out)"]
     else:
         lines += [f"def R{node.slot}(c):", *collect]
         file, line = node.definitions[0].file, node.definitions[0].place.line
-        lines.append(f" return built_object(out, {tables.constant(file)}, {line})")
+        lines.append(f" return built_object(c, out, {tables.constant(file)}, {line})")
     return lines, used
 
 

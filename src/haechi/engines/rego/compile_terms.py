@@ -60,7 +60,7 @@ class TermWriter(Writer):
             self.emit(f"{name} = [{', '.join([self.value(item) for item in term.items])}]")
         elif isinstance(term, Members):
             atoms = ", ".join([self.value(item) for item in term.items])
-            self.emit(f"{name} = make_set([{atoms}])")
+            self.emit(f"{name} = make_set({self.run}, [{atoms}])")
         elif isinstance(term, Pairs):
             pairs = [(self.value(key), self.value(value)) for key, value in term.pairs]
             if all(_is_text(key) for key, _ in term.pairs):
@@ -68,6 +68,8 @@ class TermWriter(Writer):
             else:
                 inner = ", ".join(f"({key}, {value})" for key, value in pairs)
                 self.emit(f"{name} = make_object([{inner}])")
+        if not isinstance(term, Members):
+            self.emit(f"weighed({self.run}, {name})")
         return name
 
     # -- paths --------------------------------------------------------------------------------
@@ -249,8 +251,10 @@ class TermWriter(Writer):
         self.close(depth)
         self.run, self.env, self.place = run, env, place
         if term.kind == "set":
-            self.emit(f"{name} = make_set({name})")
-        elif term.kind == "object":
+            self.emit(f"{name} = make_set({run}, {name})")
+        elif term.kind == "array":
+            self.emit(f"weighed({run}, {name})")
+        else:
             file = self.tables.constant(self.file)
             self.emit(f"{name} = checked_object({run}, {name}, {file}, {term.place.line})")
         return name

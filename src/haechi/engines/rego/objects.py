@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from haechi.engines.rego.runtime import conflict, make_set
+from haechi.engines.rego.runtime import Run, conflict, make_set, weighed
 from haechi.engines.rego.values import Value, equal, key, make_object
 
 Collected = tuple[tuple[Value, ...], Value, bool]
@@ -30,12 +30,13 @@ class _Growing:
         self.members: list[Value] = []
 
 
-def built_object(collected: Sequence[Collected], file: str, line: int) -> Value:
+def built_object(run: Run, collected: Sequence[Collected], file: str, line: int) -> Value:
     top = _Branching()
+    weighed(run, [value for _, value, _ in collected])
     for keys, value, into_set in collected:
         if not _put(top, keys, value, into_set):
             raise conflict("object keys must be unique", file, line)
-    return _finished(top)
+    return weighed(run, _finished(run, top))
 
 
 def _put(top: _Branching, keys: tuple[Value, ...], value: Value, into_set: bool) -> bool:
@@ -58,9 +59,9 @@ def _put(top: _Branching, keys: tuple[Value, ...], value: Value, into_set: bool)
     return known is value or equal(known, value)
 
 
-def _finished(node: Value) -> Value:
+def _finished(run: Run, node: Value) -> Value:
     if type(node) is _Branching:
-        return make_object([(name, _finished(inner)) for name, inner in node.held.values()])
+        return make_object([(name, _finished(run, inner)) for name, inner in node.held.values()])
     if type(node) is _Growing:
-        return make_set(node.members)
+        return make_set(run, node.members)
     return node

@@ -84,7 +84,7 @@ class Program:
             for definition, collect in node.sources:
                 members: list[Value] = []
                 collect(run, members)
-                found += [_origin(member, definition) for member in runtime.make_set(members)]
+                found += [_origin(member, definition) for member in runtime.make_set(run, members)]
         except RecursionError as error:
             raise _too_deep() from error
         return tuple(found)

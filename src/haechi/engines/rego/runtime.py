@@ -40,7 +40,9 @@ DIGITS_LIMIT: Final = 1 << 17
 class Run:
     """One evaluation of a program, or the part of one under a ``with``."""
 
-    __slots__ = ("covered", "data", "documents", "input", "memo", "mocks", "tank", "world")
+    __slots__ = (
+        *("covered", "data", "documents", "input", "memo", "mocks", "tank", "weights", "world"),
+    )
 
     def __init__(
         self, documents: Documents, document: Value, data: Mapping[str, Value], tank: list[int]
@@ -53,6 +55,7 @@ class Run:
         self.covered: tuple[tuple[str, ...], ...] = ()
         self.mocks: dict[Hashable, Any] = {}
         self.world: list[Context] = []
+        self.weights: dict[int, tuple[Value, int]] = {}
 
     def context(self) -> Context:
         """What builtins may know of the evaluation; made when the first one asks."""
@@ -65,6 +68,7 @@ class Run:
         run.covered = self.covered
         run.mocks = self.mocks
         run.world = self.world
+        run.weights = self.weights
         return run
 
 
@@ -164,6 +168,30 @@ def measured(run: Run, value: Value) -> Value:
         if len(value) > MEMBERS_LIMIT:
             raise too_large(f"a collection of {len(value)} elements")
         burn(run, len(value) >> 3)
+        weighed(run, value)
+    return value
+
+
+def weighed(run: Run, value: Value) -> Value:
+    """A container that the policy made, if it is not too large with all that is in it.
+
+    Parts are shared, so ``[x, x]`` doubles at every step what whoever compares, hashes or prints
+    it has to go through. Containers with containers in them are therefore remembered with what
+    they weigh; the parts of the input count as what they hold directly.
+    """
+    weights, weight = run.weights, 0
+    parts: Iterable[Value] = value
+    if type(value) is not list:
+        parts = value.members.values() if type(value) is RegoSet else value.values()
+    for part in parts:
+        if type(part) in _COLLECTIONS:
+            known = weights.get(id(part))
+            weight += len(part) + 1 if known is None else known[1]
+    if weight:
+        weight += len(value)
+        if weight > MEMBERS_LIMIT:
+            raise too_large(f"a value of {weight} parts")
+        weights[id(value)] = (value, weight)
     return value
 
 
@@ -180,23 +208,26 @@ def related(run: Run, results: Iterable[Value]) -> Iterator[Value]:
 # -- building ---------------------------------------------------------------------------------
 
 
-def make_set(values: list[Value]) -> RegoSet:
+def make_set(run: Run, values: list[Value]) -> RegoSet:
+    weighed(run, values)
     if len(values) > MEMBERS_LIMIT:
         raise too_large(f"a set of {len(values)} elements")
     members: dict[Hashable, Value] = {}
     for value in values:
         members.setdefault(value if type(value) is str else key(value), value)
-    return RegoSet(members)
+    found = RegoSet(members)
+    weighed(run, found)
+    return found
 
 
 _MANY: Final = 32
 
 
-def distinct(values: list[Value]) -> list[Value]:
+def distinct(run: Run, values: list[Value]) -> list[Value]:
     """The members of a set without those that are there twice for sure. All of them if they are
     many, so that no chain of rules doubles them at every link."""
     if len(values) > _MANY:
-        return list(make_set(values).members.values())
+        return list(make_set(run, values).members.values())
     found = {value if type(value) is str else id(value): value for value in values}
     return list(found.values())
 
@@ -204,13 +235,14 @@ def distinct(values: list[Value]) -> list[Value]:
 def checked_object(run: Run, pairs: list[tuple[Value, Value]], file: str, line: int) -> Value:
     """An object of a comprehension: a key with two values is a conflict."""
     found: dict[Hashable, Value] = {}
+    weighed(run, [value for _, value in pairs])
     for name, value in pairs:
         at = name if type(name) is str else key(name)
         known = found.setdefault(at, value)
         if known is not value and not equal(known, value):
             text = "object keys must be unique"
             raise RegoFailure("eval_conflict_error", text, file=file, line=line)
-    return make_object(pairs)
+    return weighed(run, make_object(pairs))
 
 
 def conflict(what: str, file: str, line: int) -> RegoFailure:

@@ -17,7 +17,7 @@ _PYTHON: Final[dict[str, Any]] = {
 _FROM_RUNTIME: Final = (
     *("burn", "checked_object", "conflict", "constant_call", "data_at", "distinct", "input_at"),
     *("is_collection", "is_object", "make_set", "measured", "mocked", "related", "sorted_items"),
-    *("sorted_values", "with_call", "with_data", "with_input"),
+    *("sorted_values", "weighed", "with_call", "with_data", "with_input"),
 )
 _FROM_VALUES: Final = ("BuiltinError", "RegoObject", "RegoSet", "equal", "lookup", "make_object")
 
