@@ -145,6 +145,8 @@ def verdict_json(verdict: PolicyVerdict, resource: Resource) -> dict[str, Any]:
     }
     if verdict.line:
         made["policy_line"] = verdict.line
+    if verdict.file:
+        made["policy_file"] = verdict.file
     if verdict.generated:
         made["generated"] = True
     if verdict.waiver:
