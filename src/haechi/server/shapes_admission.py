@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from haechi.model.admission import PolicyFault, PolicyInfo
+from haechi.model.admission import PolicyInfo
 from haechi.model.decision_record import RecordedVerdict
 from haechi.store.records import Record
 from haechi.store.state.admission_records import (
@@ -183,54 +183,57 @@ class WhatIfAsk(Record, frozen=True, kw_only=True):
     namespace: list[str] = []
 
 
+class WhatIfCounts(Record, frozen=True, kw_only=True):
+    """Objects (or requests) by what the two sets come to; of one policy: failures by what it does
+    about them. ``judged`` is how many were asked."""
+
+    judged: int
+    denied_before: int
+    denied_after: int
+    warned_before: int
+    warned_after: int
+    not_evaluated: int
+
+
 class WhatIfChange(Record, frozen=True, kw_only=True):
     """An object or a recorded request of which the sets say different things. ``before`` and
-    ``after``: refused (or the pod that it makes would be), unjudged, warned, let-in.
-    ``appeared`` are the words that only the new policies say. ``at`` and ``user`` are those of a
-    request; None and empty for an object that is there."""
+    ``after`` are outcomes (denied, unjudged, warned, allowed); of what makes pods, denied also
+    where its pods would be. ``policy`` is the first of those whose words differ, ``message`` its
+    words; ``appeared`` and ``disappeared`` have all of them. ``count``: how often such a request
+    came; ``at`` and ``user`` are of the last."""
 
     cluster: str
     namespace: str
     object: str
-    label: str
-    operation: str
+    kind: str
+    name: str
+    policy: str
+    rule: str
     before: str
     after: str
-    appeared: list[str]
-    disappeared: list[str]
-    policies: list[str]
+    message: str
+    path: str
+    request: bool = False
+    count: int = 1
+    operation: str = ""
+    appeared: list[str] = []
+    disappeared: list[str] = []
+    policies: list[str] = []
     at: dt.datetime | None = None
     user: str = ""
-
-
-class WhatIfPolicy(Record, frozen=True, kw_only=True):
-    """How many failures a policy gives before and after."""
-
-    policy: str
-    before: int
-    after: int
-
-
-class WhatIfCounts(Record, frozen=True, kw_only=True):
-    """Objects and requests that were judged, by answer."""
-
-    judged: int
-    before: dict[str, int]
-    after: dict[str, int]
-    namespaces: dict[str, int]
-    """Newly refused, by namespace."""
 
 
 class WhatIf(Record, frozen=True, kw_only=True):
     """What would be different. ``appeared``: a worse answer than today's; ``disappeared``: a
     better one; ``changed``: the same answer for other reasons. Lists are cut at 500 each;
-    ``left_out`` says how many changes are not listed. ``gaps``: what was not asked, and why."""
+    ``left_out`` says how many changes are not listed. ``faults`` are what is wrong with the
+    policies that were tried, ``gaps`` what was not asked, and why."""
 
     counts: WhatIfCounts
-    policies: list[WhatIfPolicy]
+    by_policy: dict[str, WhatIfCounts]
     appeared: list[WhatIfChange]
     disappeared: list[WhatIfChange]
     changed: list[WhatIfChange]
     left_out: int
-    faults: list[PolicyFault]
+    faults: list[str]
     gaps: list[str]

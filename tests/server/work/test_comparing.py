@@ -14,7 +14,7 @@ from haechi.server.shapes_admission import WhatIf, WhatIfAsk, WhatIfDocument
 from haechi.server.work.audits import comparing
 from tests.server.api.rig import ADMIN
 from tests.server.test_admission import HOOK, told
-from tests.server.work.test_auditing import CONSTRAINT, TEMPLATE, Folder, pod
+from tests.server.work.test_auditing import CONSTRAINT, ID, TEMPLATE, Folder, pod
 
 STRICTER = CONSTRAINT.replace("label: owner}", "label: tier}")
 
@@ -44,13 +44,17 @@ def ask(folder: Folder, text: str, *, who: Principal = ADMIN, **more: Any) -> Wh
 def test_the_difference_is_told(folder: Folder) -> None:
     found = ask(folder, TEMPLATE + STRICTER)
     assert found.counts.judged == 4
-    assert (found.counts.before["refused"], found.counts.after["refused"]) == (2, 3)
-    assert {one.label for one in found.appeared} == {"Pod shop/a", "Pod pay/d"}
-    assert {one.label for one in found.disappeared} == {"Pod shop/b"}
-    assert [(one.label, one.before, one.after) for one in found.changed] == [
-        ("Pod shop/c", "refused", "refused")
-    ]
-    assert found.counts.namespaces == {"shop": 1, "pay": 1}
+    assert (found.counts.denied_before, found.counts.denied_after) == (2, 3)
+    assert {(one.kind, one.name, one.namespace) for one in found.appeared} == {
+        ("Pod", "a", "shop"),
+        ("Pod", "d", "pay"),
+    }
+    assert [one.name for one in found.disappeared] == ["b"]
+    [same] = found.changed
+    assert (same.name, same.before, same.after, same.policy) == ("c", "denied", "denied", ID)
+    assert "no tier" in same.message and len(same.disappeared) == 1
+    counts = found.by_policy[ID]
+    assert (counts.denied_before, counts.denied_after, counts.warned_after) == (2, 3, 0)
     assert (found.left_out, found.gaps) == (0, [])
 
 
@@ -73,15 +77,15 @@ def test_recorded_requests_are_asked_again(folder: Folder) -> None:
     folder.rig.call("admission.send", told(), who=HOOK)
     found = ask(folder, TEMPLATE + STRICTER, over="history")
     assert found.counts.judged == 1
-    assert found.counts.after["refused"] == 1
-    assert [(one.user, one.label) for one in found.changed] == [("ann", "Pod shop/cart")]
+    assert found.counts.denied_after == 1
+    assert [(one.user, one.name, one.request) for one in found.changed] == [("ann", "cart", True)]
     nothing = ask(folder, TEMPLATE + STRICTER, over="history", namespace=["pay"])
     assert nothing.gaps == ["no request of that time was recorded"]
 
 
 def test_policies_that_are_none_are_told_as_faults(folder: Folder) -> None:
     found = ask(folder, "a: [")
-    assert found.counts.after["refused"] == 0
+    assert found.counts.denied_after == 0
     assert len(found.faults) == 1
     with pytest.raises(InputError) as refused:
         ask(folder, "", packs=["no-such-pack"])

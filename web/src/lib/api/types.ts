@@ -1642,12 +1642,12 @@ export interface WebhookState {
 
 export interface WhatIf {
   counts: WhatIfCounts;
-  policies: WhatIfPolicy[];
+  by_policy: Record<string, WhatIfCounts>;
   appeared: WhatIfChange[];
   disappeared: WhatIfChange[];
   changed: WhatIfChange[];
   left_out: number;
-  faults: PolicyFault[];
+  faults: string[];
   gaps: string[];
 }
 
@@ -1665,10 +1665,17 @@ export interface WhatIfChange {
   cluster: string;
   namespace: string;
   object: string;
-  label: string;
-  operation: string;
+  kind: string;
+  name: string;
+  policy: string;
+  rule: string;
   before: string;
   after: string;
+  message: string;
+  path: string;
+  request: boolean;
+  count: number;
+  operation: string;
   appeared: string[];
   disappeared: string[];
   policies: string[];
@@ -1678,18 +1685,14 @@ export interface WhatIfChange {
 
 export interface WhatIfCounts {
   judged: number;
-  before: Record<string, number>;
-  after: Record<string, number>;
-  namespaces: Record<string, number>;
+  denied_before: number;
+  denied_after: number;
+  warned_before: number;
+  warned_after: number;
+  not_evaluated: number;
 }
 
 export interface WhatIfDocument {
   name?: string;
   text: string;
-}
-
-export interface WhatIfPolicy {
-  policy: string;
-  before: number;
-  after: number;
 }

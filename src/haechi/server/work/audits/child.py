@@ -27,7 +27,7 @@ from haechi.admit.reviews import nowhere, review_of, review_of_request
 from haechi.admit.simulate import Case, what_if
 from haechi.checks.pods.view import mapping
 from haechi.errors import HaechiError
-from haechi.model.admission import PolicyFault, PolicyInfo, PolicyVerdict
+from haechi.model.admission import Effect, PolicyFault, PolicyInfo, PolicyVerdict
 from haechi.model.coverage import Gap
 from haechi.model.finding import fingerprint
 from haechi.model.keys import k8s_key, without_cluster
@@ -201,6 +201,7 @@ class Judging:
             faults=[*new.faults, *unread],
             left_out=len(requests) - len(known),
             kinds=sorted(types_named([policy.info for policy in new.policies])),
+            denying=(_denying(self.policies), _denying(new)),
         )
 
     def _passes(self) -> list[tuple[str, str, int]]:
@@ -313,6 +314,10 @@ def _idle(resource: Resource) -> bool:
 
 
 # --- the process -------------------------------------------------------------------------------
+
+
+def _denying(policies: PolicySet) -> list[str]:
+    return [one.info.id for one in policies.policies if Effect.DENY in one.info.effects]
 
 
 def _case(one: Recorded, view: ClusterView, cluster: str) -> Case | None:

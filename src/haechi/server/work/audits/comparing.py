@@ -13,20 +13,22 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from haechi.admit.simulate import Answer, Change
+from haechi.admit.simulate import Answer, Change, PolicyChange
 from haechi.errors import LimitExceeded, NotFound, TooManyRequests
 from haechi.model.access import NONE, Reach, covered
+from haechi.model.decision_record import Outcome
+from haechi.model.keys import object_name
 from haechi.server.shapes_admission import (
     WhatIf,
     WhatIfAsk,
     WhatIfChange,
     WhatIfCounts,
-    WhatIfPolicy,
 )
 from haechi.server.work.audits.process import AuditProcess, Stopped
 from haechi.server.work.audits.wire import Compare, Compared, Recorded, Setup, Text
 
 if TYPE_CHECKING:
+    from haechi.model.admission import PolicyFault
     from haechi.server.work.auditing import Basis
     from haechi.server.world import World
     from haechi.world.kube.cluster import Kept
@@ -81,7 +83,7 @@ def _compared(
     gaps += _unknown(found, basis)
     if found.left_out:
         gaps.append(f"{found.left_out} recorded requests cannot be read")
-    return _shown(found, ask.cluster, gaps)
+    return _shown(found, ask.cluster, recorded, gaps)
 
 
 def _asked(
@@ -150,49 +152,85 @@ def _recorded(
         if len(found) >= MOST_REQUESTS or size > MOST_BYTES:
             gaps.append(f"recorded requests past {len(found):,} are not asked about")
             break
-        found.append(Recorded(row.body, int(row.last.timestamp() * 1e9)))
+        found.append(Recorded(row.body, int(row.last.timestamp() * 1e6) * 1_000, row.count))
     if not found:
         gaps.append("no request of that time was recorded")
     return found
 
 
-def _shown(found: Compared, cluster: str, gaps: list[str]) -> WhatIf:
+def _shown(found: Compared, cluster: str, recorded: list[Recorded], gaps: list[str]) -> WhatIf:
     told = found.found
     order = list(Answer)
+    times = {one.at_ns: one.count for one in recorded}
     lists: dict[str, list[WhatIfChange]] = {"appeared": [], "disappeared": [], "changed": []}
     for one in told.changes:
         worse = order.index(one.after) - order.index(one.before)
         name = "appeared" if worse < 0 else "disappeared" if worse > 0 else "changed"
         if len(lists[name]) < MOST_LISTED:
-            lists[name].append(_change(one, cluster))
+            lists[name].append(_change(one, cluster, times.get(one.at_ns, 1)))
     return WhatIf(
         counts=WhatIfCounts(
             judged=told.judged,
-            before=dict(told.before),
-            after=dict(told.after),
-            namespaces=dict(told.by_namespace),
+            denied_before=told.before.get(Answer.REFUSED.value, 0),
+            denied_after=told.after.get(Answer.REFUSED.value, 0),
+            warned_before=told.before.get(Answer.WARNED.value, 0),
+            warned_after=told.after.get(Answer.WARNED.value, 0),
+            not_evaluated=told.after.get(Answer.UNJUDGED.value, 0),
         ),
-        policies=[
-            WhatIfPolicy(policy=one.policy, before=one.before, after=one.after)
-            for one in told.policies
-        ],
+        by_policy={one.policy: _of_policy(one, found) for one in told.policies},
         **lists,
         left_out=told.changed - sum(map(len, lists.values())),
-        faults=found.faults,
+        faults=[_fault(one) for one in found.faults],
         gaps=gaps,
     )
 
 
-def _change(one: Change, cluster: str) -> WhatIfChange:
+def _of_policy(one: PolicyChange, found: Compared) -> WhatIfCounts:
+    denied_before = one.before if one.policy in found.denying[0] else 0
+    denied_after = one.after if one.policy in found.denying[1] else 0
+    return WhatIfCounts(
+        judged=found.found.judged,
+        denied_before=denied_before,
+        denied_after=denied_after,
+        warned_before=one.before - denied_before,
+        warned_after=one.after - denied_after,
+        not_evaluated=0,
+    )
+
+
+def _fault(one: PolicyFault) -> str:
+    place = f"{one.file}:{one.line}: " if one.file else ""
+    why = f" ({one.why})" if one.why else ""
+    return f"{place}{one.what}{why}"
+
+
+_OUTCOMES = {
+    Answer.REFUSED: Outcome.DENIED,
+    Answer.UNJUDGED: Outcome.UNJUDGED,
+    Answer.WARNED: Outcome.WARNED,
+    Answer.LET_IN: Outcome.ALLOWED,
+}
+
+
+def _change(one: Change, cluster: str, count: int) -> WhatIfChange:
     at = dt.datetime.fromtimestamp(one.at_ns / 1e9, dt.UTC) if one.at_ns else None
+    name = object_name(one.resource)
+    words = [*one.appeared, *one.disappeared]
     return WhatIfChange(
         cluster=cluster,
         namespace=one.namespace or NONE,
         object=one.resource,
-        label=one.label,
+        kind=name.kind if name is not None else "",
+        name=name.name if name is not None else one.label,
+        policy=one.policies[0] if one.policies else "",
+        rule="",
+        before=_OUTCOMES[one.before].value,
+        after=_OUTCOMES[one.after].value,
+        message=words[0] if words else "",
+        path="",
+        request=at is not None,
+        count=count,
         operation=one.operation,
-        before=one.before.value,
-        after=one.after.value,
         appeared=list(one.appeared),
         disappeared=list(one.disappeared),
         policies=list(one.policies),

@@ -67,6 +67,7 @@ class Recorded(msgspec.Struct, frozen=True, array_like=True):
 
     body: bytes
     at_ns: int
+    count: int = 1
 
 
 class Compare(msgspec.Struct, frozen=True, tag=True):
@@ -87,6 +88,8 @@ class Compared(msgspec.Struct, frozen=True, tag=True):
     left_out: int
     kinds: list[str] = []
     """Types that the new policies name by themselves."""
+    denying: tuple[list[str], list[str]] = ([], [])
+    """Policies that refuse, of those in force and of the new ones."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
