@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 STORE = ROOT / ".haechi"
 ATTACK = "examples/attack.events.jsonl"
+DOOR = "examples/door.reviews.jsonl"
 SETTINGS = "examples/run.server.yaml"
 """Below ROOT, where the server is started."""
 _VERDICTS = {
@@ -58,7 +59,7 @@ def up(shop: Path, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     folder = str(shop.relative_to(ROOT))
     store = str(STORE.relative_to(ROOT))
     command = [sys.executable, "-m", "haechi", "up", folder, "--store", store]
-    command += ["--config", SETTINGS, "--replay", ATTACK, *words]
+    command += ["--config", SETTINGS, "--replay", ATTACK, "--replay", DOOR, *words]
     path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
     return command, os.environ | {"PYTHONPATH": path}
 

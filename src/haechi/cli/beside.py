@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from haechi.server.settings import Settings
     from haechi.server.world import World
 
 _STOPPING_S = 10
@@ -50,6 +51,19 @@ def replay(file: Path) -> Program:
         address="--server",
         permissions=("events.ingest",),
     )
+
+
+def door(file: Path, settings: Settings) -> Program:
+    """Recorded admission requests, put to a webhook that asks by the server's policies."""
+    admission = settings.admission
+    words = ["webhook", "replay", str(file)]
+    for option, values in (("--policies", admission.policies), ("--pack", admission.packs)):
+        for value in values:
+            words += [option, value]
+    for cluster in settings.clusters.followed[:1]:
+        words += ["--cluster-name", cluster.name]
+        words += ["--known", cluster.dump] if cluster.dump else []
+    return Program(words=tuple(words), address="--server", permissions=("admission.send",))
 
 
 def sensor() -> Program:

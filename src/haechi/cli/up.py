@@ -51,7 +51,7 @@ repository, which may be a stranger's. Ctrl-C stops; nothing is lost.
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="recorded events, sent as if they happened now; repeatable",
+    help="recorded events or admission requests, as if they happened now; repeatable",
 )
 @click.option("--sensor", is_flag=True, help="watch this machine with the own sensor (root)")
 @click.option("--once", is_flag=True, help="scan, keep, say what matters, and stop")
@@ -89,7 +89,10 @@ def command(
     if folder is None:
         _require_own_store(path)
     programs = [] if no_scan else [beside.scan(path)]
-    programs += [beside.replay(file) for file in recordings]
+    programs += [
+        beside.door(file, settings) if _is_door(file) else beside.replay(file)
+        for file in recordings
+    ]
     job = Job(folder=folder or path / STORE, programs=programs, once=once, sensor=sensor)
     with _logged(settings, once=once):
         asyncio.run(
@@ -103,6 +106,12 @@ def command(
             )
         )
     ctx.exit(job.code)
+
+
+def _is_door(file: Path) -> bool:
+    """Whether a recording holds admission requests rather than events."""
+    with file.open("rb") as stream:
+        return b'"AdmissionReview"' in stream.read(1 << 20).partition(b"\n")[0]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import click
 
 COMMANDS = {
     "serve": "answer admission reviews over TLS by policies",
+    "replay": "put recorded requests to a webhook that is started for them",
     "manifest": "write what registers and deploys the webhook, for these policies only",
     "certs": "show the webhook's certificates, and whether API servers trust them",
 }

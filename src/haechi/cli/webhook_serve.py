@@ -117,7 +117,7 @@ def command(**given: Any) -> None:
         ) from error
     access = access_of(given["in_cluster"], given["kubeconfig"], given["context"])
     hook = made(given, access)
-    _tell(hook, given)
+    tell(hook, given)
     with _logged(), contextlib.suppress(KeyboardInterrupt):
         asyncio.run(hook.run(ready=lambda port: click.echo(f"listening on port {port}")))
 
@@ -233,7 +233,7 @@ def _place(text: str) -> tuple[str, int]:
     return address, int(port)
 
 
-def _tell(hook: Webhook, given: dict[str, Any]) -> None:
+def tell(hook: Webhook, given: dict[str, Any]) -> None:
     """Where decisions are told."""
     if not (given["server"] or given["decisions"]):
         return

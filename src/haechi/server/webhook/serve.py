@@ -280,6 +280,11 @@ class Webhook:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._heard, changes)
 
+    async def knows(self) -> None:
+        """Wait until what was told of the cluster has been given on to the evaluators."""
+        while not self._cluster_known or self._gathering:
+            await asyncio.sleep(GATHER_S / 5)
+
     def _heard(self, changes: Changes) -> None:
         self._news += changes.objects
         if changes.complete is not None:
