@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from typing import Any
 
@@ -89,6 +90,23 @@ def test_binds_the_variables_of_admission_policies() -> None:
         " && namespaceObject.metadata.name == 'shop'"
     )
     assert ENGINE.prepare(rule(expression))(given_all).state is State.PASS
+
+
+@pytest.mark.parametrize(
+    "expression", ["object.a", "object.l", "object", "[[null], {'a': null}]", "dyn(null)"]
+)
+def test_a_null_that_is_given_costs_none_of_the_process(expression: str) -> None:
+    """The library gives None away without counting it; a process that ran long would die."""
+    data = {"a": None, "l": [None, 1], "m": {"k": None}}
+    activation = ENGINE.activation(review(data, key="dockerfile"))
+    compiled = ENGINE.compile(expression, returns="any")
+    activation.value(compiled)
+    before = sys.getrefcount(None)
+    for _ in range(300):
+        activation.evaluate(compiled)
+        activation.text(compiled)
+        activation.value(compiled)
+    assert sys.getrefcount(None) > before - 200
 
 
 def test_ten_thousand_iterations_are_an_error_verdict() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ NAMES = ("object", "oldObject", "request", "params", "namespaceObject")
 AUTHORIZERS = {"authorizer": AUTHORIZER, "authorizer.requestResource": RESOURCE_CHECK}
 _LIBRARIES = ("sets", "lists\n  version: 2", "two-var-comprehensions")
 
-_RAISED = (RuntimeError, MemoryError, ValueError, IndexError, OverflowError, TypeError)
+_RAISED = (RuntimeError, MemoryError, ValueError, IndexError, OverflowError)
 """What exceptions of C++ become in Python."""
 _RETURNS = {
     "bool": ("BOOL",),
@@ -93,7 +94,7 @@ class Wheel:
 
         self._env = self._environment(implemented(cel))
         self._bool, self._string, self._error = cel.Type.BOOL, cel.Type.STRING, cel.Type.ERROR
-        self._dyn = cel.Type.DYN
+        self._dyn, self._null = cel.Type.DYN, cel.Type.NULL
 
     @functools.cached_property
     def _own(self) -> Any:
@@ -183,8 +184,7 @@ class Wheel:
     def text(self, native: Any, activation: Any) -> str | Failure | None:
         """The text or null; everything else is a Failure. Never raises."""
         try:
-            result = native.eval(activation)
-            if result.type().name() == "NULL":
+            if native.eval(activation).type() == self._null:
                 return None
         except _RAISED as error:
             return Failure(_plain(str(error)))
@@ -199,27 +199,66 @@ class Wheel:
             return Failure("the evaluation needs more memory than it may have")
         except _RAISED as error:
             return Failure(_plain(str(error)))
-        try:
-            value = result.value()
-        except TypeError:  # an optional, among others, has no Python form
-            return Failure("the expression gives neither a truth value nor text")
-        if isinstance(value, bool):
-            return value
         type_ = result.type()
-        if type_ == self._error:
-            return Failure(_plain(str(value)))
-        if isinstance(value, str):
+        if type_ == self._bool or type_ == self._string:
+            value: bool | str = result.value()
             return value
+        if type_ == self._error:
+            return self._failure(result)
+        # A null must not be read: see _own_nulls.
         return Failure(f"the expression gives {type_.name().lower()}, not a truth value or text")
+
+    def _failure(self, result: Any) -> Failure:
+        try:
+            return Failure(_plain(str(result.value())))
+        except TypeError:  # an optional says that it is an error, too, and has no Python form
+            return Failure("the expression gives neither a truth value nor text")
 
     def value(self, native: Any, activation: Any) -> Any:
         """What an expression of any type gives, as Python holds it, or a Failure. Never raises."""
         try:
             result = native.eval(activation)
-            value = result.plain_value()
-        except (RuntimeError, TypeError, MemoryError) as error:
+        except _RAISED as error:
             return Failure(_plain(str(error)))
-        return Failure(_plain(str(value))) if result.type() == self._error else value
+        type_ = result.type()
+        if type_ == self._null:
+            return None
+        if type_ == self._error:
+            return self._failure(result)
+        try:
+            value = result.plain_value()
+        except (TypeError, *_RAISED):
+            return Failure("the expression gives something that has no form in Python")
+        _own_nulls(value)
+        return value
+
+
+def _own_nulls(value: Any) -> None:
+    """Take the references that the wheel did not.
+
+    It hands out ``None`` without counting it (0.1.3): each one given back lowers the count, and
+    when it comes to nothing, after some thousands, the process dies. From Python 3.12 on None is
+    not counted.
+    """
+    if sys.version_info >= (3, 12):
+        return
+    level, nulls = [value], 0
+    while level:
+        below: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                below.extend(item.values())
+            elif kind is list:
+                below.extend(item)
+            elif item is None:
+                nulls += 1
+        level = below
+    if nulls:
+        import ctypes
+
+        for _ in range(nulls):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
 
 @functools.cache
