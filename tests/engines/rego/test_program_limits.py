@@ -119,6 +119,31 @@ def test_more_than_can_be_nested_is_refused() -> None:
         program(f"p if {{\n\t{body}\n}}")
 
 
+@pytest.mark.parametrize("length", [30, 200])
+def test_many_else(length: int) -> None:
+    chain = " ".join(f"else := {n} if input.x == {n}" for n in range(1, length))
+    assert program(f"p := 0 if input.x == 0 {chain}").evaluate(("t", "p"), input={"x": 20}) == 20
+
+
+@pytest.mark.parametrize(("length", "works"), [(200, True), (3000, False)])
+def test_a_body_in_reverse(length: int, works: bool) -> None:
+    lines = [f"x{n + 1} = x{n} + 1" for n in range(length)]
+    body = "\n\t".join([*reversed(lines), "x0 = 1"])
+    text = f"p := x{length} if {{\n\t{body}\n}}"
+    if works:
+        assert program(text).evaluate(("t", "p")) == length + 1
+    else:
+        with pytest.raises(RuleError, match="too many statements"):
+            program(text)
+
+
+def test_a_pattern_that_is_a_long_chain() -> None:
+    names = [f"x{n}" for n in range(3000)]
+    text = f"[{', '.join(names[:-1])}] = [{', '.join(names[1:])}]"
+    with pytest.raises(RuleError, match="nested too deeply"):
+        program(f"p if {{\n\t{text}\n\tx2999 = 1\n}}\n\nq if {{\n\t[x0, 1] = [1, x0]\n\t{text}\n}}")
+
+
 def test_texts_of_a_policy_never_are_code() -> None:
     hostile = '\\"); import os; os._exit(1)  #'
     made = program(f'p["{hostile}"] := "{hostile}" if input["{hostile}"] != "{hostile}"')

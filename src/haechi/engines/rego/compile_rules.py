@@ -169,12 +169,11 @@ class _CompleteWriter(BodyWriter):
         found = self.temp()
         self.assigned = ["res", found]
         self.emit(f"{found} = U")
-        for number, branch in enumerate(definition.branches):
-            if number:
-                self.emit(f"if {found} is U:")
-                self.deeper()
+        for branch in definition.branches:
+            self.emit(f"if {found} is U:")
+            self.deeper()
             self.branch(definition, branch, found)
-        self.indent -= len(definition.branches) - 1
+            self.indent -= 1
         if self.early:
             self.emit(f"if {found} is not U: return {found}")
         else:

@@ -32,6 +32,9 @@ from haechi.engines.rego.flat import (
 )
 from haechi.engines.rego.tree import Place
 
+_LOOKS = 100_000
+"""Statements looked at for one body; a body of 400 lines in reverse needs 80,000."""
+
 
 def order_definition(definition: Definition) -> Definition:
     """The definition with every body in an order that binds before it reads."""
@@ -71,28 +74,53 @@ def _unsafe(name: str, file: str, place: Place) -> Exception:
 
 def _order(steps: Sequence[Step], known: set[str], file: str) -> tuple[Step, ...]:
     of_body = {name for step in steps for name in _variables(step)}
-    waiting = [(step, {name for name in _variables(step) if name not in known}) for step in steps]
+    waiting = [_Waiting(step, of_body, known) for step in steps]
     safe = set(known)
     taken: list[Step] = []
+    looks = 0
     while waiting:
-        left: list[tuple[Step, set[str]]] = []
-        for step, unsafe in waiting:
-            gives = _outputs(step, safe)
-            closed = (_closed_over(step) & of_body) - known - safe
-            if closed and (closed == gives or closed - gives):
-                left.append((step, unsafe | closed))
-                continue
-            missing = unsafe - gives - safe
-            if missing:
-                left.append((step, missing))
-                continue
-            taken.append(step)
-            safe |= gives
+        looks += len(waiting)
+        if looks > _LOOKS:
+            what = "too many statements in one body"
+            raise fault("rego_compile_error", what, file, waiting[0].step.place)
+        left = [item for item in waiting if not item.take(safe, taken)]
         if len(left) == len(waiting):
-            step, unsafe = left[0]
-            raise _unsafe(min(unsafe - safe, default="_", key=_by_author), file, step.place)
+            unsafe = min(left[0].unsafe - safe, default="_", key=_by_author)
+            raise _unsafe(unsafe, file, left[0].step.place)
         waiting = left
     return tuple(_closures_ordered(taken, known, file))
+
+
+class _Waiting:
+    """A step that was not taken yet, and what it still lacks."""
+
+    __slots__ = ("inside", "mine", "step", "then", "unsafe")
+
+    def __init__(self, step: Step, of_body: set[str], known: set[str]) -> None:
+        self.step = step
+        self.unsafe = set(_variables(step)) - known
+        self.inside = (_closed_over(step) & of_body) - known
+        self.mine = self.unsafe | self.inside
+        self.then = -1
+        """How many of its variables were safe when it was looked at last: while they are no
+        more, looking again tells nothing new."""
+
+    def take(self, safe: set[str], taken: list[Step]) -> bool:
+        now = len(self.mine & safe)
+        if now == self.then:
+            return False
+        self.then = now
+        gives = _outputs(self.step, safe) if self.mine else set()
+        closed = self.inside - safe
+        if closed and (closed == gives or closed - gives):
+            self.unsafe |= closed
+            return False
+        self.unsafe = self.unsafe - gives - safe
+        if self.unsafe:
+            return False
+        taken.append(self.step)
+        safe |= gives
+        return True
 
 
 def _by_author(name: str) -> tuple[bool, str]:

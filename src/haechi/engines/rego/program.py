@@ -16,7 +16,7 @@ from haechi.engines.rego.builtins import BUILTINS
 from haechi.engines.rego.builtins.builtin import Builtin
 from haechi.engines.rego.compile_rules import write_node
 from haechi.engines.rego.documents import Documents
-from haechi.engines.rego.flat import Definition, Function
+from haechi.engines.rego.flat import Definition, Function, fault
 from haechi.engines.rego.graph import refuse_recursion
 from haechi.engines.rego.hoist import hoist_definition
 from haechi.engines.rego.order import order_definition
@@ -107,7 +107,14 @@ def compile_modules(
     modules: Sequence[Module], *, extra: Mapping[str, Builtin] | None = None
 ) -> Program:
     """One program of several modules. Raises RuleError with the place of the fault."""
-    builtins = {**BUILTINS, **(extra or {})}
+    try:
+        return _compiled(modules, {**BUILTINS, **(extra or {})})
+    except RecursionError as error:
+        file = modules[0].file if modules else ""
+        raise fault("rego_compile_error", "nested too deeply", file, do="nest it less") from error
+
+
+def _compiled(modules: Sequence[Module], builtins: Mapping[str, Builtin]) -> Program:
     documents = Documents()
     definitions = _definitions(modules, builtins)
     for module in modules:
