@@ -255,9 +255,10 @@ def test_violations_of_a_marked_policy_are_incidents_but_not_those_that_were_the
         folder.tick()
         folder.put(pod("old"), pod("new"))
         folder.tick()
-        assert [(e.resource[-3:], e.rule) for e in folder.events()] == [
-            ("old", ""),
-            ("new", "NeedsLabel"),
+        assert [(e.resource[-3:], e.source, e.rule) for e in folder.events()] == [
+            ("old", "admission", ""),
+            ("new", "admission", ""),
+            ("new", "haechi", "NeedsLabel"),
         ]
         folder.rig.world.correlating.drain(folder.rig.world)
         incidents = folder.rig.call("incidents.list").items

@@ -1,30 +1,34 @@
 """Changes of verdicts as events: that something fails a policy now, or does not any more.
 
-All are of source ``haechi`` and type ``policy``. What a policy that asks for incidents says names a
-rule besides, which makes it a detection: it is folded into an incident, and the policy of responses
-applies. What fails already when a policy is new, or a cluster is seen for the first time, is told
-as events and opens no incident: nothing happened.
+All are of source ``admission`` and type ``policy``. Where a policy asks for incidents, a violation
+is a detection besides: an event of source ``haechi`` with a rule that names its origin, as every
+detection does. It is folded into an incident, and the policy of responses applies. What fails
+already when a policy is new, or a cluster is seen for the first time, is told as events and opens
+no incident: nothing happened.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from haechi.admit.naming import rule_id
+from haechi.model.access import NONE
 from haechi.model.admission import PolicyInfo
 from haechi.model.event import Event
 from haechi.model.severity import Severity
-from haechi.store.events.encoding import OWN, EncodedBatch, Row
+from haechi.runtime.detect import with_derived
+from haechi.store.events.encoding import OWN
 from haechi.store.records import Notice
 from haechi.store.state.policy_states import Change
 
 if TYPE_CHECKING:
     from haechi.server.world import World
 
-TYPE = "policy"
+SOURCE, TYPE, DETECTED = "admission", "policy", "violation"
 MOST = 1_000
 """Events of one round; one more says how many there would have been."""
 MOST_INCIDENTS = 100
@@ -46,14 +50,15 @@ def events_of(
     marked: Collection[str],
     repeats: Collection[str],
     now: dt.datetime,
-) -> Iterator[Event]:
-    """The events of a round. ``marked`` are the policies whose violations are incidents now,
-    ``repeats`` ids of verdicts that only repeat their owner's."""
+) -> Iterator[tuple[Event, Event | None]]:
+    """The events of a round, each with the detection that it is besides. ``marked`` are the
+    policies whose violations are incidents now, ``repeats`` ids of verdicts that only repeat
+    their owner's."""
     incidents = 0
     at_ns = int(now.timestamp() * 1e9)
     for number, one in enumerate(changes):
         if number == MOST:
-            yield _summary(len(changes) - MOST, cluster, at_ns)
+            yield _summary(len(changes) - MOST, cluster, at_ns), None
             return
         alarming = (
             one.said.policy in marked
@@ -63,12 +68,12 @@ def events_of(
             and incidents < MOST_INCIDENTS
         )
         incidents += alarming
-        yield _event(one, cluster, infos.get(one.said.policy), at_ns, alarming=alarming)
+        info = infos.get(one.said.policy)
+        event = _event(one, cluster, info, at_ns)
+        yield event, _detection(event, one, info) if alarming else None
 
 
-def _event(
-    one: Change, cluster: str, info: PolicyInfo | None, at_ns: int, *, alarming: bool
-) -> Event:
+def _event(one: Change, cluster: str, info: PolicyInfo | None, at_ns: int) -> Event:
     said = one.said
     title = (info.title or info.name) if info is not None else said.policy
     severity = info.severity if info is not None else "medium"
@@ -80,24 +85,35 @@ def _event(
         "policy.outcome": one.after,
         "policy.before": one.before,
         "policy.path": said.path,
-        "k8s.ns.name": said.namespace,
         "ka.target.resource": said.kind.lower(),
         "ka.target.name": said.name,
     }
-    if alarming:
-        fields["haechi.rule"] = rule_id(said.policy)
+    if said.namespace != NONE:
+        fields["k8s.ns.name"] = said.namespace
     return Event(
         id=f"{one.id}-{one.after or 'over'}-{at_ns}",
         ts_ns=at_ns,
-        source=OWN,
+        source=SOURCE,
         type=TYPE,
         cluster=cluster,
         namespace=said.namespace,
         resource=said.object,
-        rule=title[:400] if alarming else "",
         priority=_priority(severity) if one.after in _BAD else "informational",
         message=f"{said.kind} {said.name}: {title}: {told}"[:2_000],
         fields=fields,
+    )
+
+
+def _detection(event: Event, one: Change, info: PolicyInfo | None) -> Event:
+    """What the correlator reads."""
+    title = (info.title or info.name) if info is not None else one.said.policy
+    named = {"haechi.rule": rule_id(one.said.policy), "haechi.source": event.source}
+    return structs.replace(
+        event,
+        source=OWN,
+        type=DETECTED,
+        rule=title[:400],
+        fields={**event.fields, **named, "haechi.event": event.id},
     )
 
 
@@ -110,7 +126,7 @@ def _summary(number: int, cluster: str, at_ns: int) -> Event:
     return Event(
         id=f"policy-more-{at_ns}",
         ts_ns=at_ns,
-        source=OWN,
+        source=SOURCE,
         type=TYPE,
         cluster=cluster,
         priority="informational",
@@ -118,24 +134,27 @@ def _summary(number: int, cluster: str, at_ns: int) -> Event:
     )
 
 
-def tell(world: World, events: Sequence[Event]) -> None:
+def tell(world: World, events: Sequence[tuple[Event, Event | None]]) -> None:
     """Store them durably, and tell the live streams."""
-    rows: list[Row] = [row for one in events if (row := world.store.events.own_row(one))]
-    if not rows:
+    store = world.store.events
+    batch = store.encode_events([event for event, _ in events])
+    refused = {one.index for one in batch.refused}
+    taken = [pair for number, pair in enumerate(events) if number not in refused]
+    derived = [
+        (place, row)
+        for place, (_, detection) in enumerate(taken)
+        if detection is not None and (row := store.own_row(detection)) is not None
+    ]
+    if derived:
+        size = sum(len(row[4]) + 200 for _, row in derived)
+        batch = with_derived(batch, derived, size)
+    if not batch.rows:
         return
-    kinds = Counter(row[2] for row in rows)
-    size = sum(len(row[4]) + 200 for row in rows)
-    batch = EncodedBatch(rows=rows, kinds=kinds, refused=[], size=size)
-    world.store.events.append(batch).result(timeout=60)
+    store.append(batch).result(timeout=60)
+    world.metrics.events(batch.tally())
     for (cluster, namespace), number in batch.places().items():
-        world.hub.publish(
-            Notice(
-                topic="event",
-                cluster=cluster,
-                namespace=namespace,
-                data={"count": number, "events": []},
-            )
-        )
-    for kind, number in kinds.items():
-        if kind[4]:
-            world.metrics.count("haechi_detections_total", kind[4], kind[5], by=number)
+        data = {"count": number, "events": []}
+        notice = Notice(topic="event", cluster=cluster, namespace=namespace, data=data)
+        world.hub.publish(notice)
+    for _, row in derived:
+        world.metrics.count("haechi_detections_total", row[2][4], row[2][5])
