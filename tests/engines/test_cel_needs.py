@@ -116,6 +116,12 @@ def test_what_nobody_reads_is_empty_and_what_is_read_whole_is_shared() -> None:
     )
     cut = needs.cut("object", POD)
     assert cut["metadata"] is POD["metadata"]
-    assert cut["spec"]["volumes"] == []
-    assert cut["spec"]["containers"][0] == {"name": "a", "image": "i:1", "env": [], "ports": []}
+    assert cut == {
+        "metadata": POD["metadata"],
+        "spec": {"containers": [{"image": "i:1"}, {"image": "i:latest"}]},
+    }
+    shown = Needs([engine.compile("'env' in object.spec.containers[0]").reads])
+    assert shown.cut("object", POD)["spec"]["containers"][0] == POD["spec"]["containers"][0]
+    counted = Needs([engine.compile("size(object.spec) == 2").reads]).cut("object", POD)
+    assert counted == {"spec": {"hostNetwork": False, "containers": [], "volumes": []}}
     assert needs.cut("oldObject", POD) == {}

@@ -2,9 +2,9 @@
 
 The library converts a whole variable at its first use, and converting is most of the cost of
 judging: of an object of 11 KB ten policies look at a tenth. ``Needs`` is the union of ``reads`` as
-a tree; ``cut`` keeps what lies on it. Whatever is met on the way keeps its keys, its length and its
-scalars, so that ``has``, ``in`` and ``size`` answer as before; only what lies below a place that
-nobody reads becomes an empty map or list.
+a tree; ``cut`` keeps what lies on it. A place that is looked at as such (``has``, ``in``, ``size``,
+a loop) keeps its keys, its length and its scalars, with empty maps and lists for what nobody reads
+below; a map that is only passed through keeps the keys that are read.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from haechi.engines.cel.reads import ANY, Place, Reads
 
 
 class _Node:
-    """A place: everything below it is read (``deep``), or what lies under some keys."""
+    """A place: everything below it is read (``deep``), or what it is and its keys (``shallow``),
+    or what lies under some keys."""
 
-    __slots__ = ("any", "below", "deep")
+    __slots__ = ("any", "below", "deep", "shallow")
 
     def __init__(self) -> None:
-        self.deep = False
+        self.deep = self.shallow = False
         self.below: dict[Any, _Node] = {}
         self.any: _Node | None = None
 
@@ -35,6 +36,7 @@ class _Node:
     def take(self, other: _Node) -> None:
         """Be what both are."""
         self.deep = self.deep or other.deep
+        self.shallow = self.shallow or other.shallow
         for key, node in other.below.items():
             self.below.setdefault(key, _Node()).take(node)
         if other.any is not None:
@@ -77,6 +79,7 @@ class Needs:
         for key in place:
             node = node.child(key)
         node.deep = node.deep or deep
+        node.shallow = True
 
     def cover(self, reads: Reads) -> bool:
         """Whether an expression is one of them."""
@@ -96,6 +99,8 @@ def _cut(value: Any, node: _Node) -> Any:
     kind = type(value)
     if kind is dict:
         below, every = node.below, node.any
+        if every is None and not node.shallow:
+            return {key: _cut(value[key], inner) for key, inner in below.items() if key in value}
         cut: dict[Any, Any] = {}
         for key, item in value.items():
             inner = below.get(key, every)
