@@ -109,7 +109,7 @@ def compile_modules(
     """One program of several modules. Raises RuleError with the place of the fault."""
     try:
         return _compiled(modules, {**BUILTINS, **(extra or {})})
-    except RecursionError as error:
+    except (RecursionError, SyntaxError) as error:  # the latter: over a limit of Python's compiler
         file = modules[0].file if modules else ""
         raise fault("rego_compile_error", "nested too deeply", file, do="nest it less") from error
 
