@@ -187,7 +187,7 @@ def _require_one_source(given: dict[str, Any]) -> None:
 
 
 def _options(given: dict[str, Any]) -> Options:
-    from haechi.server.webhook.pool import Limits
+    from haechi.server.webhook.jobs import Limits
     from haechi.server.webhook.serve import Options
 
     own, cert, key = given["certificates"], given["cert"], given["key"]

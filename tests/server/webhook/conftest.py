@@ -19,7 +19,7 @@ from msgspec import structs
 
 from haechi.server.webhook.certificates.bundle import Trust
 from haechi.server.webhook.certificates.keeper import Keeper
-from haechi.server.webhook.pool import Limits
+from haechi.server.webhook.jobs import Limits
 from haechi.server.webhook.serve import Options, Webhook
 from haechi.server.webhook.sources import Source
 from haechi.server.webhook.sources.files import Files
@@ -198,6 +198,11 @@ class Running:
             assert time.monotonic() < end, self.ready()
             time.sleep(0.01)
 
+    def port_is_draining(self) -> bool:
+        """Whether a server with another certificate still answers."""
+        port = self.hook.port
+        return port is None or port.draining
+
     def total(self, name: str, **labels: str) -> int:
         """A counter."""
         return self.hook.figures.total(name, **labels)
@@ -227,7 +232,7 @@ def webhooks(tmp_path: Path) -> Iterator[Start]:
             leave_s=0.0,
             poll_s=0.05,
             certificates_s=0.2,
-            drain_s=0.5,
+            drain_s=0.3,
             nursery=NURSERY,
             memory_bytes=160 << 20,
         )

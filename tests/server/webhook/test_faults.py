@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from haechi.server.webhook.pool import Limits
+from haechi.server.webhook.jobs import Limits
 from tests.server.webhook.conftest import (
     LIMITS,
     Peer,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from haechi.server.webhook.generation import NURSERY
-from haechi.server.webhook.pool import Limits
+from haechi.server.webhook.jobs import Limits
 from tests.server.webhook.conftest import Start, request
 
 Json = dict[str, Any]

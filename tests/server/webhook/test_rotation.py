@@ -134,7 +134,9 @@ def test_a_users_certificate_is_reloaded_and_never_written(webhook: Start, tmp_p
     assert served(running.port) == old  # what fitted is served on
     assert running.ready()[0] is True
     trusts = user_pair(folder)
-    running.wait(lambda: served(running.port) != old)
+    # While the old server drains it takes connections, too.
+    running.wait(lambda: all(served(running.port) != old for _ in range(5)))
+    running.wait(lambda: not running.port_is_draining())
     there = {path.name: path.read_bytes() for path in folder.iterdir()}
     peer = Peer(running.port, trusts)
     assert peer.review(FAIL, request("bad"))["allowed"] is False

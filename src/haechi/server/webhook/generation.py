@@ -40,7 +40,7 @@ from haechi.server.webhook.frames import (
 from haechi.server.webhook.nursery import receive, send
 
 if TYPE_CHECKING:
-    from haechi.server.webhook.pool import Job
+    from haechi.server.webhook.jobs import Job
 
 log = logging.getLogger("haechi.webhook")
 NURSERY = (sys.executable, "-m", "haechi.server.webhook.nursery")

@@ -67,6 +67,11 @@ class Port:
         """True when it ended though nobody asked for it."""
         return self._current is not None and self._current.ended
 
+    @property
+    def draining(self) -> bool:
+        """Whether a server with an older chain still answers."""
+        return bool(self._old)
+
     async def close(self, seconds: float) -> None:
         """Take no more connections, let answers end for so long."""
         self._socket.close()

@@ -16,8 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from haechi.errors import HaechiError
 from haechi.model.decision_record import Outcome
 from haechi.server.webhook.answers import uid_of, unjudged
@@ -36,65 +34,16 @@ from haechi.server.webhook.frames import (
     asked,
 )
 from haechi.server.webhook.generation import NURSERY, Evaluator, Generation
+from haechi.server.webhook.jobs import WHY, Job, Limits, Reply
+from haechi.server.webhook.lookout import FINAL, POLICY, Lookout
 from haechi.server.webhook.strikes import Strikes
 
 log = logging.getLogger("haechi.webhook")
 TICK_S = 0.02
-SLOW_S = 0.1
-"""What lies behind a policy that takes so long is given to another evaluator."""
 WORTH_S = 0.05
 """With less time left a review is not judged again."""
-STARVED = 0.25
-"""A policy that got less than this share of a processor was not slow, the machine was."""
 MOST_BYTES = 64 << 20
-_FINAL = (Cell.NOTHING, Cell.READING, Cell.ANSWERING)
-Reply = tuple[int, bytes]
 Told = Callable[[Route, Notes, float], None]
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much at once, and how long. ``spares`` wait for an evaluator to be lost."""
-
-    workers: int = 2
-    spares: int = 1
-    ahead: int = 2
-    queue: int = 256
-    policy_s: float = 1.0
-    review_s: float = 2.0
-    starved_s: float = 5.0
-
-
-class Job:
-    """A review on its way."""
-
-    __slots__ = (
-        "began",
-        "body",
-        "deadline",
-        "deaths",
-        "future",
-        "holder",
-        "number",
-        "off",
-        "route",
-        "since",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        route: Route,
-        body: bytes,
-        deadline: float,
-        began: float,
-        future: asyncio.Future[Reply],
-    ) -> None:
-        self.number, self.route, self.body = number, route, body
-        self.deadline, self.began, self.future = deadline, began, future
-        self.off: dict[str, str] = {}
-        self.deaths = 0
-        self.holder: Evaluator | None = None
-        self.since = began
 
 
 class Pool:
@@ -129,7 +78,7 @@ class Pool:
         self._complete: bool | None = None
         self._missed: list[Changes] | None = None
         """News that came while a set was being loaded."""
-        self._suspects: dict[int, tuple[int, float, float]] = {}
+        self._lookout = Lookout(self.limits, clock)
         self._ticking = False
         self._loading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -267,7 +216,7 @@ class Pool:
             self._settle(job, (400, b"no AdmissionReview with a uid"))
             return
         generation = self._current.loaded.generation if self._current is not None else ""
-        words = _WHY[reason] if not why else f"{_WHY[reason]}: {why}"
+        words = WHY[reason] if not why else f"{WHY[reason]}: {why}"
         self._settle(job, (200, unjudged(uid, job.route, words, generation)))
         self._tell(job, Notes(outcome=Outcome.SHED.value))
 
@@ -288,55 +237,15 @@ class Pool:
             for evaluator in list(generation.evaluators) if generation is not None else ():
                 if evaluator.jobs:
                     busy = True
-                    self._look_at(evaluator, now)
+                    seen = self._lookout.look(evaluator, now)
+                    for job in reversed(seen.behind):
+                        job.holder = None
+                        self._queue.appendleft(job)
+                    if seen.kill:
+                        evaluator.kill(seen.kill)
         self._pump()
         if busy or self._jobs:
             self._watch()
-
-    def _look_at(self, evaluator: Evaluator, now: float) -> None:
-        head = evaluator.jobs[0]
-        count, since, review, policy = evaluator.cell.read()
-        if review != head.number or policy == Cell.NOTHING:
-            if now - head.since > self.limits.starved_s:
-                evaluator.kill("does not answer")
-            return
-        elapsed = time.monotonic() - since / 1e9
-        if elapsed < SLOW_S:
-            if now - head.since > self.limits.starved_s:
-                evaluator.kill("review past its time")
-            return
-        self._give_on(evaluator)
-        if elapsed >= self.limits.policy_s and self._is_slow(evaluator, count, elapsed):
-            evaluator.kill("policy past its time" if policy not in _FINAL else "past its time")
-        elif now - head.since > self.limits.review_s and head.future.done():
-            evaluator.kill("review past its time")
-
-    def _is_slow(self, evaluator: Evaluator, count: int, elapsed: float) -> bool:
-        """Whether it worked all that time, rather than having been kept from working."""
-        if elapsed > self.limits.starved_s:
-            return True
-        used = evaluator.cpu_seconds()
-        known = self._suspects.get(evaluator.pid)
-        if used is None or known is None or known[0] != count:
-            return used is None
-        return used - known[1] >= STARVED * (self._clock() - known[2])
-
-    def _give_on(self, evaluator: Evaluator) -> None:
-        """It is slow: note what it used until now, and give what waits behind to others."""
-        count = evaluator.cell.read()[0]
-        known = self._suspects.get(evaluator.pid)
-        if known is None or known[0] != count:
-            used = evaluator.cpu_seconds()
-            if used is not None:
-                self._suspects[evaluator.pid] = (count, used, self._clock())
-        behind = [
-            job
-            for job in list(evaluator.jobs)[1:]
-            if job.holder is evaluator and not job.future.done()
-        ]
-        for job in reversed(behind):
-            job.holder = None
-            self._queue.appendleft(job)
 
     # --- ends ------------------------------------------------------------------------------
 
@@ -344,7 +253,7 @@ class Pool:
         evaluator.dead()
         _, _, review, number = evaluator.cell.read()
         evaluator.close()
-        self._suspects.pop(evaluator.pid, None)
+        self._lookout.forget(evaluator)
         for generation in (self._current, *self._retired):
             if generation is not None and evaluator in generation.evaluators:
                 generation.evaluators.remove(evaluator)
@@ -368,10 +277,10 @@ class Pool:
         head = jobs[0]
         if review == head.number and number != Cell.NOTHING:  # else it was not begun, or was done
             head.deaths += 1
-        at = review == head.number and number not in _FINAL
+        at = review == head.number and number not in FINAL
         policy = _id_of(generation.loaded, number) if at else ""
         log.warning("evaluator %d: %s, at policy %s", evaluator.pid, cause, policy or "(none)")
-        if policy and (evaluator.killed == "policy past its time" or head.deaths > 1):
+        if policy and (evaluator.killed == POLICY or head.deaths > 1):
             reason = (
                 f"it did not end within {self.limits.policy_s:g} s"
                 if evaluator.killed
@@ -523,13 +432,3 @@ def _id_of(loaded: Loaded, number: int) -> str:
         return policies[number].id
     number -= len(policies)
     return loaded.mutators[number].id if number < len(loaded.mutators) else ""
-
-
-_WHY = {
-    "overload": "it is overloaded",
-    "deadline": "there was no time left",
-    "crash": "judging it ended its process",
-    "unreadable": "it cannot be read",
-    "not-ready": "no policies are loaded yet",
-    "stopping": "it is about to stop",
-}

@@ -32,8 +32,9 @@ from haechi.server.webhook.figures import Figures
 from haechi.server.webhook.frames import Changes, Known, Setup
 from haechi.server.webhook.front import Front
 from haechi.server.webhook.generation import NURSERY
+from haechi.server.webhook.jobs import Limits
 from haechi.server.webhook.listening import Chain, Port
-from haechi.server.webhook.pool import Limits, Pool
+from haechi.server.webhook.pool import Pool
 from haechi.server.webhook.sources import Policies, Source
 from haechi.server.webhook.telling import Telling
 
@@ -90,6 +91,7 @@ class Webhook:
             self.figures, limits=options.limits, told=self._told, nursery=options.nursery
         )
         self.front = Front(self.pool, self.figures, self)
+        self.port: Port | None = None
         self.names = service_names(options.service, options.namespace)
         self._keeper: Keeper | None = None
         self._watched: Watched | None = None
@@ -207,6 +209,7 @@ class Webhook:
             self.front.app,
             drain_s=self.options.drain_s,
         )
+        self.port = port
         tasks: list[asyncio.Task[None]] = []
         try:
             await port.serve(Chain(chain.certificate, chain.key, self.options.client_ca))
