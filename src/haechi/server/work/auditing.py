@@ -190,12 +190,18 @@ class ClusterAudit:
     # --- judging ---------------------------------------------------------------------------
 
     def _round(self, snapshot: Snapshot) -> None:
-        changed = [
-            one
-            for place, one in snapshot.kept.items()
-            if (old := self._known.get(place)) is not one and (old is None or old.body != one.body)
-        ]
-        gone = [place for place in self._known if place not in snapshot.kept]
+        changed: list[Kept] = []
+        gone: list[_Place] = []
+        if snapshot.kept is not self._known:
+            known = self._known
+            changed = [
+                one
+                for place, one in snapshot.kept.items()
+                if (old := known.get(place)) is not one and (old is None or old.body != one.body)
+            ]
+            gone = [place for place in known if place not in snapshot.kept]
+            if not changed and not gone:
+                self._known = snapshot.kept
         now = time.monotonic()
         if (changed or gone) and self._noticed == float("-inf"):
             self._noticed = now
@@ -372,6 +378,7 @@ class ClusterAudit:
         now = self._world.clock()
         age = time.monotonic() - self._whole_at
         lag = time.monotonic() - self._noticed if self._noticed != float("-inf") else 0.0
+        lag = max(lag, self._objects.silent_s())
         self._tell(
             state="idle",
             why=self._texts.fault,
@@ -445,9 +452,15 @@ def audit_of(world: World, cluster: ClusterSettings) -> ClusterAudit:
 
     settings = world.settings.admission
 
+    last: list[tuple[Frozen, tuple[Sequence[Kept], tuple[str, ...]]]] = []
+
     def dump() -> tuple[Sequence[Kept], tuple[str, ...]] | None:
         found = world.clusters.cluster(cluster.name)
-        return (found.kept(), found.gaps) if isinstance(found, Frozen) else None
+        if not isinstance(found, Frozen):
+            return None
+        if not last or last[0][0] is not found:
+            last[:] = [(found, (found.kept(), found.gaps))]
+        return last[0][1]
 
     def mirror() -> Mirror | None:
         found = world.clusters.cluster(cluster.name)

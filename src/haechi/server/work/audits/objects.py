@@ -8,6 +8,7 @@ that nobody may list is a gap of the audit, and of nothing else. Kinds whose con
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
@@ -48,7 +49,11 @@ class Objects(Protocol):
     """A cluster's objects. ``None`` while it was not read yet."""
 
     def look(self, infos: Sequence[PolicyInfo]) -> Snapshot | None:
-        """What is there now, as far as these policies want to see it."""
+        """What is there now, as far as these policies want to see it; the same value while nothing
+        is new, so that looking costs nothing."""
+
+    def silent_s(self) -> float:
+        """For how long something of the cluster has not been heard of; 0 while all is."""
 
     def close(self) -> None:
         """End what it keeps open."""
@@ -93,17 +98,26 @@ def types_named(infos: Iterable[PolicyInfo]) -> set[str]:
 
 class DumpObjects:
     """A folder. What it does not hold is not there, as far as anybody can tell; ``read`` gives
-    the folder's objects, gaps among them (None: it was not read yet)."""
+    the folder's objects and gaps, the same value while they are the same (None: it was not read
+    yet)."""
 
     def __init__(self, read: Callable[[], tuple[Sequence[Kept], tuple[str, ...]] | None]) -> None:
         self._read = read
+        self._of: tuple[object, object] = (None, None)
+        self._last: Snapshot | None = None
 
     def look(self, infos: Sequence[PolicyInfo]) -> Snapshot | None:
         """See ``Objects``."""
         found = self._read()
         if found is None:
             return None
-        every, gaps = found
+        if self._last is None or self._of[0] is not found or self._of[1] is not infos:
+            self._of, self._last = (found, infos), self._looked(infos, *found)
+        return self._last
+
+    def _looked(
+        self, infos: Sequence[PolicyInfo], every: Sequence[Kept], gaps: tuple[str, ...]
+    ) -> Snapshot:
         by_type: dict[str, list[Kept]] = {}
         for one in every:
             by_type.setdefault(one.type, []).append(one)
@@ -139,6 +153,10 @@ class DumpObjects:
             complete=True,
         )
 
+    def silent_s(self) -> float:
+        """A folder tells nothing by itself."""
+        return 0.0
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -162,6 +180,8 @@ class LiveObjects:
         self._for: object = None
         self._unknown: tuple[str, ...] = ()
         self._fault = ""
+        self._marked: tuple[object, ...] = ()
+        self._last: Snapshot | None = None
 
     def look(self, infos: Sequence[PolicyInfo]) -> Snapshot | None:
         """See ``Objects``. Blocks while further kinds are read for the first time."""
@@ -170,6 +190,21 @@ class LiveObjects:
             return None
         self._follow(main, infos)
         mirrors = [main, *([self._extra] if self._extra is not None else [])]
+        mark = self._mark(mirrors, infos)
+        if self._last is None or mark != self._marked:
+            self._marked, self._last = mark, self._looked_at(mirrors, infos)
+        return self._last
+
+    def _mark(self, mirrors: Sequence[Mirror], infos: Sequence[PolicyInfo]) -> tuple[object, ...]:
+        """Changes with whatever a snapshot is made of."""
+        states = tuple(
+            (one.changes, one.synced, one.absent, one.fault)
+            for mirror in mirrors
+            for one in mirror.states
+        )
+        return (tuple(map(id, mirrors)), id(infos), self._fault, self._unknown, states)
+
+    def _looked_at(self, mirrors: Sequence[Mirror], infos: Sequence[PolicyInfo]) -> Snapshot:
         kept: dict[_Place, Kept] = {}
         policies: list[Kept] = []
         kinds: dict[str, AuditedKind] = {}
@@ -201,6 +236,19 @@ class LiveObjects:
             gaps=(*gaps, *((self._fault,) if self._fault else ())),
             complete=read and not self._fault,
         )
+
+    def silent_s(self) -> float:
+        """See ``Objects``."""
+        main = self._main()
+        mirrors = [one for one in (main, self._extra) if one is not None]
+        now = dt.datetime.now(dt.UTC)
+        since = [
+            state.faulty_since
+            for mirror in mirrors
+            for state in mirror.states
+            if state.synced and state.faulty_since is not None
+        ]
+        return max((max(0.0, (now - at).total_seconds()) for at in since), default=0.0)
 
     def close(self) -> None:
         """End the second mirror."""
