@@ -67,10 +67,11 @@ class ClusterAudit:
         texts: PolicyTexts,
         *,
         findings: bool = True,
+        stopped: threading.Event | None = None,
     ) -> None:
         self._world, self.name, self._objects, self._texts = world, name, objects, texts
         self._findings = findings
-        self._stopped = threading.Event()
+        self._stopped = stopped or threading.Event()
         self._waivers_changed = threading.Event()
         self._process: AuditProcess | None = None
         self._standing = Standing(name)
@@ -466,16 +467,22 @@ def audit_of(world: World, cluster: ClusterSettings) -> ClusterAudit:
         found = world.clusters.cluster(cluster.name)
         return found if isinstance(found, Mirror) else None
 
+    stopped = threading.Event()
     objects: Objects = (
         DumpObjects(dump)
         if cluster.dump
-        else LiveObjects(mirror, lambda: access_of(cluster), namespaces=cluster.namespaces)
+        else LiveObjects(
+            mirror,
+            lambda: access_of(cluster),
+            namespaces=cluster.namespaces,
+            stopped=stopped.is_set,
+        )
     )
     texts = PolicyTexts(
         [Path(one) for one in settings.policies], of_cluster=settings.cluster_policies
     )
     declared = bool(cluster.dump) and cluster.name == NONE
-    return ClusterAudit(world, cluster.name, objects, texts, findings=not declared)
+    return ClusterAudit(world, cluster.name, objects, texts, findings=not declared, stopped=stopped)
 
 
 async def audit_clusters(world: World) -> None:

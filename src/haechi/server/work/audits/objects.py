@@ -171,7 +171,9 @@ class LiveObjects:
         *,
         namespaces: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._stopped = stopped
         self._main, self._access, self._clock = main, access, clock
         self._namespaces = tuple(namespaces)
         self._extra: Mirror | None = None
@@ -313,7 +315,9 @@ class LiveObjects:
                 namespaces=self._namespaces,
             )
             made.start()
-            made.wait(SYNC_S)
+            ends = self._clock() + SYNC_S
+            while not made.wait(0.2) and self._clock() < ends and not self._stopped():
+                pass
         old, self._extra, self._wanted = self._extra, made, wanted
         if old is not None:
             old.close()
