@@ -468,6 +468,22 @@ def test_without_an_authorizer_asking_one_is_an_error() -> None:
     assert "authorizer" in str(ENGINE.activation(review()).evaluate(ENGINE.compile(expression)))
 
 
+@pytest.mark.parametrize(
+    ("folded", "computed"),
+    [
+        ("quantity('1Gi')", "quantity(string('1Gi'))"),
+        ("url('https://a/b?c')", "url('https://a' + '/b?c')"),
+        ("ip('::1')", "ip('::' + '1')"),
+        ("cidr('10.0.0.1/8')", "cidr('10.0.0.1' + '/8')"),
+        ("semver('1.2.3-a')", "semver('1.2.3' + '-a')"),
+        ("format.uuid()", "format.named('uuid').value()"),
+    ],
+)
+def test_constants_are_worked_out_once(folded: str, computed: str) -> None:
+    assert holds(f"{folded} == {computed}") is True
+    assert holds(f"{computed} == {folded}", HAECHI) is True
+
+
 def test_the_compiled_form_can_be_stored() -> None:
     expression = (
         "object.ints.sum() == 8 && ip(object.ip).family() == 4 && "
@@ -497,7 +513,8 @@ def test_every_function_of_the_libraries_is_tried() -> None:
 READERS = [
     ENGINE.compile(text)
     for text in (
-        "isURL(object.t) ? url(object.t).getEscapedPath() != 'x' : true",
+        # Of a fragment isURL sees nothing, in Kubernetes either.
+        "isURL(object.t) && !object.t.contains('#') ? url(object.t).getEscapedPath() != 'x' : true",
         "isIP(object.t) ? ip(object.t).isGlobalUnicast() || true : true",
         "isCIDR(object.t) ? cidr(object.t).masked().prefixLength() >= 0 : true",
         "isSemver(object.t, true) ? semver(object.t, true).major() >= 0 : true",

@@ -3,7 +3,9 @@
 Lists never go to Python: the wheel would convert every element, and it kills the process on some
 (types, optionals). So ``min`` is the first of the sorted list, ``sum`` and ``indexOf`` are loops,
 and so on; ``format.named`` and ``validate`` are wrapped into the optionals that Python functions
-cannot make; ``quantity(text).isInteger()`` asks the text. The rewriting works on the checked tree
+cannot make; ``quantity(text).isInteger()`` asks the text; ``quantity('1')`` and the like, of a
+constant, are worked out once (a call of Python costs time, and the wheel never gives back what it
+hands to one). The rewriting works on the checked tree
 that serialising gives, after all types are known, by the overloads that the checker chose.
 
 The messages are those of cel-spec (proto/cel/expr/checked.proto, syntax.proto).
@@ -14,14 +16,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from haechi.engines.cel.libraries import overloads
+from haechi.engines.cel.libraries.overload import Invalid
 from haechi.engines.cel.wire import Fields, decode, encode, text_of
 
 _MARK = re.compile(
-    rb"list_[a-z]+_|format-named|format-validate|quantity_is_integer|quantity_get_int|lists\.range"
+    rb"list_[a-z]+_|format[-.]|quantity_is_integer|quantity_get_int|lists\.range"
+    rb"|string_to_(?:quantity|url|ip|cidr|semver)"
 )
 _ID, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 2, 4, 5, 6, 7, 8, 9
 _NESTED = {_SELECT: (1,), _CALL: (1, 3), _LIST: (1,), _LOOP: (2, 4, 5, 6, 7)}
 _FIRST_ID = 1 << 24
+_PURE = ("quantity", "url", "ip", "cidr", "semver")
 _RANGE = 10_000  # as many as the wheel lets a loop have
 
 
@@ -43,10 +49,35 @@ def _references(checked: Fields) -> Iterator[tuple[int, frozenset[str]]]:
         yield pair.number(1), frozenset(text_of(one) for one in overloads)
 
 
+def _constant(function: str, call: Fields) -> bytes | None:
+    """What a function gives for one constant text, or for nothing; None where it is no such call
+    or fails, which is an error when it runs."""
+    arguments = call.blobs(3)
+    if call.has(1) or len(arguments) > 1 or (function not in _PURE and function[:7] != "format."):
+        return None
+    texts: list[str] = []
+    for argument in arguments:
+        constant = decode(decode(argument).blob(3))
+        if not constant.has(6):
+            return None
+        texts.append(text_of(constant.blob(6)))
+    several = overloads().get(function, ())
+    for one in several:
+        if one.call is not None and one.parameters == ("string",) * len(texts):
+            try:
+                made: bytes = one.call(*texts)
+            except Invalid:
+                return None
+            return made
+    return None
+
+
 class _Rewriter:
     def __init__(self, references: dict[int, frozenset[str]]) -> None:
         self._references = references
         self._next = _FIRST_ID
+        self._folded: dict[bytes, list[bytes]] = {}
+        """Constants that stand for a call, with its arguments."""
 
     def visit(self, raw: bytes) -> bytes:
         """An expression with its parts rewritten, then itself."""
@@ -79,6 +110,11 @@ class _Rewriter:
             return self._optional(self.call("@format_validate", *operands))
         if names & {"quantity_is_integer", "quantity_get_int"}:
             return self._of_text(operands[0], text_of(call.blob(2))) or unchanged
+        constant = _constant(text_of(call.blob(2)), call)
+        if constant is not None:
+            folded = self._new(3, Fields([(7, constant)]))
+            self._folded[folded] = call.blobs(3)
+            return folded
         if text_of(call.blob(2)) == "lists.range" and len(operands) == 1:
             return self._range(operands[0], unchanged)
         if not lists or len(operands) not in (1, 2):
@@ -91,6 +127,8 @@ class _Rewriter:
         return self.call("_?_:_", fits, unchanged, self.call("@too_long"))
 
     def _of_text(self, operand: bytes, function: str) -> bytes | None:
+        if operand in self._folded:
+            return self.call(f"@{function}", *self._folded[operand])
         quantity = decode(operand)
         if not quantity.has(_CALL):
             return None

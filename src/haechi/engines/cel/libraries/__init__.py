@@ -7,9 +7,12 @@ types and Python functions. Functions of lists are not Python at all: see ``expa
 
 from __future__ import annotations
 
+import functools
+
 from haechi.engines.cel.libraries.overload import Overload
 
 
+@functools.cache
 def overloads() -> dict[str, list[Overload]]:
     """All functions by name. Modules load here, so that importing the package stays cheap."""
     from haechi.engines.cel import quantity
