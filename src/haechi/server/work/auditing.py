@@ -22,17 +22,14 @@ import msgspec
 
 from haechi.errors import HaechiError, StoreError
 from haechi.model.access import EVERYWHERE, NONE
-from haechi.server.work.audits import events as told_events
-from haechi.server.work.audits.findings import covering, push_of
 from haechi.server.work.audits.objects import JUDGED, PARTIAL, DumpObjects, LiveObjects, Snapshot
 from haechi.server.work.audits.policies import PolicyTexts
 from haechi.server.work.audits.process import AuditProcess, Stopped
-from haechi.server.work.audits.results import Standing, Waivers, of_itself, said_as
+from haechi.server.work.audits.publishing import Publishing
+from haechi.server.work.audits.results import Standing
 from haechi.server.work.audits.wire import AuditedObject, Done, Setup, Text
-from haechi.server.work.matching import StoreWaivers
 from haechi.store.records import Notice
 from haechi.store.state.admission_records import AUDIT, AuditCoverage
-from haechi.store.state.policy_states import Change, Said, verdict_id
 
 if TYPE_CHECKING:
     from haechi.model.admission import PolicyFault, PolicyInfo
@@ -74,21 +71,25 @@ class ClusterAudit:
         self._stopped = stopped or threading.Event()
         self._waivers_changed = threading.Event()
         self._process: AuditProcess | None = None
-        self._standing = Standing(name)
-        self._said: dict[str, list[Said]] = {}
+        self._standing, self._publishing = self._renewed()
         self._known: dict[_Place, Kept] = {}
         self._keys: dict[_Place, str] = {}
         self._infos: Sequence[PolicyInfo] = ()
         self._faults: Sequence[PolicyFault] = ()
         self._quiet = self._due = True
-        self._pushed = False
         self._off: dict[str, str] = {}
         self._noticed = self._whole_at = self._told_at = float("-inf")
         self._took = self._cpu = 0.0
         self._coverage = AuditCoverage(cluster=name, state="waiting")
         self._fault = ""
-        self._left_out = 0
         self._snapshot: Snapshot | None = None
+
+    def _renewed(self) -> tuple[Standing, Publishing]:
+        """Begin anew with nothing."""
+        standing = Standing(self.name)
+        made = Publishing(self._world, standing, findings=self._findings)
+        self._standing, self._publishing = standing, made
+        return standing, made
 
     def run(self) -> None:
         """Until it is stopped; what fails is told and tried again."""
@@ -179,7 +180,8 @@ class ClusterAudit:
         """There are no policies."""
         if self._due:
             self._world.store.state.policy_states.forget(self.name)
-            self._standing, self._said, self._due = Standing(self.name), {}, False
+            self._renewed()
+            self._due = False
         self._tell(state="idle", why=self._texts.fault or "no policies", gaps=list(snapshot.gaps))
 
     def _end(self) -> None:
@@ -260,7 +262,8 @@ class ClusterAudit:
         self._cpu = done.cpu_s if whole else self._cpu
         if whole:
             self._whole_at, self._due = time.monotonic(), False
-        self._publish(None if whole else [*keys, *(self._keys[_place(one)] for one in asked)])
+        touched = None if whole else [*keys, *(self._keys[_place(one)] for one in asked)]
+        self._publish(touched)
         self._noticed = float("-inf")
         self._quiet = False
 
@@ -288,74 +291,14 @@ class ClusterAudit:
                 self._world.metrics.count(_FAULTS, "policy")
         self._off = done.off if whole else {**self._off, **done.off}
 
-    # --- what comes of it ------------------------------------------------------------------
-
     def _publish(self, keys: Sequence[str] | None) -> None:
         """Write what is said of these objects (None: of all)."""
-        world, standing = self._world, self._standing
         self._waivers_changed.clear()
-        today = world.clock().date()
-        waivers = Waivers(world.store.state.waivers.active(today=today), self.name)
-        if keys is None:
-            self._said = {}
-            for one in standing.said(waivers):
-                self._said.setdefault(one.object, []).append(one)
-        else:
-            for key in keys:
-                self._said.pop(key, None)
-                found = standing.objects.get(key)
-                if found is not None:
-                    self._said[key] = standing.said_of(found, waivers)
-        every = [one for some in self._said.values() for one in some]
-        wanted = every if keys is None else [s for key in keys for s in self._said.get(key, ())]
-        kept = world.store.state.policy_states.keep(
-            self.name, wanted, objects=keys, counts=standing.counts(every)
-        )
-        self._left_out = kept.left_out
-        if kept.changes:
-            self._events(kept.changes)
-        if self._findings and (kept.changes or not self._pushed):
-            self._push(today)
-
-    def _events(self, changes: Sequence[Change]) -> None:
         ready = self._process.ready if self._process is not None else None
         marked = ready.marked if ready is not None and not self._quiet else ()
-        told = told_events.events_of(
-            changes,
-            cluster=self.name,
-            infos=self._standing.infos,
-            marked=frozenset(marked),
-            repeats=self._repeats(changes) if marked else frozenset(),
-            now=self._world.clock(),
+        self._publishing.publish(
+            keys, marked=marked, took_s=round(self._took, 3), judged=len(self._keys)
         )
-        told_events.tell(self._world, list(told))
-
-    def _repeats(self, changes: Sequence[Change]) -> frozenset[str]:
-        objects = self._standing.objects
-        found = set()
-        for key in {one.said.object for one in changes}:
-            one = objects.get(key)
-            for told in one.verdicts if one is not None else ():
-                if one is not None and not of_itself(one, told, objects):
-                    found.add(verdict_id(self.name, said_as(one, told)))
-        return frozenset(found)
-
-    def _push(self, today: dt.date) -> None:
-        world = self._world
-        push = push_of(
-            self._standing,
-            now=world.clock(),
-            took_s=round(self._took, 3),
-            judged=len(self._keys),
-        )
-        world.store.state.scans.receive(
-            push,
-            by="audit",
-            covered=covering(self._standing),
-            waived=StoreWaivers(today),
-            today=today,
-        )
-        self._pushed = True
 
     # --- how it does -----------------------------------------------------------------------
 
@@ -388,7 +331,7 @@ class ClusterAudit:
             kinds=snapshot.kinds,
             gaps=list(snapshot.gaps[:100]),
             off=sorted(f"{policy}: {why}" for policy, why in self._off.items())[:100],
-            left_out=self._left_out,
+            left_out=self._publishing.left_out,
             oldest=now - dt.timedelta(seconds=age) if age != float("inf") else None,
             finished=now,
             lag_s=round(lag, 1),
