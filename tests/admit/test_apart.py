@@ -86,3 +86,33 @@ def test_no_child_is_left_when_nobody_reads_on() -> None:
     stream.close()  # type: ignore[attr-defined]
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_no_child_is_left_when_the_parent_is_killed() -> None:
+    reader, writer = os.pipe()
+
+    def spins(review: Review, view: View) -> Sequence[PolicyVerdict]:
+        os.write(writer, b"x")
+        while True:
+            pass
+
+    parent = os.fork()
+    if parent == 0:
+        try:
+            policies = PolicySet([policy("wild", spins)])
+            list(judged_apart(policies, reviews("bad"), NOTHING, deadline_s=0.2))
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader, "rb", buffering=0) as told:
+        assert told.read(1) == b"x"  # the grandchild is at work
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        assert told.read(1) == b""  # it holds the other end as long as it lives
+
+
+def test_it_works_where_nothing_can_be_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    (found,) = judged_apart(PolicySet([no_latest()]), reviews("a"), NOTHING)
+    assert [verdict.state for verdict in found] == [State.FAIL]

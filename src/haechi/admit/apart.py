@@ -18,7 +18,7 @@ import os
 import selectors
 import signal
 import struct
-import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -37,6 +37,8 @@ _HEAD = struct.Struct("<I")
 _CELL = struct.Struct("<qqq")  # how often it was written, review, policy
 _NOBODY = -1
 _CHUNK = 1 << 18
+_LOOKS = 5
+"""How often within the deadline the parent looks whether anything moves."""
 _MOST_FRAME = 64 << 20
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=str)
 _DECODER = msgspec.msgpack.Decoder(list[PolicyVerdict])
@@ -106,8 +108,6 @@ class _Run:
     def _start(self, first: int) -> None:
         reader, writer = os.pipe()
         self.cell[:] = _CELL.pack(0, first, _NOBODY)
-        sys.stdout.flush()
-        sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             os.close(reader)
@@ -121,14 +121,14 @@ class _Run:
         """What the child answers until it ends, or makes no progress."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.reader, selectors.EVENT_READ)
-            seen = -1
+            seen, since = -1, time.monotonic()
             while True:
-                ready = selector.select(self.deadline_s)
-                if not ready:
+                if not selector.select(self.deadline_s / _LOOKS):
                     count, _, _ = _CELL.unpack(self.cell[:])
-                    if count == seen:
+                    if count != seen:
+                        seen, since = count, time.monotonic()
+                    elif time.monotonic() - since >= self.deadline_s:
                         return
-                    seen = count
                     continue
                 data = os.read(self.reader, _CHUNK)
                 if not data:
@@ -183,6 +183,7 @@ class _Run:
         def watch(policy: int) -> None:
             counter[0] += 1
             self.cell[:] = _CELL.pack(counter[0], number, policy)
+            _or_die(2 * self.deadline_s)
 
         off = {**self.off, **once}
         found = self.policies.review(self.reviews[number], self.view, watch=watch, off=off)
@@ -198,6 +199,7 @@ def _child(run: _Run, writer: int, first: int) -> None:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         _limit(run.memory_bytes)
         once: dict[int, str] = run.once
         count = 0
@@ -210,6 +212,12 @@ def _child(run: _Run, writer: int, first: int) -> None:
         pass
     finally:
         os._exit(code)
+
+
+def _or_die(seconds: float) -> None:
+    """End this process after so much of its own time, unless that is asked again: whoever would
+    kill it at the deadline may have been killed first."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _write(descriptor: int, data: bytes) -> None:
