@@ -78,6 +78,7 @@ def test_what_gatekeeper_refuses_is_told_with_its_line(
     [
         pytest.param("violation[{", "", 1, id="syntax"),
         pytest.param('deny[{"msg": "x"}] { true }', "no rule `violation`", 1, id="no-violation"),
+        pytest.param("violation(x) = y { y := x }", "is a function", 2, id="function"),
         pytest.param('violation[{"msg": x}] { true }', "unsafe", 2, id="unsafe-variable"),
         pytest.param('violation[{"msg": "x"}] { data.other.x }', "data.other", 2, id="data"),
         pytest.param('violation[{"msg": "x"}] { data[_] }', "all of data", 2, id="data-any"),
@@ -111,6 +112,13 @@ def test_what_rego_may_not_do_is_told_with_the_line_in_the_file(
     start = text.splitlines().index("        package denyall") + 1
     assert fault.line == start + at - 1 or (what == "" and fault.line >= start)
     assert not loaded(text, USE).policies
+
+
+@pytest.mark.parametrize("rule", ["violation { true }", 'violation = "no" { true }'])
+def test_a_violation_that_is_no_set_is_an_error_and_no_pass(rule: str) -> None:
+    text = DENY_ALL.replace('violation[{"msg": "no"}] { true }', rule)
+    (verdict,) = verdicts((text, USE), POD)
+    assert (verdict.state, "no set" in verdict.message) == (State.ERROR, True)
 
 
 LIBRARY = DENY_ALL + "      libs:\n        - |\n          package PACKAGE\n          a = 1\n"
@@ -194,7 +202,8 @@ def test_a_template_without_a_constraint_and_a_constraint_without_a_template() -
 
 
 def test_two_templates_of_one_kind_are_told() -> None:
-    assert [one.kind for one in faults(DENY_ALL, DENY_ALL, USE)] == ["duplicate"]
+    (fault,) = faults(DENY_ALL, DENY_ALL, USE)
+    assert (fault.kind, fault.fatal) == ("duplicate", True)
 
 
 @pytest.mark.parametrize(

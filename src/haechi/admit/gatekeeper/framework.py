@@ -14,7 +14,18 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
-from haechi.engines.rego.tree import Call, Import, Module, Node, Place, Ref, Rule, Scalar, Var
+from haechi.engines.rego.tree import (
+    Call,
+    Import,
+    Module,
+    Node,
+    Place,
+    Ref,
+    Rule,
+    RuleKind,
+    Scalar,
+    Var,
+)
 from haechi.errors import RuleError
 
 ENTRY: Final = ("template", "violation")
@@ -39,6 +50,10 @@ def prepared(entry: Module, libs: Sequence[Module]) -> list[Module]:
     """The modules to compile, the entry under its fixed package. Raises RuleError."""
     if not any(rule.name == ENTRY[1] for rule in entry.rules):
         raise _error(entry, Place(1, 1), "there is no rule `violation`", "Gatekeeper asks for it")
+    for rule in rules_named(entry, ENTRY[1]):
+        if rule.kind is RuleKind.FUNCTION:
+            why = "Gatekeeper asks for its members; a function has none"
+            raise _error(entry, rule.place, "`violation` is a function", why)
     for lib in libs:
         if len(lib.package) < 2 or lib.package[0] != LIB:
             name = ".".join(lib.package)

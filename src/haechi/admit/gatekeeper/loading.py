@@ -142,6 +142,6 @@ def _second(template: Template, first: Template) -> PolicyFault:
         f" ({where.file or where.key})",
         template.resource,
         ("metadata", "name"),
+        why="a weaker template of the same kind would hide a stricter one",
         do="delete one of them",
-        fatal=False,
     )

@@ -13,7 +13,7 @@ from haechi.admit.gatekeeper.names import fault, line_in_text
 from haechi.admit.gatekeeper.sync import narrowed
 from haechi.admit.gatekeeper.template import Source, Template
 from haechi.engines.rego.tree import Version
-from haechi.engines.rego.values import RegoFailure, RegoObject, RegoSet, key, to_json
+from haechi.engines.rego.values import UNDEFINED, RegoFailure, RegoObject, RegoSet, key, to_json
 from haechi.errors import RuleError
 from haechi.model.admission import FailureChoice, PolicyFault
 from haechi.model.location import AttrPath
@@ -167,7 +167,11 @@ def _members(found: Any) -> Iterable[Any]:
         return [pair[0] for pair in found.items()]
     if isinstance(found, dict):
         return sorted(found)
-    return range(len(found)) if isinstance(found, list) else ()
+    if isinstance(found, list):
+        return range(len(found))
+    if found is UNDEFINED or found is False:
+        return ()
+    raise BadViolation("`violation` of the template is no set of violations")
 
 
 def _parts(member: Any) -> tuple[str, Any]:
