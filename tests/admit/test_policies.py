@@ -10,7 +10,7 @@ from haechi.admit.checking import judge_all
 from haechi.admit.decide import decide
 from haechi.admit.policies import PolicySet
 from haechi.admit.policy import View
-from haechi.admit.reviews import review_of, review_of_request
+from haechi.admit.reviews import request_fault, review_of, review_of_request
 from haechi.admit.view import NOTHING
 from haechi.errors import NotEvaluated
 from haechi.model.admission import Effect, FailureChoice, Family, PolicyVerdict
@@ -190,3 +190,41 @@ def test_many_objects_are_judged_in_order() -> None:
         ("a", False),
         ("b", True),
     ]
+
+
+GOOD_REQUEST = {
+    "kind": {"group": "", "version": "v1", "kind": "Pod"},
+    "resource": {"group": "", "version": "v1", "resource": "pods"},
+    "operation": "CREATE",
+    "object": {"metadata": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, ""),
+        ({"oldObject": None, "subResource": "", "namespace": "a", "name": ""}, ""),
+        ({"operation": "DELETE", "object": None}, ""),
+        ({"operation": "CONNECT", "object": None}, ""),
+        ({"operation": "create"}, "operation"),
+        ({"operation": None}, "operation"),
+        ({"operation": ["CREATE"]}, "operation"),
+        ({"kind": None}, "kind"),
+        ({"kind": {"group": "", "version": "v1", "kind": ""}}, "kind"),
+        ({"kind": {"version": "v1", "kind": "Pod"}}, "kind"),
+        ({"resource": "pods"}, "resource"),
+        ({"resource": {"group": "", "version": "v1", "resource": 1}}, "resource"),
+        ({"subResource": ["status"]}, "subResource"),
+        ({"namespace": 1}, "namespace"),
+        ({"object": None}, "no object"),
+        ({"operation": "UPDATE", "object": None}, "no object"),
+        ({"object": []}, "must be objects"),
+        ({"oldObject": "a"}, "must be objects"),
+    ],
+)
+def test_a_request_that_policies_could_not_apply_to_is_none(
+    more: dict[str, object], said: str
+) -> None:
+    fault = request_fault({**GOOD_REQUEST, **more})
+    assert said in fault if said else fault == ""

@@ -162,6 +162,122 @@ waivers:
     assert (done.code, verdict["waiver"]) == (0, "haechi.waivers.yaml:2")
 
 
+def pod(image: str, name: str = "a") -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"containers": [{"name": "a", "image": image}]},
+    }
+
+
+BAD, GOOD = pod("registry.example/a:latest"), pod("registry.example/a:1")
+NO_LATEST = """\
+apiVersion: haechi.dev/v1alpha1
+kind: ImagePolicy
+metadata: {name: tags}
+spec: {denyTags: [latest]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "paths", "outcomes"),
+    [
+        (
+            {"a/pod.yaml": json.dumps(BAD), "b/pod.yaml": json.dumps(GOOD)},
+            ["a", "b"],
+            ["refused", "let in"],
+        ),
+        (
+            {"a/pod.yaml": json.dumps(BAD), "b/pod.yaml": json.dumps(GOOD)},
+            ["a/pod.yaml", "b/pod.yaml", "b"],
+            ["refused", "let in"],
+        ),
+        ({"pods.json": json.dumps(BAD) + json.dumps(GOOD)}, ["."], ["refused", "let in"]),
+        (
+            {"list.json": json.dumps({"apiVersion": "v1", "kind": "List", "items": [BAD, GOOD]})},
+            [".", "list.json"],
+            ["refused", "let in"],
+        ),
+    ],
+    ids=["two folders", "files and their folder", "one line", "a list in one line"],
+)
+def test_objects_of_one_name_do_not_hide_each_other(
+    haechi: Haechi, files: dict[str, str], paths: list[str], outcomes: list[str]
+) -> None:
+    write(haechi.where, {**files, "policies/tags.txt": NO_LATEST})
+    words = [haechi.where / path for path in paths]
+    done = haechi(
+        "policy", "check", *words, "-p", haechi.where / "policies/tags.txt", "--format", "json"
+    )
+    found = json.loads(done.out)["objects"]
+    assert (done.code, [one["outcome"] for one in found]) == (1, outcomes)
+
+
+@pytest.mark.parametrize("failure", ["Fail", "Ignore"])
+def test_what_an_error_refuses_is_not_called_allowed(haechi: Haechi, failure: str) -> None:
+    broken = f"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: broken}}
+spec:
+  failurePolicy: {failure}
+  matchConstraints:
+    resourceRules:
+      - {{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}}
+  validations: [{{expression: "object.nothing == 1"}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: broken}}
+spec: {{policyName: broken, validationActions: [Deny]}}
+"""
+    write(haechi.where, {"p/broken.yaml": broken, "deploy/pod.json": json.dumps(GOOD)})
+    where = haechi.where
+    done = haechi("policy", "check", where / "deploy", "-p", where / "p", "--format", "json")
+    (found,) = json.loads(done.out)["objects"]
+    assert (done.code, found["outcome"], found["allowed"]) == (
+        3,
+        "unjudged",
+        failure == "Ignore",
+    )
+
+
+def test_a_pack_by_name_is_not_softened_by_a_document_of_it(haechi: Haechi) -> None:
+    soft = """\
+apiVersion: haechi.dev/v1alpha1
+kind: PolicyPack
+metadata: {name: soft}
+spec: {pack: pss-restricted, action: audit}
+"""
+    where = write(haechi.where, {"p/soft.yaml": soft, "deploy/pod.json": json.dumps(GOOD)})
+    words = ("policy", "check", where / "deploy", "-p", where / "p")
+    assert haechi(*words).code == 0
+    assert haechi(*words, "--pack", "pss-restricted").code == 1
+
+
+def test_a_policy_that_hides_a_stricter_one_is_a_fault(haechi: Haechi) -> None:
+    soft = NO_LATEST.replace("denyTags: [latest]", "denyTags: [stable]")
+    where = write(
+        haechi.where,
+        {
+            "p/a.yaml": soft,
+            "p/b.yaml": NO_LATEST,
+            "p/c.yaml": NO_LATEST,
+            "deploy/pod.json": json.dumps(BAD),
+        },
+    )
+    done = haechi("policy", "check", where / "deploy", "-p", where / "p", "--format", "json")
+    (fault,) = json.loads(done.out)["faults"]
+    assert (done.code, fault["kind"], fault["fatal"]) == (3, "duplicate", True)
+    assert fault["file"].endswith("b.yaml")
+    only = haechi(
+        "policy", "check", where / "deploy", "-p", where / "p/b.yaml", "-p", where / "p/c.yaml"
+    )
+    assert only.code == 1
+    assert "twice" not in only.out
+
+
 def test_eval_explains_by_policy_place_and_effect(haechi: Haechi, tree: Path) -> None:
     bad = write(tree, {"bad.yaml": GOOD_POD.replace("runAsNonRoot: true", "runAsNonRoot: false")})
     done = haechi("policy", "eval", "-p", tree / "policies", "-r", bad / "bad.yaml")
@@ -194,6 +310,16 @@ def test_eval_takes_a_request(haechi: Haechi, tree: Path) -> None:
     done = haechi(*words, "--format", "json")
     answer = json.loads(done.out)
     assert (done.code, answer["allowed"], answer["code"]) == (1, False, 403)
+
+
+@pytest.mark.parametrize("operation", ["create", None, 1])
+def test_eval_refuses_a_request_that_is_none(haechi: Haechi, operation: object) -> None:
+    request = {"kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": operation}
+    body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    where = write(haechi.where, {"review.json": json.dumps(body)})
+    done = haechi("policy", "eval", "--pack", "sensible", "-r", where / "review.json")
+    assert done.code == 2
+    assert "operation must be one of CREATE, UPDATE, DELETE, CONNECT" in done.err
 
 
 def test_simulate_tells_what_new_policies_would_refuse(haechi: Haechi, tree: Path) -> None:

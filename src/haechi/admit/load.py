@@ -45,7 +45,8 @@ def load_policies(
     mutators: list[Mutator] = []
     faults: list[PolicyFault] = []
     known: set[str] = set()
-    for loaded in _loaded(resources, tuple(packs)):
+    resources, packs = _once(resources), tuple(packs)
+    for loaded in _loaded(resources, packs):
         mutators.extend(loaded.mutators)
         faults.extend(loaded.faults)
         for policy in loaded.policies:
@@ -61,8 +62,16 @@ def load_policies(
         faults=faults,
         mutators=mutators,
         rollout=Rollouts(rollouts) if rollouts else None,
-        source=_digest(resources, tuple(packs)),
+        source=_digest(resources, packs),
     )
+
+
+def _once(resources: Sequence[Resource]) -> tuple[Resource, ...]:
+    """Without the same document again, as two paths to one file give it."""
+    found: dict[str, Resource] = {}
+    for resource in resources:
+        found.setdefault(_body(resource), resource)
+    return tuple(found.values())
 
 
 def _loaded(resources: Sequence[Resource], packs: tuple[str, ...]) -> Iterable[Loaded]:
@@ -71,11 +80,11 @@ def _loaded(resources: Sequence[Resource], packs: tuple[str, ...]) -> Iterable[L
     for name in _FAMILIES:
         if name == "gatekeeper" and not gatekeeper:
             continue
-        if name in _NEEDED and kinds.isdisjoint(_NEEDED[name]):
-            continue
-        yield importlib.import_module(f"haechi.admit.{name}").load(resources)
-    if packs:
-        yield importlib.import_module("haechi.admit.packs").built_in(packs)
+        if name == "packs" and packs:
+            # beside the documents' own packs: the strictest of all counts, not the first
+            yield importlib.import_module("haechi.admit.packs").load(resources, packs)
+        elif name not in _NEEDED or not kinds.isdisjoint(_NEEDED[name]):
+            yield importlib.import_module(f"haechi.admit.{name}").load(resources)
 
 
 def _is_gatekeeper(resource: Resource) -> bool:
@@ -86,12 +95,12 @@ def _twice(policy: Policy) -> PolicyFault:
     info = policy.info
     return PolicyFault(
         kind="duplicate",
-        what=f"{info.id} is there twice: only the first counts",
+        what=f"{info.id} is there twice: only the first counts, this one protects nothing",
+        why="a weaker policy of the same name would hide a stricter one",
         do="delete one of them, or give it another name",
         file=info.file,
         line=info.line,
         policy=info.id,
-        fatal=False,
     )
 
 

@@ -126,10 +126,10 @@ def all_packs() -> Mapping[str, Pack]:
     return {pack.id: pack for pack in compiled("packs", files, _Packs, build).packs}
 
 
-def load(resources: Sequence[Resource]) -> Loaded:
-    """All PolicyPacks among the documents."""
+def load(resources: Sequence[Resource], names: Iterable[str] = ()) -> Loaded:
+    """All PolicyPacks among the documents, and the packs of these names. Raises UsageError."""
     faults: list[PolicyFault] = []
-    uses: list[_Use] = []
+    uses = [_as_it_is(name) for name in dict.fromkeys(names)]
     for resource in own_documents(resources, KIND, faults):
         document = OwnDocument(resource, _FIELDS)
         use = _read(document)
@@ -141,10 +141,11 @@ def load(resources: Sequence[Resource]) -> Loaded:
 
 def built_in(names: Iterable[str]) -> Loaded:
     """Packs by their names, as they are. Raises UsageError."""
-    uses = [
-        _Use(pack=_known(name), binding=Binding(action="deny")) for name in dict.fromkeys(names)
-    ]
-    return Loaded(policies=tuple(_policies(uses)))
+    return load((), names)
+
+
+def _as_it_is(name: str) -> _Use:
+    return _Use(pack=_known(name), binding=Binding(action="deny"))
 
 
 def _known(name: str) -> Pack:

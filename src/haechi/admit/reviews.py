@@ -23,6 +23,9 @@ from haechi.model.resource import Locator, Resource
 from haechi.model.review import Point, Review
 
 POD = "core/Pod"
+_OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+_KIND = ("group", "version", "kind")
+_RESOURCE = ("group", "version", "resource")
 _NO_OBJECT: Mapping[str, Any] = {}
 
 
@@ -109,6 +112,33 @@ def review_of_request(
         namespace=_namespace(resource, view),
         point=point,
     )
+
+
+def request_fault(request: Mapping[str, Any]) -> str:
+    """What keeps a request from being one, or nothing. A policy would not apply to a request that
+    does not say what it is about, and so let it through unseen."""
+    kind, resource = request.get("kind"), request.get("resource")
+    operation = request.get("operation")
+    if operation not in _OPERATIONS:
+        return f"operation must be one of {', '.join(_OPERATIONS)}"
+    if not isinstance(kind, dict) or not all(_is_text(kind, name) for name in _KIND):
+        return "kind must name group, version and kind"
+    if not isinstance(resource, dict) or not all(_is_text(resource, name) for name in _RESOURCE):
+        return "resource must name group, version and resource"
+    for name in ("namespace", "name", "subResource"):
+        if not isinstance(request.get(name), str | None):
+            return f"{name} must be text"
+    body, old = request.get("object"), request.get("oldObject")
+    if not (isinstance(body, dict | None) and isinstance(old, dict | None)):
+        return "object and oldObject must be objects"
+    if body is None and operation in ("CREATE", "UPDATE"):
+        return f"there is no object to {operation}"
+    return ""
+
+
+def _is_text(value: Mapping[str, Any], name: str) -> bool:
+    text = value.get(name)
+    return isinstance(text, str) and (bool(text) or name == "group")
 
 
 def generated_pod(review: Review) -> Generated | None:

@@ -93,7 +93,7 @@ def _review(
     user: Mapping[str, Any],
 ) -> tuple[Review, Any]:
     """The one object of a file as a review, and what is known around it."""
-    from haechi.admit.reviews import review_of, review_of_request
+    from haechi.admit.reviews import request_fault, review_of, review_of_request
     from haechi.admit.view import ObjectsView
     from haechi.model.coverage import Gap
     from haechi.model.review import Point
@@ -117,8 +117,26 @@ def _review(
         request = one.data.get("request")
         if not isinstance(request, dict):
             raise UsageError(f"{path}: an AdmissionReview without request")
+        request = _with_resource(request)
+        if fault := request_fault(request):
+            raise UsageError(
+                f"{path}: the request of the AdmissionReview is none: {fault}",
+                do="take one as the API server sends it (admission.k8s.io/v1)",
+            )
         return review_of_request(request, view), view
     return review_of(one, view, point=Point.FILE, operation=operation, user=user), view
+
+
+def _with_resource(request: dict[str, Any]) -> dict[str, Any]:
+    """People who write a request by hand leave out what follows from its kind."""
+    from haechi.admit.plurals import plural_of
+
+    kind = request.get("kind")
+    if "resource" in request or not isinstance(kind, dict):
+        return request
+    group, version, name = (str(kind.get(field, "")) for field in ("group", "version", "kind"))
+    resource = {"group": group, "version": version, "resource": plural_of(group, name)}
+    return {**request, "resource": resource}
 
 
 def _code(policies: PolicySet, decision: Decision) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PACK = "sensible"
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+Slot = tuple[str | int, ...]
 
 
 def policy_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,7 +95,7 @@ def read_subjects(paths: Sequence[Path]) -> Subjects:
     from haechi.gate.waivers import load_waivers
     from haechi.model.config import GateSection
 
-    resources: dict[tuple[str, str, str], Resource] = {}
+    resources: dict[Slot, Resource] = {}
     gaps: list[Gap] = []
     waivers: dict[Waiver, None] = {}
     gate = GateSection()
@@ -104,9 +106,11 @@ def read_subjects(paths: Sequence[Path]) -> Subjects:
             from haechi.world.manifests import objects_of
 
             taken = list(objects_of(sys.stdin.buffer.read(), "(standard input)", gaps))
+            root = "-"
             files += 1
         else:
             project = open_project(path)
+            root = str(project.root)
             gate = project.config.gate
             text = read_text(project.root, WAIVERS)
             waivers.update(dict.fromkeys(load_waivers(text, WAIVERS, today) if text else ()))
@@ -115,9 +119,7 @@ def read_subjects(paths: Sequence[Path]) -> Subjects:
             waivers.update(dict.fromkeys(collected.waivers))
             taken = collected.resources
             files += len(collected.files)
-        for resource in taken:
-            place = resource.locate(())
-            resources[resource.key, place.path, str(place.line)] = resource
+        resources.update(_told_apart(root, taken))
     return Subjects(
         resources=tuple(resources.values()),
         gaps=tuple(dict.fromkeys(gaps)),
@@ -125,6 +127,17 @@ def read_subjects(paths: Sequence[Path]) -> Subjects:
         gate=gate,
         files=files,
     )
+
+
+def _told_apart(root: str, taken: Iterable[Resource]) -> Iterator[tuple[Slot, Resource]]:
+    """Each object with what tells it from all others, so that one that several paths lead to is
+    judged once. Two of one folder are never the same: a text may hold a name twice in one line."""
+    seen: Counter[Slot] = Counter()
+    for resource in taken:
+        place = resource.locate(())
+        slot = (root, resource.key, place.path, place.line)
+        seen[slot] += 1
+        yield (*slot, seen[slot]), resource
 
 
 def _collected(project: Any) -> Any:

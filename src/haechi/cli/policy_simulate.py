@@ -143,7 +143,9 @@ def _objects(
         from haechi.world.kube.dump import read_dump
 
         frozen = read_dump(dump, "")
-        return frozen.objects(), [Gap(kind="not-evaluated", path=str(dump), reason=g) for g in frozen.gaps]
+        return frozen.objects(), [
+            Gap(kind="not-evaluated", path=str(dump), reason=g) for g in frozen.gaps
+        ]
     if cluster is not None:
         return _live("" if cluster == "-" else cluster, policies)
     from haechi.cli.policy_inputs import read_subjects

@@ -164,7 +164,8 @@ def judged_json(judged: Judged, *, every: bool = False) -> dict[str, Any]:
         "object": judged.resource.label,
         "key": judged.resource.key,
         "outcome": outcome_of(judged),
-        "allowed": not judged.refused,
+        # what a policy that fails closed could not judge is refused at the door
+        "allowed": not judged.refused and not any(v.denies for v in judged.unjudged),
         "verdicts": [
             verdict_json(verdict, judged.resource)
             for verdict in judged.decision.verdicts

@@ -183,8 +183,11 @@ V1BETA1 = json.dumps(request() | {"apiVersion": "admission.k8s.io/v1beta1"})
         (V1BETA1.encode(), 400, None, None),
         (json.dumps(request())[:-9].encode(), 400, None, None),
         (DEEP.encode(), 200, False, True),
-        (json.dumps(request(object=None)).encode(), 200, True, True),
-        (json.dumps(request(kind=None, resource=[], userInfo=3)).encode(), 200, True, True),
+        (json.dumps(request(object=None)).encode(), 400, None, None),
+        (json.dumps(request(kind=None)).encode(), 400, None, None),
+        (json.dumps(request(resource=[])).encode(), 400, None, None),
+        (json.dumps(request(operation="create")).encode(), 400, None, None),
+        (json.dumps(request(userInfo=3)).encode(), 200, True, True),
     ],
     ids=[
         "empty",
@@ -197,7 +200,10 @@ V1BETA1 = json.dumps(request() | {"apiVersion": "admission.k8s.io/v1beta1"})
         "cut-off",
         "deep",
         "no-object",
-        "wrong-types",
+        "no-kind",
+        "resource-list",
+        "operation",
+        "user-number",
     ],
 )
 def test_malformed_reviews_are_refused_or_answered_by_group(

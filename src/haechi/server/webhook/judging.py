@@ -18,7 +18,7 @@ from haechi.admit.decide import decide
 from haechi.admit.policies import PolicySet
 from haechi.admit.policy import View
 from haechi.admit.recording import Sampling, by_policy, outcome, record_of
-from haechi.admit.reviews import review_of_request
+from haechi.admit.reviews import request_fault, review_of_request
 from haechi.model.admission import Decision
 from haechi.model.decision_record import Outcome
 from haechi.model.review import Review, State
@@ -105,6 +105,8 @@ class Judge:
             or not uid
         ):
             return Answer(Result.MALFORMED, _MALFORMED.encode())
+        if fault := request_fault(request):
+            return Answer(Result.MALFORMED, f"the request of the AdmissionReview: {fault}".encode())
         try:
             return self._judged(route, request, uid, off, watch, number)
         except RecursionError:
