@@ -226,17 +226,3 @@ def _message(validation: Validation, activation: Activation) -> str:
             if told and "\n" not in told and len(told.encode()) <= _MESSAGE_LIMIT:
                 return told
     return validation.message or f"failed expression: {validation.text}"
-
-
-def told_as_denial(policy: AdmissionPolicy, message: str) -> str:
-    """What the API server answers to a refused request."""
-    where = f" with binding '{policy.binding}'" if policy.binding else ""
-    return f"ValidatingAdmissionPolicy '{policy.name}'{where} denied request: {message}"
-
-
-def told_as_warning(policy: AdmissionPolicy, message: str) -> str:
-    """What the API server warns of."""
-    return (
-        f"Validation failed for ValidatingAdmissionPolicy '{policy.name}' "
-        f"with binding '{policy.binding}': {message}"
-    )
