@@ -60,8 +60,10 @@ RULES = """
 
 
 def words(lang: str) -> dict[str, str]:
-    """The messages of a language."""
-    found: dict[str, str] = json.loads((WORDS / f"{lang}.json").read_text(encoding="utf-8"))
+    """The messages of a language, those of all rooms."""
+    found: dict[str, str] = {}
+    for file in (WORDS / f"{lang}.json", *sorted(WORDS.glob(f"rooms/*.{lang}.json"))):
+        found |= json.loads(file.read_text(encoding="utf-8"))
     return found
 
 

@@ -1,4 +1,5 @@
-"""The page's words: every key that the sources use is there in both languages, and no other."""
+"""The page's words: every key that the sources use is there in both languages, and no other; what
+a room uses comes with the first load or with the room."""
 
 from __future__ import annotations
 
@@ -18,14 +19,50 @@ CALLED = re.compile(rf"""\bt\(\s*["']({NAME})["']""")
 PLACEHOLDER = re.compile(r"\{(\w+)(?:,\s*plural,[^{]*)?")
 
 
+ROOMS = tuple(sorted(file.parent.name for file in SRC.glob("screens/*/Screen.svelte")))
+IMPORTED = re.compile(r"""(?:from|import)\s*\(?["'](\.[^"']+)["']""")
+ALSO = re.compile(r"(\w+): \[([^\]]*)\]")
+
+
+def files_of(language: str) -> dict[str, dict[str, str]]:
+    """The messages by room; those of the first load by ""."""
+    folder = SRC / "i18n"
+    named = {"": folder / f"{language}.json"} | {
+        file.name.partition(".")[0]: file for file in folder.glob(f"rooms/*.{language}.json")
+    }
+    return {name: json.loads(file.read_text()) for name, file in named.items()}
+
+
 def messages(language: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads((SRC / "i18n" / f"{language}.json").read_text())
-    return found
+    return {key: text for one in files_of(language).values() for key, text in one.items()}
 
 
 def sources() -> str:
     files = [*SRC.rglob("*.svelte"), *SRC.rglob("*.ts")]
     return "\n".join(file.read_text() for file in files)
+
+
+def imported(start: Path) -> set[Path]:
+    """A source and all that it brings along."""
+    seen: set[Path] = set()
+    todo = [start]
+    while todo:
+        file = todo.pop()
+        if file in seen or file.suffix not in (".svelte", ".ts"):
+            continue
+        seen.add(file)
+        for name in IMPORTED.findall(file.read_text()):
+            place = (file.parent / name).resolve()
+            ends = ("", ".ts", ".svelte.ts")
+            todo += [one for end in ends if (one := Path(f"{place}{end}")).is_file()]
+    return seen
+
+
+def words_with(room: str) -> set[str]:
+    """Files of words that are there when a room is shown, as lib/screens.ts brings them."""
+    text = (SRC / "lib" / "screens.ts").read_text()
+    also = dict(ALSO.findall(text[text.index("const ALSO") : text.index("export type Screen")]))
+    return {"", room, *re.findall(r'"(\w+)"', also.get(room, ""))}
 
 
 def heads(text: str) -> tuple[str, ...]:
@@ -44,25 +81,40 @@ def _is_case(message: str, start: int) -> bool:
     return re.search(r"(?:=\d+|zero|one|two|few|many|other)\s*$", message[:start]) is not None
 
 
-def test_both_languages_have_the_same_keys() -> None:
-    english, korean = messages("en"), messages("ko")
-    assert len(english) > 100
-    assert sorted(english) == sorted(korean)
+def test_both_languages_have_the_same_keys_in_the_same_files() -> None:
+    english, korean = files_of("en"), files_of("ko")
+    assert len(messages("en")) > 1000
+    assert {name: sorted(one) for name, one in english.items()} == {
+        name: sorted(one) for name, one in korean.items()
+    }
+
+
+def test_a_key_stands_in_one_file_and_every_file_is_of_rooms() -> None:
+    files = files_of("en")
+    assert set(files) - {"", "door"} <= set(ROOMS)
+    assert sum(map(len, files.values())) == len(messages("en"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_messages_are_sorted_and_not_empty(language: str) -> None:
-    found = messages(language)
-    assert list(found) == sorted(found)
-    assert [key for key, text in found.items() if not text.strip()] == []
+    for name, found in files_of(language).items():
+        assert list(found) == sorted(found), name
+        assert [key for key, text in found.items() if not text.strip()] == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_no_key_that_is_used_is_missing(language: str) -> None:
-    known = messages(language)
-    called = set(CALLED.findall(sources()))
-    assert len(called) > 100
-    assert sorted(called - known.keys()) == []
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_no_key_that_a_room_uses_is_missing(room: str) -> None:
+    """Of what all rooms share, or of the room; the page's frame has the shared ones only."""
+    files = files_of("en")
+    known = {key for name in words_with(room) for key in files.get(name, {})}
+    start = SRC / "screens" / room / "Screen.svelte" if room else SRC / "main.ts"
+    text = "\n".join(file.read_text() for file in imported(start))
+    made = heads(text)
+    called = set(CALLED.findall(text)) | {
+        key for key in messages("en") if key in QUOTED.findall(text) or key.startswith(made)
+    }
+    assert len(called) > 10
+    assert sorted(called - known) == []
 
 
 def test_no_message_is_unused() -> None:

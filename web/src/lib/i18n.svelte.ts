@@ -1,5 +1,6 @@
-// Words in the reader's language. Messages are flat keys in src/i18n/<lang>.json; only the chosen
-// language is loaded. Format: `{name}` is put in, `{n, plural, one {# finding} other {# findings}}`
+// Words in the reader's language. Messages are flat keys in src/i18n/<lang>.json, those that one
+// room alone needs in src/i18n/rooms/<room>.<lang>.json; only the chosen language is loaded, and of
+// rooms those that were visited. Format: `{name}` is put in, `{n, plural, one {# finding} other {# findings}}`
 // chooses by Intl.PluralRules (with `=0` for exact numbers), `#` is the number in the reader's form.
 
 export type Lang = "en" | "ko";
@@ -10,6 +11,10 @@ const LOADERS: Record<Lang, () => Promise<{ default: Messages }>> = {
   en: () => import("../i18n/en.json"),
   ko: () => import("../i18n/ko.json"),
 };
+
+const OF_ROOMS = import.meta.glob<{ default: Messages }>("../i18n/rooms/*.json");
+/** Files of rooms' words that are in use. */
+const learnt = new Set<string>();
 
 let lang = $state<Lang>("en");
 let messages = $state.raw<Messages>({});
@@ -22,13 +27,33 @@ export async function start(): Promise<void> {
 }
 
 export async function setLanguage(next: Lang, remember = true): Promise<void> {
-  messages = (await LOADERS[next]()).default;
-  lang = next;
+  for (let known = -1; known !== learnt.size; ) {
+    known = learnt.size; // a room may be learnt meanwhile
+    const files = await Promise.all([LOADERS[next](), ...[...learnt].map((name) => ofRoom(name, next))]);
+    messages = Object.assign({}, ...files.map((file) => file?.default)) as Messages;
+    lang = next;
+  }
   document.documentElement.lang = next;
   try {
     if (remember) localStorage.setItem("haechi.lang", next);
   } catch {
     // storage may be forbidden; the choice holds for this visit
+  }
+}
+
+const ofRoom = (name: string, of: Lang): Promise<{ default: Messages }> | undefined => OF_ROOMS[`../i18n/rooms/${name}.${of}.json`]?.();
+
+/** Brings the words of rooms, before their screens are shown. */
+export async function learn(names: readonly string[]): Promise<void> {
+  const fresh = names.filter((name) => !learnt.has(name));
+  for (const name of fresh) learnt.add(name);
+  const now = lang;
+  try {
+    const files = await Promise.all(fresh.map((name) => ofRoom(name, now)));
+    if (now === lang) messages = Object.assign({}, messages, ...files.map((file) => file?.default)) as Messages;
+  } catch (error) {
+    for (const name of fresh) learnt.delete(name);
+    throw error;
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Component } from "svelte";
 
 import type { IconName } from "./components/Icon.svelte";
+import { learn } from "./i18n.svelte";
 
 export interface Room {
   id: string;
@@ -17,6 +18,9 @@ export const ROOMS: readonly Room[] = [
   { id: "incidents", path: "/incidents", icon: "incidents" },
   { id: "findings", path: "/findings", icon: "findings" },
   { id: "waivers", path: "/waivers", icon: "waivers" },
+  { id: "admission", path: "/admission", icon: "admission", needs: "admission.summary" },
+  { id: "policies", path: "/policies", icon: "policies", needs: "policies.list" },
+  { id: "clusters", path: "/clusters", icon: "clusters", needs: "clusters.list" },
   { id: "resources", path: "/resources", icon: "resources" },
   { id: "rules", path: "/rules", icon: "rules" },
   { id: "events", path: "/events", icon: "events" },
@@ -26,6 +30,9 @@ export const ROOMS: readonly Room[] = [
   { id: "audit", path: "/audit", icon: "audit", needs: "audit.list" },
   { id: "settings", path: "/settings", icon: "settings" },
 ];
+
+/** Rooms that show parts of another, or share parts, and need the words of those. */
+const ALSO: Readonly<Record<string, readonly string[]>> = { incidents: ["responses"], admission: ["door"], policies: ["door"], clusters: ["door"] };
 
 export type ScreenComponent = Component<{ rest: string[] }>;
 const LOADERS = import.meta.glob<{ default: ScreenComponent }>("../screens/*/Screen.svelte");
@@ -38,7 +45,9 @@ export function roomOf(path: string): { id: string; rest: string[] } | null {
 
 export async function loadScreen(id: string): Promise<ScreenComponent | null> {
   const loader = LOADERS[`../screens/${id}/Screen.svelte`];
-  return loader ? (await loader()).default : null;
+  if (!loader) return null;
+  const [module] = await Promise.all([loader(), learn([id, ...(ALSO[id] ?? [])])]);
+  return module.default;
 }
 
 /** A part of a path; what is wrongly encoded stands as it is (no such thing is found then). */

@@ -86,7 +86,7 @@ export const get = <T>(path: string, ask: Ask = {}, signal?: AbortSignal): Promi
  * read otherwise than it is. */
 const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 /** What attackers may have written is shown as it is, turns included; nobody edits these. */
-const FOREIGN = /^\/(incidents|responses|alerts|profiles|clusters)\b/;
+const FOREIGN = /^\/(incidents|responses|alerts|profiles|clusters|admission|policies)\b/;
 
 /** As `get`, for what is only shown. */
 export async function look<T>(path: string, ask: Ask, signal?: AbortSignal): Promise<T> {
