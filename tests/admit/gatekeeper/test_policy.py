@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from haechi.admit.decide import decide
+from haechi.admit.reviews import review_of
+from haechi.admit.view import ObjectsView
 from haechi.model.admission import Effect, FailureChoice, Matched, PolicyVerdict
 from haechi.model.review import Point, State
 from tests.admit.gatekeeper.texts import (
@@ -186,7 +188,29 @@ def test_other_objects_are_seen_where_a_template_looks_for_them() -> None:
     (policy,) = policies(UNIQUE).policies
     assert policy.info.reads == (("", "Service"),)
     assert only(verdicts((UNIQUE,), subject, service)).message == "b/a has this host"
-    assert only(verdicts((UNIQUE,), subject)).state is State.PASS
+
+
+NO_KIND = UNIQUE.replace('["v1"]["Service"]', "[_][_]")
+
+
+@pytest.mark.parametrize(
+    ("text", "complete", "point", "state"),
+    [
+        pytest.param(UNIQUE, True, Point.ADMISSION, State.PASS, id="all-known"),
+        pytest.param(UNIQUE, False, Point.ADMISSION, State.NOT_EVALUATED, id="not-all-known"),
+        pytest.param(UNIQUE, False, Point.AUDIT, State.NOT_EVALUATED, id="not-all-in-the-audit"),
+        pytest.param(UNIQUE, False, Point.FILE, State.PASS, id="files-as-gator"),
+        pytest.param(NO_KIND, True, Point.ADMISSION, State.NOT_EVALUATED, id="kinds-not-said"),
+    ],
+)
+def test_nothing_found_among_objects_that_are_not_all_known_is_no_pass(
+    text: str, complete: bool, point: Point, state: State
+) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: c, namespace: b}\nspec: {}\n"
+    (subject,) = read(service)
+    view = ObjectsView((), complete=complete)
+    found = policies(text).review(review_of(subject, view, point=point), view)
+    assert [one.state for one in found] == [state]
 
 
 def test_what_goes_is_shown_as_the_object() -> None:

@@ -161,6 +161,49 @@ def test_a_namespace_that_changes_changes_verdicts_of_what_lies_in_it(tmp_path: 
         eventually(lambda: names(world, audit) == {"a"})
 
 
+BY_PARAMS = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: by-params}
+spec:
+  paramKind: {apiVersion: VERSION, kind: KIND}
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations: [{expression: "false"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: bound}
+spec:
+  policyName: by-params
+  paramRef: {name: none, parameterNotFoundAction: Allow}
+  validationActions: [Deny]
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "states"),
+    [
+        pytest.param("v1", "ConfigMap", {"not_evaluated"}, id="never-read"),
+        pytest.param(
+            "rbac.authorization.k8s.io/v1", "ClusterRole", {"not_evaluated"}, id="refused"
+        ),
+        pytest.param("v1", "Pod", set(), id="read-and-not-there"),
+    ],
+)
+def test_params_that_nobody_could_read_are_not_known(
+    tmp_path: Path, version: str, kind: str, states: set[str]
+) -> None:
+    policies = BY_PARAMS.replace("VERSION", version).replace("KIND", kind)
+    with (
+        ApiServer(rbac=True, objects=[READER, BINDING, pod("a")]) as server,
+        audited(tmp_path, server, policies, user="ana") as (world, audit),
+    ):
+        audit.tick()
+        assert {one.state for one in violations(world) if one.kind == "Pod"} == states
+
+
 def test_a_server_that_stops_ends_the_process_that_judges(tmp_path: Path) -> None:
     from tests.server.serving import serving
 

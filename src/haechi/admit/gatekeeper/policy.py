@@ -10,8 +10,9 @@ from haechi.admit.gatekeeper.actions import Enforced
 from haechi.admit.gatekeeper.cel_code import CelCode, CelError
 from haechi.admit.gatekeeper.constraint import Constraint
 from haechi.admit.gatekeeper.exclusions import Exclusions
+from haechi.admit.gatekeeper.framework import ANY
 from haechi.admit.gatekeeper.given import review_input
-from haechi.admit.gatekeeper.names import line_of
+from haechi.admit.gatekeeper.names import REQUIRES_SYNC, line_of
 from haechi.admit.gatekeeper.rego_code import BadViolation, RegoCode, Violation
 from haechi.admit.policy import View
 from haechi.engines.rego.values import RegoFailure
@@ -23,7 +24,7 @@ from haechi.model.admission import (
     PolicyInfo,
     PolicyVerdict,
 )
-from haechi.model.review import Review, State
+from haechi.model.review import Point, Review, State
 
 Code = RegoCode | CelCode
 
@@ -70,7 +71,21 @@ class ConstraintPolicy:
             return self._code.violations(review, view, self._constraint.parameters)
         inventory = view.inventory() if self._code.uses.inventory else None
         given = {"review": review_input(review), "parameters": self._rego_parameters}
-        return self._code.violations(given, inventory)
+        found = self._code.violations(given, inventory)
+        if not found and inventory is not None and review.point is not Point.FILE:
+            self._must_be_whole(view)
+        return found
+
+    def _must_be_whole(self, view: View) -> None:
+        """Nothing found among some of the objects is no pass. (A file is judged as gator does:
+        by what it was given.) Raises NotEvaluated."""
+        if any(ANY in read for read in self._code.reads):
+            raise NotEvaluated(
+                "the template does not say which kinds of data.inventory it compares with",
+                do=f"name them in its annotation {REQUIRES_SYNC}",
+            )
+        if not view.complete:
+            raise NotEvaluated("the objects that it compares with are not all known")
 
     def _failed(self, enforced: Enforced, violation: Violation) -> PolicyVerdict:
         details = violation.details

@@ -137,12 +137,12 @@ class DumpObjects:
             AuditedKind(type=type_, state=ABSENT, why="none in the folder")
             for type_ in sorted(missing - by_type.keys())
         ]
-        for info in infos:
-            for group, name in info.reads:
-                kept |= {
-                    (one.type, one.namespace, one.name): one
-                    for one in by_type.get(f"{group or 'core'}/{name}", ())
-                }
+        reads = {read for info in infos for read in info.reads}
+        for group, name in reads - METADATA_ONLY:
+            kept |= {
+                (one.type, one.namespace, one.name): one
+                for one in by_type.get(f"{group or 'core'}/{name}", ())
+            }
         spaces = by_type.get("core/Namespace", ())
         kept |= {(one.type, one.namespace, one.name): one for one in spaces}
         return Snapshot(
@@ -150,7 +150,7 @@ class DumpObjects:
             policies=[one for one in every if is_policy(one.type)],
             kinds=kinds,
             gaps=gaps,
-            complete=True,
+            complete=reads.isdisjoint(METADATA_ONLY),
         )
 
     def silent_s(self) -> float:
@@ -230,14 +230,26 @@ class LiveObjects:
         for type_, why in self._others(infos, kinds.keys()):
             kinds[type_] = AuditedKind(type=type_, state=UNJUDGED, why=why)
         gaps = tuple(dict.fromkeys(gap for mirror in mirrors for gap in mirror.gaps))
-        read = all(kinds[t].state == JUDGED for t in reads if t in kinds)
         return Snapshot(
             kept=kept,
             policies=policies,
             kinds=sorted(kinds.values(), key=lambda one: one.type),
             gaps=(*gaps, *((self._fault,) if self._fault else ())),
-            complete=read and not self._fault,
+            complete=not self._fault and self._are_read(infos, mirrors),
         )
+
+    def _are_read(self, infos: Sequence[PolicyInfo], mirrors: Sequence[Mirror]) -> bool:
+        """Whether all is known of the kinds that policies look at beside the object, whether or
+        not those are judged themselves. A kind that the cluster does not have is known."""
+        followed = {type_: states for one in mirrors for type_, states in _by_type(one).items()}
+        for group, kind in {read for info in infos for read in info.reads}:
+            type_ = f"{group or 'core'}/{kind}"
+            states = followed.get(type_, ())
+            if states and _judged(type_, states, 0).state not in (JUDGED, ABSENT):
+                return False
+            if (group, kind) in METADATA_ONLY or f"{group}/{kind}" in self._unknown:
+                return False
+        return True
 
     def silent_s(self) -> float:
         """See ``Objects``."""
