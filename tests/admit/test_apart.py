@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,22 @@ def test_it_says_what_is_said_in_the_process_itself() -> None:
     assert list(judged_apart(policies, asked, NOTHING)) == list(
         judged_here(policies, asked, NOTHING)
     )
+
+
+def test_an_object_that_cannot_be_read_is_an_error_of_every_policy() -> None:
+    class Unreadable(list[Review]):
+        def __getitem__(self, place: Any) -> Any:
+            if place == 1:
+                raise RecursionError
+            return super().__getitem__(place)
+
+    policies = PolicySet([policy("fine", lambda review, view: ()), no_latest()])
+    found = list(judged_apart(policies, Unreadable(reviews("a", "b", "c")), NOTHING))
+    assert [[v.state for v in verdicts] for verdicts in found] == [
+        [State.FAIL],
+        [State.ERROR, State.ERROR],
+        [State.FAIL],
+    ]
 
 
 def test_no_child_is_left_when_nobody_reads_on() -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import msgspec
 
-from haechi.admit.policies import PolicySet
+from haechi.admit.policies import PolicySet, failed
 from haechi.admit.policy import View
 from haechi.model.admission import PolicyVerdict
 from haechi.model.review import Review
@@ -95,8 +95,11 @@ class _Run:
                 done += 1
                 yield found
             how = self._reap()
-            if done < len(self.reviews):
-                self._blame(done, how)
+            if done < len(self.reviews) and not self._blame(how):
+                # Without any policy it ends, too: the object itself cannot be read or told.
+                self.once = {}
+                done += 1
+                yield tuple(failed(policy.info, how) for policy in self.policies.policies)
 
     def end(self) -> None:
         """Leave no child and no descriptor behind."""
@@ -163,16 +166,19 @@ class _Run:
             return f"the process that judged by it ended by signal {os.WTERMSIG(status)}"
         return "the process that judged by it ended (out of memory?)"
 
-    def _blame(self, number: int, how: str) -> None:
+    def _blame(self, how: str) -> bool:
+        """Leave out whoever was at work; False when nobody is left to be left out."""
         _, _, policy = _CELL.unpack(self.cell[:])
-        if policy == _NOBODY:
-            # It died between two policies: all that can be said is that this review cannot be.
-            self.once = dict.fromkeys(range(len(self.policies.policies)), how)
-            return
-        self.strikes[policy] += 1
-        self.once[policy] = how
-        if self.strikes[policy] >= STRIKES:
-            self.off[policy] = f"switched off for this run: {how}"
+        # It may have died between two policies: then it is judged by none.
+        blamed = [policy] if policy != _NOBODY else range(len(self.policies.policies))
+        if all(one in self.once or one in self.off for one in blamed):
+            return False
+        self.once.update(dict.fromkeys(blamed, how))
+        if policy != _NOBODY:
+            self.strikes[policy] += 1
+            if self.strikes[policy] >= STRIKES:
+                self.off[policy] = f"switched off for this run: {how}"
+        return True
 
     # --- the child -----------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ class PolicySet:
                 watch(number)
             verdicts: Sequence[PolicyVerdict]
             if off and number in off:
-                verdicts = (_failed(info, off[number]),)
+                verdicts = (failed(info, off[number]),)
             else:
                 verdicts = _judged(policy, info, review, view)
             for verdict in verdicts:
@@ -126,14 +126,15 @@ def _judged(
     try:
         return policy.judge(review, view)
     except NotEvaluated as reason:
-        return (structs.replace(_failed(info, str(reason)), state=State.NOT_EVALUATED),)
+        return (structs.replace(failed(info, str(reason)), state=State.NOT_EVALUATED),)
     except MemoryError:
-        return (_failed(info, "the policy needs more memory than it may have"),)
+        return (failed(info, "the policy needs more memory than it may have"),)
     except Exception as error:  # noqa: BLE001 - the boundary of one policy: its fault is its own
-        return (_failed(info, f"{type(error).__name__}: {error}"),)
+        return (failed(info, f"{type(error).__name__}: {error}"),)
 
 
-def _failed(info: PolicyInfo, reason: str) -> PolicyVerdict:
+def failed(info: PolicyInfo, reason: str) -> PolicyVerdict:
+    """The error that a policy is which came to no answer."""
     return PolicyVerdict(
         policy=info.id,
         state=State.ERROR,
