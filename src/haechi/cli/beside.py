@@ -109,26 +109,19 @@ def detections(world: World) -> str:
     from haechi.model.access import EVERYWHERE
     from haechi.model.counting import counted
     from haechi.model.event import PRIORITIES
-    from haechi.server.work.audits.events import TYPE as POLICY
     from haechi.store.events.encoding import OWN
     from haechi.store.events.shapes import EventFilter
 
     until = int(world.clock().timestamp()) + 60
-
-    def counted_by(ask: EventFilter) -> dict[str, int]:
-        found = world.store.events.series(
-            since_s=until - DAY_S,
-            until_s=until,
-            step_s=DAY_S,
-            by="priority",
-            ask=ask,
-            within=(EVERYWHERE,),
-        )
-        return {name: sum(numbers) for name, numbers in found.lines.items()}
-
-    counts = counted_by(EventFilter(source=[OWN]))
-    for name, number in counted_by(EventFilter(source=[OWN], type=[POLICY])).items():
-        counts[name] -= number  # what the audit found standing is no detection
+    found = world.store.events.series(
+        since_s=until - DAY_S,
+        until_s=until,
+        step_s=DAY_S,
+        by="priority",
+        ask=EventFilter(source=[OWN]),
+        within=(EVERYWHERE,),
+    )
+    counts = {name: sum(numbers) for name, numbers in found.lines.items()}
     parts = [f"{counts[name]:,} {name}" for name in PRIORITIES if counts.get(name)]
     if not parts:
         return ""
