@@ -7,7 +7,9 @@ cannot be read is a gap with its place; the other documents are still read.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from haechi.model.resource import Resource
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_FILES, MOST_BYTES = 10_000, 128 << 20
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+_IS_LINK_OUT = "a link that leads out of the folder"
 
 
 class Manifests(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +45,11 @@ def read_manifests(paths: Iterable[Path], *, root: Path | None = None) -> Manife
     gaps: list[Gap] = []
     files: list[str] = []
     size = 0
-    for path in _files(paths, gaps):
+    given = tuple(paths)
+    for path in _files(given, gaps):
         shown = _shown(path, root)
         try:
-            data = path.read_bytes()
+            data = _named(path) if path in given else regular_bytes(path)
         except OSError as error:
             gaps.append(Gap(kind="unreadable", path=shown, reason=str(error.strerror or error)))
             continue
@@ -56,6 +61,25 @@ def read_manifests(paths: Iterable[Path], *, root: Path | None = None) -> Manife
         files.append(shown)
         resources.extend(objects_of(data, shown, gaps))
     return Manifests(resources=tuple(resources), gaps=tuple(gaps), files=tuple(files))
+
+
+def regular_bytes(path: Path) -> bytes:
+    """A file that nobody named on the command line: a pipe among them would never end. Raises
+    OSError."""
+    try:
+        descriptor = os.open(path, _READ)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "this is no name of a file") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "this is no regular file")
+        return stream.read(MOST_BYTES + 1)
+
+
+def _named(path: Path) -> bytes:
+    """What somebody named may be a pipe of a shell: ``-r <(kubectl get …)``."""
+    with path.open("rb") as stream:
+        return stream.read(MOST_BYTES + 1)
 
 
 def objects_of(data: bytes, shown: str, gaps: list[Gap]) -> Iterator[Resource]:
@@ -74,7 +98,7 @@ def objects_of(data: bytes, shown: str, gaps: list[Gap]) -> Iterator[Resource]:
 def _files(paths: Iterable[Path], gaps: list[Gap]) -> Iterator[Path]:
     count = 0
     for path in paths:
-        for file in _below(path):
+        for file in _below(path, gaps):
             count += 1
             if count > MOST_FILES:
                 reason = f"files past {MOST_FILES:,} are not read"
@@ -83,7 +107,8 @@ def _files(paths: Iterable[Path], gaps: list[Gap]) -> Iterator[Path]:
             yield file
 
 
-def _below(path: Path) -> Iterator[Path]:
+def _below(path: Path, gaps: list[Gap]) -> Iterator[Path]:
+    """The manifests of a folder. Links within it are read: so a ConfigMap is mounted."""
     if not path.is_dir():
         if not path.exists():
             raise UsageError(f"there is no {path}", do="name a file or a folder that exists")
@@ -91,10 +116,25 @@ def _below(path: Path) -> Iterator[Path]:
         return
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            other = Path(folder) / name
+            if other.is_symlink() and not _leads_into(other, path):
+                gaps.append(Gap(kind="link", path=other.as_posix(), reason=_IS_LINK_OUT))
         for name in sorted(names):
             file = Path(folder) / name
-            if name.endswith(SUFFIXES) and not name.startswith(".") and not file.is_symlink():
+            if not name.endswith(SUFFIXES) or name.startswith("."):
+                continue
+            if file.is_symlink() and not _leads_into(file, path):
+                gaps.append(Gap(kind="link", path=file.as_posix(), reason=_IS_LINK_OUT))
+            else:
                 yield file
+
+
+def _leads_into(link: Path, folder: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        return False
 
 
 def _shown(path: Path, root: Path | None) -> str:

@@ -36,6 +36,7 @@ from haechi.model.admission import PolicyVerdict
 from haechi.model.keys import k8s_key
 from haechi.model.resource import Resource
 from haechi.model.review import Point, Review, State
+from haechi.world.manifests import regular_bytes
 
 _UNJUDGED: Final = (State.ERROR, State.NOT_EVALUATED)
 
@@ -206,7 +207,7 @@ class _Run:
     def _read(self, name: str) -> tuple[Resource, ...]:
         path = self._folder / name
         try:
-            data = path.read_bytes()
+            data = regular_bytes(path)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
         found: list[Resource] = []

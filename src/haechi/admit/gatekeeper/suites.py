@@ -17,7 +17,7 @@ from haechi.checks.pods.view import items, mapping
 from haechi.errors import InputError, RuleError
 from haechi.model.location import AttrPath, format_path
 from haechi.model.resource import Resource
-from haechi.world.manifests import read_manifests
+from haechi.world.manifests import read_manifests, regular_bytes
 
 YES, NO = "yes", "no"
 _SUITE: Final = ("name", "tests", "skip", "apiVersion", "kind", "metadata")
@@ -104,9 +104,9 @@ def _may_be_suite(bad: Unreadable, named: set[Path]) -> bool:
     if bad.file in named:
         return True
     try:
-        return SUITES.encode() in bad.file.read_bytes()
+        return SUITES.encode() in regular_bytes(bad.file)
     except OSError:
-        return True
+        return not bad.file.is_dir()
 
 
 class _Reader:
