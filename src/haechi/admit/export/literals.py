@@ -24,10 +24,10 @@ def text(value: str) -> str:
         code = ord(sign)
         if sign in _ESCAPES:
             made.append(_ESCAPES[sign])
-        elif code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029, 0xFEFF):
+        elif 0 < code < 0x20 or 0x7F <= code < 0xA0 or code in (0x2028, 0x2029, 0xFEFF):
             made.append(f"\\u{code:04x}")
-        elif 0xD800 <= code < 0xE000:
-            raise Inexpressible("half a surrogate pair is no text")
+        elif code == 0 or 0xD800 <= code < 0xE000:
+            raise Inexpressible("a parameter holds a sign that is none (NUL, half a surrogate)")
         else:
             made.append(sign)
     return f'"{"".join(made)}"'
@@ -104,7 +104,7 @@ def path_glob(glob: str, subject: str) -> str:
         raise Inexpressible(f"the glob {glob!r} is one of paths, not of names")
     glob = glob.removeprefix("./")
     if glob == "**":
-        return "true"
+        return f'{subject} != ""'
     parts = re.split(r"(\*+|\?)", glob)
     wild = {"?": "[^/]"}
     made = "".join(

@@ -45,7 +45,11 @@ def segments(
     found: list[tuple[Step, str]] = []
     taken: list[str] = []
     everything = False
+    said: set[str] = set()
     for number, step in reversed(begun):
+        if globs[number] and said.issuperset(globs[number]):
+            continue  # a later stage has begun for all of them
+        said.update(globs[number])
         test = " || ".join(path_glob(glob, "n") for glob in globs[number])
         found.append((step, _but(test, taken)))
         if not test:
