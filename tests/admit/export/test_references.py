@@ -123,7 +123,7 @@ def _said(policy: Any, image: str) -> tuple[str, list[tuple[str, str]]]:
     return found[0].policy, [(one.state.value, one.message) for one in found]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.one_of(composed, composed, anything))
 @example("docker.io/")
 @example("/")
