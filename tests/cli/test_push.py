@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from haechi.cli.push import waivers_of
 from haechi.cli.scan import command
 from haechi.client import http
 from haechi.client.answers import ServerRefused
+from haechi.client.waivers import waivers_of
 from tests.client.peer import Peer, Reply, peer
 from tests.trees import write
 

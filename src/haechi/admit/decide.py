@@ -6,6 +6,7 @@ the door, in the audit and in a what-if.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ from msgspec import structs
 from haechi.model.admission import Decision, Effect, FailureChoice, PolicyVerdict
 from haechi.model.review import Review, State
 
-Waive = Callable[[PolicyVerdict, Review], str | None]
-"""Names the waiver that covers a verdict, or None."""
+Waive = Callable[[PolicyVerdict, Review, int], str | None]
+"""Names the waiver that covers a verdict, or None. The number tells several verdicts apart that one
+policy gives of one place, in their order."""
 WARNING_BYTES, WARNINGS_BYTES = 256, 4096
 """The API server cuts a warning here, and leaves all out past the sum of them."""
 MESSAGE_BYTES = 8192
@@ -33,7 +35,7 @@ def decide(
 ) -> Decision:
     """The decision about a review."""
     if waive is not None:
-        verdicts = [_waived(verdict, review, waive) for verdict in verdicts]
+        verdicts = _waived(verdicts, review, waive)
     # Most say nothing: what passes neither refuses nor warns.
     said = [verdict for verdict in verdicts if verdict.state is not State.PASS]
     denials = [verdict for verdict in said if verdict.denies]
@@ -75,11 +77,22 @@ def warns(verdict: PolicyVerdict) -> bool:
     return verdict.state is State.ERROR and verdict.failure is FailureChoice.IGNORE
 
 
-def _waived(verdict: PolicyVerdict, review: Review, waive: Waive) -> PolicyVerdict:
-    if verdict.state is not State.FAIL:
-        return verdict
-    name = waive(verdict, review)
-    return verdict if name is None else structs.replace(verdict, waiver=name)
+def _waived(
+    verdicts: Sequence[PolicyVerdict], review: Review, waive: Waive
+) -> Sequence[PolicyVerdict]:
+    """The verdicts, with the waivers of those that fail."""
+    if not any(verdict.state is State.FAIL for verdict in verdicts):
+        return verdicts
+    seen: Counter[object] = Counter()
+    found: list[PolicyVerdict] = []
+    for verdict in verdicts:
+        if verdict.state is State.FAIL or verdict.state in _UNJUDGED:
+            place = (verdict.policy, verdict.rule, verdict.path, verdict.generated)
+            number, seen[place] = seen[place], seen[place] + 1
+            name = waive(verdict, review, number) if verdict.state is State.FAIL else None
+            verdict = verdict if name is None else structs.replace(verdict, waiver=name)
+        found.append(verdict)
+    return found
 
 
 def _message(denials: Sequence[PolicyVerdict]) -> str:

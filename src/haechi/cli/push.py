@@ -7,20 +7,18 @@ and ends with 3 (what the gate itself says still wins when it is worse).
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from haechi.cli.pipeline import Options, Outcome
 from haechi.cli.project import open_project
 from haechi.client.answers import ServerRefused, ServerUnreachable
-from haechi.model.access import ANY, NONE
-from haechi.model.location import Location
+from haechi.client.waivers import waivers_of
+from haechi.model.access import NONE
 from haechi.model.push import Origin, Push
-from haechi.model.waiver import Waiver, WaiverOrigin
+from haechi.model.waiver import Waiver
 from haechi.scan.setup import pod_templates
 from haechi.world.origin import origin_of
 
@@ -105,29 +103,6 @@ def document_of(outcome: Outcome, options: Options, origin: Origin) -> Push:
         part=bool(options.since or options.branch),
     )
     return push_document(outcome.material, outcome.looked, origin, scope, facts)
-
-
-def waivers_of(row: Mapping[str, Any], cluster: str) -> Iterator[Waiver]:
-    """A waiver of the server as the gate takes it; one for each fingerprint that it names."""
-    reach = row.get("reach") or {}
-    if reach.get("cluster", ANY) not in (ANY, cluster):
-        return
-    namespace = str(reach.get("namespace", ANY))
-    prints: list[str | None] = [str(value) for value in row.get("fingerprints") or ()]
-    for fingerprint in prints or [None]:
-        yield Waiver(
-            rule=str(row["rule"]),
-            origin=WaiverOrigin.STORE,
-            location=Location(path=f"waivers/{row['id']}"),
-            fingerprint=fingerprint,
-            path=str(row.get("path") or "") or None,
-            resource=str(row.get("resource") or "") or None,
-            namespace=None if namespace == ANY else namespace,
-            reason=str(row["reason"]),
-            owner=str(row["owner"]),
-            expires=dt.date.fromisoformat(str(row["expires"])),
-            source=f"server waiver {row['id']}",
-        )
 
 
 def _tell(*lines: str) -> None:

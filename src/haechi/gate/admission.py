@@ -13,11 +13,13 @@ from collections.abc import Iterable
 
 from haechi.admit.decide import Waive
 from haechi.admit.naming import rule_id
+from haechi.admit.recording import dotted
 from haechi.gate.matching import WaiverIndex, is_beside_code, is_expired
 from haechi.model.admission import PolicyVerdict
 from haechi.model.config import GateSection
 from haechi.model.finding import Finding, fingerprint
 from haechi.model.keys import without_cluster
+from haechi.model.resource import Resource
 from haechi.model.review import Point, Review
 from haechi.model.severity import Severity
 from haechi.model.waiver import Waiver
@@ -33,8 +35,8 @@ def waiving(
         return None
     section = gate or GateSection()
 
-    def waive(verdict: PolicyVerdict, review: Review) -> str | None:
-        finding = as_finding(verdict, review)
+    def waive(verdict: PolicyVerdict, review: Review, number: int) -> str | None:
+        finding = as_finding(verdict, review, number)
         for number in index.of(finding):
             waiver = index.matchers[number].waiver
             if is_beside_code(waiver) and (
@@ -47,12 +49,17 @@ def waiving(
     return waive
 
 
-def as_finding(verdict: PolicyVerdict, review: Review) -> Finding:
-    """A verdict as the finding that it would be; of a file's object with the same fingerprint."""
+def as_finding(verdict: PolicyVerdict, review: Review, number: int = 0) -> Finding:
+    """A verdict as the finding that it would be: of a file's object as the scan's, of one that
+    lives as the audit's, with the same fingerprint. ``number`` tells several of one place apart."""
     resource = review.resource
     location = resource.locate(verdict.path)
     rule = rule_id(verdict.policy)
-    place = location.path or without_cluster(resource.key)
+    if review.point is Point.FILE:
+        place = location.path or without_cluster(resource.key)
+        known = fingerprint(rule, place, context_of(resource, verdict.path), 0)
+    else:
+        known = live_fingerprint(verdict, resource, number)
     return Finding(
         rule=rule,
         severity=Severity.HIGH,
@@ -62,5 +69,20 @@ def as_finding(verdict: PolicyVerdict, review: Review) -> Finding:
         resource=resource.key,
         label=resource.label,
         path=verdict.path,
-        fingerprint=fingerprint(rule, place, context_of(resource, verdict.path), 0),
+        fingerprint=known,
     )
+
+
+def live_fingerprint(verdict: PolicyVerdict, resource: Resource, number: int) -> str:
+    """The fingerprint of what a policy says of an object that lives in a cluster."""
+    place = without_cluster(resource.key)
+    context = f"{place}/{verdict.rule}/{attribute_of(resource, verdict)}"
+    return fingerprint(rule_id(verdict.policy), place, context, number)
+
+
+def attribute_of(resource: Resource, verdict: PolicyVerdict) -> str:
+    """The place with list items called by what names them, so that it outlives their order."""
+    if not verdict.path:
+        return ""
+    whole = context_of(resource, verdict.path).removeprefix(f"{without_cluster(resource.key)}/")
+    return whole[:400] or dotted(verdict.path)

@@ -26,6 +26,7 @@ _ORDER = {
     WaiverOrigin.PEER: 3,
 }
 _BESIDE = frozenset({WaiverOrigin.INLINE, WaiverOrigin.PEER})
+_Place = tuple[str, str | None, str | None]  # rule, literal path, fingerprint
 
 
 def is_beside_code(waiver: Waiver) -> bool:
@@ -95,16 +96,19 @@ class WaiverIndex:
     def __init__(self, waivers: Iterable[Waiver]) -> None:
         ordered = sorted(waivers, key=lambda waiver: _ORDER[waiver.origin])
         self.matchers = tuple(map(matcher, ordered))
-        self._by_place: defaultdict[tuple[str, str | None], list[int]] = defaultdict(list)
+        self._by_place: defaultdict[_Place, list[int]] = defaultdict(list)
         for index, each in enumerate(self.matchers):
-            self._by_place[each.waiver.rule, _literal_path(each.waiver)].append(index)
+            waiver = each.waiver
+            place = (waiver.rule, _literal_path(waiver), waiver.fingerprint)
+            self._by_place[place].append(index)
 
     def of(self, finding: Finding) -> Iterator[int]:
         """Positions in ``matchers`` of the waivers that cover the finding, first come first."""
         candidates: list[int] = []
         for rule in (finding.rule, "*"):
             for path in (finding.location.path, None):
-                candidates += self._by_place.get((rule, path), ())
+                for known in (finding.fingerprint, None):
+                    candidates += self._by_place.get((rule, path, known), ())
         for index in sorted(candidates):
             if self.matchers[index].covers(finding):
                 yield index

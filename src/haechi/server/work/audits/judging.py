@@ -16,17 +16,16 @@ from typing import overload
 import msgspec
 
 from haechi.admit.apart import judged_apart
-from haechi.admit.naming import rule_id
 from haechi.admit.policies import PolicySet
-from haechi.admit.recording import dotted, evidence_of, unpacked
+from haechi.admit.recording import evidence_of, unpacked
 from haechi.admit.redact import Redacted, redacted
 from haechi.admit.reviews import nowhere, review_of, review_of_request
 from haechi.admit.simulate import Case, what_if
 from haechi.checks.pods.view import mapping
+from haechi.gate.admission import attribute_of, live_fingerprint
 from haechi.model.admission import Effect, PolicyFault, PolicyVerdict
 from haechi.model.coverage import Gap
-from haechi.model.finding import fingerprint
-from haechi.model.keys import k8s_key, without_cluster
+from haechi.model.keys import k8s_key
 from haechi.model.resource import Resource
 from haechi.model.review import Point, Review, State
 from haechi.server.work.audits.objects import types_named
@@ -239,15 +238,13 @@ def _told(resource: Resource, bad: Sequence[PolicyVerdict]) -> Iterator[AuditedV
     clean = redacted(resource.data)
     seen: Counter[tuple[str, str, str, bool]] = Counter()
     for one in bad:
-        path = _named(resource, one)
+        path = attribute_of(resource, one)
         place = (one.policy, one.rule, path, one.generated)
         ordinal, seen[place] = seen[place], seen[place] + 1
-        rule = rule_id(one.policy)
-        context = f"{without_cluster(resource.key)}/{one.rule}/{path}"
         yield AuditedVerdict(
             verdict=_clean(one, clean),
             path=path,
-            fingerprint=fingerprint(rule, without_cluster(resource.key), context, ordinal),
+            fingerprint=live_fingerprint(one, resource, ordinal),
             ordinal=ordinal,
             evidence=evidence_of(one, clean),
         )
@@ -256,16 +253,6 @@ def _told(resource: Resource, bad: Sequence[PolicyVerdict]) -> Iterator[AuditedV
 def _clean(one: PolicyVerdict, clean: Redacted) -> PolicyVerdict:
     message = clean.clean(one.message[:8_000])[:2_000]
     return msgspec.structs.replace(one, message=message, evidence={}, annotations={})
-
-
-def _named(resource: Resource, one: PolicyVerdict) -> str:
-    """The place with list items called by what names them, so that it outlives their order."""
-    from haechi.scan.findings import context_of
-
-    if not one.path:
-        return ""
-    whole = context_of(resource, one.path).removeprefix(f"{without_cluster(resource.key)}/")
-    return whole[:400] or dotted(one.path)
 
 
 def _owner(resource: Resource, cluster: str) -> str:
