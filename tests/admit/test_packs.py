@@ -9,8 +9,10 @@ import pytest
 
 from haechi.admit.catalogue import RulePolicy, is_about_objects, user_rules
 from haechi.admit.decide import decide
+from haechi.admit.load import load_policies
 from haechi.admit.own import Binding
 from haechi.admit.packs import Pack, all_packs, built_in, load
+from haechi.admit.pod_security import NamespaceLabels
 from haechi.admit.policies import PolicySet
 from haechi.admit.reviews import review_of, review_of_request
 from haechi.admit.view import NOTHING, ObjectsView
@@ -366,3 +368,18 @@ def test_packs_name_no_rule_twice() -> None:
     for pack in all_packs().values():
         assert isinstance(pack, Pack)
         assert len({entry.id for entry in pack.rules}) == len(pack.rules)
+
+
+def test_the_labels_of_namespaces_are_one_policy_however_many_ask_for_it() -> None:
+    configuration = resource(
+        {
+            "apiVersion": "pod-security.admission.config.k8s.io/v1",
+            "kind": "PodSecurityConfiguration",
+            "metadata": {"name": "defaults"},
+            "defaults": {"enforce": "restricted"},
+        }
+    )
+    found = load_policies([configuration], packs=["pod-security-labels"])
+    (policy,) = found.policies
+    assert isinstance(policy, NamespaceLabels)
+    assert policy.configured and not found.faults

@@ -29,6 +29,8 @@ _NEEDED = {
 }
 """Kinds without which a family has nothing to say."""
 _GATEKEEPER = ".gatekeeper.sh"
+_LABELS = "pod-security/labels"
+"""One policy, however many ask for it: a configuration comes first, and says more than a pack."""
 
 
 def load_policies(
@@ -51,7 +53,8 @@ def load_policies(
         faults.extend(loaded.faults)
         for policy in loaded.policies:
             if policy.info.id in known:
-                faults.append(_twice(policy))
+                if policy.info.id != _LABELS:
+                    faults.append(_twice(policy))
                 continue
             known.add(policy.info.id)
             policies.append(policy)

@@ -161,6 +161,35 @@ def test_a_namespace_that_changes_changes_verdicts_of_what_lies_in_it(tmp_path: 
         eventually(lambda: names(world, audit) == {"a"})
 
 
+def test_pods_are_judged_as_the_labels_of_their_namespace_ask(tmp_path: Path) -> None:
+    bare: dict[str, Any] = pod("bare", "shop")
+    bare["spec"]["hostNetwork"] = True
+    with (
+        ApiServer(objects=[namespace("shop"), bare]) as server,
+        audited(tmp_path, server, TEMPLATE) as (world, audit),
+    ):
+        assert names(world, audit) == set()
+        body: dict[str, Any] = namespace("shop")
+        body["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": "baseline"}
+        server.put(body)
+        eventually(lambda: names(world, audit) == {"bare"})
+        assert {(one.policy, one.rule) for one in violations(world)} == {
+            ("pod-security/labels", "hostNamespaces")
+        }
+        whole, judged = audit._whole_at, coverage(world).objects
+        server.put(pod("fine", "shop"))
+
+        def objects() -> int:
+            audit._told_at = float("-inf")
+            audit.tick()
+            return coverage(world).objects
+
+        eventually(lambda: objects() == judged + 1)
+        assert audit._whole_at == whole, "a pod changes no verdict of another"
+        server.put(namespace("shop"))
+        eventually(lambda: names(world, audit) == set())
+
+
 BY_PARAMS = """
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy

@@ -23,7 +23,7 @@ import msgspec
 from haechi.errors import HaechiError, StoreError
 from haechi.model.access import EVERYWHERE, NONE
 from haechi.server.work.audits.objects import JUDGED, PARTIAL, DumpObjects, LiveObjects, Snapshot
-from haechi.server.work.audits.policies import PolicyTexts
+from haechi.server.work.audits.policies import LABELS, PolicyTexts, labelled
 from haechi.server.work.audits.process import AuditProcess, Stopped
 from haechi.server.work.audits.publishing import Publishing
 from haechi.server.work.audits.results import Standing
@@ -83,6 +83,8 @@ class ClusterAudit:
         self._coverage = AuditCoverage(cluster=name, state="waiting")
         self._fault = ""
         self._snapshot: Snapshot | None = None
+        self._packs: list[str] = []
+        self._labelled: tuple[Snapshot | None, bool] = (None, False)
 
     def _renewed(self) -> tuple[Standing, Publishing]:
         """Begin anew with nothing."""
@@ -128,7 +130,10 @@ class ClusterAudit:
         if snapshot is None:
             self._tell(state="waiting", why="the cluster was not read yet")
             return
-        if self._texts.changed(snapshot.policies) or (self._process is None and self._due):
+        packs = self._packs_for(snapshot)
+        changed = self._texts.changed(snapshot.policies) or packs != self._packs
+        if changed or (self._process is None and self._due):
+            self._packs = packs
             self._load()
             snapshot = self._objects.look(self._infos) or snapshot
         self._snapshot = snapshot
@@ -145,15 +150,25 @@ class ClusterAudit:
 
     # --- policies --------------------------------------------------------------------------
 
+    def _packs_for(self, snapshot: Snapshot) -> list[str]:
+        """Those of the settings; and the labels of the cluster's Namespaces, where they ask for
+        something. At the door the API server sees to these itself, and to nothing that runs."""
+        settings = self._world.settings.admission
+        if not settings.cluster_policies or LABELS in settings.packs:
+            return settings.packs
+        if snapshot is not self._labelled[0]:
+            self._labelled = (snapshot, labelled(snapshot.kept.values()))
+        return [*settings.packs, LABELS] if self._labelled[1] else settings.packs
+
     def _load(self) -> None:
         settings = self._world.settings.admission
-        if not self._texts.texts and not settings.packs:
+        if not self._texts.texts and not self._packs:
             self._end()
             self._infos, self._faults, generation = (), (), ""
         else:
             setup = Setup(
                 texts=self._texts.texts,
-                packs=settings.packs,
+                packs=self._packs,
                 cluster=self.name,
                 deadline_s=settings.deadline_s,
                 memory_bytes=settings.memory_bytes,
@@ -208,8 +223,8 @@ class ClusterAudit:
         now = time.monotonic()
         if (changed or gone) and self._noticed == float("-inf"):
             self._noticed = now
-        context = self._context()
-        if any(one.type in context for one in changed) or any(one[0] in context for one in gone):
+        others = self._context(of_others=True)
+        if any(one.type in others for one in changed) or any(one[0] in others for one in gone):
             self._due = True
         interval = self._world.settings.admission.interval_minutes * 60
         whole = now - self._whole_at >= interval or (self._due and self._may(now))
@@ -225,9 +240,15 @@ class ClusterAudit:
     def _may(self, now: float) -> bool:
         return now - self._whole_at >= max(LEAST_S, SHARE * self._took)
 
-    def _context(self) -> set[str]:
-        """Types of objects that verdicts about others depend on."""
-        reads = {f"{group or 'core'}/{kind}" for one in self._infos for group, kind in one.reads}
+    def _context(self, *, of_others: bool = False) -> set[str]:
+        """Types of objects that policies look at. ``of_others``: on which verdicts about others
+        depend; the labels of a Namespace look at pods only when they are changed at the door."""
+        reads = {
+            f"{group or 'core'}/{kind}"
+            for one in self._infos
+            for group, kind in one.reads
+            if not (of_others and (one.id, kind) == ("pod-security/labels", "Pod"))
+        }
         return reads | {"core/Namespace"}
 
     def _judged(

@@ -7,7 +7,7 @@ policies that vanish because a disk hiccups would look like violations that ende
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from haechi.errors import HaechiError
@@ -16,7 +16,18 @@ from haechi.server.webhook.sources.files import Files
 from haechi.server.work.audits.wire import Text
 from haechi.world.kube.cluster import Kept
 
-__all__ = ["POLICY_GROUPS", "POLICY_KINDS", "PolicyTexts", "is_policy"]
+__all__ = ["LABELS", "POLICY_GROUPS", "POLICY_KINDS", "PolicyTexts", "is_policy", "labelled"]
+LABELS = "pod-security-labels"
+"""The pack by which pods are judged as the labels of their namespace ask."""
+
+
+def labelled(kept: Iterable[Kept]) -> bool:
+    """Whether a Namespace among the objects asks something of its pods."""
+    from haechi.admit.pod_security.labels import PREFIX, asks
+
+    mark = PREFIX.encode()
+    spaces = (one.resource("") for one in kept if one.type == "core/Namespace" and mark in one.body)
+    return any(space is not None and asks(space.data) for space in spaces)
 
 
 def is_policy(type_: str) -> bool:
