@@ -152,6 +152,14 @@ REFUSED = {
         "gatekeeper",
         "keeps for itself",
     ),
+    "versions that are left out": (
+        POLICY.replace(
+            '{apiGroups: ["*"], apiVersions: ["*"]', '{apiGroups: ["*"], apiVersions: [v2]'
+        )
+        % "[Deny]",
+        "gatekeeper",
+        "name versions",
+    ),
     "two packs": (
         PACK % ("nsa", "") + "---" + PACK.replace("name: p", "name: q") % ("nsa", ", action: deny"),
         "vap",

@@ -62,8 +62,6 @@ def portable_of(info: PolicyInfo, resources: Sequence[Resource]) -> Portable:
             "its code is Rego, and the API server has CEL only",
             do="write the template's code for K8sNativeValidation, too",
         )
-    if "*" in template.kind or template.cel.get("failurePolicy", "Fail") not in ("Fail", "Ignore"):
-        raise Inexpressible("its failurePolicy is neither Fail nor Ignore")
     notes: list[str] = []
     match = written(constraint.match)
     excluded = _excluded(resources, notes)

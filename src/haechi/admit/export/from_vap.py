@@ -195,9 +195,6 @@ def _test(rule: Mapping[str, Any]) -> str:
     tests.append(" || ".join(resources) if len(resources) == 1 else f"({' || '.join(resources)})")
     if "*" not in operations:
         tests.append(f"request.operation in {texts(operations)}")
-    versions = items(rule.get("apiVersions"))
-    if "*" not in versions and "excludeResourceRules" in rule:
-        tests.append(f"request.resource.version in {texts(versions)}")
     names = items(rule.get("resourceNames"))
     if names:
         tests.append(f"request.name in {texts(names)}")
@@ -237,26 +234,26 @@ def _match(matches: Sequence[Mapping[str, Any]], known: Sequence[Known]) -> dict
             "its namespaceSelector counts for Namespaces themselves as they will be;"
             " Gatekeeper looks at what they were, too"
         )
+    _check_plain(matches[0], "excludeResourceRules")
     for one in matches[1:]:
-        _check_binding(one)
+        _check_plain(one, "resourceRules")
+        _check_plain(one, "excludeResourceRules")
     return made
 
 
-def _check_binding(match: Mapping[str, Any]) -> None:
-    """The binding's own rules stand in a condition, which compares no versions."""
-    for field in ("resourceRules", "excludeResourceRules"):
-        for rule in items(match.get(field)):
-            _check_plain(mapping(rule), field)
-
-
-def _check_plain(rule: Mapping[str, Any], field: str) -> None:
-    if "*" not in items(rule.get("apiVersions")):
+def _check_plain(match: Mapping[str, Any], field: str) -> None:
+    """These rules stand in a condition, which compares no versions: they must mean all of them."""
+    for entry in items(match.get(field)):
+        rule = mapping(entry)
+        versions = items(rule.get("apiVersions"))
+        if "*" in versions:
+            continue
         for group in items(rule.get("apiGroups")):
             for resource in items(rule.get("resources")):
                 known = of_plural(group, str(resource).partition("/")[0])
-                if known is None or not set(known.versions) <= set(items(rule["apiVersions"])):
+                if known is None or not set(known.versions) <= set(versions):
                     raise Inexpressible(
-                        f"{field} of the binding name versions, which constraints do not",
+                        f"its {field} name versions, which constraints do not",
                         do='write apiVersions: ["*"]',
                     )
 
