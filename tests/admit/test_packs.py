@@ -11,7 +11,7 @@ from haechi.admit.catalogue import RulePolicy, is_about_objects, user_rules
 from haechi.admit.decide import decide
 from haechi.admit.load import load_policies
 from haechi.admit.own import Binding
-from haechi.admit.packs import Pack, all_packs, built_in, load
+from haechi.admit.packs import LevelPolicy, Pack, all_packs, built_in, load
 from haechi.admit.pod_security import NamespaceLabels
 from haechi.admit.policies import PolicySet
 from haechi.admit.reviews import review_of, review_of_request
@@ -307,6 +307,64 @@ def test_match_action_and_exceptions_of_a_document() -> None:
         "seccompProfile_restricted",
     }
     assert judged(policies, privileged("other")) == ()
+
+
+ONLY_PROD = {"namespaceSelector": {"matchLabels": {"env": "prod"}}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "denied"),
+    [
+        pytest.param({"except": ["privileged"]}, {}, True, id="an-exception-of-one-is-no-others"),
+        pytest.param({}, {"except": ["privileged"]}, True, id="whatever-comes-first"),
+        pytest.param({"except": ["privileged"]}, {"action": "warn"}, False, id="the-other-warns"),
+        pytest.param({"match": ONLY_PROD}, {}, True, id="one-is-surely-about-it"),
+    ],
+)
+def test_what_one_document_leaves_out_another_asks_for(
+    first: dict[str, Any], second: dict[str, Any], denied: bool
+) -> None:
+    loaded = load(
+        documents(
+            own("PolicyPack", name="a", pack="pss-baseline", **first)
+            + own("PolicyPack", name="b", pack="pss-baseline", **second)
+        )
+    )
+    policies = PolicySet(loaded.policies)
+    review = review_of(privileged(), NOTHING, point=Point.ADMISSION)
+    (verdict,) = policies.review(review, NOTHING)
+    assert (verdict.rule, verdict.state) == ("privileged", State.FAIL)
+    assert decide((verdict,), review).allowed is not denied
+
+
+def test_what_is_not_known_hides_nothing_that_is() -> None:
+    but: dict[str, Any] = {"except": ["privileged"]}
+    loaded = load(
+        documents(
+            own("PolicyPack", name="a", pack="pss-baseline", **but)
+            + own("PolicyPack", name="b", pack="pss-baseline", match=ONLY_PROD)
+        )
+    )
+    body = privileged().data
+    body["spec"]["hostNetwork"] = True
+    review = review_of(resource(body), NOTHING, point=Point.ADMISSION)
+    found = PolicySet(loaded.policies).review(review, NOTHING)
+    assert {(one.rule, one.state) for one in found} == {
+        ("hostNamespaces", State.FAIL),
+        ("privileged", State.NOT_EVALUATED),
+    }
+
+
+def test_of_two_that_are_as_strict_the_one_that_fails_closed_counts() -> None:
+    loaded = load(
+        documents(
+            own("PolicyPack", name="a", pack="pss-baseline")
+            + own("PolicyPack", name="b", pack="pss-baseline", failurePolicy="Fail")
+        )
+    )
+    (policy,) = loaded.policies
+    assert isinstance(policy, LevelPolicy)
+    assert policy.bindings[0].failure is FailureChoice.FAIL
 
 
 def test_an_excepted_rule_is_no_policy() -> None:

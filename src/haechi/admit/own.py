@@ -51,24 +51,30 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 
 def strictest(bindings: Sequence[Binding], review: Review, view: View) -> Binding | None:
     """The strictest binding that is about this review. Raises NotEvaluated when that hangs on a
-    namespace that is not known."""
+    namespace that is not known: one that is as strict and surely about it is enough."""
     unknown: NotEvaluated | None = None
+    strength = 0
     for binding in bindings:  # strictest first
         try:
-            if binding.match is EVERYTHING or binding.match.matches(review, view):
-                if unknown is not None:
-                    break
-                return binding
+            if binding.match is not EVERYTHING and not binding.match.matches(review, view):
+                continue
         except NotEvaluated as reason:
-            unknown = unknown or reason
+            if unknown is None:
+                unknown, strength = reason, binding.strength
+            continue
+        if unknown is None or strength == binding.strength:
+            return binding
+        break
     if unknown is not None:
         raise unknown
     return None
 
 
 def ordered(bindings: Iterable[Binding]) -> tuple[Binding, ...]:
-    """Strictest first."""
-    return tuple(sorted(bindings, key=lambda binding: -binding.strength))
+    """Strictest first; of those that are as strict, what fails closed."""
+    return tuple(
+        sorted(bindings, key=lambda one: (-one.strength, one.failure is not FailureChoice.FAIL))
+    )
 
 
 def all_effects(bindings: Sequence[Binding]) -> tuple[Effect, ...]:

@@ -31,10 +31,10 @@ from haechi.admit.pod_security import NamespaceLabels, Standard
 from haechi.admit.pod_security.pods import MATCHED, counts, failures, passed, results
 from haechi.admit.policy import Loaded, Policy, View
 from haechi.checks.pod_security import CHECKS, LATEST, Level
-from haechi.errors import RuleError, UsageError
+from haechi.errors import NotEvaluated, RuleError, UsageError
 from haechi.model.admission import Family, PolicyFault, PolicyInfo, PolicyVerdict
 from haechi.model.resource import Resource
-from haechi.model.review import Review
+from haechi.model.review import Review, State
 from haechi.rules.compiled import DATA, compiled
 from haechi.rules.schema import Struct
 
@@ -225,23 +225,31 @@ class LevelPolicy:
         """Verdicts about a pod."""
         if not counts(review):
             return ()
-        binding = strictest(self.bindings, review, view)
-        if binding is None:
+        if strictest(self.bindings, review, view) is None:
             return ()
-        found = results(review, self.standard.level, self.standard.version)
-        forbidden = [r for r in found if not r.allowed and r.check not in binding.excepted]
-        if not forbidden:
-            return (passed(self.info),)
-        return [
-            *failures(
-                self.info,
-                forbidden,
-                standard=str(self.standard),
-                effects=binding.effects,
-                action=binding.action,
-                generated=review.generated,
-            )
-        ]
+        found: list[PolicyVerdict] = []
+        for result in results(review, self.standard.level, self.standard.version):
+            try:
+                binding = None if result.allowed else self._about(result.check, review, view)
+            except NotEvaluated as reason:
+                unknown = structs.replace(passed(self.info), state=State.NOT_EVALUATED)
+                found.append(structs.replace(unknown, rule=result.check, message=str(reason)))
+                continue
+            if binding is not None:
+                found += failures(
+                    self.info,
+                    (result,),
+                    standard=str(self.standard),
+                    effects=binding.effects,
+                    action=binding.action,
+                    generated=review.generated,
+                )
+        return found or (passed(self.info),)
+
+    def _about(self, check: str, review: Review, view: View) -> Binding | None:
+        """The strictest binding that asks for a check: what one leaves out another may want."""
+        wanted = [binding for binding in self.bindings if check not in binding.excepted]
+        return strictest(wanted, review, view)
 
 
 def _standards(uses: Sequence[_Use]) -> Iterable[LevelPolicy]:
