@@ -98,6 +98,20 @@ def test_a_pod_of_an_old_workload_is_old(uid: str, wanted: Effect) -> None:
     assert effects(policies, asked, ObjectsView([owner])) == {wanted}
 
 
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [("2026-11-30T10:00:00Z", Effect.WARN), ("2026-12-02T10:00:00Z", Effect.DENY)],
+    ids=["old", "new"],
+)
+def test_the_pod_that_a_workload_would_make_is_as_old_as_the_workload(
+    made: str, wanted: Effect
+) -> None:
+    policies = PolicySet([no_latest()], rollout=rollouts("2026-12-10"))
+    there = deployment(image="a:latest", creationTimestamp=made)
+    found = policies.review(review_of(there, NOTHING, point=Point.AUDIT), NOTHING)
+    assert {(one.generated, effect) for one in found for effect in one.effects} == {(True, wanted)}
+
+
 def test_a_rollout_never_makes_a_policy_stricter() -> None:
     policies = PolicySet([no_latest(effects=(Effect.AUDIT,))], rollout=rollouts("2027-02-01"))
     assert effects(policies, request()) == {Effect.AUDIT}

@@ -87,7 +87,7 @@ class PolicySet:
         self._judge(review, view, found, only, watch, off, None)
         pod = generated_pod(review)
         if pod is not None:
-            self._judge(pod.review, view, found, only, watch, off, pod)
+            self._judge(review, view, found, only, watch, off, pod)
         return tuple(found)
 
     def _judge(
@@ -100,6 +100,7 @@ class PolicySet:
         off: Mapping[int, str] | None,
         pod: Generated | None,
     ) -> None:
+        judged = review if pod is None else pod.review
         for number, policy, info, as_itself in self._ready:
             if (pod is not None and as_itself) or (only is not None and info.id not in only):
                 continue
@@ -109,9 +110,9 @@ class PolicySet:
             if off and number in off:
                 verdicts = (failed(info, off[number]),)
             else:
-                verdicts = _judged(policy, info, review, view)
+                verdicts = _judged(policy, info, judged, view)
             for verdict in verdicts:
-                if self.rollout is not None:
+                if self.rollout is not None:  # a pod to be is as old as what makes it
                     verdict = self.rollout.apply(info, review, view, verdict)
                 if pod is not None:
                     verdict = structs.replace(
