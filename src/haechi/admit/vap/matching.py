@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from haechi.admit.match import subjects_of
 from haechi.admit.policy import View
@@ -55,6 +56,10 @@ _SAME: Final = (
 _NAMESPACES: Final = ("", "v1", "namespaces")
 
 
+_MOST_SORTS: Final = 512
+"""Sorts of requests that a policy remembers; anyone who may create CRDs can make more."""
+
+
 class Asked(msgspec.Struct, frozen=True):
     """What of a request decides whether a policy is about it."""
 
@@ -66,6 +71,20 @@ class Asked(msgspec.Struct, frozen=True):
     name: str
     in_some_namespace: bool = False
     """It lies in a namespace that nobody has named yet: a Pod in a file."""
+    lies_in_one: bool = False
+    """Whether it lies in a namespace; a Namespace does not lie in itself here."""
+    sort: tuple[str, ...] = ()
+    """All that rules look at but names."""
+    is_exempt: bool = False
+
+    def __post_init__(self) -> None:
+        inside = bool(self.namespace) or self.in_some_namespace
+        structs.force_setattr(self, "lies_in_one", inside and not self.is_namespace)
+        scope = "Namespaced" if self.lies_in_one else "Cluster"
+        sort = (*self.resource, self.subresource, self.operation, scope)
+        structs.force_setattr(self, "sort", sort)
+        exempt = (self.resource[0], self.resource[2]) in EXEMPT
+        structs.force_setattr(self, "is_exempt", exempt)
 
     @property
     def known_namespace(self) -> str | None:
@@ -75,11 +94,6 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def is_namespace(self) -> bool:
         return self.resource == _NAMESPACES
-
-    @property
-    def lies_in_one(self) -> bool:
-        """Whether it lies in a namespace; a Namespace does not lie in itself here."""
-        return (bool(self.namespace) or self.in_some_namespace) and not self.is_namespace
 
 
 def asked_by(review: Review) -> Asked:
@@ -146,7 +160,7 @@ class Rule(msgspec.Struct, frozen=True):
         return asked.lies_in_one if self.scope == "Namespaced" else not asked.lies_in_one
 
 
-class MatchResources(msgspec.Struct, frozen=True):
+class MatchResources(msgspec.Struct, frozen=True, eq=False):
     """``matchConstraints`` of a policy or ``matchResources`` of a binding."""
 
     rules: tuple[Rule, ...]
@@ -154,21 +168,43 @@ class MatchResources(msgspec.Struct, frozen=True):
     namespaces: Selector
     objects: Selector
     equivalent: bool
+    selects: bool = True
+    """One of the selectors leaves something out."""
+    sorts: dict[tuple[str, ...], bool] = msgspec.field(default_factory=dict)
+    """What the rules said of sorts of requests."""
+
+    def __post_init__(self) -> None:
+        selects = not (self.namespaces.is_everything and self.objects.is_everything)
+        structs.force_setattr(self, "selects", selects)
 
     def matches(self, review: Review, view: View) -> bool:
         """Whether a request is meant. Raises NotEvaluated when what decides is not known."""
         asked = asked_by(review)
+        if not self.selects:
+            return self._rules_take(asked)
         inside = self._namespace_matches(review, asked, view)
         if inside is False or not self._object_matches(review):
             return False
-        if self._any(self.excluded, asked):
-            return False
-        if self.rules and not self._any(self.rules, asked):
+        if not self._rules_take(asked):
             return False
         if inside is None:
             which = f"Namespace {asked.namespace}" if asked.namespace else "its Namespace"
             raise NotEvaluated(f"the labels of {which} are not known")
         return True
+
+    def _rules_take(self, asked: Asked) -> bool:
+        """Whether the rules mean the request: the same for all of its sort, unless they name
+        objects."""
+        found = self.sorts.get(asked.sort)
+        if found is None:
+            found = not self._any(self.excluded, asked) and (
+                not self.rules or self._any(self.rules, asked)
+            )
+            if not any(rule.names for rule in (*self.excluded, *self.rules)):
+                if len(self.sorts) >= _MOST_SORTS:
+                    self.sorts.clear()
+                self.sorts[asked.sort] = found
+        return found
 
     def _any(self, rules: tuple[Rule, ...], asked: Asked) -> bool:
         if any(rule.takes(asked, asked.resource) for rule in rules):

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import structs
 
 from haechi.admit.policy import View
-from haechi.admit.vap.matching import EXEMPT, MatchResources, asked_by
+from haechi.admit.vap.matching import MatchResources, asked_by
 from haechi.admit.vap.params import ParamKind, ParamRef, Unbound, collect
 from haechi.admit.vap.program import Annotation, Program, Validation, engine
 from haechi.engines.cel import Activation, CompiledExpression, Unknown
@@ -51,11 +51,16 @@ class AdmissionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     param_kind: ParamKind | None = None
     param_ref: ParamRef | None = None
     action: str = ""
+    passes: PolicyVerdict | None = None
+    """What it says most of the time, made once."""
+
+    def __post_init__(self) -> None:
+        structs.force_setattr(self, "passes", self._verdict(State.PASS, ""))
 
     def judge(self, review: Review, view: View) -> Sequence[PolicyVerdict]:
         """All that does not hold, one PASS when everything does, nothing when it is not meant."""
         asked = asked_by(review)
-        if (asked.resource[0], asked.resource[2]) in EXEMPT:
+        if asked.is_exempt:
             return ()
         if not self.constraints.matches(review, view):
             return ()
@@ -71,8 +76,8 @@ class AdmissionPolicy(msgspec.Struct, frozen=True, kw_only=True):
         judged = False
         for param in params:
             judged |= self._with(param, review, view, found, annotations)
-        if not found and judged:
-            found.append(self._verdict(State.PASS, ""))
+        if not found and judged and self.passes is not None:
+            found.append(self.passes)
         return self._annotated(found, annotations)
 
     def _with(
@@ -86,17 +91,18 @@ class AdmissionPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """Judge with one param; whether the policy is about the request at all."""
         activation = self._activation(review, view, param)
         try:
-            if not self._applies(activation, review, view, param):
+            if self.program.conditions and not self._applies(activation, review, view, param):
                 return False
         except _Stopped as stopped:
             if self.info.failure is FailureChoice.IGNORE and stopped.state is State.ERROR:
                 return False
             found.append(self._verdict(stopped.state, stopped.message))
             return True
+        evaluate = activation.evaluate
         for validation in self.program.validations:
-            verdict = self._judged(validation, activation)
-            if verdict is not None:
-                found.append(verdict)
+            result = evaluate(validation.expression)
+            if result is not True:
+                found.append(self._judged(validation, activation, result))
         for annotation in self.program.annotations:
             verdict = self._noted(annotation, activation, annotations)
             if verdict is not None:
@@ -122,10 +128,9 @@ class AdmissionPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise stopped
         return True
 
-    def _judged(self, validation: Validation, activation: Activation) -> PolicyVerdict | None:
-        result = activation.evaluate(validation.expression)
-        if result is True:
-            return None
+    def _judged(
+        self, validation: Validation, activation: Activation, result: str | bool | Failure
+    ) -> PolicyVerdict:
         rule = f"validations[{validation.number}]"
         if result is False:
             evidence = {"reason": validation.reason, "expression": validation.text}

@@ -106,16 +106,15 @@ class Activation:
         self.allows = allows
         self._needs, self._review = needs, review
         self._whole: Activation | None = None
-        whole, old = _object(review), plain(review.old)
-        if needs is not None:
-            whole, old = needs.cut("object", whole), needs.cut("oldObject", old)
-        self._values = {
-            "object": whole,
-            "oldObject": old,
+        self._values: dict[str, Any] = {
+            "object": _object(review),
+            "oldObject": plain(review.old),
             "request": plain(review.request),
             "params": plain(review.params),
             "namespaceObject": plain(review.namespace),
         }
+        if needs is not None:
+            needs.narrow(self._values)
         self._examined: dict[str, Examined] = {}
         kubernetes = review.resource.key.startswith("k8s:")
         bound: dict[str, Any] = dict(self._values)
@@ -134,7 +133,7 @@ class Activation:
         if allows is not None:
             from haechi.engines.cel.libraries.authorizer import Desk
 
-            request = self._values["request"] or {}
+            request = plain(review.request) or {}
             user = request.get("userInfo")
             self._desk = Desk(allows, user if isinstance(user, Mapping) else {})
             bound["authorizer"] = self._desk.authorizer()
@@ -147,7 +146,8 @@ class Activation:
         """Evaluate; an expression that cannot see the unknown values is not held up by them."""
         if self._needs is not None and not self._needs.cover(compiled.reads):
             return self._uncut().evaluate(compiled)
-        return self._wheel.evaluate(compiled.native, self._seen_by(compiled))
+        native = self._seen_by(compiled) if self._examined else self._native
+        return self._wheel.evaluate(compiled.native, native)
 
     def value(self, compiled: CompiledExpression) -> Any:
         """The value of an expression that returns ``any``, or a Failure."""

@@ -15,6 +15,9 @@ from typing import Any
 from haechi.engines.cel.reads import ANY, Place, Reads
 
 
+_LARGE = ("object", "oldObject")
+
+
 class _Node:
     """A place: everything below it is read (``deep``), or what it is and its keys (``shallow``),
     or what lies under some keys."""
@@ -84,6 +87,19 @@ class Needs:
     def cover(self, reads: Reads) -> bool:
         """Whether an expression is one of them."""
         return id(reads) in self._ids
+
+    def narrow(self, values: dict[str, Any]) -> None:
+        """Cut what is large, and leave out what nobody reads: it need not be fit either."""
+        if self._root is None:
+            return
+        for name, value in values.items():
+            if value is None:
+                continue
+            node = self._root.below.get(name)
+            if node is None:
+                values[name] = None
+            elif name in _LARGE:
+                values[name] = _cut(value, node)
 
     def cut(self, variable: str, value: Any) -> Any:
         """What of a variable's value is needed; parts that are needed whole are shared."""
