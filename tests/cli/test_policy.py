@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from haechi.admit.apart import judged_apart
 from tests.cli.command import Haechi
 from tests.trees import write
 
@@ -310,6 +312,43 @@ def test_eval_takes_a_request(haechi: Haechi, tree: Path) -> None:
     done = haechi(*words, "--format", "json")
     answer = json.loads(done.out)
     assert (done.code, answer["allowed"], answer["code"]) == (1, False, 403)
+
+
+ENDLESS = TEMPLATE.replace(
+    "container := input.review.object.spec.containers[_]",
+    'x := json.patch({}, [{"op": "add", "path": "/a", "value": i}'
+    ' | i := numbers.range(1, 100000)[_]])\n          container := {"name": x}',
+)
+SUITE = """\
+apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+tests:
+  - name: endless
+    template: template.yaml
+    constraint: constraint.yaml
+    cases:
+      - {name: pod, object: ../deploy/good.yaml, assertions: [{violations: no}]}
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("eval", "-p", "policies", "-r", "deploy/good.yaml"),
+        ("check", "-p", "policies", "deploy/good.yaml"),
+        ("test", "policies"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_policy_that_does_not_end_is_an_error(
+    haechi: Haechi, tree: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    assert judged_apart.__kwdefaults__ is not None
+    monkeypatch.setitem(judged_apart.__kwdefaults__, "deadline_s", 0.2)
+    write(tree, {"policies/template.yaml": ENDLESS, "policies/suite.yaml": SUITE})
+    done = haechi("policy", *(tree / word if (tree / word).exists() else word for word in words))
+    assert (done.code, "came to no answer within 0.2 s" in done.out) == (3, True), done.out
 
 
 @pytest.mark.parametrize("operation", ["create", None, 1])

@@ -15,7 +15,7 @@ from haechi.errors import UsageError
 
 if TYPE_CHECKING:
     from haechi.admit.policies import PolicySet
-    from haechi.model.admission import Decision, PolicyInfo
+    from haechi.model.admission import Decision, PolicyInfo, PolicyVerdict
     from haechi.model.resource import Resource
     from haechi.model.review import Review
     from haechi.report.ink import Ink
@@ -72,13 +72,26 @@ def command(
         known = ", ".join(sorted(given.policies.by_id()))
         raise UsageError(f"there is no policy {only}", do=f"one of: {known}")
     review, view = _review(resource, around, given.documents, operation, _user(user, groups))
-    verdicts = given.policies.review(review, view, only=[only] if only else None)
+    verdicts = _verdicts(given.policies, review, view, only)
     decision = decide(verdicts, review, generation=given.policies.generation)
     if form == "json":
         _json(given.policies, review, decision)
     else:
         _text(given.policies, review, decision)
     ctx.exit(_code(given.policies, decision))
+
+
+def _verdicts(
+    policies: PolicySet, review: Review, view: Any, only: str | None
+) -> tuple[PolicyVerdict, ...]:
+    """Apart, as ``policy check`` does: one of the policies may never come to an end."""
+    from haechi.admit.apart import judged_apart
+    from haechi.admit.policies import PolicySet as Policies
+
+    if only is not None:
+        policies = Policies([policies.by_id()[only]], rollout=policies.rollout)
+    (found,) = judged_apart(policies, [review], view)
+    return found
 
 
 def _user(name: str, groups: tuple[str, ...]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
+from haechi.admit.apart import judged_apart
 from haechi.admit.gatekeeper.constraint import SCHEMA
 from haechi.admit.gatekeeper.expansion import Expansion, expand, read_expansions
 from haechi.admit.gatekeeper.loading import Engine, load_gatekeeper
@@ -285,8 +286,10 @@ def request_review(resource: Resource, view: ObjectsView) -> Review:
 
 
 def _judged(policies: PolicySet, review: Review, view: ObjectsView) -> list[PolicyVerdict]:
-    """The verdicts about the object itself: gator makes pods by expansion templates only."""
-    return [one for policy in policies.policies for one in policy.judge(review, view)]
+    """The verdicts about the object itself: gator makes pods by expansion templates only. Suites
+    come with policies of strangers, so they are judged where that can be ended."""
+    (verdicts,) = judged_apart(policies, [review], view)
+    return [one for one in verdicts if not one.generated]
 
 
 def _generated(
