@@ -166,7 +166,7 @@ def _source(given: dict[str, Any]) -> Source:
         return Repository(given["repository"], given["ref"], within=given["within"])
     from haechi.server.webhook.sources.files import Files
 
-    return Files(given["policies"])
+    return Files(given["policies"], settle=True)
 
 
 def _require_one_source(given: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +32,7 @@ from haechi.server.webhook.frames import (
     Failed,
     Fork,
     Frames,
+    Known,
     Loaded,
     News,
     Setup,
@@ -46,6 +47,7 @@ log = logging.getLogger("haechi.webhook")
 NURSERY = (sys.executable, "-m", "haechi.server.webhook.nursery")
 LOAD_S = 120.0
 BIRTH_S = 10.0
+_AT_ONCE = 1000
 _SAID = msgspec.msgpack.Decoder(Loaded | Failed | Born)
 
 
@@ -141,6 +143,10 @@ class Generation:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._lock = threading.Lock()
+        self._kept = threading.Lock()
+        self._news: dict[tuple[str, str, str, str], Known] = {}
+        self._complete: bool | None = None
+        self._unborn: list[list[Changes]] = []
 
     def start(self, known: Changes) -> None:
         """Load the policies in a new nursery that knows ``known``. Raises ConfigError when they
@@ -179,6 +185,7 @@ class Generation:
             with self._lock, theirs:
                 if self._channel is None:
                     raise ConfigError("the nursery is closed")
+                self._pass_on(self._channel)
                 send(self._channel, ENCODE(Fork()), theirs.fileno(), descriptor)
                 said, handed = receive(self._channel, descriptors=1)
             found = _SAID.decode(said) if said is not None else None
@@ -193,11 +200,15 @@ class Generation:
         return ours, cell, handed[0], found.pid
 
     def tell(self, changes: Changes) -> None:
-        """News for those that are born from now on."""
-        with self._lock:
-            if self._channel is not None and (changes.objects or changes.complete is not None):
-                with contextlib.suppress(OSError):
-                    send(self._channel, ENCODE(News(changes)))
+        """News for those that are born from now on. They are kept, the newest of each object, until
+        the nursery is needed: the event loop must not wait for it."""
+        with self._kept:
+            for known in changes.objects:
+                self._news[known.api_version, known.kind, known.namespace, known.name] = known
+            if changes.complete is not None:
+                self._complete = changes.complete
+        for missed in self._unborn:
+            missed.append(changes)
 
     def tell_all(self, changes: Changes) -> None:
         """News for all."""
@@ -205,6 +216,27 @@ class Generation:
         frame = changed(changes)
         for evaluator in self.evaluators:
             evaluator.write(frame)
+
+    @contextlib.contextmanager
+    def unborn(self) -> Iterator[list[Changes]]:
+        """What is told while an evaluator is being born: it may have been forked before it."""
+        missed: list[Changes] = []
+        self._unborn.append(missed)
+        try:
+            yield missed
+        finally:
+            self._unborn = [one for one in self._unborn if one is not missed]
+
+    def _pass_on(self, channel: socket.socket) -> None:
+        """Tell the nursery what was kept for it; in a thread. OSError."""
+        with self._kept:
+            news, self._news = self._news, {}
+            complete, self._complete = self._complete, None
+            several = list(news.values())
+        for start in range(0, len(several), _AT_ONCE):
+            send(channel, ENCODE(News(Changes(several[start : start + _AT_ONCE]))))
+        if complete is not None:
+            send(channel, ENCODE(News(Changes([], complete))))
 
     @property
     def alive(self) -> bool:
@@ -227,3 +259,18 @@ class Generation:
         if process is not None:
             process.kill()
             process.wait()
+
+
+def require_whole(old: Loaded, new: Loaded) -> None:
+    """A set that lost policies and has faults that the one in force has not is a set that somebody
+    broke: it would allow what is refused. Raises ConfigError."""
+    known = {(fault.kind, fault.what) for fault in old.faults}
+    faults = [one for one in new.faults if one.fatal and (one.kind, one.what) not in known]
+    kept = {info.id for info in (*new.policies, *new.mutators)}
+    lost = [info.id for info in (*old.policies, *old.mutators) if info.id not in kept]
+    if faults and lost:
+        raise ConfigError(
+            f"{len(lost)} policies in force would be lost ({', '.join(lost[:3])})",
+            why="; ".join(f"{one.file}: {one.what}" for one in faults[:3]),
+            do="mend what is at fault, or remove it",
+        )

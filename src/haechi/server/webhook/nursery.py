@@ -19,8 +19,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from haechi.errors import HaechiError
-from haechi.model.admission import PolicyFault
+from haechi.errors import ConfigError, HaechiError
 from haechi.model.coverage import Gap
 from haechi.server.webhook.evaluator import evaluate, limit_memory
 from haechi.server.webhook.frames import (
@@ -73,6 +72,12 @@ def load(setup: Setup, knowledge: Knowledge) -> tuple[Judge, Loaded]:
     began = time.monotonic()
     gaps: list[Gap] = []
     resources = [one for text in setup.texts for one in objects_of(text.data, text.name, gaps)]
+    if gaps:  # nobody knows what it would refuse
+        raise ConfigError(
+            "what cannot be read may be a policy",
+            why="; ".join(f"{gap.path}: {gap.reason}" for gap in gaps[:3]),
+            do="mend it, or move it out of the folder",
+        )
     policies = load_policies(resources, packs=setup.packs)
     sampling = Sampling() if setup.records else None
     judge = Judge(
@@ -82,7 +87,7 @@ def load(setup: Setup, knowledge: Knowledge) -> tuple[Judge, Loaded]:
         generation=policies.generation,
         policies=[one.info for one in policies.policies],
         mutators=[one.info for one in policies.mutators],
-        faults=[*policies.faults, *(_unread(gap) for gap in gaps)],
+        faults=list(policies.faults),
         seconds=time.monotonic() - began,
     )
     return judge, loaded
@@ -180,12 +185,6 @@ def _words(error: BaseException) -> str:
         "loading needs more memory than it may have"
         if isinstance(error, MemoryError)
         else "the policies are nested too deeply"
-    )
-
-
-def _unread(gap: Gap) -> PolicyFault:
-    return PolicyFault(
-        kind="unreadable", what=gap.reason, do=gap.do or "", file=gap.path, fatal=True
     )
 
 

@@ -32,8 +32,9 @@ from haechi.server.webhook.frames import (
     Setup,
     answer_of,
     asked,
+    changed,
 )
-from haechi.server.webhook.generation import NURSERY, Evaluator, Generation
+from haechi.server.webhook.generation import NURSERY, Evaluator, Generation, require_whole
 from haechi.server.webhook.jobs import WHY, Job, Limits, Reply
 from haechi.server.webhook.lookout import FINAL, POLICY, Lookout
 from haechi.server.webhook.strikes import Strikes
@@ -304,24 +305,26 @@ class Pool:
 
     # --- generations -----------------------------------------------------------------------
 
-    async def load(self, setup: Setup) -> bool:
+    async def load(self, setup: Setup, *, instead: Generation | None = None) -> bool:
         """Put a new set of policies in force. What does not load leaves the old one where it is
-        and says so (``fault``)."""
+        and says so (``fault``). ``instead``: only while this one is in force."""
         async with self._loading:
-            if self.stopping:
+            if self.stopping or (instead is not None and instead is not self._current):
                 return False
             made = Generation(setup, number=self._loads + 1, program=self._nursery)
             known = Changes(list(self._known.values()), self._complete)
             self._missed = []
             try:
                 await asyncio.to_thread(made.start, known)
+                if self._current is not None:
+                    require_whole(self._current.loaded, made.loaded)
                 evaluators = [
                     await self._born(made) for _ in range(self.limits.workers + self.limits.spares)
                 ]
-            except HaechiError as error:
-                made.close()
+            except (HaechiError, OSError) as error:
+                made.retire()
                 self._missed = None
-                self.fault = f"{error.what}: {error.why}" if error.why else error.what
+                self.fault = _words(error)
                 self.figures.count("reloads", result="failed")
                 log.error("the policies are not in force: %s", self.fault)  # noqa: TRY400
                 return False
@@ -333,11 +336,14 @@ class Pool:
             return True
 
     async def _born(self, generation: Generation) -> Evaluator:
-        channel, cell, handle, pid = await asyncio.to_thread(generation.fork)
-        made = Evaluator(cell, handle, pid, self._answered, self._ended)
-        channel.setblocking(False)
-        await asyncio.get_running_loop().create_connection(lambda: made, sock=channel)
-        generation.evaluators.append(made)
+        with generation.unborn() as missed:
+            channel, cell, handle, pid = await asyncio.to_thread(generation.fork)
+            made = Evaluator(cell, handle, pid, self._answered, self._ended)
+            channel.setblocking(False)
+            await asyncio.get_running_loop().create_connection(lambda: made, sock=channel)
+            for changes in missed:  # the nursery may have forked before it heard of them
+                made.write(changed(changes))
+            generation.evaluators.append(made)
         return made
 
     def _swap(self, made: Generation, evaluators: list[Evaluator]) -> None:
@@ -371,6 +377,7 @@ class Pool:
 
     def _replaced(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._replenish()  # of another set meanwhile, or one more was lost
         self._pump()
 
     async def _replace(self, generation: Generation) -> None:
@@ -378,9 +385,11 @@ class Pool:
         while generation is self._current and not self.stopping and len(self.alive) < wanted:
             try:
                 made = await self._born(generation)
-            except HaechiError as error:
-                log.warning("%s; loading the policies anew", error.what)
-                if not await self.load(generation.setup):
+            except (HaechiError, OSError) as error:
+                if generation is not self._current:
+                    return  # a newer set took over, and closed this one's nursery
+                log.warning("%s; loading the policies anew", _words(error))
+                if not await self.load(generation.setup, instead=generation):
                     await asyncio.sleep(1.0)
                 return
             if generation.retired:
@@ -423,6 +432,12 @@ class Pool:
                 evaluator.kill("stop")
         while any(one.evaluators for one in (self._current, *self._retired) if one is not None):
             await asyncio.sleep(TICK_S)
+
+
+def _words(error: HaechiError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"the machine refuses: {error.strerror or error}"
+    return f"{error.what}: {error.why}" if error.why else error.what
 
 
 def _id_of(loaded: Loaded, number: int) -> str:

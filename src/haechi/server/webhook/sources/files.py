@@ -2,6 +2,10 @@
 
 Files of a mounted ConfigMap are links into a hidden folder that is exchanged as a whole; so links
 are followed here, as long as they stay below the folder that was named.
+
+Whoever writes files does not write them all at once: with ``settle`` a change counts when a second
+look finds the same. A folder that holds nothing any more, or a file that was emptied, is taken for
+a copy that went wrong, never for the wish to have no policies.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from pathlib import Path
 from haechi.errors import ConfigError
 from haechi.server.webhook.frames import Text
 from haechi.server.webhook.sources import Policies
+from haechi.world.manifests import regular_bytes
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_FILES, MOST_BYTES = 5_000, 48 << 20
@@ -23,9 +28,10 @@ _Seen = tuple[str, int, int, int]
 class Files:
     """Files and folders."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = tuple(paths)
+    def __init__(self, paths: Sequence[Path], *, settle: bool = False) -> None:
+        self._paths, self._settle = tuple(paths), settle
         self._seen: tuple[_Seen, ...] | None = None
+        self._looked: tuple[_Seen, ...] | None = None
 
     def poll(self) -> Policies | None:
         """See ``Source``."""
@@ -33,6 +39,11 @@ class Files:
         seen = tuple(_state(file) for file in files)
         if seen == self._seen:
             return None
+        looked, self._looked = self._looked, seen
+        if self._seen is not None:
+            if self._settle and looked != seen:
+                return None
+            _require_something(self._seen, seen)
         texts = tuple(Text(str(file), _read(file)) for file in files)
         if sum(len(text.data) for text in texts) > MOST_BYTES:
             raise ConfigError(f"the policies are more than {MOST_BYTES >> 20} MiB")
@@ -55,6 +66,20 @@ class Files:
                 yield file
 
 
+def _require_something(before: tuple[_Seen, ...], now: tuple[_Seen, ...]) -> None:
+    if before and not now:
+        raise ConfigError(
+            "the files of policies are gone",
+            do="put them back; to have no policies, start the webhook anew",
+        )
+    sizes = {name: size for name, _, size, _ in before}
+    for name, _, size, _ in now:
+        if not size and sizes.get(name):
+            raise ConfigError(
+                "a file of policies is empty now", where=name, do="write it again, or remove it"
+            )
+
+
 def _below(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         if not path.exists():
@@ -68,9 +93,15 @@ def _below(path: Path) -> Iterator[Path]:
             file = Path(folder) / name
             if name.startswith(".") or not name.endswith(SUFFIXES):
                 continue
-            if file.is_symlink() and not file.resolve().is_relative_to(root):
-                continue
-            yield file
+            if not file.is_symlink() or _leads_into(file, root):
+                yield file
+
+
+def _leads_into(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # links in a circle
+        return False
 
 
 def _state(file: Path) -> _Seen:
@@ -83,7 +114,7 @@ def _state(file: Path) -> _Seen:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return regular_bytes(file)
     except OSError as error:
         raise ConfigError(
             "a file of policies cannot be read", why=str(error.strerror), where=str(file)
