@@ -112,6 +112,12 @@ def test_the_pod_that_a_workload_would_make_is_as_old_as_the_workload(
     assert {(one.generated, effect) for one in found for effect in one.effects} == {(True, wanted)}
 
 
+def test_what_tells_how_old_a_pod_is_is_asked_for() -> None:
+    assert ("apps", "ReplicaSet") in PolicySet([no_latest()], rollout=rollouts("2026-12-10")).reads
+    observing = rollouts("2026-12-10", STAGES[:1])
+    assert PolicySet([no_latest()], rollout=observing).reads == frozenset()
+
+
 def test_a_rollout_never_makes_a_policy_stricter() -> None:
     policies = PolicySet([no_latest(effects=(Effect.AUDIT,))], rollout=rollouts("2027-02-01"))
     assert effects(policies, request()) == {Effect.AUDIT}

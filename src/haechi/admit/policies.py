@@ -27,6 +27,10 @@ _AS_ITSELF = frozenset({Family.RULES})
 class Rollout(Protocol):
     """How far a policy has come (``admit.rollout``): it may only soften effects."""
 
+    @property
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        """Kinds (group, kind) that it looks up."""
+
     def apply(
         self, info: PolicyInfo, review: Review, view: View, verdict: PolicyVerdict
     ) -> PolicyVerdict: ...
@@ -63,6 +67,12 @@ class PolicySet:
         made = PolicySet(self.policies, faults=self.faults, mutators=self.mutators, rollout=rollout)
         made.generation = self.generation
         return made
+
+    @property
+    def reads(self) -> frozenset[tuple[str, str]]:
+        """Kinds (group, kind) of other objects that are looked at at the door."""
+        asked = {read for policy in self.policies for read in policy.info.reads}
+        return frozenset(asked.union(self.rollout.reads if self.rollout is not None else ()))
 
     def by_id(self) -> dict[str, Policy]:
         """The policies by the id of their ``info``."""

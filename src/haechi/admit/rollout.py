@@ -28,6 +28,16 @@ from haechi.model.review import Point, Review
 API_VERSION = "haechi.dev/v1alpha1"
 KIND = "PolicyRollout"
 _OWNERS = 4
+MAKERS = (
+    ("apps", "DaemonSet"),
+    ("apps", "Deployment"),
+    ("apps", "ReplicaSet"),
+    ("apps", "StatefulSet"),
+    ("batch", "CronJob"),
+    ("batch", "Job"),
+    ("", "ReplicationController"),
+)
+"""Kinds of Kubernetes that make pods, or what makes them."""
 _SPEC = frozenset({"policies", "stages"})
 _STAGE = frozenset({"stage", "from", "namespaces"})
 
@@ -88,6 +98,12 @@ class Rollouts:
         self.rollouts = tuple(rollouts)
         self.today = today
         self._of: dict[str, PolicyRollout | None] = {}
+
+    @property
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        """Kinds (group, kind) that tell how old an object is, where some stage asks for that."""
+        asks = any(step.stage is Stage.NEW for one in self.rollouts for step in one.steps)
+        return MAKERS if asks else ()
 
     def of(self, policy: str) -> PolicyRollout | None:
         """The rollout of a policy: the first that names it."""

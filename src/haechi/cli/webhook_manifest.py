@@ -133,18 +133,15 @@ def _deployment(given: dict[str, Any], policies: PolicySet) -> Deployment:
     files: dict[str, str] = {}
     if not given["from_cluster"]:
         found = Files(given["policies"]).poll()
-        for number, text in enumerate(found.texts if found is not None else ()):
+        texts = (*found.texts, *found.waivers) if found is not None else ()
+        for number, text in enumerate(texts):
             files[f"{number:03}-{Path(text.name).name}"] = text.data.decode("utf-8", "replace")
         if sum(len(text.encode()) for text in files.values()) > MOST_CONFIG:
             raise UsageError(
                 "the policies are too large for a ConfigMap",
                 do="apply them to the cluster and use --from-cluster, or mount a repository",
             )
-    reads = {
-        (group, plural_of(group, kind))
-        for one in policies.policies
-        for group, kind in one.info.reads
-    }
+    reads = {(group, plural_of(group, kind)) for group, kind in policies.reads}
     return Deployment(
         image=given["image"],
         replicas=given["replicas"],
