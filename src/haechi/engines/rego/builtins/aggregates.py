@@ -9,7 +9,6 @@ from haechi.engines.rego.builtins import arithmetic, bigfloat, operands
 from haechi.engines.rego.builtins.builtin import Builtin
 from haechi.engines.rego.builtins.operands import array, collection_set, listed, small_integer
 from haechi.engines.rego.values import (
-    UNDEFINED,
     BuiltinError,
     RegoObject,
     RegoSet,
@@ -70,12 +69,16 @@ def product(value: Value) -> Any:
 def largest(value: Value) -> Value:
     """Undefined of nothing, as is ``smallest``."""
     items = listed(value, 1, "set", "array")
-    return max(items, key=sort_key) if items else UNDEFINED
+    if not items:
+        raise BuiltinError("max of nothing")
+    return max(items, key=sort_key)
 
 
 def smallest(value: Value) -> Value:
     items = listed(value, 1, "set", "array")
-    return min(items, key=sort_key) if items else UNDEFINED
+    if not items:
+        raise BuiltinError("min of nothing")
+    return min(items, key=sort_key)
 
 
 def sort(value: Value) -> list[Value]:
