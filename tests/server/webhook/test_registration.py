@@ -72,9 +72,26 @@ def short(rules: Sequence[Json]) -> list[str]:
             [Matched(kinds=(("networking.k8s.io", "Ingress"),), scope="Namespaced")],
             ["networking.k8s.io ingresses CREATE,UPDATE Namespaced"],
         ),
-        ([], ["* * CREATE,UPDATE *"]),
+        ([], ["* * CREATE,UPDATE *", "core pods/ephemeralcontainers UPDATE *"]),
+        (
+            [Matched(kinds=(("*", "*"),))],
+            ["* * CREATE,UPDATE *", "core pods/ephemeralcontainers UPDATE *"],
+        ),
+        (
+            [
+                Matched(
+                    groups=("",), resources=("*", "pods", "pods/*", "pods/exec"), scope="Cluster"
+                )
+            ],
+            [
+                "core * CREATE,UPDATE Cluster",
+                "core pods,pods/exec CREATE,UPDATE Cluster",
+                "core pods/* CREATE,UPDATE Cluster",
+                "core pods/ephemeralcontainers UPDATE Cluster",
+            ],
+        ),
     ],
-    ids=["pods", "created", "exec", "merged", "wildcard", "scope", "unknown"],
+    ids=["pods", "created", "exec", "merged", "wildcard", "scope", "unknown", "all", "apart"],
 )
 def test_rules_name_what_policies_match(matched: list[Matched], expected: list[str]) -> None:
     found = short(rules_of([info(*matched)], plural_of))
@@ -100,6 +117,14 @@ def test_two_groups_by_the_failure_choice() -> None:
     assert closed["timeoutSeconds"] == 3
     names = [condition["name"] for condition in closed["matchConditions"]]
     assert names == ["not-leases", "not-events", "not-status", "not-own-account"]
+
+
+@pytest.mark.parametrize("resource", ["nodes/*", "*/*", "*/status"])
+def test_status_is_not_dropped_where_a_policy_names_all_subresources(resource: str) -> None:
+    named = info(Matched(groups=("",), resources=(resource,), operations=("UPDATE",)))
+    (found,) = configurations(Registration(), [named], [], plural_of)
+    names = [condition["name"] for condition in found["webhooks"][0]["matchConditions"]]
+    assert "not-status" not in names
 
 
 def test_conditions_do_not_drop_what_a_policy_is_about() -> None:

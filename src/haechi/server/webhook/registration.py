@@ -132,14 +132,15 @@ def rules_of(
     """Rules for what the policies match, merged: a resource stands in one rule only."""
     wanted: dict[tuple[str, str, str], set[str]] = {}
     for info in infos:
-        for matched in info.matched or (Matched(resources=("*",)),):
+        for matched in info.matched or (Matched(),):
             for group, resource, operations in _resources(matched, plural_of, workloads):
                 place = (group, resource, matched.scope)
                 wanted.setdefault(place, set()).update(operations)
     _absorb(wanted)
-    merged: dict[tuple[str, tuple[str, ...], str], set[str]] = {}
+    merged: dict[tuple[str, tuple[str, ...], str, str], set[str]] = {}
     for (group, resource, scope), several in wanted.items():
-        merged.setdefault((group, tuple(_ordered(several)), scope), set()).add(resource)
+        place = (group, tuple(_ordered(several)), scope, _apart(resource))
+        merged.setdefault(place, set()).add(resource)
     return [
         {
             "apiGroups": [group],
@@ -148,20 +149,26 @@ def rules_of(
             "resources": sorted(resources),
             "scope": scope,
         }
-        for (group, operations, scope), resources in sorted(merged.items())
+        for (group, operations, scope, _), resources in sorted(merged.items())
     ]
+
+
+def _apart(resource: str) -> str:
+    """The API server takes no rule in which a wildcard stands beside what it means already."""
+    return resource if "*" in resource else ""
 
 
 def _resources(
     matched: Matched, plural_of: PluralOf, workloads: bool
 ) -> Iterable[tuple[str, str, tuple[str, ...]]]:
     operations = matched.operations or ("CREATE", "UPDATE")
+    kinds = list(matched.kinds)
     if not matched.kinds and not matched.resources:
-        yield from ((group, "*", operations) for group in matched.groups or ("*",))
-    for group, kind in matched.kinds:
+        kinds = [(group, "*") for group in matched.groups or ("*",)]
+    for group, kind in kinds:
         yield group, "*" if kind == "*" else plural_of(group, kind), operations
-        if (group, kind) == ("", "Pod"):
-            yield from _with_pods(operations, workloads)
+        if group in ("", "*") and kind in ("Pod", "*"):  # who means all kinds means pods, too
+            yield from _with_pods(operations, workloads and kind == "Pod")
     for group in matched.groups or ("*",):
         for resource in matched.resources:
             yield group, resource, operations
@@ -211,7 +218,7 @@ def _conditions(options: Registration, infos: Sequence[PolicyInfo]) -> list[Json
         for resource, expression in _DROPPED
         if resource not in named
     ]
-    if not any(resource.endswith("/status") for resource in named):
+    if not any(resource.endswith(("/status", "/*")) for resource in named):
         found.append({"name": "not-status", "expression": 'request.subResource != "status"'})
     own = f"system:serviceaccount:{options.namespace}:{options.account}"
     found.append({"name": "not-own-account", "expression": f'request.userInfo.username != "{own}"'})
