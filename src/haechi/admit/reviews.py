@@ -88,6 +88,8 @@ def review_of_request(
     name = request.get("name") or mapping(shown.get("metadata")).get("name") or ""
     namespace = request.get("namespace") or mapping(shown.get("metadata")).get("namespace")
     group = _text(kind.get("group"))
+    if (group, kind.get("kind")) == ("", "Namespace"):
+        namespace = None  # API servers name a Namespace as its own: it lies in none
     resource = Resource(
         key=k8s_key(
             group=group,

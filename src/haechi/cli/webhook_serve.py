@@ -16,6 +16,7 @@ import click
 from haechi.errors import UsageError
 
 if TYPE_CHECKING:
+    from haechi.client.http import Client
     from haechi.server.webhook.serve import Options, Webhook
     from haechi.server.webhook.sources import Source
     from haechi.world.kube.access import Access
@@ -65,6 +66,11 @@ def in_cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--within", default="", help="folder inside of --git")
 @click.option("--cluster", "from_cluster", is_flag=True, help="policies are objects of the cluster")
 @click.option("--pack", "packs", multiple=True, help="a built-in pack; repeatable")
+@click.option(
+    "--waivers",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="a haechi.waivers.yaml; beside policies in files it is found by its name",
+)
 @click.option("--listen", default="0.0.0.0:8443", show_default=True, metavar="ADDRESS:PORT")
 @in_cluster_options
 @click.option(
@@ -92,7 +98,7 @@ def in_cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--memory", type=click.IntRange(128, 8192), default=512, show_default=True, help="MiB each"
 )
 @click.option("--cluster-name", default="", help="as the haechi server calls this cluster")
-@click.option("--server", default="", help="haechi server that is told of decisions")
+@click.option("--server", default="", help="haechi server: told of decisions, asked for waivers")
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -149,11 +155,21 @@ def made(given: dict[str, Any], access: Access | None) -> Webhook:
     if access is None:
         if given["from_cluster"]:
             raise UsageError("--cluster needs a cluster", do="add --in-cluster or --kubeconfig")
-        return Webhook(options, _source(given), trust=trust)
+        plain = _source(given)
+        if given["waivers"] is not None:
+            from haechi.server.webhook.sources.waivers import WithWaivers
+
+            plain = WithWaivers(plain, given["waivers"])
+        return Webhook(options, plain, trust=trust)
     from haechi.server.webhook.sources.cluster import Beside, ClusterSource
 
     objects = ClusterSource(access, policies=given["from_cluster"])
-    source = objects if given["from_cluster"] else Beside(_source(given), objects)
+    followed = objects if given["from_cluster"] else Beside(_source(given), objects)
+    source: Source = followed
+    if given["waivers"] is not None:
+        from haechi.server.webhook.sources.waivers import ClusterWithWaivers
+
+        source = ClusterWithWaivers(followed, given["waivers"])
     hook = Webhook(options, source, trust=trust)
     objects.tell = hook.tell
     return hook
@@ -234,21 +250,18 @@ def _place(text: str) -> tuple[str, int]:
 
 
 def tell(hook: Webhook, given: dict[str, Any]) -> None:
-    """Where decisions are told."""
+    """Where decisions are told, and where waivers are asked for."""
     if not (given["server"] or given["decisions"]):
         return
     from haechi.server.webhook.telling import Lines, Telling
 
     client = None
     if given["server"]:
-        from haechi.client.http import Client
-        from haechi.client.settings import connection
+        from haechi.server.webhook.sources.store import StoreWaivers
 
-        environ = dict(os.environ)
-        if given["token_file"] is not None:
-            environ.pop("HAECHI_TOKEN", None)
-            environ["HAECHI_TOKEN_FILE"] = str(given["token_file"])
-        client = Client(given["server"], connection(given["server"], environ=environ).token)
+        client = _client(given)
+        # A connection of its own: the other one is closed by whoever tells.
+        hook.waivers = StoreWaivers(_client(given), given["cluster_name"])
     hook.telling = Telling(
         state=hook.state,
         client=client,
@@ -258,6 +271,17 @@ def tell(hook: Webhook, given: dict[str, Any]) -> None:
         dropped=lambda reason: hook.figures.count("decisions_dropped", reason=reason),
     )
     hook.telling.start()
+
+
+def _client(given: dict[str, Any]) -> Client:
+    from haechi.client.http import Client
+    from haechi.client.settings import connection
+
+    environ = dict(os.environ)
+    if given["token_file"] is not None:
+        environ.pop("HAECHI_TOKEN", None)
+        environ["HAECHI_TOKEN_FILE"] = str(given["token_file"])
+    return Client(given["server"], connection(given["server"], environ=environ).token)
 
 
 @contextlib.contextmanager

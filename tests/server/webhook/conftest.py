@@ -23,6 +23,7 @@ from haechi.server.webhook.jobs import Limits
 from haechi.server.webhook.serve import Options, Webhook
 from haechi.server.webhook.sources import Source
 from haechi.server.webhook.sources.files import Files
+from haechi.server.webhook.sources.store import StoreWaivers
 
 Json = dict[str, Any]
 NURSERY = (sys.executable, "-m", "tests.server.webhook.nursery")
@@ -220,6 +221,7 @@ def webhooks(tmp_path: Path) -> Iterator[Start]:
         *documents: Json,
         source: Source | None = None,
         trust: Trust | None = None,
+        store: StoreWaivers | None = None,
         wait: bool = True,
         **more: Any,
     ) -> Running:
@@ -239,6 +241,7 @@ def webhooks(tmp_path: Path) -> Iterator[Start]:
         options = structs.replace(options, **more)
         policies = write(tmp_path / "policies", *documents)
         hook = Webhook(options, source or Files([policies]), trust=trust)
+        hook.waivers = store
         made = Running(hook, folder)
         running.append(made)
         made.start()

@@ -43,7 +43,9 @@ def evaluate(channel: socket.socket, cell: Cell, judge: Judge, knowledge: Knowle
             if frame[0] == Message.REVIEW:
                 _answer(memoryview(frame), channel, cell, judge, routes)
             else:
-                knowledge.take(CHANGES.decode(memoryview(frame)[1:]))
+                changes = CHANGES.decode(memoryview(frame)[1:])
+                knowledge.take(changes)
+                judge.waiving.take(changes)
 
 
 def _answer(

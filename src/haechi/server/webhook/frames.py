@@ -20,6 +20,7 @@ import msgspec
 
 from haechi.errors import InputError
 from haechi.model.admission import PolicyFault, PolicyInfo
+from haechi.model.waiver import Waiver
 
 LENGTH = struct.Struct("<I")
 MOST_FRAME = 64 << 20
@@ -87,10 +88,12 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Changes(msgspec.Struct, frozen=True, array_like=True):
-    """News of the cluster. ``complete``: every kind that policies ask for is known by now."""
+    """News of the cluster. ``complete``: every kind that policies ask for is known by now.
+    ``waivers``: all that the server has; None: no news of them."""
 
     objects: list[Known] = []
     complete: bool | None = None
+    waivers: list[Waiver] | None = None
 
 
 class Text(msgspec.Struct, frozen=True, array_like=True):
@@ -101,9 +104,11 @@ class Text(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a nursery loads. ``record``: which decisions are described, as ``telling`` wants."""
+    """What a nursery loads. ``waivers``: files of them. ``records``: decisions are described, as
+    ``telling`` wants."""
 
     texts: list[Text]
+    waivers: list[Text] = []
     packs: list[str] = []
     memory_bytes: int = 0
     cluster: str = ""
@@ -127,8 +132,11 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     generation: str
     policies: list[PolicyInfo]
+    reads: list[tuple[str, str]] = []
+    """Kinds (group, kind) of other objects that are looked at."""
     mutators: list[PolicyInfo] = []
     faults: list[PolicyFault] = []
+    waivers: int = 0
     seconds: float = 0.0
 
 

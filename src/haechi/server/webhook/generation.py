@@ -41,6 +41,7 @@ from haechi.server.webhook.frames import (
 from haechi.server.webhook.nursery import receive, send
 
 if TYPE_CHECKING:
+    from haechi.model.waiver import Waiver
     from haechi.server.webhook.jobs import Job
 
 log = logging.getLogger("haechi.webhook")
@@ -146,6 +147,7 @@ class Generation:
         self._kept = threading.Lock()
         self._news: dict[tuple[str, str, str, str], Known] = {}
         self._complete: bool | None = None
+        self._waivers: list[Waiver] | None = None
         self._unborn: list[list[Changes]] = []
 
     def start(self, known: Changes) -> None:
@@ -207,6 +209,8 @@ class Generation:
                 self._news[known.api_version, known.kind, known.namespace, known.name] = known
             if changes.complete is not None:
                 self._complete = changes.complete
+            if changes.waivers is not None:
+                self._waivers = changes.waivers
         for missed in self._unborn:
             missed.append(changes)
 
@@ -232,11 +236,12 @@ class Generation:
         with self._kept:
             news, self._news = self._news, {}
             complete, self._complete = self._complete, None
-            several = list(news.values())
+            waivers, self._waivers = self._waivers, None
+        several = list(news.values())
         for start in range(0, len(several), _AT_ONCE):
             send(channel, ENCODE(News(Changes(several[start : start + _AT_ONCE]))))
-        if complete is not None:
-            send(channel, ENCODE(News(Changes([], complete))))
+        if complete is not None or waivers is not None:
+            send(channel, ENCODE(News(Changes([], complete, waivers))))
 
     @property
     def alive(self) -> bool:

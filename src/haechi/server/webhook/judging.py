@@ -25,7 +25,9 @@ from haechi.model.review import Review, State
 from haechi.server.webhook.answers import API_VERSION, KIND, response_of
 from haechi.server.webhook.frames import ENCODE, Cell, Notes, Result, Route
 from haechi.server.webhook.mutating import mutated
+from haechi.server.webhook.partial import POD_REQUEST, Document, Partial
 from haechi.server.webhook.selection import Selection
+from haechi.server.webhook.waiving import Waiving
 
 
 class Watch(Protocol):
@@ -38,12 +40,6 @@ class Watch(Protocol):
         """For a list of policies: a function that takes the index of the one at work."""
 
 
-class _Document(msgspec.Struct):
-    apiVersion: str = ""
-    kind: str = ""
-    request: dict[str, Any] | None = None
-
-
 class Answer(msgspec.Struct, frozen=True):
     """What came of a review: a response, or why there is none."""
 
@@ -52,7 +48,7 @@ class Answer(msgspec.Struct, frozen=True):
     notes: bytes = b""
 
 
-_decode = msgspec.json.Decoder(_Document).decode
+_decode = msgspec.json.Decoder(Document).decode
 _ALLOWED = Outcome.ALLOWED
 _MALFORMED = "no AdmissionReview of admission.k8s.io/v1 with a request that has a uid"
 
@@ -68,11 +64,17 @@ class Judge:
         cluster: str = "",
         sampling: Sampling | None = None,
         bodies: bool = True,
+        waiving: Waiving | None = None,
     ) -> None:
         self.policies = policies
+        self.waiving = waiving or Waiving()
         self._view = view
         self._cluster = cluster
         self._selection = Selection(policies)
+        self._partial = {
+            closed: Partial.of(self._selection.of(POD_REQUEST, closed=closed).policies)
+            for closed in (True, False)
+        }
         self._sampling = sampling
         self._bodies = bodies
         self._numbers = {policy.info.id: n for n, policy in enumerate(policies.policies)}
@@ -88,8 +90,12 @@ class Judge:
         """Judge a review. ``watch`` is told the number of each policy (of the whole set; those
         of mutations follow) before it works. ``number``: the review's."""
         watch.write(number, Cell.READING)
+        partial = None if route.mutating else self._partial[route.closed]
+        document = None if partial is None else partial.read(body)
+        whole = document is None
         try:
-            document = _decode(body)
+            if document is None:
+                document = _decode(body)
         except RecursionError:
             why = "the review is nested too deeply"
             return Answer(Result.UNREADABLE, why.encode())
@@ -108,7 +114,9 @@ class Judge:
         if fault := request_fault(request):
             return Answer(Result.MALFORMED, f"the request of the AdmissionReview: {fault}".encode())
         try:
-            return self._judged(route, request, uid, off, watch, number)
+            return self._judged(
+                route, request, uid, off, watch, number, body=None if whole else body
+            )
         except RecursionError:
             return Answer(Result.UNREADABLE, b"the object is nested too deeply")
 
@@ -120,6 +128,8 @@ class Judge:
         off: Mapping[str, str],
         watch: Watch,
         number: int,
+        *,
+        body: bytes | memoryview | None,
     ) -> Answer:
         review = review_of_request(request, self._view, cluster=self._cluster)
         if route.mutating:
@@ -127,9 +137,8 @@ class Judge:
         else:
             decision = self._checked(route, request, review, off, watch, number)
         watch.write(number, Cell.ANSWERING)
-        return Answer(
-            Result.JUDGED, response_of(uid, decision), self._notes(route, review, decision)
-        )
+        notes = self._notes(route, review, decision, body)
+        return Answer(Result.JUDGED, response_of(uid, decision), notes)
 
     def _checked(
         self,
@@ -148,7 +157,9 @@ class Judge:
             watch=watch.watcher(number, numbers),
             off=self._off(numbers, off) if off else None,
         )
-        return decide(verdicts, review, generation=self.policies.generation)
+        return decide(
+            verdicts, review, generation=self.policies.generation, waive=self.waiving.today()
+        )
 
     def _changed(
         self,
@@ -172,13 +183,27 @@ class Judge:
             review,
             generation=self.policies.generation,
             patches=[dict(one) for one in changed.patches],
+            waive=self.waiving.today(),
         )
 
     def _off(self, numbers: tuple[int, ...], off: Mapping[str, str]) -> dict[int, str]:
         wanted = {self._numbers[id_]: why for id_, why in off.items() if id_ in self._numbers}
         return {at: wanted[number] for at, number in enumerate(numbers) if number in wanted}
 
-    def _notes(self, route: Route, review: Review, decision: Decision) -> bytes:
+    def _whole(self, review: Review, body: bytes | memoryview) -> Review:
+        """A review that was read in part, with all of its objects."""
+        request = _decode(body).request or {}
+        made = review_of_request(request, self._view, cluster=self._cluster)
+        return structs.replace(review, resource=made.resource, old=made.old)
+
+    def _notes(
+        self,
+        route: Route,
+        review: Review,
+        decision: Decision,
+        body: bytes | memoryview | None,
+    ) -> bytes:
+        """What the front is told. ``body``: what the review was read from in part."""
         said = [one for one in decision.verdicts if one.state is not State.PASS]
         words = by_policy(structs.replace(decision, verdicts=said)) if said else {}
         came = outcome(decision) if said else _ALLOWED
@@ -189,7 +214,7 @@ class Judge:
                 record = ENCODE(
                     record_of(
                         decision,
-                        review,
+                        review if body is None else self._whole(review, body),
                         at_ns=now,
                         duration_us=0,
                         keep_review=self._bodies,

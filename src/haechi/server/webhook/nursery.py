@@ -35,6 +35,7 @@ from haechi.server.webhook.frames import (
 )
 from haechi.server.webhook.judging import Judge
 from haechi.server.webhook.knowledge import Knowledge
+from haechi.server.webhook.waiving import Waiving
 
 _ORDERS = msgspec.msgpack.Decoder(Fork | News)
 
@@ -80,14 +81,22 @@ def load(setup: Setup, knowledge: Knowledge) -> tuple[Judge, Loaded]:
         )
     policies = load_policies(resources, packs=setup.packs)
     sampling = Sampling() if setup.records else None
+    waiving = Waiving.of(setup.waivers)
     judge = Judge(
-        policies, knowledge, cluster=setup.cluster, sampling=sampling, bodies=setup.bodies
+        policies,
+        knowledge,
+        cluster=setup.cluster,
+        sampling=sampling,
+        bodies=setup.bodies,
+        waiving=waiving,
     )
     loaded = Loaded(
         generation=policies.generation,
         policies=[one.info for one in policies.policies],
+        reads=sorted(policies.reads),
         mutators=[one.info for one in policies.mutators],
         faults=list(policies.faults),
+        waivers=waiving.count,
         seconds=time.monotonic() - began,
     )
     return judge, loaded
@@ -102,6 +111,7 @@ def serve(channel: socket.socket, judge: Judge, knowledge: Knowledge) -> int:
         match _ORDERS.decode(order):
             case News(changes=changes):
                 knowledge.take(changes)
+                judge.waiving.take(changes)
             case Fork():
                 # While it is not reaped its number belongs to nobody else.
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})

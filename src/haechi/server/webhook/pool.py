@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 from haechi.errors import HaechiError
 from haechi.model.decision_record import Outcome
+from haechi.model.waiver import Waiver
 from haechi.server.webhook.answers import uid_of, unjudged
 from haechi.server.webhook.figures import Figures
 from haechi.server.webhook.frames import (
@@ -77,6 +78,7 @@ class Pool:
         self._loads = 0
         self._known: dict[tuple[str, str, str, str], Known] = {}
         self._complete: bool | None = None
+        self._waivers: list[Waiver] | None = None
         self._missed: list[Changes] | None = None
         """News that came while a set was being loaded."""
         self._lookout = Lookout(self.limits, clock)
@@ -312,7 +314,7 @@ class Pool:
             if self.stopping or (instead is not None and instead is not self._current):
                 return False
             made = Generation(setup, number=self._loads + 1, program=self._nursery)
-            known = Changes(list(self._known.values()), self._complete)
+            known = Changes(list(self._known.values()), self._complete, self._waivers)
             self._missed = []
             try:
                 await asyncio.to_thread(made.start, known)
@@ -399,7 +401,7 @@ class Pool:
     # --- the cluster -----------------------------------------------------------------------
 
     def news(self, changes: Changes) -> None:
-        """What changed in the cluster, for all evaluators."""
+        """What changed in the cluster, or among waivers, for all evaluators."""
         for known in changes.objects:
             place = (known.api_version, known.kind, known.namespace, known.name)
             if known.body:
@@ -408,6 +410,8 @@ class Pool:
                 self._known.pop(place, None)
         if changes.complete is not None:
             self._complete = changes.complete
+        if changes.waivers is not None:
+            self._waivers = changes.waivers
         if self._current is not None:
             self._current.tell_all(changes)
         if self._missed is not None:

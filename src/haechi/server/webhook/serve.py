@@ -36,6 +36,7 @@ from haechi.server.webhook.jobs import Limits
 from haechi.server.webhook.listening import Chain, Port
 from haechi.server.webhook.pool import Pool
 from haechi.server.webhook.sources import Policies, Source
+from haechi.server.webhook.sources.store import StoreWaivers
 from haechi.server.webhook.telling import Telling
 
 log = logging.getLogger("haechi.webhook")
@@ -87,6 +88,7 @@ class Webhook:
         self.options, self._source, self._trust, self._clock = options, source, trust, clock
         self.figures = Figures()
         self.telling: Telling | None = None
+        self.waivers: StoreWaivers | None = None
         self.pool = Pool(
             self.figures, limits=options.limits, told=self._told, nursery=options.nursery
         )
@@ -142,6 +144,10 @@ class Webhook:
             "source": self._origin,
             "not_in_force": pool.fault or self._source_fault,
             "switched_off": pool.strikes.off(),
+            "waivers": {
+                "files": loaded.waivers if loaded else 0,
+                "server": self.waivers.state() if self.waivers is not None else None,
+            },
             "evaluators": len(pool.alive),
             "waiting": pool.waiting,
             "certificate_ends": self._ends.isoformat() if self._ends else "",
@@ -151,7 +157,7 @@ class Webhook:
 
     def gauges(self) -> Mapping[str, tuple[str, float]]:
         """Figures of the moment."""
-        pool, loaded = self.pool, self.pool.loaded
+        pool, loaded, told = self.pool, self.pool.loaded, self.waivers
         ends = self._ends.timestamp() if self._ends else 0.0
         return {
             "haechi_admission_ready": ("1 when ready", float(self.ready()[0])),
@@ -164,6 +170,14 @@ class Webhook:
             "haechi_admission_policies_stale": (
                 "1 when newer policies could not be loaded",
                 float(bool(pool.fault or self._source_fault)),
+            ),
+            "haechi_admission_waivers": (
+                "Waivers of files and of the server",
+                (loaded.waivers if loaded else 0) + (len(told.known or ()) if told else 0),
+            ),
+            "haechi_admission_waivers_stale": (
+                "1 when the server could not be asked for waivers",
+                float(bool(told and told.fault)),
             ),
             "haechi_admission_policies_off": ("Switched off", len(pool.strikes.off())),
             "haechi_admission_evaluators": ("Evaluators alive", len(pool.alive)),
@@ -218,6 +232,7 @@ class Webhook:
             tasks = [
                 asyncio.create_task(self._follow_policies()),
                 asyncio.create_task(self._follow_certificates(port)),
+                *self._follow_waivers(),
             ]
             with _signals(stop):
                 await stop.wait()
@@ -228,6 +243,8 @@ class Webhook:
             await port.close(STOP_S)
             await self.pool.close(STOP_S)
             await asyncio.to_thread(self._source.close)
+            if self.waivers is not None:
+                await asyncio.to_thread(self.waivers.close)
             if self.telling is not None:
                 await asyncio.to_thread(self.telling.close)
 
@@ -258,6 +275,7 @@ class Webhook:
         options = self.options
         setup = Setup(
             texts=list(found.texts),
+            waivers=list(found.waivers),
             packs=list(options.packs),
             memory_bytes=options.memory_bytes,
             cluster=options.cluster,
@@ -274,8 +292,16 @@ class Webhook:
             log.warning("%s:%d: %s %s", fault.file, fault.line, fault.what, fault.why)
         wants = getattr(self._source, "wants", None)
         if wants is not None:
-            wants({one for info in loaded.policies for one in info.reads})
+            wants(loaded.reads)
         return True
+
+    def _follow_waivers(self) -> Iterator[asyncio.Task[None]]:
+        if self.waivers is not None:
+
+            def counted(result: str) -> None:
+                self.figures.count("waiver_polls", result=result)
+
+            yield asyncio.create_task(self.waivers.follow(self.pool.news, counted))
 
     def tell(self, changes: Changes) -> None:
         """News of the cluster, from any thread: gathered, and given on together."""

@@ -5,18 +5,33 @@ there before, and says so.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
 from haechi.server.webhook.frames import Text
 
+WAIVERS = "haechi.waivers.yaml"
+
 
 class Policies(msgspec.Struct, frozen=True, kw_only=True):
-    """Policies as they are written. ``origin``: where and which, for people."""
+    """Policies as they are written, and files of waivers. ``origin``: where and which, for
+    people."""
 
     texts: tuple[Text, ...]
     origin: str
+    waivers: tuple[Text, ...] = ()
+
+
+def parted(texts: Iterable[Text], origin: str) -> Policies:
+    """Policies from files, among which ``haechi.waivers.yaml`` are no policies."""
+    several = tuple(texts)
+    return Policies(
+        texts=tuple(text for text in several if not text.name.endswith(WAIVERS)),
+        origin=origin,
+        waivers=tuple(text for text in several if text.name.endswith(WAIVERS)),
+    )
 
 
 class Source(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from haechi.errors import ConfigError
 from haechi.server.webhook.frames import Text
-from haechi.server.webhook.sources import Policies
+from haechi.server.webhook.sources import Policies, parted
 from haechi.world.manifests import regular_bytes
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -49,7 +49,7 @@ class Files:
             raise ConfigError(f"the policies are more than {MOST_BYTES >> 20} MiB")
         if tuple(_state(file) for file in files) == seen:
             self._seen = seen  # else they change right now: look again the next time
-        return Policies(texts=texts, origin=", ".join(map(str, self._paths)))
+        return parted(texts, ", ".join(map(str, self._paths)))
 
     def close(self) -> None:
         """Nothing is kept open."""

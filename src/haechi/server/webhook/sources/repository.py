@@ -12,7 +12,7 @@ from pathlib import Path
 
 from haechi.errors import ConfigError
 from haechi.server.webhook.frames import Text
-from haechi.server.webhook.sources import Policies
+from haechi.server.webhook.sources import Policies, parted
 from haechi.server.webhook.sources.files import Files
 from haechi.world import git
 from haechi.world.objects.command import Git
@@ -34,11 +34,11 @@ class Repository:
             target = Path(folder)
             commit = git.extract(self._root, self._ref, target, within=self._within)
             found = Files([target]).poll()
-            texts = found.texts if found is not None else ()
+            texts = (*found.texts, *found.waivers) if found is not None else ()
             named = tuple(Text(text.name.removeprefix(f"{folder}/"), text.data) for text in texts)
         self._commit = commit
         where = f"{self._root}/{self._within}".rstrip("/")
-        return Policies(texts=named, origin=f"{where} at {self._ref} ({commit[:12]})")
+        return parted(named, f"{where} at {self._ref} ({commit[:12]})")
 
     def close(self) -> None:
         """Nothing is kept open."""
