@@ -28,7 +28,7 @@ from haechi.admit.own import (
     strictest,
 )
 from haechi.admit.pod_security import NamespaceLabels, Standard
-from haechi.admit.pod_security.pods import MATCHED, counts, failures, passed, results
+from haechi.admit.pod_security.pods import LOOKS, MATCHED, counts, failures, passed, results
 from haechi.admit.policy import Loaded, Policy, View
 from haechi.checks.pod_security import CHECKS, LATEST, Level
 from haechi.errors import NotEvaluated, RuleError, UsageError
@@ -200,6 +200,8 @@ def _policies(uses: Sequence[_Use]) -> list[Policy]:
 
 class LevelPolicy:
     """A level of the standards for everything that a binding takes, whatever namespaces say."""
+
+    looks = LOOKS
 
     def __init__(self, standard: Standard, bindings: Iterable[Binding], pack: Pack) -> None:
         self.standard = standard

@@ -21,7 +21,7 @@ from haechi.admit.pod_security.labels import (
 )
 from haechi.admit.pod_security.namespaces import MATCHED as MATCHED_NAMESPACES
 from haechi.admit.pod_security.namespaces import NAMESPACE, judge_namespace
-from haechi.admit.pod_security.pods import MATCHED, counts, failures, passed, results
+from haechi.admit.pod_security.pods import LOOKS, MATCHED, counts, failures, passed, results
 from haechi.admit.policy import View
 from haechi.checks.pod_security import Level, joined
 from haechi.checks.pods.view import mapping
@@ -40,6 +40,8 @@ no second slash."""
 class NamespaceLabels:
     """The policy ``pod-security/labels``. ``configured``: a PodSecurityConfiguration stands
     behind it, so that it has an opinion even where no labels are."""
+
+    looks = LOOKS
 
     def __init__(
         self,

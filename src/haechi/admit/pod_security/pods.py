@@ -8,6 +8,7 @@ from typing import Any
 from haechi.checks.pod_security import CheckResult, evaluate
 from haechi.checks.pod_security.words import check_words
 from haechi.checks.pods.view import items, mapping
+from haechi.engines.cel.reads import ANY, Read, Reads
 from haechi.model.admission import Effect, Matched, PolicyInfo, PolicyVerdict
 from haechi.model.location import format_path
 from haechi.model.review import Review, State
@@ -42,6 +43,39 @@ MATCHED = (
     ),
 )
 """Pods, and what makes them: its author is told before the first pod fails."""
+_SPEC = (
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostUsers",
+    "os",
+    "runtimeClassName",
+    "securityContext",
+    "volumes",
+)
+_CONTAINER = (
+    "image",
+    "lifecycle",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "securityContext",
+    "startupProbe",
+)
+
+
+def _looks() -> Iterator[tuple[Any, ...]]:
+    yield ("metadata",)
+    for name in _SPEC:
+        yield ("spec", name)
+    for role in ("containers", "initContainers", "ephemeralContainers"):
+        for name in _CONTAINER:
+            yield ("spec", role, ANY, name)
+
+
+LOOKS = (Reads(frozenset(Read(("object", *place), deep=True) for place in _looks())),)
+"""What of a pod the checks, exemptions and updates look at."""
 
 
 def counts(review: Review) -> bool:

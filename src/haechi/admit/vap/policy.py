@@ -19,6 +19,7 @@ from haechi.admit.vap.matching import MatchResources, asked_by
 from haechi.admit.vap.params import ParamKind, ParamRef, Unbound, collect
 from haechi.admit.vap.program import Annotation, Program, Validation, engine
 from haechi.engines.cel import Activation, CompiledExpression, Unknown
+from haechi.engines.cel.reads import Reads
 from haechi.engines.cel.wheel import Failure
 from haechi.model.admission import Effect, FailureChoice, PolicyInfo, PolicyVerdict
 from haechi.model.review import Review, State
@@ -56,6 +57,11 @@ class AdmissionPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         structs.force_setattr(self, "passes", self._verdict(State.PASS, ""))
+
+    @property
+    def looks(self) -> tuple[Reads, ...]:
+        """What it can look at of the variables."""
+        return self.program.reads
 
     def judge(self, review: Review, view: View) -> Sequence[PolicyVerdict]:
         """All that does not hold, one PASS when everything does, nothing when it is not meant."""

@@ -17,6 +17,7 @@ import msgspec
 from haechi.admit.vap.places import line_of, place_in_text
 from haechi.checks.pods.view import items, mapping
 from haechi.engines.cel import CelEngine, CompiledExpression
+from haechi.engines.cel.reads import Reads
 from haechi.engines.cel.variables import Named, used
 from haechi.errors import ExpressionError, RuleError
 from haechi.model.admission import PolicyFault
@@ -69,6 +70,15 @@ class Program(msgspec.Struct, frozen=True):
     validations: tuple[Validation, ...]
     annotations: tuple[Annotation, ...]
     asks: bool
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """What each of them can look at."""
+        several = [one.expression for one in self.conditions]
+        several += [one.expression for one in self.validations]
+        several += [one.words for one in self.validations if one.words is not None]
+        several += [one.expression for one in self.annotations]
+        return tuple(one.reads for one in several)
 
 
 @lru_cache(maxsize=1)

@@ -14,11 +14,10 @@ from typing import Any
 
 from haechi.engines.cel.reads import ANY, Place, Reads
 
-
 _LARGE = ("object", "oldObject")
 
 
-class _Node:
+class Node:
     """A place: everything below it is read (``deep``), or what it is and its keys (``shallow``),
     or what lies under some keys."""
 
@@ -26,25 +25,25 @@ class _Node:
 
     def __init__(self) -> None:
         self.deep = self.shallow = False
-        self.below: dict[Any, _Node] = {}
-        self.any: _Node | None = None
+        self.below: dict[Any, Node] = {}
+        self.any: Node | None = None
 
-    def child(self, key: Any) -> _Node:
+    def child(self, key: Any) -> Node:
         if key is ANY:
             if self.any is None:
-                self.any = _Node()
+                self.any = Node()
             return self.any
-        return self.below.setdefault(key, _Node())
+        return self.below.setdefault(key, Node())
 
-    def take(self, other: _Node) -> None:
+    def take(self, other: Node) -> None:
         """Be what both are."""
         self.deep = self.deep or other.deep
         self.shallow = self.shallow or other.shallow
         for key, node in other.below.items():
-            self.below.setdefault(key, _Node()).take(node)
+            self.below.setdefault(key, Node()).take(node)
         if other.any is not None:
             if self.any is None:
-                self.any = _Node()
+                self.any = Node()
             self.any.take(other.any)
 
     def settle(self) -> None:
@@ -66,17 +65,18 @@ class Needs:
     def __init__(self, several: Iterable[Reads]) -> None:
         self._several = list(several)  # kept, so that their ids stay their own
         self._ids = frozenset(map(id, self._several))
-        self._root: _Node | None = _Node()
+        self.root: Node | None = Node()
+        """None: everything is read."""
         for reads in self._several:
             if reads.everything:
-                self._root = None
+                self.root = None
                 return
             for read in reads.reads:
                 self._add(read.place, deep=read.deep)
-        self._root.settle()
+        self.root.settle()
 
     def _add(self, place: Place, *, deep: bool) -> None:
-        node = self._root
+        node = self.root
         if node is None:
             return
         for key in place:
@@ -90,12 +90,12 @@ class Needs:
 
     def narrow(self, values: dict[str, Any]) -> None:
         """Cut what is large, and leave out what nobody reads: it need not be fit either."""
-        if self._root is None:
+        if self.root is None:
             return
         for name, value in values.items():
             if value is None:
                 continue
-            node = self._root.below.get(name)
+            node = self.root.below.get(name)
             if node is None:
                 values[name] = None
             elif name in _LARGE:
@@ -103,13 +103,13 @@ class Needs:
 
     def cut(self, variable: str, value: Any) -> Any:
         """What of a variable's value is needed; parts that are needed whole are shared."""
-        if self._root is None:
+        if self.root is None:
             return value
-        node = self._root.below.get(variable)
+        node = self.root.below.get(variable)
         return _emptied(value) if node is None else _cut(value, node)
 
 
-def _cut(value: Any, node: _Node) -> Any:
+def _cut(value: Any, node: Node) -> Any:
     if node.deep:
         return value
     kind = type(value)
@@ -126,7 +126,7 @@ def _cut(value: Any, node: _Node) -> Any:
         # Indexes are rare in policies and elements few: all are treated as every one is.
         inner = node.any
         if node.below:
-            inner = _Node()
+            inner = Node()
             for one in (*node.below.values(), *([node.any] if node.any is not None else [])):
                 inner.take(one)
         if inner is None:
