@@ -96,6 +96,29 @@ def test_effects(effects: tuple[Effect, ...], allowed: bool, warnings: int) -> N
     assert (decision.allowed, len(decision.warnings)) == (allowed, warnings)
 
 
+@pytest.mark.parametrize(
+    ("effect", "failure", "generated", "warned"),
+    [
+        pytest.param(Effect.DENY, FailureChoice.IGNORE, False, True, id="fails-open"),
+        pytest.param(Effect.WARN, FailureChoice.FAIL, False, True, id="warns-as-a-failure-would"),
+        pytest.param(Effect.DENY, FailureChoice.FAIL, True, True, id="the-pod-would-be-refused"),
+        pytest.param(Effect.AUDIT, FailureChoice.IGNORE, False, False, id="written-down-only"),
+    ],
+)
+def test_an_error_that_refuses_nothing_is_told_unless_nothing_would_be(
+    effect: Effect, failure: FailureChoice, generated: bool, warned: bool
+) -> None:
+    verdict = PolicyVerdict(
+        policy="vap/x",
+        state=State.ERROR,
+        effects=(effect,),
+        failure=failure,
+        generated=generated,
+    )
+    decision = decide((verdict,), review_of(pod(), NOTHING, point=Point.ADMISSION))
+    assert (decision.allowed, bool(decision.warnings)) == (True, warned)
+
+
 def test_a_waived_failure_neither_refuses_nor_warns() -> None:
     policies = PolicySet([no_latest()])
     review = review_of(pod("a:latest"), NOTHING, point=Point.ADMISSION)

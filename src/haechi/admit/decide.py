@@ -70,11 +70,14 @@ def warns(verdict: PolicyVerdict) -> bool:
     """Whether people are told, though the request goes through."""
     if verdict.waiver is not None or verdict.denies:
         return False
+    told_of = Effect.WARN in verdict.effects or (
+        verdict.generated and Effect.DENY in verdict.effects
+    )
     if verdict.state is State.FAIL:
-        return Effect.WARN in verdict.effects or (
-            verdict.generated and Effect.DENY in verdict.effects
-        )
-    return verdict.state is State.ERROR and verdict.failure is FailureChoice.IGNORE
+        return told_of
+    # An error does what a failure would have done; where it refuses nothing, that is told.
+    opened = verdict.failure is FailureChoice.IGNORE and Effect.DENY in verdict.effects
+    return verdict.state is State.ERROR and (told_of or opened)
 
 
 def _waived(

@@ -139,8 +139,8 @@ def rules_of(
     _absorb(wanted)
     merged: dict[tuple[str, tuple[str, ...], str, str], set[str]] = {}
     for (group, resource, scope), several in wanted.items():
-        place = (group, tuple(_ordered(several)), scope, _apart(resource))
-        merged.setdefault(place, set()).add(resource)
+        rule = (group, tuple(_ordered(several)), scope, _apart(resource))
+        merged.setdefault(rule, set()).add(resource)
     return [
         {
             "apiGroups": [group],
