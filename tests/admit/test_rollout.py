@@ -112,6 +112,13 @@ def test_the_pod_that_a_workload_would_make_is_as_old_as_the_workload(
     assert {(one.generated, effect) for one in found for effect in one.effects} == {(True, wanted)}
 
 
+def test_an_update_that_does_not_show_what_was_there_is_of_nothing_old() -> None:
+    policies = PolicySet([no_latest()], rollout=rollouts("2026-12-10"))
+    asked = request("UPDATE", "2026-01-01T00:00:00Z")
+    del asked["oldObject"]
+    assert effects(policies, asked) == {Effect.DENY}
+
+
 def test_what_tells_how_old_a_pod_is_is_asked_for() -> None:
     assert ("apps", "ReplicaSet") in PolicySet([no_latest()], rollout=rollouts("2026-12-10")).reads
     observing = rollouts("2026-12-10", STAGES[:1])

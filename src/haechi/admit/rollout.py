@@ -21,7 +21,14 @@ from msgspec import structs
 from haechi.admit.policy import View
 from haechi.checks.pods.view import items, mapping
 from haechi.engines.globs import compile_glob, glob_fault
-from haechi.model.admission import Effect, FailureChoice, PolicyFault, PolicyInfo, PolicyVerdict
+from haechi.model.admission import (
+    Effect,
+    FailureChoice,
+    PolicyFault,
+    PolicyInfo,
+    PolicyStage,
+    PolicyVerdict,
+)
 from haechi.model.resource import Resource
 from haechi.model.review import Point, Review
 
@@ -57,6 +64,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     begins: dt.date
     namespaces: tuple[re.Pattern[str], ...] = ()
+    written: tuple[str, ...] = ()
+    """The namespaces as they were written."""
 
     def concerns(self, namespace: str | None) -> bool:
         """Whether objects of this namespace come under the step."""
@@ -111,6 +120,16 @@ class Rollouts:
             self._of[policy] = next((one for one in self.rollouts if one.covers(policy)), None)
         return self._of[policy]
 
+    def stages(self, policy: str) -> tuple[PolicyStage, ...]:
+        """The stages of a policy, for people; none when nothing rolls it out."""
+        rollout = self.of(policy)
+        return tuple(
+            PolicyStage(
+                stage=step.stage.value, begins=step.begins.isoformat(), namespaces=step.written
+            )
+            for step in (rollout.steps if rollout else ())
+        )
+
     def apply(
         self, info: PolicyInfo, review: Review, view: View, verdict: PolicyVerdict
     ) -> PolicyVerdict:
@@ -149,8 +168,11 @@ def is_old(review: Review, view: View, begins: dt.date) -> bool:
     if review.point is Point.AUDIT:
         return _made_before(review.resource.data, begins)
     request = review.request or {}
-    if request.get("operation") in ("UPDATE", "DELETE", "CONNECT"):
-        return review.old is None or _made_before(review.old, begins)
+    operation = request.get("operation")
+    if operation == "CONNECT":
+        return True  # to what is there; whatever it is opened to, nothing new comes in
+    if operation in ("UPDATE", "DELETE"):
+        return review.old is not None and _made_before(review.old, begins)
     body: Mapping[str, Any] = review.resource.data or {}
     namespace = review.resource.namespace
     for _ in range(_OWNERS):
@@ -242,7 +264,12 @@ def _step(
         problems.append(((*path, "from"), "from must be a date such as 2026-12-01"))
         return None
     namespaces = _globs(stage.get("namespaces"), (*path, "namespaces"), problems)
-    return Step(stage=Stage(stage["stage"]), begins=begins, namespaces=namespaces)
+    return Step(
+        stage=Stage(stage["stage"]),
+        begins=begins,
+        namespaces=namespaces,
+        written=tuple(map(str, items(stage.get("namespaces")))),
+    )
 
 
 def _day(value: Any) -> dt.date | None:
