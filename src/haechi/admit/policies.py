@@ -17,7 +17,7 @@ from msgspec import structs
 from haechi.admit.policy import Mutator, Policy, View
 from haechi.admit.reviews import Generated, generated_pod
 from haechi.errors import NotEvaluated
-from haechi.model.admission import Family, PolicyFault, PolicyInfo, PolicyVerdict
+from haechi.model.admission import Family, PolicyFault, PolicyInfo, PolicyStage, PolicyVerdict
 from haechi.model.review import Review, State
 
 _AS_ITSELF = frozenset({Family.RULES})
@@ -26,6 +26,8 @@ _AS_ITSELF = frozenset({Family.RULES})
 
 class Rollout(Protocol):
     """How far a policy has come (``admit.rollout``): it may only soften effects."""
+
+    def stages(self, policy: str) -> tuple[PolicyStage, ...]: ...
 
     @property
     def reads(self) -> tuple[tuple[str, str], ...]:
@@ -73,6 +75,16 @@ class PolicySet:
         """Kinds (group, kind) of other objects that are looked at at the door."""
         asked = {read for policy in self.policies for read in policy.info.reads}
         return frozenset(asked.union(self.rollout.reads if self.rollout is not None else ()))
+
+    def infos(self) -> list[PolicyInfo]:
+        """What the policies are, with the stages of their rollouts."""
+        rollout = self.rollout
+        if rollout is None:
+            return [policy.info for policy in self.policies]
+        return [
+            structs.replace(policy.info, stages=rollout.stages(policy.info.id))
+            for policy in self.policies
+        ]
 
     def by_id(self) -> dict[str, Policy]:
         """The policies by the id of their ``info``."""

@@ -35,7 +35,7 @@ def command(
     if form == "json":
         made = {
             "generation": held.generation,
-            "policies": [msgspec.to_builtins(policy.info) for policy in held.policies],
+            "policies": [msgspec.to_builtins(info) for info in held.infos()],
             "faults": [fault_json(fault) for fault in held.faults],
             "not_read": [msgspec.to_builtins(gap) for gap in given.gaps],
         }

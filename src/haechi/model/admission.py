@@ -69,6 +69,15 @@ class Matched(msgspec.Struct, frozen=True, kw_only=True):
     scope: str = "*"
 
 
+class PolicyStage(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage of a policy's rollout (``observe``, ``new``, ``all``): from that day on (ISO), in
+    these namespaces (globs; none: in all)."""
+
+    stage: str
+    begins: str
+    namespaces: tuple[str, ...] = ()
+
+
 class PolicyInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a policy is, for lists and explanations.
 
@@ -93,6 +102,8 @@ class PolicyInfo(msgspec.Struct, frozen=True, kw_only=True):
     failure: FailureChoice = FailureChoice.IGNORE
     matched: tuple[Matched, ...] = ()
     reads: tuple[tuple[str, str], ...] = ()
+    stages: tuple[PolicyStage, ...] = ()
+    """Of its rollout, in order; none: it is in force as it is."""
 
 
 class PolicyVerdict(msgspec.Struct, frozen=True, kw_only=True):

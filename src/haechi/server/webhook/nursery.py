@@ -92,7 +92,7 @@ def load(setup: Setup, knowledge: Knowledge) -> tuple[Judge, Loaded]:
     )
     loaded = Loaded(
         generation=policies.generation,
-        policies=[one.info for one in policies.policies],
+        policies=policies.infos(),
         reads=sorted(policies.reads),
         mutators=[one.info for one in policies.mutators],
         faults=list(policies.faults),

@@ -1220,6 +1220,7 @@ export interface PolicyInfo {
   failure: FailureChoice;
   matched: Matched[];
   reads: string[][];
+  stages: PolicyStage[];
 }
 
 export interface PolicyNamespace {
@@ -1250,6 +1251,12 @@ export interface PolicyShown {
   policy: PolicyRow;
   namespaces: PolicyNamespace[];
   waivers: string[];
+}
+
+export interface PolicyStage {
+  stage: string;
+  begins: string;
+  namespaces: string[];
 }
 
 export interface PolicyTally {

@@ -44,7 +44,7 @@ def load(setup: Setup) -> tuple[Judging, Ready]:
 
     resources, unread = resources_of(setup.texts)
     policies = load_policies(resources, packs=tuple(setup.packs))
-    infos = [one.info for one in policies.policies]
+    infos = policies.infos()
     return Judging(setup, policies), Ready(
         generation=policies.generation,
         policies=infos,
