@@ -72,6 +72,21 @@ def test_one_that_goes_on_is_switched_off() -> None:
     assert "switched off" in wild[3].message
 
 
+def test_one_that_keeps_a_little_of_every_review_is_replaced_in_time_and_not_blamed() -> None:
+    held: list[bytes] = []
+
+    def keeps(review: Review, view: View) -> Sequence[PolicyVerdict]:
+        held.append(b"x" * (1 << 20))
+        return ()
+
+    policies = PolicySet([policy("keeps", keeps), no_latest()])
+    asked = reviews(*["a"] * 160)
+    found = list(judged_apart(policies, asked, NOTHING, memory_bytes=48 << 20))
+    assert [[(v.policy, v.state) for v in one] for one in found] == [
+        [("vap/no-latest", State.FAIL)]
+    ] * 160
+
+
 def test_it_says_what_is_said_in_the_process_itself() -> None:
     policies = PolicySet([no_latest(), no_latest("b")])
     asked = reviews("a", "b", "c")

@@ -5,7 +5,9 @@ lock, and a regular expression or a doubling text may take a minute or all memor
 process forks: the child has the compiled policies and the reviews as they are, judges them in
 order and writes the verdicts; before each policy it notes in a shared cell which one that is. A
 child that makes no progress for ``deadline_s``, or dies, is replaced, and the policy that was at
-work is an ``error`` of this review; after ``STRIKES`` of them it is switched off for the rest.
+work is an ``error`` of this review; after ``STRIKES`` of them it is switched off for the rest. A
+child that has taken half of its memory goes between two reviews, and no policy is blamed: the CEL
+library keeps a little of every call of a function of ours.
 
 Where there is no fork (Windows) the policies are judged in the process itself.
 """
@@ -40,6 +42,10 @@ _CHUNK = 1 << 18
 _LOOKS = 5
 """How often within the deadline the parent looks whether anything moves."""
 _MOST_FRAME = 64 << 20
+_GROWN = 75
+"""With this code a child asks for another one."""
+_WEIGHED = 8
+"""Reviews of a child between two looks at its memory."""
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=str)
 _DECODER = msgspec.msgpack.Decoder(list[PolicyVerdict])
 
@@ -81,6 +87,7 @@ class _Run:
         self.off: dict[int, str] = {}
         self.once: dict[int, str] = {}
         self.strikes: Counter[int] = Counter()
+        self.renewed = 0
         self.pid = 0
         self.reader = -1
         self.buffer = bytearray()
@@ -95,7 +102,9 @@ class _Run:
                 done += 1
                 yield found
             how = self._reap()
-            if done < len(self.reviews) and not self._blame(how):
+            if how is None:
+                self.renewed += 1
+            elif done < len(self.reviews) and not self._blame(how):
                 # Without any policy it ends, too: the object itself cannot be read or told.
                 self.once = {}
                 done += 1
@@ -149,8 +158,9 @@ class _Run:
             del self.buffer[:end]
             yield tuple(_DECODER.decode(frame))
 
-    def _reap(self, *, kill: bool = False) -> str:
-        """End the child; how it ended by itself, or that it took too long."""
+    def _reap(self, *, kill: bool = False) -> str | None:
+        """End the child; how it ended by itself, or that it took too long. None: it asks for
+        another one."""
         if not self.pid:
             return ""
         os.close(self.reader)
@@ -160,6 +170,8 @@ class _Run:
                 os.kill(self.pid, signal.SIGKILL)
             _, status = os.waitpid(self.pid, 0)
         pid_gone, self.pid = ended, 0
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _GROWN:
+            return None
         if not pid_gone or kill:
             return f"it came to no answer within {self.deadline_s:g} s"
         if os.WIFSIGNALED(status):
@@ -209,10 +221,15 @@ def _child(run: _Run, writer: int, first: int) -> None:
         _limit(run.memory_bytes)
         once: dict[int, str] = run.once
         count = 0
+        born = _resident()
         for number in range(first, len(run.reviews)):
             frame, count = run.judge(number, once, count)
             once = {}
             _write(writer, _HEAD.pack(len(frame)) + frame)
+            judged = number - first + 1
+            if not judged % _WEIGHED and _resident() - born > run.memory_bytes // 2:
+                code = _GROWN
+                return
         code = 0
     except BaseException:  # noqa: BLE001, S110 - the parent sees that it ended, and where
         pass
@@ -232,13 +249,24 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def _resident() -> int:
+    return _memory()[1]
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes of address space, and of memory; nothing where that cannot be told."""
+    with contextlib.suppress(OSError, ValueError):
+        size, resident, *_ = Path("/proc/self/statm").read_text().split()
+        page = os.sysconf("SC_PAGE_SIZE")
+        return int(size) * page, int(resident) * page
+    return 0, 0
+
+
 def _limit(extra: int) -> None:
     """So much memory more than the process has now, and no core file."""
     import resource
 
-    used = 0
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    used = _memory()[0]
     with contextlib.suppress(OSError, ValueError):
         if used:
             resource.setrlimit(resource.RLIMIT_AS, (used + extra, used + extra))

@@ -50,6 +50,16 @@ def allocates(review: Review, view: View) -> State:
     return State.PASS
 
 
+HELD: list[bytes] = []
+
+
+def keeps(review: Review, view: View) -> State:
+    """Grows a little with every review, as the CEL library does."""
+    if name_of(review).startswith("keep"):
+        HELD.append(b"x" * (1 << 20))
+    return State.PASS
+
+
 def dies(review: Review, view: View) -> State:
     if name_of(review).startswith("dead"):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -77,7 +87,7 @@ def asks(review: Review, view: View) -> State:
 
 
 ACTS: Mapping[str, Act] = {
-    act.__name__: act for act in (refuses_bad, loops, allocates, dies, raises, waits, asks)
+    act.__name__: act for act in (refuses_bad, loops, allocates, keeps, dies, raises, waits, asks)
 }
 
 

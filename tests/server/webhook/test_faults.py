@@ -100,6 +100,40 @@ def test_an_evaluator_that_is_killed_costs_no_answer(webhook: Start) -> None:
     running.wait(lambda: len(running.hook.pool.alive) == 2)
 
 
+@pytest.mark.parametrize(
+    ("limits", "cause"),
+    [
+        ({"grown_bytes": 12 << 20}, "grown"),
+        ({"memory": 128 << 20}, "grown"),
+        ({"most_reviews": 32}, "judged enough"),
+    ],
+    ids=["grown", "half-of-its-limit", "many-reviews"],
+)
+def test_an_evaluator_that_has_grown_is_replaced_between_reviews(
+    webhook: Start, limits: Json, cause: str
+) -> None:
+    memory = limits.pop("memory", 0)
+    running = webhook(
+        trial("strict", "keeps"),
+        limits=Limits(workers=1, spares=1, policy_s=5.0, review_s=10.0, **limits),
+        memory_bytes=memory,
+    )
+    first = set(running.in_loop(lambda: running.hook.pool.pids))
+    peers = [running.peer() for _ in range(3)]
+
+    def ask(number: int) -> None:
+        for _ in range(50):
+            assert peers[number].review(FAIL, request("keep"))["allowed"] is True
+
+    with threads(3, ask):
+        pass
+    running.wait(lambda: running.total("evaluators_ended", cause=cause) >= 2)
+    running.wait(lambda: len(running.hook.pool.alive) == 2)
+    assert set(running.in_loop(lambda: running.hook.pool.pids)) != first
+    assert running.total("evaluators_ended") == running.total("evaluators_ended", cause=cause)
+    assert running.total("policy_strikes") == running.total("unjudged") == 0
+
+
 def test_a_nursery_that_is_killed_is_replaced(webhook: Start) -> None:
     running = webhook(trial("strict", "refuses_bad"))
     nursery = running.hook.pool._current

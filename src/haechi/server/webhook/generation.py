@@ -49,6 +49,7 @@ NURSERY = (sys.executable, "-m", "haechi.server.webhook.nursery")
 LOAD_S = 120.0
 BIRTH_S = 10.0
 _AT_ONCE = 1000
+PAGE = os.sysconf("SC_PAGE_SIZE")
 _SAID = msgspec.msgpack.Decoder(Loaded | Failed | Born)
 
 
@@ -67,7 +68,10 @@ class Evaluator(asyncio.Protocol):
         self.jobs: deque[Job] = deque()
         self.killed = ""
         self.retired = False
+        self.worn = ""
+        self.judged = 0
         self._handle = handle
+        self._born = self.memory()
         self._answered, self._ended = answered, ended
         self._frames = Frames()
         self._transport: asyncio.Transport | None = None
@@ -121,6 +125,21 @@ class Evaluator(asyncio.Protocol):
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         except (OSError, ValueError, IndexError):
             return None
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes of address space, and of memory."""
+        try:
+            with open(f"/proc/{self.pid}/statm", "rb") as file:  # noqa: PTH123 - in the event loop
+                size, resident, *_ = file.read().split()
+        except (OSError, ValueError):
+            return 0, 0
+        return int(size) * PAGE, int(resident) * PAGE
+
+    def outgrown(self, most: int, limit: int) -> bool:
+        """Whether it took ``most`` bytes more than at its birth, or half of what was left then."""
+        size, resident = self._born
+        bound = min(most, max(limit - size, 0) // 2) if limit else most
+        return bool(resident) and self.memory()[1] - resident > bound
 
     def close(self) -> None:
         """Let go of what the system keeps for it."""

@@ -17,7 +17,9 @@ Reply = tuple[int, bytes]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much at once, and how long. ``spares`` wait for an evaluator to be lost."""
+    """How much at once, and how long. ``spares`` wait for an evaluator to be lost. One that has
+    grown by ``grown_bytes`` or judged ``most_reviews`` is replaced: the CEL library keeps a little
+    of every call of a function of ours, and cannot be closed."""
 
     workers: int = 2
     spares: int = 1
@@ -26,6 +28,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     policy_s: float = 1.0
     review_s: float = 2.0
     starved_s: float = 5.0
+    grown_bytes: int = 96 << 20
+    most_reviews: int = 500_000
 
 
 class Job:

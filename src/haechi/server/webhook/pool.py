@@ -42,6 +42,8 @@ from haechi.server.webhook.strikes import Strikes
 
 log = logging.getLogger("haechi.webhook")
 TICK_S = 0.02
+WEIGHED = 16
+"""Reviews of an evaluator between two looks at its memory."""
 WORTH_S = 0.05
 """With less time left a review is not judged again."""
 MOST_BYTES = 64 << 20
@@ -184,6 +186,9 @@ class Pool:
             evaluator.jobs[0].since = self._clock()
         if evaluator.retired:
             evaluator.retire()
+        evaluator.judged += 1
+        if not evaluator.judged % WEIGHED and not evaluator.worn:
+            self._weigh(evaluator)
         if not job.future.done():
             if result == Result.JUDGED:
                 self._settle(job, (200, response))
@@ -194,6 +199,19 @@ class Pool:
             else:
                 self._give_up(job, "unreadable", response.decode("utf-8", "replace"))
         self._pump()
+
+    def _weigh(self, evaluator: Evaluator) -> None:
+        """Have one that has grown, or judged enough, replaced. It works on until its successor
+        is there."""
+        limits, current = self.limits, self._current
+        if current is None or evaluator not in current.evaluators:
+            return
+        if evaluator.judged >= limits.most_reviews:
+            evaluator.worn = "judged enough"
+        elif evaluator.outgrown(limits.grown_bytes, current.setup.memory_bytes):
+            evaluator.worn = "grown"
+        if evaluator.worn:
+            self._replenish()
 
     def _settle(self, job: Job, reply: Reply) -> None:
         if self._jobs.pop(job.number, None) is not None:
@@ -372,10 +390,22 @@ class Pool:
         generation = self._current
         if generation is None or self.stopping:
             return
-        if len(self.alive) < self.limits.workers + self.limits.spares and not self._tasks:
+        if len(self._fresh()) < self.limits.workers + self.limits.spares and not self._tasks:
             task = asyncio.create_task(self._replace(generation))
             self._tasks.add(task)
             task.add_done_callback(self._replaced)
+
+    def _fresh(self) -> list[Evaluator]:
+        return [one for one in self.alive if not one.worn]
+
+    def _relieve(self) -> None:
+        """For each that is too many let one go that has grown: it answers what it has."""
+        alive = self.alive
+        worn = [one for one in alive if one.worn]
+        for one in worn[: max(0, len(alive) - self.limits.workers - self.limits.spares)]:
+            self.figures.count("evaluators_ended", cause=one.worn)
+            log.info("evaluator %d is replaced after %d reviews: %s", one.pid, one.judged, one.worn)
+            one.retire()
 
     def _replaced(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -384,7 +414,7 @@ class Pool:
 
     async def _replace(self, generation: Generation) -> None:
         wanted = self.limits.workers + self.limits.spares
-        while generation is self._current and not self.stopping and len(self.alive) < wanted:
+        while generation is self._current and not self.stopping and len(self._fresh()) < wanted:
             try:
                 made = await self._born(generation)
             except (HaechiError, OSError) as error:
@@ -396,6 +426,7 @@ class Pool:
                 return
             if generation.retired:
                 made.retire()
+            self._relieve()
             self._pump()
 
     # --- the cluster -----------------------------------------------------------------------
