@@ -103,10 +103,11 @@ def test_the_standards_see_all_that_they_look_at(row: Row) -> None:
 
 
 _KEYS = st.sampled_from(
-    (
-        "containers initContainers volumes securityContext name image ports env livenessProbe "
-        "httpGet host hostPath privileged capabilities add os"
-    ).split()
+    [
+        *("containers", "initContainers", "volumes", "securityContext", "name", "image", "ports"),
+        *("env", "livenessProbe", "httpGet", "host", "hostPath", "privileged", "capabilities"),
+        *("add", "os"),
+    ]
 )
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["", "a", "windows", "ALL"]),

@@ -113,13 +113,12 @@ class Activation:
             "params": plain(review.params),
             "namespaceObject": plain(review.namespace),
         }
-        if needs is not None:
-            needs.narrow(self._values)
+        fit = frozenset[str]() if needs is None else needs.narrow(self._values)
         self._examined: dict[str, Examined] = {}
         kubernetes = review.resource.key.startswith("k8s:")
         bound: dict[str, Any] = dict(self._values)
         for name, value in self._values.items():
-            if value is None:
+            if value is None or name in fit:
                 continue
             examined = examine(value)
             if examined.null and kubernetes and name in ("object", "oldObject"):

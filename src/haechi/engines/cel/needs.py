@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from haechi.engines.cel.data import INT_MAX, INT_MIN
 from haechi.engines.cel.reads import ANY, Place, Reads
 
 _LARGE = ("object", "oldObject")
+_MOST_DEPTH, _MOST_VALUES = 100, 100_000
 
 
 class Node:
@@ -88,10 +90,12 @@ class Needs:
         """Whether an expression is one of them."""
         return id(reads) in self._ids
 
-    def narrow(self, values: dict[str, Any]) -> None:
-        """Cut what is large, and leave out what nobody reads: it need not be fit either."""
+    def narrow(self, values: dict[str, Any]) -> frozenset[str]:
+        """Cut what is large, and leave out what nobody reads: it need not be fit either. Gives
+        the names of those that were seen to be fit on the way."""
         if self.root is None:
-            return
+            return frozenset()
+        fit = []
         for name, value in values.items():
             if value is None:
                 continue
@@ -99,7 +103,12 @@ class Needs:
             if node is None:
                 values[name] = None
             elif name in _LARGE:
-                values[name] = _cut(value, node)
+                try:
+                    values[name] = _Fit().cut(value, node, 0)
+                    fit.append(name)
+                except _Odd:
+                    values[name] = _cut(value, node)
+        return frozenset(fit)
 
     def cut(self, variable: str, value: Any) -> Any:
         """What of a variable's value is needed; parts that are needed whole are shared."""
@@ -107,6 +116,87 @@ class Needs:
             return value
         node = self.root.below.get(variable)
         return _emptied(value) if node is None else _cut(value, node)
+
+
+class _Odd(Exception):
+    """Something of which ``data.examine`` has to say whether CEL can hold it, or how."""
+
+
+_SCALARS = frozenset({bool, float})
+
+
+class _Fit:
+    """Cuts, and sees to it on the way that what is left is plain: maps and lists, ASCII text,
+    truth values, numbers of 64 bits, no nulls, neither deep nor many. Nearly everything is."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def cut(self, value: Any, node: Node | None, depth: int) -> Any:
+        """As ``_cut``; without a node as ``_emptied``. Raises _Odd."""
+        kind = type(value)
+        if kind is dict:
+            if node is None:
+                return {}
+            self._entered(value, depth)
+            return self._map(value, node, depth + 1)
+        if kind is list:
+            if node is None:
+                return []
+            self._entered(value, depth)
+            inner = node if node.deep else _element(node)
+            return [self.cut(item, inner, depth + 1) for item in value]
+        if kind is str:
+            if value.isascii():
+                return value
+        elif kind is int:
+            if INT_MIN <= value <= INT_MAX:
+                return value
+        elif kind in _SCALARS:
+            return value
+        raise _Odd
+
+    def _entered(self, value: Any, depth: int) -> None:
+        self.count += len(value)
+        if depth >= _MOST_DEPTH or self.count > _MOST_VALUES:
+            raise _Odd
+
+    def _map(self, value: dict[Any, Any], node: Node, depth: int) -> dict[Any, Any]:
+        cut = self.cut
+        if node.deep:
+            for key in value:
+                if type(key) is not str or not key.isascii():
+                    raise _Odd
+            for item in value.values():
+                if type(item) is not str or not item.isascii():
+                    cut(item, node, depth)
+            return value
+        below, every = node.below, node.any
+        made: dict[Any, Any] = {}
+        if every is None and not node.shallow:
+            for key, inner in below.items():
+                if key in value:
+                    if type(key) is not str or not key.isascii():
+                        raise _Odd
+                    made[key] = cut(value[key], inner, depth)
+            return made
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                raise _Odd
+            made[key] = cut(item, below.get(key, every), depth)
+        return made
+
+
+def _element(node: Node) -> Node | None:
+    """Indexes are rare in policies and elements few: all are treated as every one is."""
+    if not node.below:
+        return node.any
+    inner = Node()
+    for one in (*node.below.values(), *([node.any] if node.any is not None else [])):
+        inner.take(one)
+    return inner
 
 
 def _cut(value: Any, node: Node) -> Any:
@@ -123,12 +213,7 @@ def _cut(value: Any, node: Node) -> Any:
             cut[key] = _emptied(item) if inner is None else _cut(item, inner)
         return cut
     if kind is list:
-        # Indexes are rare in policies and elements few: all are treated as every one is.
-        inner = node.any
-        if node.below:
-            inner = Node()
-            for one in (*node.below.values(), *([node.any] if node.any is not None else [])):
-                inner.take(one)
+        inner = _element(node)
         if inner is None:
             return [_emptied(item) for item in value]
         return [_cut(item, inner) for item in value]
