@@ -28,6 +28,7 @@ from haechi.server.webhook.knowledge import Knowledge
 ALARM_S = 30
 """No review takes that long: API servers wait 30 s at most."""
 _READ = 1 << 18
+"""Read into one buffer: one of its own for each review would be mapped and unmapped each time."""
 _OOM_SCORE = "700"
 
 
@@ -38,8 +39,9 @@ def evaluate(channel: socket.socket, cell: Cell, judge: Judge, knowledge: Knowle
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     frames = Frames()
     routes = tuple(Route)
-    while data := channel.recv(_READ):
-        for frame in frames.feed(data):
+    buffer = memoryview(bytearray(_READ))
+    while size := channel.recv_into(buffer):
+        for frame in frames.feed(buffer[:size]):
             if frame[0] == Message.REVIEW:
                 _answer(memoryview(frame), channel, cell, judge, routes)
             else:

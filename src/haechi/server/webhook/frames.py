@@ -217,21 +217,26 @@ class Frames:
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> Sequence[bytes]:
+    def feed(self, data: bytes | memoryview) -> Sequence[bytes]:
         """The frames that are whole by now."""
         held = self._data
-        held += data
+        if held:
+            held += data
         found: list[bytes] = []
-        at, end = 0, len(held)
-        while end - at >= 4:
-            size = LENGTH.unpack_from(held, at)[0]
-            if size > MOST_FRAME:
-                raise InputError(f"a frame of {size:,} bytes")
-            if end - at - 4 < size:
-                break
-            found.append(bytes(held[at + 4 : at + 4 + size]))
-            at += 4 + size
-        if at:
+        with memoryview(held or data) as view:
+            at, end = 0, len(view)
+            while end - at >= 4:
+                size = LENGTH.unpack_from(view, at)[0]
+                if size > MOST_FRAME:
+                    raise InputError(f"a frame of {size:,} bytes")
+                if end - at - 4 < size:
+                    break
+                found.append(bytes(view[at + 4 : at + 4 + size]))
+                at += 4 + size
+            if not held and at < end:
+                held += view[at:]
+                at = 0
+        if at and held:
             del held[:at]
         return found
 

@@ -50,10 +50,12 @@ LOAD_S = 120.0
 BIRTH_S = 10.0
 _AT_ONCE = 1000
 PAGE = os.sysconf("SC_PAGE_SIZE")
+_BUFFER = memoryview(bytearray(1 << 16))
+"""What evaluators say is read into it, one at a time."""
 _SAID = msgspec.msgpack.Decoder(Loaded | Failed | Born)
 
 
-class Evaluator(asyncio.Protocol):
+class Evaluator(asyncio.BufferedProtocol):
     """The front's end of one evaluator. ``jobs``: what it was given and has not answered."""
 
     def __init__(
@@ -79,9 +81,12 @@ class Evaluator(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            for frame in self._frames.feed(data):
+            for frame in self._frames.feed(_BUFFER[:nbytes]):
                 self._answered(self, frame)
         except InputError:
             self.kill("spoke nonsense")
