@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
-from haechi.model.admission import Decision, Effect, FailureChoice, PolicyVerdict
+from haechi.model.admission import Decision, Effect, FailureChoice, Family, PolicyVerdict
 from haechi.model.review import Review, State
 
 Waive = Callable[[PolicyVerdict, Review, int], str | None]
@@ -23,6 +23,8 @@ WARNING_BYTES, WARNINGS_BYTES = 256, 4096
 MESSAGE_BYTES = 8192
 SHOWN = 20
 _UNJUDGED = (State.ERROR, State.NOT_EVALUATED)
+_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
+_ADMISSION_POLICY = f"{Family.ADMISSION_POLICY}/"
 
 
 def decide(
@@ -40,13 +42,14 @@ def decide(
     said = [verdict for verdict in verdicts if verdict.state is not State.PASS]
     denials = [verdict for verdict in said if verdict.denies]
     refused = [verdict for verdict in denials if verdict.state is State.FAIL]
+    code, reason = _status(refused, denials)
     annotations: dict[str, str] = {}
     for verdict in verdicts:
         annotations.update(verdict.annotations)
     return Decision(
         allowed=not denials,
-        code=200 if not denials else 403 if refused else 500,
-        reason="" if not denials else "Forbidden" if refused else "InternalError",
+        code=code,
+        reason=reason,
         message=_message(refused or denials),
         warnings=tuple(_warnings(said)),
         annotations=annotations,
@@ -55,6 +58,17 @@ def decide(
         generation=generation,
         point=review.point,
     )
+
+
+def _status(refused: Sequence[PolicyVerdict], denials: Sequence[PolicyVerdict]) -> tuple[int, str]:
+    """Code and reason. The first who refuses says them, if it is a ValidatingAdmissionPolicy."""
+    if not refused:
+        return (500, "InternalError") if denials else (200, "")
+    first = refused[0]
+    if first.policy.startswith(_ADMISSION_POLICY) and "reason" in first.evidence:
+        reason = str(first.evidence["reason"] or "Invalid")
+        return _CODES.get(reason, _CODES["Invalid"]), reason
+    return 403, "Forbidden"
 
 
 def told(verdict: PolicyVerdict) -> str:
@@ -98,8 +112,19 @@ def _waived(
     return found
 
 
+def _denied(verdict: PolicyVerdict) -> str:
+    """One line of a refusal: of a ValidatingAdmissionPolicy with the words that API servers use,
+    which people look for."""
+    words = verdict.policy.split("/")
+    if len(words) != 3 or words[0] != Family.ADMISSION_POLICY or verdict.state is not State.FAIL:
+        return told(verdict)
+    head = f"ValidatingAdmissionPolicy '{words[1]}' with binding '{words[2]}' denied request"
+    said = verdict.message or verdict.state.value
+    return told(structs.replace(verdict, message=f"{head}: {said}"))
+
+
 def _message(denials: Sequence[PolicyVerdict]) -> str:
-    lines = list(dict.fromkeys(told(verdict) for verdict in denials))
+    lines = list(dict.fromkeys(_denied(verdict) for verdict in denials))
     more = len(lines) - SHOWN
     if more > 0:
         lines = [*lines[:SHOWN], f"and {more} more"]

@@ -453,8 +453,34 @@ def test_the_decision_of_a_set() -> None:
     policies = PolicySet(made.policies, faults=made.faults)
     given = review(pod("bad"))
     decision = decide(policies.review(given, VIEW), given)
-    assert not decision.allowed and decision.code == 403
+    assert (decision.allowed, decision.code, decision.reason) == (False, 422, "Invalid")
     assert "vap/p/b" in decision.message and "vap/q/w" in decision.message
+    for name, bound in (("p", "b"), ("q", "w")):
+        words = f"ValidatingAdmissionPolicy '{name}' with binding '{bound}' denied request: "
+        assert words in decision.message
+
+
+@pytest.mark.parametrize(
+    ("reasons", "code", "reason"),
+    [
+        (("Forbidden",), 403, "Forbidden"),
+        (("Unauthorized",), 401, "Unauthorized"),
+        (("RequestEntityTooLarge",), 413, "RequestEntityTooLarge"),
+        (("Invalid", "Forbidden"), 422, "Invalid"),
+        (("Unauthorized", None), 401, "Unauthorized"),
+        ((None, "Unauthorized"), 422, "Invalid"),
+    ],
+)
+def test_the_first_validation_that_denies_gives_code_and_reason(
+    reasons: tuple[str | None, ...], code: int, reason: str
+) -> None:
+    validations = [
+        {"expression": "false", **({"reason": one} if one is not None else {})} for one in reasons
+    ]
+    made = loaded(policy(validations=validations), binding())
+    given = review(pod())
+    decision = decide(PolicySet(made.policies).review(given, VIEW), given)
+    assert (decision.code, decision.reason) == (code, reason)
 
 
 def test_a_deployment_is_judged_by_its_pod() -> None:

@@ -114,7 +114,7 @@ def test_a_cel_loop_and_a_regex_that_take_for_ever_are_stopped(
     assert "vap/loop" in refused["status"]["message"]
     assert "vap/name" not in refused["status"]["message"]
     assert running.total("evaluators_ended", cause="policy past its time") == 1
-    assert peer.review(FAIL, request("bad"))["status"]["code"] == 403
+    assert peer.review(FAIL, request("bad"))["status"]["code"] == 422
     assert running.total("unjudged") == 0
 
 
