@@ -14,7 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
+from haechi.admit.vap.kinds import type_of_kind, type_of_rules
+from haechi.admit.vap.matching import read_match
+from haechi.admit.vap.params import read_kind
 from haechi.admit.vap.places import line_of, place_in_text
+from haechi.admit.vap.typed import TypedExpressions
+from haechi.admit.vap.types import ANY, Type
 from haechi.checks.pods.view import items, mapping
 from haechi.engines.cel import CelEngine, CompiledExpression
 from haechi.engines.cel.reads import Reads
@@ -88,10 +93,12 @@ def engine() -> CelEngine:
 
 
 def compile_policy(resource: Resource) -> tuple[Program | None, list[PolicyFault]]:
-    """Compile; with faults there is no program, as there is no such policy in a cluster."""
+    """Compile; with fatal faults there is no program, as there is no such policy in a cluster."""
     reader = _Reader(resource)
     program = reader.program()
-    return (None if reader.faults else program), reader.faults
+    if reader.faults:
+        return None, reader.faults
+    return program, reader.typed.faults
 
 
 class _Reader:
@@ -102,6 +109,7 @@ class _Reader:
         self._params = self._spec.get("paramKind") is not None
         self._asks = False
         self.faults: list[PolicyFault] = []
+        self.typed = TypedExpressions(resource, _types(self._spec))
 
     def program(self) -> Program:
         self._read_variables()
@@ -119,7 +127,7 @@ class _Reader:
     def _read_variables(self) -> None:
         for path, _, entry in self._entries("variables"):
             text = entry["expression"]
-            self._compile((*path, "expression"), text, returns="any")
+            self._compile((*path, "expression"), text, returns="any", variable=entry["name"])
             self._variables.append(Variable(entry["name"], text))
 
     def _conditions(self) -> Iterator[Condition]:
@@ -159,7 +167,13 @@ class _Reader:
                 yield Annotation(entry["key"], compiled, line_of(self._resource, where))
 
     def _compile(
-        self, path: AttrPath, text: str, *, returns: str = "bool", authorizer: bool = True
+        self,
+        path: AttrPath,
+        text: str,
+        *,
+        returns: str = "bool",
+        authorizer: bool = True,
+        variable: str = "",
     ) -> CompiledExpression | None:
         field = format_path(path)
         needed = used(text, self._variables)
@@ -168,6 +182,7 @@ class _Reader:
         except RuleError as error:
             self._refuse(path, error, needed=needed)
             return None
+        self.typed.look(path, text, compiled, needed, variable=variable)
         seen = {read.place[0] for read in compiled.reads.reads}
         if not self._params and "params" in seen:
             why = "the policy has no paramKind"
@@ -198,3 +213,13 @@ class _Reader:
                 object=self._resource.key,
             )
         )
+
+
+def _types(spec: Mapping[str, Any]) -> dict[str, Type]:
+    """What is known of an expression's variables before there is an object."""
+    object_ = type_of_rules(read_match(spec.get("matchConstraints")).rules)
+    kind = read_kind(spec.get("paramKind"))
+    params = ANY
+    if kind is not None:
+        params = type_of_kind(kind.group, kind.api_version.rpartition("/")[2], kind.kind)
+    return {"object": object_, "oldObject": object_, "params": params}
