@@ -15,6 +15,7 @@ Where there is no fork (Windows) the policies are judged in the process itself.
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import os
 import selectors
@@ -24,6 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -52,6 +54,14 @@ _DECODER = msgspec.msgpack.Decoder(list[PolicyVerdict])
 Verdicts = tuple[PolicyVerdict, ...]
 
 
+class Job(msgspec.Struct, frozen=True):
+    """One review with what to judge it by."""
+
+    policies: PolicySet
+    review: Review
+    view: View
+
+
 def judged_apart(
     policies: PolicySet,
     reviews: Sequence[Review],
@@ -65,23 +75,72 @@ def judged_apart(
         for review in reviews:
             yield policies.review(review, view)
         return
-    run = _Run(policies, reviews, view, deadline_s, memory_bytes)
+    work = _SameSet(policies, reviews, view)
+    yield from _run(_Run(work, STRIKES, deadline_s, memory_bytes))
+
+
+def jobs_apart(
+    jobs: Sequence[Job], *, deadline_s: float = DEADLINE_S, memory_bytes: int = MEMORY_BYTES
+) -> Iterator[Verdicts]:
+    """The verdicts of each job, in order: all by one child, as long as none of them ends it. No
+    policy is switched off, since every job has its own."""
+    if not hasattr(os, "fork"):
+        for job in jobs:
+            yield job.policies.review(job.review, job.view)
+        return
+    yield from _run(_Run(_OwnSets(jobs), None, deadline_s, memory_bytes))
+
+
+def _run(run: _Run) -> Iterator[Verdicts]:
     try:
         yield from run.verdicts()
     finally:
         run.end()
 
 
+class _Work(Protocol):
+    """What is to be judged. The parent only asks for policies: a review may be unreadable."""
+
+    def __len__(self) -> int: ...
+
+    def policies(self, number: int) -> PolicySet: ...
+
+    def job(self, number: int) -> Job: ...
+
+
+class _SameSet:
+    def __init__(self, policies: PolicySet, reviews: Sequence[Review], view: View) -> None:
+        self._policies, self._reviews, self._view = policies, reviews, view
+
+    def __len__(self) -> int:
+        return len(self._reviews)
+
+    def policies(self, number: int) -> PolicySet:
+        return self._policies
+
+    def job(self, number: int) -> Job:
+        return Job(self._policies, self._reviews[number], self._view)
+
+
+class _OwnSets:
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def policies(self, number: int) -> PolicySet:
+        return self._jobs[number].policies
+
+    def job(self, number: int) -> Job:
+        return self._jobs[number]
+
+
 class _Run:
     def __init__(
-        self,
-        policies: PolicySet,
-        reviews: Sequence[Review],
-        view: View,
-        deadline_s: float,
-        memory_bytes: int,
+        self, work: _Work, most_strikes: int | None, deadline_s: float, memory_bytes: int
     ) -> None:
-        self.policies, self.reviews, self.view = policies, reviews, view
+        self.work, self.most_strikes = work, most_strikes
         self.deadline_s, self.memory_bytes = deadline_s, memory_bytes
         self.cell = mmap.mmap(-1, _CELL.size)
         self.off: dict[int, str] = {}
@@ -95,7 +154,7 @@ class _Run:
     def verdicts(self) -> Iterator[Verdicts]:
         """Start a child at each review that none has answered yet."""
         done = 0
-        while done < len(self.reviews):
+        while done < len(self.work):
             self._start(done)
             for found in self._answers():
                 self.once = {}
@@ -104,11 +163,12 @@ class _Run:
             how = self._reap()
             if how is None:
                 self.renewed += 1
-            elif done < len(self.reviews) and not self._blame(how):
+            elif done < len(self.work) and not self._blame(how, done):
                 # Without any policy it ends, too: the object itself cannot be read or told.
                 self.once = {}
+                policies = self.work.policies(done)
                 done += 1
-                yield tuple(failed(policy.info, how) for policy in self.policies.policies)
+                yield tuple(failed(policy.info, how) for policy in policies.policies)
 
     def end(self) -> None:
         """Leave no child and no descriptor behind."""
@@ -178,19 +238,22 @@ class _Run:
             return f"the process that judged by it ended by signal {os.WTERMSIG(status)}"
         return "the process that judged by it ended (out of memory?)"
 
-    def _blame(self, how: str) -> bool:
+    def _blame(self, how: str, number: int) -> bool:
         """Leave out whoever was at work; False when nobody is left to be left out."""
         _, _, policy = _CELL.unpack(self.cell[:])
         # It may have died between two policies: then it is judged by none.
-        blamed = [policy] if policy != _NOBODY else range(len(self.policies.policies))
+        blamed = [policy] if policy != _NOBODY else range(self._size(number))
         if all(one in self.once or one in self.off for one in blamed):
             return False
         self.once.update(dict.fromkeys(blamed, how))
-        if policy != _NOBODY:
+        if policy != _NOBODY and self.most_strikes is not None:
             self.strikes[policy] += 1
-            if self.strikes[policy] >= STRIKES:
+            if self.strikes[policy] >= self.most_strikes:
                 self.off[policy] = f"switched off for this run: {how}"
         return True
+
+    def _size(self, number: int) -> int:
+        return len(self.work.policies(number).policies)
 
     # --- the child -----------------------------------------------------------------------
 
@@ -204,7 +267,8 @@ class _Run:
             _or_die(2 * self.deadline_s)
 
         off = {**self.off, **once}
-        found = self.policies.review(self.reviews[number], self.view, watch=watch, off=off)
+        job = self.work.job(number)
+        found = job.policies.review(job.review, job.view, watch=watch, off=off)
         self.cell[:] = _CELL.pack(counter[0] + 1, number, _NOBODY)
         frame = _ENCODER.encode(found)
         if len(frame) > _MOST_FRAME:
@@ -218,11 +282,12 @@ def _child(run: _Run, writer: int, first: int) -> None:
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        gc.freeze()  # to look through what is the parent's would copy all of its pages
         _limit(run.memory_bytes)
         once: dict[int, str] = run.once
         count = 0
         born = _resident()
-        for number in range(first, len(run.reviews)):
+        for number in range(first, len(run.work)):
             frame, count = run.judge(number, once, count)
             once = {}
             _write(writer, _HEAD.pack(len(frame)) + frame)
