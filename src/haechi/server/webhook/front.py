@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ MOST_BODY = 7 << 20
 """A review holds an object twice (new and old), each up to etcd's and the API server's 3 MiB."""
 MOST_READING = 96 << 20
 """Bytes of bodies that are being read at once."""
+BODY_S = 5.0
+"""For a body to come whole: half of one must not keep its room from others."""
 DEFAULT_S, LEAST_S, MOST_S = 2.0, 0.1, 29.0
 _TIMEOUT = re.compile(r"(?:^|&)timeout=(\d{1,4})(ms|s|m)(?:&|$)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
@@ -44,10 +47,11 @@ class Front:
         standing: Standing,
         *,
         most_body: int = MOST_BODY,
+        body_s: float = BODY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool, self._figures, self._standing = pool, figures, standing
-        self._most_body, self._clock = most_body, clock
+        self._most_body, self._body_s, self._clock = most_body, body_s, clock
         self._reading = 0
 
     def app(self, draining: Callable[[], bool]) -> Any:
@@ -81,7 +85,11 @@ class Front:
             return
         self._reading += size
         try:
-            body = await (protocol() if length else _bounded(protocol, self._most_body))
+            async with asyncio.timeout(self._body_s):
+                body = await (protocol() if length else _bounded(protocol, self._most_body))
+        except TimeoutError:
+            self._refuse(protocol, 408, "slow", "the body did not come in time")
+            return
         finally:
             self._reading -= size
         if body is None:

@@ -8,6 +8,7 @@ sent again under its number, and counts once there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -66,9 +67,13 @@ class Lines:
                 self._path.replace(self._path.with_name(f"{self._path.name}.1"))
             self._size = 0
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(self._path, flags, 0o600), "ab") as file:
-            file.write(data)
-        self._size += len(data)
+        with open(os.open(self._path, flags, 0o600), "ab", buffering=0) as file:  # noqa: PTH123
+            written = file.write(data)
+            self._size += written
+            if written < len(data):  # the disk is full: no half a line
+                whole = data.rfind(b"\n", 0, written) + 1
+                os.truncate(file.fileno(), max(0, file.tell() - (written - whole)))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
 
 class Telling:
@@ -96,6 +101,7 @@ class Telling:
         self.dropped = 0
         self._listed = ("", float("-inf"))
         self._again: DecisionBatch | None = None
+        self._unwritten = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -159,10 +165,10 @@ class Telling:
                 return
 
     def _send(self) -> bool:
-        """Send one batch; whether more waits. Raises ServerRefused, ServerUnreachable, OSError."""
+        """Send one batch; whether more waits. Raises ServerRefused, ServerUnreachable."""
         batch = self._again or self._batch()
         if self._lines is not None and self._again is None and batch.records:
-            self._lines.write(batch.records)
+            self._write(self._lines, batch.records)
         if self._client is not None:
             self._again = batch
             try:
@@ -174,6 +180,17 @@ class Telling:
                 log.warning("the server does not take a batch of decisions: %s", error)
             self._again = None
         return bool(self._waiting)
+
+    def _write(self, lines: Lines, records: Sequence[DecisionRecord]) -> None:
+        """A full disk costs the file its lines, and nobody else anything."""
+        try:
+            lines.write(records)
+            self._unwritten = False
+        except OSError as error:
+            self._drop("file", len(records))
+            if not self._unwritten:
+                log.warning("decisions cannot be written: %s", error)
+            self._unwritten = True
 
     def _batch(self) -> DecisionBatch:
         with self._lock:

@@ -42,6 +42,8 @@ QUIET_S = 0.5
 """Policies are taken when nothing changed for so long: a bundle arrives object by object."""
 SYNC_S = 60.0
 KINDS_S = 30.0
+GAP_S = 30.0
+"""What cannot be followed for so long is not known any more: a server that restarts is no gap."""
 Tell = Callable[[Changes], None]
 
 
@@ -71,6 +73,9 @@ class ClusterSource:
         self._looked = float("-inf")
         self._changed = float("-inf")
         self._taken = float("-inf")
+        self._unserved: tuple[str, ...] = ()
+        self._complete: bool | None = None
+        self._gap_since: float | None = None
         self.gaps: tuple[str, ...] = ()
 
     def poll(self) -> Policies | None:
@@ -78,6 +83,8 @@ class ClusterSource:
         if self._clock() - self._looked >= KINDS_S:
             self._look()
         mirror = self._mirror
+        if mirror is not None:
+            self._weigh(mirror)
         if mirror is None or not self._has_policies:
             return None
         self.gaps = (*mirror.gaps, *self._left_out())
@@ -104,8 +111,14 @@ class ClusterSource:
 
     def _look(self) -> None:
         """Follow what is to be followed by now. Raises KubeError."""
-        kinds = self._client.discovery.found(newer_than_s=KINDS_S / 2).kinds
-        newest = _newest(kinds)
+        found = self._client.discovery.found(newer_than_s=KINDS_S / 2)
+        newest = _newest(found.kinds)
+        failed = {one.partition("/")[0] for one in found.failed}
+        self._unserved = tuple(
+            f"{kind} ({group}): its server does not answer"
+            for group, kind in sorted(self._reads - newest.keys())
+            if group in failed
+        )
         policies = frozenset(
             kind
             for (group, name), kind in newest.items()
@@ -133,12 +146,28 @@ class ClusterSource:
             old, self._mirror = self._mirror, made
             self._policies, self._others = policies, others
             self._changed = self._clock()
-        gone = [] if old is None else [one for one in old.kept() if _missing(one, made, types)]
-        self.tell(
-            Changes([_known(one, b"") for one in gone], not made.gaps and not self._left_out())
-        )
+        gone = [] if old is None else _gone(old, made, types)
+        self._complete, self._gap_since = not self._holes(made), None
+        self.tell(Changes([_known(one, b"") for one in gone], self._complete))
         if old is not None:
             old.close()
+
+    def _holes(self, mirror: Mirror) -> tuple[str, ...]:
+        """What is asked for and not known."""
+        return (*mirror.gaps, *self._unserved, *self._left_out())
+
+    def _weigh(self, mirror: Mirror) -> None:
+        """Tell when all is known by now, or for a while not any more."""
+        complete = not self._holes(mirror)
+        if complete:
+            self._gap_since = None
+        elif self._gap_since is None:
+            self._gap_since = self._clock()
+        lasts = self._gap_since is not None and self._clock() - self._gap_since >= GAP_S
+        if complete != self._complete and (complete or lasts):
+            self._complete = complete
+            log.warning("the cluster is known %s", "whole" if complete else "in part only")
+            self.tell(Changes([], complete))
 
     def _left_out(self) -> tuple[str, ...]:
         return tuple(
@@ -190,12 +219,14 @@ def _newest(kinds: Iterable[Kind]) -> dict[tuple[str, str], Kind]:
     return found
 
 
-def _missing(one: Kept, made: Mirror, types: set[str]) -> bool:
-    if one.type not in types:
-        return False
-    return not any(
-        (other.namespace, other.name) == (one.namespace, one.name) for other in made.kept(one.type)
-    )
+def _gone(old: Mirror, made: Mirror, types: set[str]) -> list[Kept]:
+    """What the one mirror has and the other has not, or has in another version."""
+    there = {_place(one) for one in made.kept(*types)} if types else set()
+    return [one for one in old.kept() if one.type in types and _place(one) not in there]
+
+
+def _place(one: Kept) -> Known:
+    return _known(one, b"")
 
 
 def _known(one: Kept, body: bytes) -> Known:

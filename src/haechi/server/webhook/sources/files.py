@@ -22,6 +22,7 @@ from haechi.world.manifests import regular_bytes
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_FILES, MOST_BYTES = 5_000, 48 << 20
 """What a frame to the nursery holds."""
+MOST_LOOKS = 5
 _Seen = tuple[str, int, int, int]
 
 
@@ -31,7 +32,8 @@ class Files:
     def __init__(self, paths: Sequence[Path], *, settle: bool = False) -> None:
         self._paths, self._settle = tuple(paths), settle
         self._seen: tuple[_Seen, ...] | None = None
-        self._looked: tuple[_Seen, ...] | None = None
+        self._looked: tuple[Text, ...] | None = None
+        self._looks = 0
 
     def poll(self) -> Policies | None:
         """See ``Source``."""
@@ -39,20 +41,27 @@ class Files:
         seen = tuple(_state(file) for file in files)
         if seen == self._seen:
             return None
-        looked, self._looked = self._looked, seen
         if self._seen is not None:
-            if self._settle and looked != seen:
-                return None
             _require_something(self._seen, seen)
         texts = tuple(Text(str(file), _read(file)) for file in files)
         if sum(len(text.data) for text in texts) > MOST_BYTES:
             raise ConfigError(f"the policies are more than {MOST_BYTES >> 20} MiB")
+        if self._seen is not None and self._settle and self._unsettled(texts):
+            return None
         if tuple(_state(file) for file in files) == seen:
             self._seen = seen  # else they change right now: look again the next time
         return parted(texts, ", ".join(map(str, self._paths)))
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def _unsettled(self, texts: tuple[Text, ...]) -> bool:
+        """Whether they are others than at the last look; what never rests is taken in the end."""
+        if texts != self._looked and self._looks < MOST_LOOKS:
+            self._looked, self._looks = texts, self._looks + 1
+            return True
+        self._looked, self._looks = None, 0
+        return False
 
     def _files(self) -> Iterator[Path]:
         count = 0
