@@ -43,7 +43,7 @@ def gatekeeper() -> Iterator[str]:
     from tests.conformance.test_gatekeeper_library import LIBRARY
 
     from haechi.admit.gatekeeper import Engine
-    from haechi.admit.gatekeeper.running import Outcome, run_suite
+    from haechi.admit.gatekeeper.running import Outcome, run_suites
     from haechi.admit.gatekeeper.suites import find_suites
 
     if not LIBRARY.is_dir():
@@ -54,7 +54,7 @@ def gatekeeper() -> Iterator[str]:
     for engine in (Engine.REGO, Engine.CEL):
         counts: Counter[Outcome] = Counter()
         for suite in suites:
-            for result in run_suite(suite, engine=engine, wanted=lambda _test, _case: True):
+            for result in run_suites([suite], engine=engine, wanted=lambda _test, _case: True):
                 counts[result.outcome] += 1
                 if result.outcome in (Outcome.FAILED, Outcome.ERROR):
                     yield f"  wrong: {result.file}:{result.line}: {result.case}: {result.reason}"

@@ -21,7 +21,7 @@ from haechi.admit.gatekeeper.constraint import Constraint, read_constraint
 from haechi.admit.gatekeeper.framework import prepared
 from haechi.admit.gatekeeper.given import review_input
 from haechi.admit.gatekeeper.rego_code import RegoCode, compile_rego
-from haechi.admit.gatekeeper.running import Outcome, request_review, run_suite
+from haechi.admit.gatekeeper.running import Outcome, request_review, run_suites
 from haechi.admit.gatekeeper.suites import Suite, Test, find_suites
 from haechi.admit.gatekeeper.template import Template, read_template
 from haechi.admit.reviews import review_of
@@ -64,7 +64,7 @@ def test_every_case_is_right(engine: Engine, least: int) -> None:
     counts: Counter[Outcome] = Counter()
     wrong: list[str] = []
     for suite in _suites():
-        for result in run_suite(suite, engine=engine, wanted=lambda _test, _case: True):
+        for result in run_suites([suite], engine=engine, wanted=lambda _test, _case: True):
             counts[result.outcome] += 1
             if result.outcome in (Outcome.FAILED, Outcome.ERROR):
                 wrong.append(f"{result.file}:{result.line}: {result.case}: {result.reason}")

@@ -44,7 +44,7 @@ Exit codes: 0 all passed, 1 a case failed, 2 wrong use, 3 something could not be
 def command(ctx: click.Context, paths: tuple[Path, ...], form: str, run: str, engine: str) -> None:
     """Run the suites in DIR: templates and constraints, tried on objects."""
     from haechi.admit.gatekeeper import Engine
-    from haechi.admit.gatekeeper.running import run_suite
+    from haechi.admit.gatekeeper.running import run_suites
     from haechi.admit.gatekeeper.suites import find_suites
 
     wanted = _filter(run)
@@ -55,8 +55,7 @@ def command(ctx: click.Context, paths: tuple[Path, ...], form: str, run: str, en
             do="name a folder with files of kind Suite (test.gatekeeper.sh/v1alpha1)",
         )
     results = [_unreadable(one) for one in unreadable]
-    for suite in suites:
-        results.extend(run_suite(suite, engine=Engine(engine), wanted=wanted))
+    results.extend(run_suites(suites, engine=Engine(engine), wanted=wanted))
     _WRITERS[form](results)
     counts = _summary(results)
     ctx.exit(1 if counts["failed"] else 3 if counts["errors"] else 0)

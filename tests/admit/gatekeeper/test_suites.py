@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haechi.admit.gatekeeper import Engine
-from haechi.admit.gatekeeper.running import Result, run_suite
+from haechi.admit.gatekeeper.running import Result, run_suites
 from haechi.admit.gatekeeper.suites import find_suites
 from tests.admit.gatekeeper.test_policy import CONFLICT
 from tests.admit.gatekeeper.texts import DENY_ALL, LABELS, LABELS_TEMPLATE, OWNED, POD
@@ -106,7 +106,7 @@ def run(folder: Path, body: Body, engine: Engine = Engine.ANY) -> list[Result]:
     suites, unreadable = find_suites([folder / "suite.yaml"])
     assert not unreadable
     (one,) = suites
-    return list(run_suite(one, engine=engine, wanted=lambda _test, _case: True))
+    return list(run_suites([one], engine=engine, wanted=lambda _test, _case: True))
 
 
 def outcomes(results: Sequence[Result]) -> list[str]:
@@ -247,5 +247,5 @@ def test_any_document_is_a_suite_or_named(
     for one in suites:
         assert all(
             result.outcome.value in ("error", "skipped")
-            for result in run_suite(one, engine=Engine.ANY, wanted=lambda _test, _case: True)
+            for result in run_suites([one], engine=Engine.ANY, wanted=lambda _test, _case: True)
         )

@@ -4,12 +4,16 @@ Each test loads its template and constraint as ``haechi policy check`` does and 
 function, at the point of gator. A case is an error where the policy could not be evaluated: that
 is neither a violation nor none. One thing is as in gator and not as at the door: a plain object is
 judged without an operation, since nobody says which.
+
+Suites come with policies of strangers, so the cases are judged where that can be ended: all of
+them by one child, which is why what they ask is gathered before any is judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -17,7 +21,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
-from haechi.admit.apart import judged_apart
+from haechi.admit.apart import Job, Verdicts, jobs_apart
 from haechi.admit.gatekeeper.constraint import SCHEMA
 from haechi.admit.gatekeeper.expansion import Expansion, expand, read_expansions
 from haechi.admit.gatekeeper.loading import Engine, load_gatekeeper
@@ -40,6 +44,8 @@ from haechi.model.review import Point, Review, State
 from haechi.world.manifests import regular_bytes
 
 _UNJUDGED: Final = (State.ERROR, State.NOT_EVALUATED)
+_AT_ONCE: Final = 1_000
+"""Cases that are held, read, until one child has judged them."""
 
 
 class Outcome(StrEnum):
@@ -66,10 +72,57 @@ Wanted = Callable[[str, str], bool]
 """Whether a case (of a test, both by name) is to be run."""
 
 
-def run_suite(suite: Suite, *, engine: Engine, wanted: Wanted) -> Iterator[Result]:
-    """Every case of a suite, in order."""
-    for test in suite.tests:
-        yield from _Run(suite, test, engine, wanted).results()
+class _Question(msgspec.Struct, frozen=True):
+    """One object that a case judges; with the expansion by which it came to be."""
+
+    job: Job
+    expansion: Expansion | None = None
+
+    def told(self, verdicts: Verdicts) -> list[PolicyVerdict]:
+        """The verdicts about the object itself: gator makes pods by expansion templates only."""
+        own = [one for one in verdicts if not one.generated]
+        if self.expansion is None:
+            return own
+        said, action = f"[Implied by {self.expansion.name}]", self.expansion.action
+        return [
+            structs.replace(
+                one, message=f"{said} {one.message}", action=action or one.action, generated=True
+            )
+            for one in own
+        ]
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A case that waits for its verdicts. ``seconds`` is what it took to read it."""
+
+    case: Case
+    questions: tuple[_Question, ...]
+    result: Callable[[Case, Sequence[PolicyVerdict], float], Result]
+    seconds: float
+
+
+def run_suites(suites: Iterable[Suite], *, engine: Engine, wanted: Wanted) -> Iterator[Result]:
+    """Every case of the suites, in order."""
+    planned = (
+        one
+        for suite in suites
+        for test in suite.tests
+        for one in _Run(suite, test, engine, wanted).planned()
+    )
+    while some := list(islice(planned, _AT_ONCE)):
+        yield from _told_all(some)
+
+
+def _told_all(planned: Sequence[Result | _Asked]) -> Iterator[Result]:
+    asked = [one for one in planned if isinstance(one, _Asked)]
+    answers = jobs_apart([question.job for one in asked for question in one.questions])
+    for one in planned:
+        if isinstance(one, Result):
+            yield one
+            continue
+        start = perf_counter()
+        verdicts = [v for question in one.questions for v in question.told(next(answers))]
+        yield one.result(one.case, verdicts, one.seconds + perf_counter() - start)
 
 
 class _Run:
@@ -82,7 +135,8 @@ class _Run:
         self._wanted = wanted
         self._folder = suite.file.parent
 
-    def results(self) -> Iterator[Result]:
+    def planned(self) -> Iterator[Result | _Asked]:
+        """What has come of each case so far: a result, or what is to be judged."""
         test = self._test
         names = [case.name for case in test.cases] or [""]
         if self._suite.skip or test.skip or not any(self._wanted(test.name, n) for n in names):
@@ -108,7 +162,7 @@ class _Run:
             if case.skip or not self._wanted(test.name, case.name):
                 yield self._result(case, Outcome.SKIPPED)
             else:
-                yield self._case(case, policies, expansions, mutators)
+                yield self._asked(case, policies, expansions, mutators)
 
     def _policies(
         self, documents: Sequence[Resource]
@@ -151,50 +205,55 @@ class _Run:
             raise InputError(f"{test.constraint} holds {len(constraints)} constraints")
         return [*templates, *constraints]
 
-    def _case(
+    def _asked(
         self,
         case: Case,
         policies: PolicySet,
         expansions: Sequence[Expansion],
         mutators: Sequence[GatekeeperMutator],
-    ) -> Result:
+    ) -> Result | _Asked:
         start = perf_counter()
         try:
             if not case.object:
                 raise InputError("the case names no object")
             if not case.assertions:
                 raise InputError("the case asserts nothing")
-            verdicts = self._verdicts(case, policies, expansions, mutators)
+            questions = tuple(self._questions(case, policies, expansions, mutators))
         except HaechiError as error:
-            return self._result(case, Outcome.ERROR, _told(error), start=start)
+            seconds = perf_counter() - start
+            return self._result(case, Outcome.ERROR, _told(error), seconds=seconds)
+        return _Asked(case, questions, self._judged, perf_counter() - start)
+
+    def _judged(self, case: Case, verdicts: Sequence[PolicyVerdict], seconds: float) -> Result:
         unjudged = [one.message for one in verdicts if one.state in _UNJUDGED]
         messages = tuple(one.message for one in verdicts if one.state is State.FAIL)
         if unjudged:
             reason = f"not judged: {'; '.join(unjudged)}"
-            return self._result(case, Outcome.ERROR, reason, messages, start)
+            return self._result(case, Outcome.ERROR, reason, messages, seconds)
         missed = [reason for one in case.assertions if (reason := unmet(one, messages))]
         outcome = Outcome.FAILED if missed else Outcome.PASSED
-        return self._result(case, outcome, "; ".join(missed), messages, start)
+        return self._result(case, outcome, "; ".join(missed), messages, seconds)
 
-    def _verdicts(
+    def _questions(
         self,
         case: Case,
         policies: PolicySet,
         expansions: Sequence[Expansion],
         mutators: Sequence[GatekeeperMutator],
-    ) -> list[PolicyVerdict]:
+    ) -> Iterator[_Question]:
         objects = self._read(case.object)
         if len(objects) != 1:
             raise InputError(f"{case.object} holds {len(objects)} objects, a case judges one")
         view = ObjectsView(one for name in case.inventory for one in self._inventory(name))
         subject = objects[0]
         if (subject.group, subject.kind) == ("admission.k8s.io", "AdmissionReview"):
-            return _judged(policies, request_review(subject, view), view)
+            yield _Question(Job(policies, request_review(subject, view), view))
+            return
         review = review_of(subject, view, point=Point.FILE, operation="")
-        found = _judged(policies, review, view)
+        yield _Question(Job(policies, review, view))
         if expansions:
-            found += _generated(policies, review, view, expansions, mutators)
-        return found
+            for expansion, generated in _generated(review, view, expansions, mutators):
+                yield _Question(Job(policies, generated, view), expansion)
 
     def _inventory(self, name: str) -> Iterator[Mapping[str, Any]]:
         """The objects of a file of the inventory. ``/v1`` is the core group to gator, too."""
@@ -228,7 +287,7 @@ class _Run:
         outcome: Outcome,
         reason: str = "",
         violations: tuple[str, ...] = (),
-        start: float = 0.0,
+        seconds: float = 0.0,
     ) -> Result:
         return Result(
             file=self._suite.file.as_posix(),
@@ -238,7 +297,7 @@ class _Run:
             outcome=outcome,
             reason=reason,
             violations=violations,
-            seconds=round(perf_counter() - start, 6) if start else 0.0,
+            seconds=round(seconds, 6),
         )
 
 
@@ -285,22 +344,13 @@ def request_review(resource: Resource, view: ObjectsView) -> Review:
     return review_of_request(filled, view, point=Point.FILE)
 
 
-def _judged(policies: PolicySet, review: Review, view: ObjectsView) -> list[PolicyVerdict]:
-    """The verdicts about the object itself: gator makes pods by expansion templates only. Suites
-    come with policies of strangers, so they are judged where that can be ended."""
-    (verdicts,) = judged_apart(policies, [review], view)
-    return [one for one in verdicts if not one.generated]
-
-
 def _generated(
-    policies: PolicySet,
     review: Review,
     view: ObjectsView,
     expansions: Sequence[Expansion],
     mutators: Sequence[GatekeeperMutator],
-) -> list[PolicyVerdict]:
+) -> Iterator[tuple[Expansion, Review]]:
     base = _mutated(mutators, review, view)
-    found: list[PolicyVerdict] = []
     for expansion, body in expand(expansions, base):
         generated = structs.replace(
             review_of(_resource(body), view, point=Point.FILE, operation=""), generated=True
@@ -308,11 +358,7 @@ def _generated(
         changed = _mutated(mutators, generated, view)
         if changed is not body:
             generated = structs.replace(generated, resource=_resource(changed), memo={})
-        for verdict in _judged(policies, generated, view):
-            message = f"[Implied by {expansion.name}] {verdict.message}"
-            action = expansion.action or verdict.action
-            found.append(structs.replace(verdict, message=message, action=action, generated=True))
-    return found
+        yield expansion, generated
 
 
 def _mutated(mutators: Sequence[GatekeeperMutator], review: Review, view: ObjectsView) -> Any:
