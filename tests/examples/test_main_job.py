@@ -11,9 +11,10 @@ import pytest
 from examples.history import materialise
 from examples.record import POD
 
-from examples import attack, run
+from examples import attack, door, run
 from haechi.runtime.pack import builtin
 from haechi.store.state.action_records import ActionFilter, StoredAction
+from haechi.store.state.admission_records import DecisionFilter
 from haechi.store.state.incidents_records import IncidentFilter, StoredIncident
 from haechi.store.store import Store
 from tests.store.state.made import ALL
@@ -89,3 +90,21 @@ def test_the_plan_names_the_traffic_that_a_policy_for_all_pods_would_still_let_t
     assert any(
         one.name == "source" and "nothing can be applied" in one.says for one in action.checks
     )
+
+
+def test_what_came_to_the_door_was_judged_and_told(store: Store) -> None:
+    asked = {json.loads(line)["request"]["uid"] for line in door.REVIEWS.read_text().splitlines()}
+    found = {one.uid: one for one in store.state.decisions.each(DecisionFilter(), within=ALL)}
+    assert found.keys() <= asked
+    shell = [one for one in found.values() if one.name == "node-shell"]
+    assert shell
+    assert not any(one.allowed for one in shell if one.outcome == "denied")
+    assert any(one.outcome == "denied" for one in shell)
+
+
+def test_what_the_cluster_holds_is_judged_by_its_policies(store: Store) -> None:
+    failing = {(one.policy, one.name) for one in store.state.policy_states.each(within=ALL)}
+    assert ("images/shop", "cart") in failing
+    assert ("gatekeeper/ShopOwner/workloads", "cart") in failing
+    faults = store.state.policies.faults(within=ALL)
+    assert any(fault.fault.kind == "wrong-group" for fault in faults)

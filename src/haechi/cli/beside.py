@@ -63,7 +63,9 @@ def door(file: Path, settings: Settings) -> Program:
     for cluster in settings.clusters.followed[:1]:
         words += ["--cluster-name", cluster.name]
         words += ["--known", cluster.dump] if cluster.dump else []
-    return Program(words=tuple(words), address="--server", permissions=("admission.send",))
+    return Program(
+        words=tuple(words), address="--server", permissions=("admission.send", "waivers.list")
+    )
 
 
 def sensor() -> Program:
@@ -130,13 +132,27 @@ def detections(world: World) -> str:
 
 
 async def settled(world: World) -> None:
-    """Wait, not for ever, until what was sent is folded into incidents and planned for."""
+    """Wait, not for ever, until what was sent is folded into incidents and planned for, and the
+    clusters have been judged by the policies of their door."""
     ends = time.monotonic() + _SETTLES_S
     while time.monotonic() < ends:
         folded = not world.correlating.waiting
-        if folded and not await asyncio.to_thread(world.respond.behind, world):
+        if (
+            folded
+            and not await asyncio.to_thread(world.respond.behind, world)
+            and await asyncio.to_thread(_audited, world)
+        ):
             return
         await asyncio.sleep(_LOOK_S)
+
+
+def _audited(world: World) -> bool:
+    """Whether no cluster still waits for its first judgement."""
+    from haechi.model.access import EVERYWHERE
+
+    told = world.store.state.policy_states.coverage(within=(EVERYWHERE,))
+    expected = len(world.settings.clusters.followed) if world.settings.admission.audit else 0
+    return len(told) >= expected and all(one.state not in ("waiting", "auditing") for one in told)
 
 
 def incidents(world: World) -> str:

@@ -34,6 +34,8 @@ objects (kubectl get -A -o yaml): Namespaces, and what policies look up.
 Exit codes: 0 all were answered, 2 wrong use, 3 some could not be judged.
 """
 _START_S, _MOST_LINE = 60.0, 4 << 20
+_ERROR = 500
+"""What a policy that fails closed answers when it could not be judged."""
 _NAME = "haechi-webhook.haechi.svc"
 
 
@@ -57,24 +59,17 @@ def command(ctx: click.Context, /, file: Path, **given: Any) -> None:
 
 
 async def _replayed(file: Path, folder: Path, given: dict[str, Any]) -> Counter[str]:
+    from haechi.cli.webhook_serve import command as serving
     from haechi.cli.webhook_serve import made, tell
 
+    # What is not said here is as `haechi webhook serve` has it.
+    served_so = serving.make_context("serve", [], resilient_parsing=True).params
     options = {
+        **served_so,
         **given,
-        **dict.fromkeys(("repository", "cert", "key", "client_ca", "token_file", "decisions")),
-        "from_cluster": False,
         "listen": "127.0.0.1:0",
         "certificates": folder,
-        "service": "haechi-webhook",
-        "namespace": "haechi",
-        "configuration": "haechi-webhook",
         "workers": 1,
-        "queue": 256,
-        "policy_deadline": 1.0,
-        "memory": 512,
-        "no_bodies": False,
-        "within": "",
-        "ref": "",
     }
     hook = made(options, None)
     tell(hook, options)
@@ -141,15 +136,15 @@ def _answer(door: http.client.HTTPConnection, path: str, body: bytes) -> dict[st
     answer = door.getresponse()
     data = answer.read()
     if answer.status != 200:
-        return {"allowed": False, "status": {"code": answer.status}}
+        return {"allowed": False, "status": {"code": _ERROR}}
     response: dict[str, Any] = json.loads(data).get("response") or {}
     return response
 
 
 def _outcome(answers: Sequence[dict[str, Any]]) -> str:
-    refused = [answer for answer in answers if not answer.get("allowed")]
-    if any((answer.get("status") or {}).get("code") == 403 for answer in refused):
+    codes = [(a.get("status") or {}).get("code") for a in answers if not a.get("allowed")]
+    if any(code != _ERROR for code in codes):
         return "refused"
-    if refused:
+    if codes:
         return "not judged"
     return "warned" if any(answer.get("warnings") for answer in answers) else "let in"
