@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--image", default="", help="for --deploy: the image, pinned by digest")
 @click.option("--replicas", type=click.IntRange(1, 20), default=3, show_default=True)
 @click.option("--from-cluster", is_flag=True, help="for --deploy: policies are cluster objects")
+@click.option("--crds", is_flag=True, help="definitions of haechi's own kinds of policies, too")
 @click.option("--priority-class", default="", help="for --deploy, e.g. system-cluster-critical")
 @click.option("--server", default="", help="for --deploy: haechi server told of decisions")
 @click.option("--in-cluster", is_flag=True, help="ask this cluster for names of custom kinds")
@@ -72,6 +73,10 @@ def command(**given: Any) -> None:
     first = (
         objects(options, _deployment(given, policies)) if given["deploy"] else [service(options)]
     )
+    if given["crds"] or (given["deploy"] and given["from_cluster"]):
+        from haechi.server.webhook.crds import definitions
+
+        first = [*definitions(), *first]
     click.echo(_yaml([*first, *hooks]), nl=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import os
 import socket
@@ -125,7 +126,15 @@ def command(**given: Any) -> None:
     hook = made(given, access)
     tell(hook, given)
     with _logged(), contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(hook.run(ready=lambda port: click.echo(f"listening on port {port}")))
+        asyncio.run(hook.run(ready=_listening))
+
+
+def _listening(port: int) -> None:
+    """What was loaded until now stays: looking through it for garbage would hold up reviews."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
+    click.echo(f"listening on port {port}")
 
 
 def access_of(in_cluster: bool, kubeconfig: Path | None, context: str) -> Access | None:
@@ -172,6 +181,14 @@ def made(given: dict[str, Any], access: Access | None) -> Webhook:
         source = ClusterWithWaivers(followed, given["waivers"])
     hook = Webhook(options, source, trust=trust)
     objects.tell = hook.tell
+    if given["from_cluster"]:
+        from haechi.server.webhook.reporting import Reporting
+
+        hook.reporting = Reporting(
+            KubernetesClient(access),
+            replica(),
+            counted=lambda result: hook.figures.count("status_writes", result=result),
+        )
     return hook
 
 
@@ -267,10 +284,15 @@ def tell(hook: Webhook, given: dict[str, Any]) -> None:
         client=client,
         lines=Lines(given["decisions"]) if given["decisions"] is not None else None,
         cluster=given["cluster_name"],
-        replica=os.environ.get(REPLICA) or socket.gethostname(),
+        replica=replica(),
         dropped=lambda reason: hook.figures.count("decisions_dropped", reason=reason),
     )
     hook.telling.start()
+
+
+def replica() -> str:
+    """What this replica is called: the pod's name."""
+    return os.environ.get(REPLICA) or socket.gethostname()
 
 
 def _client(given: dict[str, Any]) -> Client:

@@ -20,6 +20,7 @@ from msgspec import structs
 from haechi.server.webhook.certificates.bundle import Trust
 from haechi.server.webhook.certificates.keeper import Keeper
 from haechi.server.webhook.jobs import Limits
+from haechi.server.webhook.reporting import Reporting
 from haechi.server.webhook.serve import Options, Webhook
 from haechi.server.webhook.sources import Source
 from haechi.server.webhook.sources.files import Files
@@ -222,6 +223,7 @@ def webhooks(tmp_path: Path) -> Iterator[Start]:
         source: Source | None = None,
         trust: Trust | None = None,
         store: StoreWaivers | None = None,
+        reporting: Reporting | None = None,
         wait: bool = True,
         **more: Any,
     ) -> Running:
@@ -241,7 +243,7 @@ def webhooks(tmp_path: Path) -> Iterator[Start]:
         options = structs.replace(options, **more)
         policies = write(tmp_path / "policies", *documents)
         hook = Webhook(options, source or Files([policies]), trust=trust)
-        hook.waivers = store
+        hook.waivers, hook.reporting = store, reporting
         made = Running(hook, folder)
         running.append(made)
         made.start()

@@ -12,8 +12,11 @@ from typing import Any
 
 import msgspec
 
+from haechi.admit.own import GROUP as GROUP_OF_OWN
+from haechi.admit.plurals import plural_of
 from haechi.server.webhook.certificates.bundle import GROUP
 from haechi.server.webhook.registration import Json, Registration, labels
+from haechi.server.webhook.reporting import KINDS
 from haechi.server.webhook.sources.cluster import POLICY_GROUPS
 
 PORT = 8443
@@ -112,6 +115,8 @@ def _reading(deploy: Deployment) -> list[Json]:
     if not deploy.files:
         # Constraints are kinds that templates make: their names are not known before.
         found.append({"apiGroups": list(POLICY_GROUPS), "resources": ["*"], "verbs": verbs})
+        statuses = [f"{plural_of(GROUP_OF_OWN, kind)}/status" for kind in KINDS]
+        found.append({"apiGroups": [GROUP_OF_OWN], "resources": statuses, "verbs": ["patch"]})
     return found
 
 

@@ -25,6 +25,7 @@ _ABOUT = {
     "haechi_admission_evaluators_ended_total": "Evaluators that ended, by cause",
     "haechi_admission_reloads_total": "Sets of policies loaded, by result",
     "haechi_admission_decisions_dropped_total": "Decisions not told to the server, by reason",
+    "haechi_admission_status_writes_total": "Statuses of policies written, by result",
     "haechi_admission_waiver_polls_total": "Times the server was asked for waivers, by result",
     "haechi_admission_certificate_reloads_total": "Served certificates exchanged, by result",
 }

@@ -35,6 +35,7 @@ from haechi.server.webhook.generation import NURSERY
 from haechi.server.webhook.jobs import Limits
 from haechi.server.webhook.listening import Chain, Port
 from haechi.server.webhook.pool import Pool
+from haechi.server.webhook.reporting import Reporting
 from haechi.server.webhook.sources import Policies, Source
 from haechi.server.webhook.sources.store import StoreWaivers
 from haechi.server.webhook.telling import Telling
@@ -89,6 +90,7 @@ class Webhook:
         self.figures = Figures()
         self.telling: Telling | None = None
         self.waivers: StoreWaivers | None = None
+        self.reporting: Reporting | None = None
         self.pool = Pool(
             self.figures, limits=options.limits, told=self._told, nursery=options.nursery
         )
@@ -152,6 +154,7 @@ class Webhook:
             "waiting": pool.waiting,
             "certificate_ends": self._ends.isoformat() if self._ends else "",
             "certificate_fault": self._trust_fault,
+            "status_fault": self.reporting.fault if self.reporting is not None else "",
         }
         return not why, details
 
@@ -232,7 +235,7 @@ class Webhook:
             tasks = [
                 asyncio.create_task(self._follow_policies()),
                 asyncio.create_task(self._follow_certificates(port)),
-                *self._follow_waivers(),
+                *self._follow_others(),
             ]
             with _signals(stop):
                 await stop.wait()
@@ -243,6 +246,8 @@ class Webhook:
             await port.close(STOP_S)
             await self.pool.close(STOP_S)
             await asyncio.to_thread(self._source.close)
+            if self.reporting is not None:
+                await asyncio.to_thread(self.reporting.close)
             if self.waivers is not None:
                 await asyncio.to_thread(self.waivers.close)
             if self.telling is not None:
@@ -283,11 +288,18 @@ class Webhook:
             bodies=options.bodies,
         )
         if not await self.pool.load(setup):
+            if self.reporting is not None:
+                old = self.pool.loaded
+                self.reporting.refused(
+                    found.texts, old.generation if old is not None else "", self.pool.fault
+                )
             return False
         self._origin = found.origin
         loaded = self.pool.loaded
         if loaded is None:
             return False
+        if self.reporting is not None:
+            self.reporting.tell(found.texts, loaded)
         for fault in loaded.faults[:20]:
             log.warning("%s:%d: %s %s", fault.file, fault.line, fault.what, fault.why)
         wants = getattr(self._source, "wants", None)
@@ -295,7 +307,9 @@ class Webhook:
             wants(loaded.reads)
         return True
 
-    def _follow_waivers(self) -> Iterator[asyncio.Task[None]]:
+    def _follow_others(self) -> Iterator[asyncio.Task[None]]:
+        if self.reporting is not None:
+            yield asyncio.create_task(self.reporting.follow())
         if self.waivers is not None:
 
             def counted(result: str) -> None:

@@ -148,8 +148,10 @@ class KubernetesClient:
         field_manager: str,
         force: bool = False,
         dry_run: bool = False,
+        subresource: str = "",
     ) -> dict[str, Any]:
-        """Server-side apply: the object is to be as ``body`` says in the fields that it names.
+        """Server-side apply: the object is to be as ``body`` says in the fields that it names; of
+        its ``status`` with that ``subresource``.
         Raises KubeConflict (``owners``: who holds which field), KubeInvalid, KubeError."""
         ref = ref_of(body)
         kind = self.kind(ref)
@@ -157,7 +159,13 @@ class KubernetesClient:
         query += [("fieldValidation", "Strict"), *dry_query(dry_run)]
         # Carried out twice it is the same as once.
         return self._write(
-            "PATCH", self._path(kind, ref), ref.label, query, body, APPLY, idempotent=True
+            "PATCH",
+            self._path(kind, ref, subresource),
+            ref.label,
+            query,
+            body,
+            APPLY,
+            idempotent=True,
         )
 
     def create(

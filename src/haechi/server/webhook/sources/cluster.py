@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from haechi.errors import KubeError
 from haechi.server.webhook.frames import Changes, Known, Text
 from haechi.server.webhook.sources import Policies, Source
@@ -73,6 +75,7 @@ class ClusterSource:
         self._looked = float("-inf")
         self._changed = float("-inf")
         self._taken = float("-inf")
+        self._texts: tuple[Text, ...] | None = None
         self._unserved: tuple[str, ...] = ()
         self._complete: bool | None = None
         self._gap_since: float | None = None
@@ -93,7 +96,10 @@ class ClusterSource:
         self._taken = self._changed
         kept = mirror.kept(*(kind.type for kind in self._policies))
         kept.sort(key=lambda one: (one.type, one.namespace, one.name))
-        texts = tuple(Text(_name_of(one), one.body) for one in kept)
+        texts = tuple(Text(_name_of(one), _as_written(one.body)) for one in kept)
+        if texts == self._texts:
+            return None
+        self._texts = texts
         return Policies(texts=texts, origin=f"the cluster {self._access.name}")
 
     def wants(self, reads: Iterable[tuple[str, str]]) -> None:
@@ -235,6 +241,21 @@ def _known(one: Kept, body: bytes) -> Known:
     group, _, kind = one.type.partition("/")
     api = version if group == "core" else f"{group}/{version}"
     return Known(api, kind, one.namespace, one.name, body)
+
+
+def _as_written(body: bytes) -> bytes:
+    """A policy without what others note on it: a status that changed is no other policy."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return body  # told as unreadable by whoever loads it
+    if not isinstance(value, dict):
+        return body
+    value.pop("status", None)
+    if isinstance(metadata := value.get("metadata"), dict):
+        for field in ("managedFields", "resourceVersion"):
+            metadata.pop(field, None)
+    return msgspec.json.encode(value)
 
 
 def _name_of(one: Kept) -> str:
