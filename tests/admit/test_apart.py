@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from haechi.admit.apart import judged_apart, judged_here
+from haechi.admit.apart import Job, jobs_apart, judged_apart, judged_here
 from haechi.admit.policies import PolicySet
 from haechi.admit.policy import View
 from haechi.admit.reviews import review_of
@@ -141,6 +141,18 @@ def test_no_child_is_left_when_the_parent_is_killed() -> None:
         os.kill(parent, signal.SIGKILL)
         os.waitpid(parent, 0)
         assert told.read(1) == b""  # it holds the other end as long as it lives
+
+
+def test_of_jobs_with_policies_of_their_own_none_costs_another_its_verdict() -> None:
+    wild, other = PolicySet([policy("wild", dies), no_latest()]), PolicySet([no_latest("b")])
+    asked = reviews("good", "bad", "b", "bad", "bad", "good")
+    by = [wild, wild, other, wild, wild, wild]
+    jobs = [Job(own, review, NOTHING) for own, review in zip(by, asked, strict=True)]
+    found = [[(v.policy, v.state) for v in verdicts] for verdicts in jobs_apart(jobs)]
+    fails = ("vap/no-latest", State.FAIL)
+    killed = [("vap/wild", State.ERROR), fails]
+    # However often one ends the child, it is asked again: every job is on its own.
+    assert found == [[fails], killed, [("vap/b", State.FAIL)], killed, killed, [fails]]
 
 
 def test_it_works_where_nothing_can_be_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from haechi.admit.apart import judged_apart
+from haechi.admit.apart import jobs_apart, judged_apart
 from tests.cli.command import Haechi
 from tests.trees import write
 
@@ -344,8 +344,9 @@ tests:
 def test_a_policy_that_does_not_end_is_an_error(
     haechi: Haechi, tree: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    assert judged_apart.__kwdefaults__ is not None
-    monkeypatch.setitem(judged_apart.__kwdefaults__, "deadline_s", 0.2)
+    for apart in (judged_apart, jobs_apart):
+        assert apart.__kwdefaults__ is not None
+        monkeypatch.setitem(apart.__kwdefaults__, "deadline_s", 0.2)
     write(tree, {"policies/template.yaml": ENDLESS, "policies/suite.yaml": SUITE})
     done = haechi("policy", *(tree / word if (tree / word).exists() else word for word in words))
     assert (done.code, "came to no answer within 0.2 s" in done.out) == (3, True), done.out

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 
+from haechi.admit.apart import jobs_apart
 from tests.admit.gatekeeper.texts import LABELS, LABELS_TEMPLATE, OWNED, POD
 from tests.cli.command import Haechi
 
@@ -98,3 +100,67 @@ def test_junit_is_xml_with_the_same_counts(haechi: Haechi) -> None:
 )
 def test_wrong_use(haechi: Haechi, arguments: list[str]) -> None:
     assert haechi("policy", "test", *arguments).code == 2
+
+
+ENDLESS = """\
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: k8sendless}
+spec:
+  crd: {spec: {names: {kind: K8sEndless}}}
+  targets:
+    - target: admission.k8s.gatekeeper.sh
+      rego: |
+        package k8sendless
+
+        violation[{"msg": "it ends"}] {
+          input.review.object.metadata.labels.owner
+          x := json.patch({}, [{"op": "add", "path": "/a", "value": i}
+            | i := numbers.range(1, 100000)[_]])
+          x.b
+        }
+"""
+ENDLESS_CONSTRAINT = """\
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: K8sEndless
+metadata: {name: endless}
+"""
+ENDLESS_SUITE = """\
+apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+tests:
+  - name: endless
+    template: endless-template.yaml
+    constraint: endless-constraint.yaml
+    cases:
+      - {name: before, object: missing.yaml, assertions: [{violations: no}]}
+      - {name: first, object: owned.yaml, assertions: [{violations: no}]}
+      - {name: second, object: owned.yaml, assertions: [{violations: no}]}
+      - {name: third, object: owned.yaml, assertions: [{violations: no}]}
+      - {name: after, object: missing.yaml, assertions: [{violations: no}]}
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_cases_without_an_end_are_errors_of_their_own(
+    haechi: Haechi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert jobs_apart.__kwdefaults__ is not None
+    monkeypatch.setitem(jobs_apart.__kwdefaults__, "deadline_s", 0.2)
+    files = {"template": ENDLESS, "constraint": ENDLESS_CONSTRAINT, "suite": ENDLESS_SUITE}
+    for name, text in files.items():
+        (haechi.where / "good" / f"endless-{name}.yaml").write_text(text)
+    done = haechi("policy", "test", "good", "--format", "json")
+    found = {one["case"]: one for one in json.loads(done.out)["cases"]}
+    assert done.code == 3
+    assert {case: one["result"] for case, one in found.items()} == {
+        "before": "passed",
+        "first": "error",
+        "second": "error",
+        "third": "error",
+        "after": "passed",
+        "owned": "passed",
+        "missing": "passed",
+    }
+    reasons = {found[case]["reason"] for case in ("first", "second", "third")}
+    assert reasons == {"not judged: it came to no answer within 0.2 s"}
