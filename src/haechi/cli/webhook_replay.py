@@ -54,7 +54,9 @@ def command(ctx: click.Context, /, file: Path, **given: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="haechi-door-") as folder:
         counts = asyncio.run(_replayed(file, Path(folder), given))
     said = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
-    click.echo(f"{sum(counts.values())} requests at the door: {said or 'none'}")
+    total = sum(counts.values())
+    word = "request" if total == 1 else "requests"
+    click.echo(f"{total} {word} at the door: {said or 'none'}")
     ctx.exit(3 if counts["not judged"] else 0)
 
 
