@@ -223,11 +223,41 @@ class WhatIfChange(Record, frozen=True, kw_only=True):
     user: str = ""
 
 
+class ForecastRow(Record, frozen=True, kw_only=True):
+    """A policy in one namespace, by its rollout: the stage it is in, the ``next`` one and the day
+    that ``begins``. The counts say what it would do to what is there now (and to the recorded
+    requests that were asked about) in full force; ``examples`` are some that it would refuse.
+    ``ready``: it would refuse nothing, and judge everything."""
+
+    policy: str
+    rollout: str
+    namespace: str
+    stage: str
+    next: str
+    begins: dt.date | None
+    refused: int
+    warned: int
+    unjudged: int
+    examples: list[str]
+    ready: bool
+
+
+class Forecasts(Record, frozen=True, kw_only=True):
+    """Every policy of a cluster that has a stage before it, by namespace: what is not ready first.
+    ``judged`` objects were asked about; ``gaps`` says which were not, and why."""
+
+    judged: int
+    today: dt.date
+    items: list[ForecastRow]
+    gaps: list[str]
+
+
 class WhatIf(Record, frozen=True, kw_only=True):
     """What would be different. ``appeared``: a worse answer than today's; ``disappeared``: a
     better one; ``changed``: the same answer for other reasons. Lists are cut at 500 each;
     ``left_out`` says how many changes are not listed. ``faults`` are what is wrong with the
-    policies that were tried, ``gaps`` what was not asked, and why."""
+    policies that were tried, ``gaps`` what was not asked, and why. ``forecast``: of the new
+    policies that have a rollout, what their next stages would do to what is there now."""
 
     counts: WhatIfCounts
     by_policy: dict[str, WhatIfCounts]
@@ -237,3 +267,4 @@ class WhatIf(Record, frozen=True, kw_only=True):
     left_out: int
     faults: list[str]
     gaps: list[str]
+    forecast: list[ForecastRow] = []

@@ -10,7 +10,7 @@ import pytest
 
 from haechi.errors import Forbidden, InputError, NotFound, TooManyRequests
 from haechi.model.access import Grant, Principal, Reach, Role
-from haechi.server.shapes_admission import WhatIf, WhatIfAsk, WhatIfDocument
+from haechi.server.shapes_admission import Forecasts, WhatIf, WhatIfAsk, WhatIfDocument
 from haechi.server.work.audits import comparing
 from tests.server.api.rig import ADMIN
 from tests.server.test_admission import HOOK, told
@@ -100,3 +100,63 @@ def test_kinds_that_nobody_looked_at_are_told(folder: Folder) -> None:
 def test_one_comparison_runs_at_a_time(folder: Folder) -> None:
     with comparing._lock, pytest.raises(TooManyRequests):
         ask(folder, TEMPLATE)
+
+
+STAGED = """---
+apiVersion: haechi.dev/v1alpha1
+kind: PolicyRollout
+metadata: {name: owners}
+spec:
+  policies: ["gatekeeper/**"]
+  stages:
+    - {stage: observe, from: 2020-01-01}
+    - {stage: all, from: 2999-01-01}
+"""
+
+
+def foreseen(folder: Folder, *, who: Principal = ADMIN, **more: Any) -> Forecasts:
+    found: Forecasts = folder.rig.call("policies.forecast", who=who, cluster="east", **more)
+    return found
+
+
+def test_new_policies_are_forecast_by_their_rollout(folder: Folder) -> None:
+    found = ask(folder, TEMPLATE + STRICTER + STAGED)
+    assert found.counts.denied_after == 0
+    rows = {one.namespace: one for one in found.forecast}
+    assert rows.keys() == {"shop", "pay"}
+    shop = rows["shop"]
+    assert (shop.policy, shop.rollout, shop.stage, shop.next) == (ID, "owners", "observe", "all")
+    assert (shop.refused, shop.ready, str(shop.begins)) == (2, False, "2999-01-01")
+    assert len(shop.examples) == 2
+    assert ask(folder, TEMPLATE + STRICTER).forecast == []
+
+
+def test_what_is_in_force_is_forecast_within_reach(folder: Folder) -> None:
+    assert foreseen(folder).items == []
+    (folder.policies / "all.yaml").write_text(TEMPLATE + CONSTRAINT + STAGED)
+    folder.tick()
+    found = foreseen(folder)
+    assert found.judged == 4
+    assert [(one.namespace, one.refused, one.ready) for one in found.items] == [
+        ("shop", 2, False),
+        ("pay", 0, True),
+    ]
+    assert foreseen(folder) is found  # nothing is judged again while all is as it was
+    reach = Reach(cluster="east", namespace="pay")
+    pay = Principal(id="p", name="p", grants=(Grant(role=Role.VIEWER, reach=reach),))
+    assert [one.namespace for one in foreseen(folder, who=pay).items] == ["pay"]
+    assert foreseen(folder, namespace=["pay"]).judged == 1
+    folder.put(pod("d", namespace="pay"))
+    folder.tick()
+    assert all(not one.ready for one in foreseen(folder).items)
+    west = Principal(
+        id="w", name="w", grants=(Grant(role=Role.VIEWER, reach=Reach(cluster="west")),)
+    )
+    with pytest.raises(NotFound):
+        foreseen(folder, who=west)
+
+
+def test_one_forecast_is_made_at_a_time(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "PATIENCE_S", 0.01)
+    with comparing._foreseeing, pytest.raises(TooManyRequests):
+        foreseen(folder)

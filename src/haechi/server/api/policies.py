@@ -9,6 +9,7 @@ from typing import Any, Literal
 from haechi.model.access import Role
 from haechi.server.endpoint import MIB, Call, Operation, Skip
 from haechi.server.shapes_admission import (
+    Forecasts,
     PolicyNamespace,
     PolicyRow,
     PolicyShown,
@@ -48,6 +49,13 @@ class FaultsAsk(Record, frozen=True, kw_only=True):
     cluster: list[str] = []
     limit: int = 200
     skip: Skip = 0
+
+
+class ForecastAsk(Record, frozen=True, kw_only=True):
+    """Of one cluster, or of some of its namespaces."""
+
+    cluster: str
+    namespace: list[str] = []
 
 
 class ViolationsAsk(Record, frozen=True, kw_only=True):
@@ -182,6 +190,14 @@ def tried(call: Call) -> WhatIf:
     return compared(call.world, call.body, within=call.within, now=call.now)
 
 
+def foreseen(call: Call) -> Forecasts:
+    """What the next stages of the rollouts in force would refuse now."""
+    from haechi.server.work.audits.comparing import foreseen as made
+
+    ask: ForecastAsk = call.query
+    return made(call.world, ask.cluster, ask.namespace, within=call.within, now=call.now)
+
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         id="policies.list",
@@ -204,6 +220,16 @@ OPERATIONS: tuple[Operation, ...] = (
         query=FaultsAsk,
         answer=Page[StoredFault],
         rows=lambda call: iter(_faults(call)),
+    ),
+    Operation(
+        id="policies.forecast",
+        method="GET",
+        path="/policies/forecast",
+        role=Role.VIEWER,
+        summary="What the next stages of rollouts would refuse of what is there, if they began now",
+        handler=foreseen,
+        query=ForecastAsk,
+        answer=Forecasts,
     ),
     Operation(
         id="policies.what_if",

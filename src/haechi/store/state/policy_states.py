@@ -42,8 +42,9 @@ _coverage = msgspec.json.Decoder(AuditCoverage).decode
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """One verdict that is no pass, about one object. ``ordinal`` tells several of the same rule
-    and place apart."""
+    """One verdict that is no pass, about one object. ``path`` names list items by what names
+    them, so that it outlives their order; ``shown`` is the same place as people write it.
+    ``ordinal`` tells several of the same rule and place apart."""
 
     namespace: str
     object: str
@@ -56,6 +57,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     waiver: str = ""
     message: str = ""
     path: str = ""
+    shown: str = ""
     ordinal: int = 0
     effects: tuple[str, ...] = ()
     evidence: Mapping[str, Any] = {}
@@ -312,6 +314,7 @@ def _row(cluster: str, one: Said) -> dict[str, Any]:
     detail: dict[str, Any] = {
         "message": clean(one.message, _MESSAGE),
         "path": clean(one.path, _NAME),
+        "shown": clean(one.shown, _NAME),
     }
     detail |= {"effects": list(one.effects), "evidence": evidence}
     row: dict[str, Any] = {
@@ -345,6 +348,7 @@ def _again(row: Any) -> Said:
         },
         message=words["message"],
         path=words["path"],
+        shown=words.get("shown", ""),
         ordinal=words["ordinal"],
         effects=tuple(words["effects"]),
         evidence=words["evidence"],
@@ -397,10 +401,8 @@ def _stored(row: Any) -> Violation:
                 *("state", "outcome", "waiver"),
             )
         },
-        **{
-            name: words[name]
-            for name in ("message", "path", "effects", "evidence", "line", "generated")
-        },
+        **{name: words[name] for name in ("message", "effects", "evidence", "line", "generated")},
+        path=words.get("shown") or words["path"],
         since=from_us(row.since),
         changed=from_us(row.changed),
     )

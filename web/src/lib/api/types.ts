@@ -1032,6 +1032,27 @@ export interface Flow {
   because: string[];
 }
 
+export interface ForecastRow {
+  policy: string;
+  rollout: string;
+  namespace: string;
+  stage: string;
+  next: string;
+  begins: string | null;
+  refused: number;
+  warned: number;
+  unjudged: number;
+  examples: string[];
+  ready: boolean;
+}
+
+export interface Forecasts {
+  judged: number;
+  today: string;
+  items: ForecastRow[];
+  gaps: string[];
+}
+
 export interface Halt {
   scope: string;
   stopped: boolean;
@@ -1656,6 +1677,7 @@ export interface WhatIf {
   left_out: number;
   faults: string[];
   gaps: string[];
+  forecast: ForecastRow[];
 }
 
 export interface WhatIfAsk {

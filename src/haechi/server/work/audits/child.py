@@ -27,6 +27,7 @@ from haechi.server.work.audits.wire import (
     Asked,
     Compare,
     Failed,
+    Foresee,
     Go,
     News,
     Ready,
@@ -93,6 +94,8 @@ def serve(given: BinaryIO, told: BinaryIO) -> int:
                     _send(told, judging.compare(ask))
                 except (HaechiError, MemoryError, RecursionError) as error:
                     _send(told, Failed(_words(error)))
+            case Foresee(today=today) if judging is not None:
+                _send(told, judging.foresee(today))
     return 0
 
 

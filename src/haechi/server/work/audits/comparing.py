@@ -1,4 +1,5 @@
-"""What-if over the API: policies that somebody wrote, beside those of a followed cluster.
+"""What-if over the API: policies that somebody wrote, beside those of a followed cluster; and the
+forecast of the rollouts in force.
 
 The texts come from whoever asks, so they are compiled and asked in a process of their own, one at
 a time. Everything that is asked lies within the asker's reach; what policies may look at besides is
@@ -7,50 +8,48 @@ the whole cluster, as at the door.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from haechi.admit.simulate import Answer, Change, PolicyChange
+from haechi.admit.simulate import Answer, Change, Forecast, PolicyChange
 from haechi.errors import LimitExceeded, NotFound, TooManyRequests
 from haechi.model.access import NONE, Reach, covered
 from haechi.model.decision_record import Outcome
 from haechi.model.keys import object_name
 from haechi.server.shapes_admission import (
+    ForecastRow,
+    Forecasts,
     WhatIf,
     WhatIfAsk,
     WhatIfChange,
     WhatIfCounts,
 )
 from haechi.server.work.audits.process import AuditProcess, Stopped
-from haechi.server.work.audits.wire import Compare, Compared, Recorded, Setup, Text
+from haechi.server.work.audits.wire import Compare, Compared, Foretold, Recorded, Setup, Text
 
 if TYPE_CHECKING:
     from haechi.model.admission import PolicyFault
     from haechi.server.work.auditing import Basis
+    from haechi.server.work.audits.objects import Snapshot
     from haechi.server.world import World
     from haechi.world.kube.cluster import Kept
 
 MOST_OBJECTS, MOST_REQUESTS, MOST_BYTES = 5_000, 5_000, 32 << 20
 MOST_LISTED = 500
 _lock = threading.Lock()
+_Said = TypeVar("_Said", Compared, Foretold)
 
 
 def compared(
     world: World, ask: WhatIfAsk, *, within: tuple[Reach, ...], now: dt.datetime
 ) -> WhatIf:
     """The difference. Raises NotFound, TooManyRequests, ConfigError for policies that are none."""
-    audit = world.audits.get(ask.cluster)
-    reached = any(reach.cluster in ("*", ask.cluster) for reach in within)
-    basis = audit.basis() if audit is not None and reached else None
-    if basis is None:
-        raise NotFound(
-            f"no cluster {ask.cluster[:80]!r} is audited",
-            why="it is not followed, was not read yet, or lies out of reach",
-            do="GET /clusters lists them",
-        )
+    basis = _basis(world, ask.cluster, within)
     if not _lock.acquire(blocking=False):
         raise TooManyRequests("another comparison runs", retry_after=10, do="ask again then")
     try:
@@ -59,41 +58,62 @@ def compared(
         _lock.release()
 
 
+def _basis(world: World, cluster: str, within: tuple[Reach, ...]) -> Basis:
+    audit = world.audits.get(cluster)
+    reached = any(reach.cluster in ("*", cluster) for reach in within)
+    basis = audit.basis() if audit is not None and reached else None
+    if basis is None:
+        raise NotFound(
+            f"no cluster {cluster[:80]!r} is audited",
+            why="it is not followed, was not read yet, or lies out of reach",
+            do="GET /clusters lists them",
+        )
+    return basis
+
+
 def _compared(
     world: World, ask: WhatIfAsk, basis: Basis, within: tuple[Reach, ...], now: dt.datetime
 ) -> WhatIf:
     settings, gaps = world.settings.admission, list(basis.snapshot.gaps[:50])
     every = basis.snapshot.kept.values()
-    objects = _objects(every, ask, within, gaps) if ask.over != "history" else []
-    recorded = _recorded(world, ask, within, now, gaps) if ask.over != "now" else []
-    setup = Setup(
-        texts=basis.texts,
-        packs=settings.packs,
-        cluster=ask.cluster,
-        deadline_s=settings.deadline_s,
-        memory_bytes=settings.memory_bytes,
+    objects = (
+        _objects(every, ask.cluster, ask.namespace, within, gaps) if ask.over != "history" else []
     )
+    recorded = _recorded(world, ask, within, now, gaps) if ask.over != "now" else []
+    setup = _setup(world, ask.cluster, basis, settings.packs)
     compare = Compare(
         texts=[Text(one.name, one.text.encode("utf-8", "replace")) for one in ask.policies],
         packs=ask.packs,
         replace=ask.replace,
         recorded=recorded,
+        today=now.date(),
     )
-    found = _asked(setup, list(every), objects, compare, basis, world.settings.limits.seconds)
+    found = _asked(
+        lambda process: process.compare(objects, compare),
+        setup,
+        basis,
+        world.settings.limits.seconds,
+    )
     gaps += _unknown(found, basis)
     if found.left_out:
         gaps.append(f"{found.left_out} recorded requests cannot be read")
     return _shown(found, ask.cluster, recorded, gaps)
 
 
+def _setup(world: World, cluster: str, basis: Basis, packs: list[str]) -> Setup:
+    settings = world.settings.admission
+    return Setup(
+        texts=basis.texts,
+        packs=packs,
+        cluster=cluster,
+        deadline_s=settings.deadline_s,
+        memory_bytes=settings.memory_bytes,
+    )
+
+
 def _asked(
-    setup: Setup,
-    every: list[Kept],
-    objects: list[Kept],
-    compare: Compare,
-    basis: Basis,
-    seconds: float,
-) -> Compared:
+    question: Callable[[AuditProcess], _Said], setup: Setup, basis: Basis, seconds: float
+) -> _Said:
     """In a process that ends before the request does."""
     late = threading.Event()
     timer = threading.Timer(max(1.0, seconds - 3.0), late.set)
@@ -101,13 +121,14 @@ def _asked(
     try:
         process = AuditProcess(setup, late)
         try:
+            every = list(basis.snapshot.kept.values())
             process.news(every, anew=True, complete=basis.snapshot.complete)
-            return process.compare(objects, compare)
+            return question(process)
         finally:
             process.close()
     except Stopped as error:
         raise LimitExceeded(
-            f"the comparison takes longer than {seconds:g} seconds",
+            f"the judging takes longer than {seconds:g} seconds",
             do="name some namespaces, or fewer days; `haechi policy simulate` has no such limit",
         ) from error
     finally:
@@ -124,13 +145,17 @@ def _unknown(found: Compared, basis: Basis) -> Iterator[str]:
 
 
 def _objects(
-    every: Iterable[Kept], ask: WhatIfAsk, within: tuple[Reach, ...], gaps: list[str]
+    every: Iterable[Kept],
+    cluster: str,
+    namespaces: Sequence[str],
+    within: tuple[Reach, ...],
+    gaps: list[str],
 ) -> list[Kept]:
     chosen = [
         one
         for one in every
-        if covered(within, ask.cluster, one.namespace or NONE)
-        and (not ask.namespace or (one.namespace or NONE) in ask.namespace)
+        if covered(within, cluster, one.namespace or NONE)
+        and (not namespaces or (one.namespace or NONE) in namespaces)
     ]
     chosen.sort(key=lambda one: (one.type, one.namespace, one.name))
     if len(chosen) > MOST_OBJECTS:
@@ -182,6 +207,7 @@ def _shown(found: Compared, cluster: str, recorded: list[Recorded], gaps: list[s
         left_out=told.changed - sum(map(len, lists.values())),
         faults=[_fault(one) for one in found.faults],
         gaps=gaps,
+        forecast=[_row(one) for one in found.forecast],
     )
 
 
@@ -236,4 +262,86 @@ def _change(one: Change, cluster: str, count: int) -> WhatIfChange:
         policies=list(one.policies),
         at=at,
         user=one.user,
+    )
+
+
+# --- the forecast of what is in force ----------------------------------------------------------
+
+_foreseeing = threading.Lock()
+_waiting = threading.BoundedSemaphore(3)
+PATIENCE_S = 10.0
+_REMEMBERED = 16
+_Key = tuple[str, tuple[str, ...], tuple[Reach, ...], dt.date]
+_remembered: dict[_Key, tuple[list[Text], weakref.ref[Snapshot], Forecasts]] = {}
+
+
+def foreseen(
+    world: World,
+    cluster: str,
+    namespaces: Sequence[str],
+    *,
+    within: tuple[Reach, ...],
+    now: dt.datetime,
+) -> Forecasts:
+    """What the next stages of the rollouts in force would refuse, if they began now. An answer
+    holds while policies, objects and day are the same. Raises NotFound, TooManyRequests."""
+    basis = _basis(world, cluster, within)
+    key = (cluster, tuple(sorted(namespaces)), within, now.date())
+    with _one_at_a_time():
+        known = _remembered.pop(key, None)
+        if known is None or known[0] is not basis.texts or known[1]() is not basis.snapshot:
+            made = _foreseen(world, key, basis)
+            known = (basis.texts, weakref.ref(basis.snapshot), made)
+        while len(_remembered) >= _REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        _remembered[key] = known
+        return known[2]
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Some may wait for a while: who opens the page again is soon given what was made before."""
+    busy = TooManyRequests("another forecast is made", retry_after=5, do="ask again then")
+    if not _waiting.acquire(blocking=False):
+        raise busy
+    try:
+        if not _foreseeing.acquire(timeout=PATIENCE_S):
+            raise busy
+        try:
+            yield
+        finally:
+            _foreseeing.release()
+    finally:
+        _waiting.release()
+
+
+def _foreseen(world: World, key: _Key, basis: Basis) -> Forecasts:
+    cluster, namespaces, within, today = key
+    gaps = list(basis.snapshot.gaps[:50])
+    every = basis.snapshot.kept.values()
+    objects = _objects(every, cluster, namespaces, within, gaps)
+    found = _asked(
+        lambda process: process.foresee(objects, today),
+        _setup(world, cluster, basis, world.settings.admission.packs),
+        basis,
+        world.settings.limits.seconds,
+    )
+    return Forecasts(
+        judged=found.judged, today=today, items=[_row(one) for one in found.rows], gaps=gaps
+    )
+
+
+def _row(one: Forecast) -> ForecastRow:
+    return ForecastRow(
+        policy=one.policy,
+        rollout=one.rollout,
+        namespace=one.namespace or NONE,
+        stage=one.stage.value,
+        next=one.next.value if one.next is not None else "",
+        begins=one.begins,
+        refused=one.refused,
+        warned=one.warned,
+        unjudged=one.unjudged,
+        examples=list(one.examples),
+        ready=one.ready,
     )

@@ -84,7 +84,7 @@ def _event(one: Change, cluster: str, info: PolicyInfo | None, at_ns: int) -> Ev
         "policy.rule": said.rule,
         "policy.outcome": one.after,
         "policy.before": one.before,
-        "policy.path": said.path,
+        "policy.path": said.shown,
         "ka.target.resource": said.kind.lower(),
         "ka.target.name": said.name,
     }

@@ -7,6 +7,7 @@ more than their JSON.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +16,13 @@ from typing import overload
 
 import msgspec
 
+from haechi.admit.apart import Judging as Judges
 from haechi.admit.apart import judged_apart
 from haechi.admit.policies import PolicySet
 from haechi.admit.recording import evidence_of, unpacked
 from haechi.admit.redact import Redacted, redacted
 from haechi.admit.reviews import nowhere, review_of, review_of_request
-from haechi.admit.simulate import Case, what_if
+from haechi.admit.simulate import Case, Forecast, forecast, what_if
 from haechi.checks.pods.view import mapping
 from haechi.gate.admission import attribute_of, live_fingerprint
 from haechi.model.admission import Effect, PolicyFault, PolicyVerdict
@@ -35,6 +37,7 @@ from haechi.server.work.audits.wire import (
     Compare,
     Compared,
     Done,
+    Foretold,
     Found,
     Go,
     News,
@@ -50,6 +53,8 @@ MOST_VERDICTS = 100
 """Of one object; a policy that says more of it says nothing new."""
 MOST_CHANGES = 1_500
 """Of a comparison: what fits an answer; all are counted."""
+MOST_FORECASTS = 2_000
+"""Policies and namespaces of a forecast; what is not ready comes first."""
 _FINE = (State.PASS, State.NOT_APPLICABLE)
 _FOUND_BYTES = 4 << 20
 
@@ -172,14 +177,9 @@ class Judging:
         reads = {read for policy in new.policies for read in policy.info.reads}
         reads |= {read for policy in self.policies.policies for read in policy.info.reads}
         view = ClusterView(self._held, reads=reads, complete=self._view.complete)
-        cases = [
-            Case(review=review_of(read(one, setup.cluster), view, point=Point.WHAT_IF))
-            for one in asked
-        ]
+        cases = self._cases(asked, view)
         requests = [_case(one, view, setup.cluster) for one in ask.recorded]
-        judging = partial(
-            judged_apart, deadline_s=setup.deadline_s, memory_bytes=setup.memory_bytes
-        )
+        judging = self._apart()
         known = [one for one in requests if one is not None]
         found = what_if(self.policies, new, [*cases, *known], view, judging=judging)
         changes = found.changes[:MOST_CHANGES]
@@ -189,7 +189,25 @@ class Judging:
             left_out=len(requests) - len(known),
             kinds=sorted(types_named([policy.info for policy in new.policies])),
             denying=(_denying(self.policies), _denying(new)),
+            forecast=_foretold(forecast(new, cases, view, today=ask.today, judging=judging)),
         )
+
+    def foresee(self, today: dt.date) -> Foretold:
+        """What the next stages of the rollouts in force would do to what was asked."""
+        asked, self._asked = self._asked, []
+        cases = self._cases(asked, self._view)
+        rows = forecast(self.policies, cases, self._view, today=today, judging=self._apart())
+        return Foretold(judged=len(cases), rows=_foretold(rows))
+
+    def _cases(self, asked: Sequence[Kept], view: ClusterView) -> list[Case]:
+        cluster = self._setup.cluster
+        return [
+            Case(review=review_of(read(one, cluster), view, point=Point.WHAT_IF)) for one in asked
+        ]
+
+    def _apart(self) -> Judges:
+        setup = self._setup
+        return partial(judged_apart, deadline_s=setup.deadline_s, memory_bytes=setup.memory_bytes)
 
     def _passes(self) -> list[tuple[str, str, int]]:
         counts = Counter(
@@ -286,6 +304,13 @@ def _team(resource: Resource) -> str:
 def _idle(resource: Resource) -> bool:
     spec = mapping(resource.data.get("spec"))
     return resource.kind == "ReplicaSet" and spec.get("replicas") == 0
+
+
+def _foretold(rows: Sequence[Forecast]) -> list[Forecast]:
+    """Those that something comes after: what is not ready first."""
+    coming = [one for one in rows if one.next is not None]
+    coming.sort(key=lambda one: (one.ready, one.begins or dt.date.max))
+    return coming[:MOST_FORECASTS]
 
 
 def _denying(policies: PolicySet) -> list[str]:

@@ -35,7 +35,7 @@ _POD = (False, "", "Pod", "pods", "")
 _Place = tuple[str, str, str]
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """The objects at a moment, all that the audit may look at."""
 
     kept: dict[_Place, Kept]

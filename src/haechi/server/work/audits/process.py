@@ -7,6 +7,7 @@ so whatever makes no progress for ``PATIENCE_S`` is broken, and is ended.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import importlib.util
 import os
 import selectors
@@ -31,6 +32,8 @@ from haechi.server.work.audits.wire import (
     Compared,
     Done,
     Failed,
+    Foresee,
+    Foretold,
     Found,
     Go,
     News,
@@ -129,6 +132,16 @@ class AuditProcess:
                 return said
             case Failed(what=what):
                 raise InputError("the policies cannot be loaded", why=what)
+        raise KubeError("the process that judges spoke out of turn")
+
+    def foresee(self, kept: Sequence[Kept], today: dt.date) -> Foretold:
+        """What the next stages of the rollouts would do to these objects."""
+        for part in parted(list(kept)):
+            self._send(framed(Asked(part)))
+        self._send(framed(Foresee(today)))
+        said = self._next(PATIENCE_S)
+        if isinstance(said, Foretold):
+            return said
         raise KubeError("the process that judges spoke out of turn")
 
     def close(self) -> None:

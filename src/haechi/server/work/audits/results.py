@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import structs
 
 from haechi.admit.naming import rule_id
-from haechi.admit.recording import outcome_of
+from haechi.admit.recording import dotted, outcome_of
 from haechi.errors import HaechiError
 from haechi.model.admission import Effect, PolicyInfo, PolicyVerdict
 from haechi.model.review import State
@@ -189,6 +189,7 @@ def said_as(one: AuditedObject, told: AuditedVerdict, waiver: str = "") -> Said:
         waiver=waiver,
         message=verdict.message,
         path=told.path,
+        shown=dotted(verdict.path)[:400],
         ordinal=told.ordinal,
         effects=tuple(effect.value for effect in verdict.effects),
         evidence=told.evidence,

@@ -1,19 +1,21 @@
 """What the server and the process that judges say to each other: MessagePack frames with a length.
 
-The server: ``Setup`` once, then rounds of ``News``, ``Asked`` and ``Go`` (or ``Compare``). The
-process: ``Ready`` or ``Failed``, then for each round ``Found`` frames and ``Done`` (or
-``Compared``). Every frame is small enough to be held, however large a cluster is.
+The server: ``Setup`` once, then rounds of ``News``, ``Asked`` and ``Go`` (or ``Compare``, or
+``Foresee``). The process: ``Ready`` or ``Failed``, then for each round ``Found`` frames and
+``Done`` (or ``Compared``, or ``Foretold``). Every frame is small enough to be held, however large a
+cluster is.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from haechi.admit.simulate import WhatIf
+from haechi.admit.simulate import Forecast, WhatIf
 from haechi.model.admission import PolicyFault, PolicyInfo, PolicyVerdict
 from haechi.world.kube.cluster import Kept
 
@@ -78,6 +80,8 @@ class Compare(msgspec.Struct, frozen=True, tag=True):
     packs: list[str]
     replace: bool
     recorded: list[Recorded]
+    today: dt.date
+    """By which it is told where rollouts stand."""
 
 
 class Compared(msgspec.Struct, frozen=True, tag=True):
@@ -90,6 +94,20 @@ class Compared(msgspec.Struct, frozen=True, tag=True):
     """Types that the new policies name by themselves."""
     denying: tuple[list[str], list[str]] = ([], [])
     """Policies that refuse, of those in force and of the new ones."""
+    forecast: list[Forecast] = []
+
+
+class Foresee(msgspec.Struct, frozen=True, tag=True):
+    """What the next stages of the rollouts would do to what was asked."""
+
+    today: dt.date
+
+
+class Foretold(msgspec.Struct, frozen=True, tag=True):
+    """The answer to ``Foresee``."""
+
+    judged: int
+    rows: list[Forecast]
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -153,8 +171,8 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 ENCODE = msgspec.msgpack.Encoder(enc_hook=str).encode
-to_child = msgspec.msgpack.Decoder(Setup | News | Asked | Go | Compare).decode
-Answer = Ready | Failed | Found | Done | Compared
+to_child = msgspec.msgpack.Decoder(Setup | News | Asked | Go | Compare | Foresee).decode
+Answer = Ready | Failed | Found | Done | Compared | Foretold
 _to_server: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
