@@ -319,11 +319,12 @@ def _resident() -> int:
 
 
 def _memory() -> tuple[int, int]:
-    """Bytes of address space, and of memory; nothing where that cannot be told."""
+    """Bytes of address space, and of memory that is no file's; nothing where that cannot be
+    told."""
     with contextlib.suppress(OSError, ValueError):
-        size, resident, *_ = Path("/proc/self/statm").read_text().split()
+        size, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
         page = os.sysconf("SC_PAGE_SIZE")
-        return int(size) * page, int(resident) * page
+        return int(size) * page, (int(resident) - int(shared)) * page
     return 0, 0
 
 

@@ -132,13 +132,13 @@ class Evaluator(asyncio.BufferedProtocol):
             return None
 
     def memory(self) -> tuple[int, int]:
-        """Bytes of address space, and of memory."""
+        """Bytes of address space, and of memory that is no file's."""
         try:
             with open(f"/proc/{self.pid}/statm", "rb") as file:  # noqa: PTH123 - in the event loop
-                size, resident, *_ = file.read().split()
+                size, resident, shared, *_ = file.read().split()
         except (OSError, ValueError):
             return 0, 0
-        return int(size) * PAGE, int(resident) * PAGE
+        return int(size) * PAGE, (int(resident) - int(shared)) * PAGE
 
     def outgrown(self, most: int, limit: int) -> bool:
         """Whether it took ``most`` bytes more than at its birth, or half of what was left then."""
