@@ -62,7 +62,24 @@ def gatekeeper() -> Iterator[str]:
         yield f"{engine}: {counts[Outcome.PASSED]} of {asked} cases right"
 
 
+def cel() -> Iterator[str]:
+    """cel-spec's tests of what Kubernetes' CEL has."""
+    from tests.conformance import cel_spec
+    from tests.conformance.admission_policies import clone_of
+
+    if not clone_of(cel_spec.REPOSITORY).is_dir():
+        yield f"{cel_spec.REPOSITORY} is not mirrored"
+        return
+    results = list(cel_spec.results())
+    right = sum(result.right for result in results)
+    yield f"{cel_spec.REPOSITORY}: {right} of {len(results)} tests right"
+    for one in results:
+        if not one.right:
+            yield f"  {cel_spec.KNOWN.get(one.key, 'wrong')}: {one.key}: {one.found}"
+
+
 SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
+    "cel": cel,
     "gatekeeper": gatekeeper,
     "vap": admission_policies,
 }

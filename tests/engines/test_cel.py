@@ -308,7 +308,7 @@ def test_odd_but_plain_values_do_no_harm(value: Any) -> None:
     ("data", "expression"),
     [
         ({"spec": {"a": None}}, "!has(object.spec.a) && object.spec == {}"),
-        ({"spec": {"a": None}}, "object.?spec.?a.?b.orValue('absent') == 'absent'"),
+        ({"spec": {"a": None}}, "object.?spec.?a.orValue('absent') == 'absent'"),
         ({"spec": None}, "!has(object.spec)"),
         ({"a": [None, {"b": None}]}, "object.a == [null, {}]"),
         ({"labels": {"a": None, "b": "c"}}, "object.labels == {'a': '', 'b': 'c'}"),

@@ -50,11 +50,12 @@ class Unfit:
 
 class Examined(msgspec.Struct, frozen=True):
     """``fault`` says why the value is unfit; ``unknown`` holds the paths of unknown values;
-    ``null``: a null is among the values."""
+    ``null``: a null is among the values; ``nul``: a text holds the character 0."""
 
     fault: str = ""
     unknown: tuple[AttrPath, ...] = ()
     null: bool = False
+    nul: bool = False
 
 
 _FIT = Examined()
@@ -69,7 +70,7 @@ def examine(value: Any) -> Examined:
         return Examined(value.fault)
     level: list[Any] = [value]
     count = depth = 0
-    has_unknown = has_null = False
+    has_unknown = has_null = has_nul = False
     while level:
         count += len(level)
         depth += 1
@@ -81,10 +82,14 @@ def examine(value: Any) -> Examined:
             if kind is str:
                 if not item.isascii() and not is_unicode(item):
                     return Examined(_fault_of(value))
+                if "\0" in item:
+                    has_nul = True
             elif kind is dict:
                 for key in item:
                     if type(key) is not str or not (key.isascii() or is_unicode(key)):
                         return Examined(_fault_of(value))
+                    if "\0" in key:
+                        has_nul = True
                 below.extend(item.values())
             elif kind is list:
                 below.extend(item)
@@ -100,9 +105,10 @@ def examine(value: Any) -> Examined:
             if count + len(below) > VALUES_LIMIT:
                 return Examined(f"more than {VALUES_LIMIT:,} values")
         level = below
-    if not has_unknown and not has_null:
+    if not has_unknown and not has_null and not has_nul:
         return _FIT
-    return Examined(unknown=tuple(_unknown_in(value)) if has_unknown else (), null=has_null)
+    unknown = tuple(_unknown_in(value)) if has_unknown else ()
+    return Examined(unknown=unknown, null=has_null, nul=has_nul)
 
 
 def is_unicode(text: str) -> bool:
@@ -171,6 +177,18 @@ def as_decoded(value: Any, texts: bool = False) -> Any:
         }
     if type(value) is list:
         return [as_decoded(item) for item in value]
+    return value
+
+
+def without_nul(value: Any) -> Any:
+    """A copy with U+FFFD in place of the character 0, where the library ends a text: what stands
+    after it must not be hidden from a policy."""
+    if type(value) is str:
+        return value.replace("\0", "\ufffd")
+    if type(value) is dict:
+        return {without_nul(key): without_nul(item) for key, item in value.items()}
+    if type(value) is list:
+        return [without_nul(item) for item in value]
     return value
 
 

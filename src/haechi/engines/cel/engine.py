@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -24,8 +24,11 @@ from haechi.engines.cel.data import (
     as_decoded,
     examine,
     plain,
+    without_nul,
     without_unknown,
 )
+from haechi.engines.cel.expand import EDITION
+from haechi.engines.cel.lenient import lenient, might_help
 from haechi.engines.cel.needs import Needs
 from haechi.engines.cel.paths import parse_path
 from haechi.engines.cel.reads import Reads, reads_of
@@ -38,6 +41,7 @@ from haechi.model.review import Review, State, Verdict
 if TYPE_CHECKING:
     from haechi.engines.cel.libraries.authorizer import Allows
 
+T = TypeVar("T")
 _SEAL = 16
 _MESSAGE_LIMIT = 5 * 1024  # ValidatingAdmissionPolicy: a messageExpression gives at most 5 Ki
 _MEMO = "cel"
@@ -65,12 +69,13 @@ class CelRule(Protocol):
 class CompiledExpression:
     """An expression ready to evaluate. ``dump`` gives bytes that ``CelEngine.load`` restores."""
 
-    __slots__ = ("_blob", "_reads", "native")
+    __slots__ = ("_blob", "_lenient", "_reads", "native")
 
     def __init__(self, native: Any, blob: bytes) -> None:
         self.native = native
         self._blob = blob
         self._reads: Reads | None = None
+        self._lenient: list[Any] | None = None
 
     def dump(self) -> bytes:
         """The library's serialised form, without a seal."""
@@ -82,6 +87,13 @@ class CompiledExpression:
         if self._reads is None:
             self._reads = reads_of(self.dump())
         return self._reads
+
+    def lenient(self, wheel: Wheel) -> Any:
+        """The form that asks maps only for their fields (see ``lenient``), or None."""
+        if self._lenient is None:
+            blob = lenient(self._blob)
+            self._lenient = [None if blob is None else wheel.load(blob)]
+        return self._lenient[0]
 
 
 class CompiledRule(msgspec.Struct, frozen=True):
@@ -123,6 +135,8 @@ class Activation:
             examined = examine(value)
             if examined.null and kubernetes and name in ("object", "oldObject"):
                 bound[name] = self._values[name] = as_decoded(value)
+            if examined.nul and not examined.fault:
+                bound[name] = self._values[name] = without_nul(bound[name])
             if examined.fault:
                 bound[name] = Unfit(examined.fault)
                 self._examined[name] = examined
@@ -146,13 +160,13 @@ class Activation:
         if self._needs is not None and not self._needs.cover(compiled.reads):
             return self._uncut().evaluate(compiled)
         native = self._seen_by(compiled) if self._examined else self._native
-        return self._wheel.evaluate(compiled.native, native)
+        return self._judged(self._wheel.evaluate, compiled, native)
 
     def value(self, compiled: CompiledExpression) -> Any:
         """The value of an expression that returns ``any``, or a Failure."""
         if self._needs is not None and not self._needs.cover(compiled.reads):
             return self._uncut().value(compiled)
-        return self._wheel.value(compiled.native, self._seen_by(compiled))
+        return self._judged(self._wheel.value, compiled, self._seen_by(compiled))
 
     def _seen_by(self, compiled: CompiledExpression) -> Any:
         if self._examined and self._unknown_is_out_of_sight(compiled):
@@ -166,7 +180,16 @@ class Activation:
         native = self._native
         if self._examined and self._unknown_is_out_of_sight(compiled):
             native = self._without_unknown()
-        return self._wheel.text(compiled.native, native)
+        return self._judged(self._wheel.text, compiled, native)
+
+    def _judged(
+        self, judge: Callable[[Any, Any], T], compiled: CompiledExpression, native: Any
+    ) -> T:
+        result = judge(compiled.native, native)
+        if isinstance(result, Failure) and might_help(result.text):
+            other = compiled.lenient(self._wheel)
+            return result if other is None else judge(other, native)
+        return result
 
     def reason(self, compiled: CompiledExpression, failure: Failure) -> tuple[State, str]:
         """What a failure means: an error, or that something is not known."""
@@ -348,7 +371,11 @@ class CelEngine:
             return None
 
     def _checksum(self, key: str, blob: bytes) -> bytes:
-        parts = (f"{__version__} {self.version}".encode(), key.encode("utf-8", "replace"), blob)
+        parts = (
+            f"{__version__} {self.version} {EDITION}".encode(),
+            key.encode("utf-8", "replace"),
+            blob,
+        )
         digest = hashlib.sha256()
         for part in parts:
             digest.update(len(part).to_bytes(8, "big") + part)

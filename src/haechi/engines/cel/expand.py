@@ -14,16 +14,19 @@ The messages are those of cel-spec (proto/cel/expr/checked.proto, syntax.proto).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from haechi.engines.cel.cel_go import MARK, as_cel_go
 from haechi.engines.cel.libraries import overloads
 from haechi.engines.cel.libraries.overload import Invalid
 from haechi.engines.cel.wire import Fields, decode, encode, text_of
 
 _MARK = re.compile(
     rb"list_[a-z]+_|format[-.]|quantity_is_integer|quantity_get_int|lists\.range"
-    rb"|string_to_(?:quantity|url|ip|cidr|semver)"
+    rb"|string_to_(?:quantity|url|ip|cidr|semver)" + MARK
 )
+EDITION = 2
+"""Goes up with every change of what is written out: compiled forms of another one are not used."""
 _ID, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 2, 4, 5, 6, 7, 8, 9
 _NESTED = {_SELECT: (1,), _CALL: (1, 3), _LIST: (1,), _LOOP: (2, 4, 5, 6, 7)}
 _FIRST_ID = 1 << 24
@@ -37,7 +40,7 @@ def expand(serialised: bytes) -> bytes:
         return serialised
     outer = decode(serialised)
     checked = decode(outer.blob(2))
-    rewriter = _Rewriter(dict(_references(checked)))
+    rewriter = Rewriter(dict(_references(checked)))
     rewritten = rewriter.visit(checked.blob(4))
     return encode(outer.put(2, encode(checked.put(4, rewritten))))
 
@@ -72,7 +75,9 @@ def _constant(function: str, call: Fields) -> bytes | None:
     return None
 
 
-class _Rewriter:
+class Rewriter:
+    """Visits the expressions of a tree, innermost first, and makes new ones."""
+
     def __init__(self, references: dict[int, frozenset[str]]) -> None:
         self._references = references
         self._next = _FIRST_ID
@@ -93,6 +98,9 @@ class _Rewriter:
             expr = expr.put(_STRUCT, encode(struct))
         if expr.has(_CALL):
             return self._call(expr)
+        return self._select(expr) if expr.has(_SELECT) else encode(expr)
+
+    def _select(self, expr: Fields) -> bytes:
         return encode(expr)
 
     def _entry(self, raw: bytes) -> bytes:
@@ -117,7 +125,9 @@ class _Rewriter:
             return folded
         if text_of(call.blob(2)) == "lists.range" and len(operands) == 1:
             return self._range(operands[0], unchanged)
-        if not lists or len(operands) not in (1, 2):
+        if not lists:
+            return as_cel_go(self, names, operands) or unchanged
+        if len(operands) not in (1, 2):
             return unchanged
         return self._of_list(text_of(call.blob(2)), operands, lists, names, unchanged)
 
@@ -209,9 +219,40 @@ class _Rewriter:
         """``function(arguments)``."""
         return self._new(_CALL, Fields([(2, function.encode()), *((3, one) for one in arguments)]))
 
-    def member(self, function: str, target: bytes) -> bytes:
-        """``target.function()``."""
-        return self._new(_CALL, Fields([(1, target), (2, function.encode())]))
+    def member(self, function: str, target: bytes, *arguments: bytes) -> bytes:
+        """``target.function(arguments)``."""
+        fields = [(1, target), (2, function.encode()), *((3, one) for one in arguments)]
+        return self._new(_CALL, Fields(list(fields)))
+
+    def bound(self, values: list[bytes], result: Callable[..., bytes]) -> bytes:
+        """``result`` of values each of which is evaluated at most once, when it is needed."""
+        names = list(values)
+        held = []
+        for place, value in enumerate(values):
+            expr = decode(value)
+            if not expr.has(_IDENT) and not expr.has(3):
+                self._next += 1
+                name = f"@{self._next}"
+                held.append((name, value))
+                names[place] = self.ident(name)
+        made = result(*names)
+        for name, value in reversed(held):
+            made = self._bind(name, value, made)
+        return made
+
+    def _bind(self, name: str, value: bytes, result: bytes) -> bytes:
+        """``cel.bind(name, value, result)``: a loop over nothing."""
+        parts = (b"#unused", self.empty_list(), name.encode(), value, self.false())
+        fields = [*enumerate(parts, start=1), (6, self.ident(name)), (7, result)]
+        return self._new(_LOOP, Fields(list(fields)))
+
+    def empty_list(self) -> bytes:
+        """``[]``."""
+        return self._new(_LIST, Fields([]))
+
+    def false(self) -> bytes:
+        """``false``."""
+        return self._new(3, Fields([(2, 0)]))
 
     def ident(self, name: str) -> bytes:
         """A variable."""

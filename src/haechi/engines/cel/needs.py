@@ -126,7 +126,7 @@ _SCALARS = frozenset({bool, float})
 
 
 class _Fit:
-    """Cuts, and sees to it on the way that what is left is plain: maps and lists, ASCII text,
+    """Cuts, and sees to it on the way that what is left is plain: maps, lists, ASCII without NUL,
     truth values, numbers of 64 bits, no nulls, neither deep nor many. Nearly everything is."""
 
     __slots__ = ("count",)
@@ -149,7 +149,7 @@ class _Fit:
             inner = node if node.deep else _element(node)
             return [self.cut(item, inner, depth + 1) for item in value]
         if kind is str:
-            if value.isascii():
+            if value.isascii() and "\0" not in value:
                 return value
         elif kind is int:
             if INT_MIN <= value <= INT_MAX:
@@ -167,10 +167,10 @@ class _Fit:
         cut = self.cut
         if node.deep:
             for key in value:
-                if type(key) is not str or not key.isascii():
+                if type(key) is not str or not key.isascii() or "\0" in key:
                     raise _Odd
             for item in value.values():
-                if type(item) is not str or not item.isascii():
+                if type(item) is not str or not item.isascii() or "\0" in item:
                     cut(item, node, depth)
             return value
         below, every = node.below, node.any
@@ -178,12 +178,12 @@ class _Fit:
         if every is None and not node.shallow:
             for key, inner in below.items():
                 if key in value:
-                    if type(key) is not str or not key.isascii():
+                    if type(key) is not str or not key.isascii() or "\0" in key:
                         raise _Odd
                     made[key] = cut(value[key], inner, depth)
             return made
         for key, item in value.items():
-            if type(key) is not str or not key.isascii():
+            if type(key) is not str or not key.isascii() or "\0" in key:
                 raise _Odd
             made[key] = cut(item, below.get(key, every), depth)
         return made
