@@ -28,6 +28,7 @@ from haechi.admit.vap.types import (
     element_of,
     items_of,
     join,
+    only_named,
     select,
     sorts_of,
 )
@@ -41,6 +42,8 @@ _KEPT: Final = frozenset(
     {"value", "optional.of", "optional.ofNonZeroValue", "distinct", "sort", "reverse", "slice"}
 )
 """Functions that give what they are given; optionals count as what is in them."""
+_GUARDS: Final = {"_&&_": "_==_", "_?_:_": "_==_", "_||_": "_!=_"}
+_JOINED: Final = {"_==_": "_&&_", "_!=_": "_||_"}
 BOUND: Final = "__v_"
 """What ``variables.`` is written as in a composed expression."""
 Scope = Mapping[str, Type]
@@ -145,7 +148,7 @@ class _Walker:
         call = decode(expr.blob(_CALL))
         function = text_of(call.blob(2))
         operands = [*call.blobs(1), *call.blobs(3)]
-        types = [self.visit(one, scope) for one in operands]
+        types = self._operands(function, operands, scope)
         if len(operands) == 2:
             key = _text_constant(operands[1])
             if function in ("_[_]", "_[?_]", "_?._"):
@@ -157,6 +160,16 @@ class _Walker:
             elif function in _COMPARED:
                 self._compare(expr, operands[0], types[0], types[1])
         return self._result(function, types, expr)
+
+    def _operands(self, function: str, operands: list[bytes], scope: Scope) -> list[Type]:
+        """Behind a question for the kind only that kind counts."""
+        types: list[Type] = []
+        for place, one in enumerate(operands):
+            inner = scope
+            if place == 1 and function in _GUARDS:
+                inner = _narrowed(scope, _guarded(operands[0], _GUARDS[function]))
+            types.append(self.visit(one, inner))
+        return types
 
     def _result(self, function: str, types: list[Type], expr: Fields) -> Type:
         if not types:
@@ -225,6 +238,32 @@ class _Walker:
                 primitive = decode(pair.blob(2)).number(3)
                 self._static[pair.number(1)] = _PRIMITIVES.get(primitive)
         return self._static.get(expr.number(_ID))
+
+
+def _guarded(raw: bytes, question: str) -> str:
+    """The kind that an object has where ``object.kind == 'Pod'`` holds, or ``!=`` does not."""
+    call = decode(decode(raw).blob(_CALL))
+    operands = call.blobs(3)
+    if len(operands) != 2:
+        return ""
+    if text_of(call.blob(2)) != question:
+        parts = _JOINED[question]
+        if text_of(call.blob(2)) != parts:
+            return ""
+        return _guarded(operands[0], question) or _guarded(operands[1], question)
+    for one, other in (operands, operands[::-1]):
+        if _written(one) in ("object.kind", "oldObject.kind"):
+            return _text_constant(other) or ""
+    return ""
+
+
+def _narrowed(scope: Scope, kind: str) -> Scope:
+    if not kind:
+        return scope
+    inner = dict(scope)
+    for name in ("object", "oldObject"):
+        inner[name] = only_named(scope.get(name), kind) or scope.get(name)
+    return inner
 
 
 def _is_object(type_: Type) -> bool:

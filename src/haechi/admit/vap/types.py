@@ -169,6 +169,14 @@ def names_of(type_: Type) -> list[str]:
     return sorted(names)
 
 
+def only_named(type_: Type, name: str) -> Type:
+    """Only the messages of a name."""
+    names = field_table().names
+    return frozenset(
+        atom for atom in type_ or () if isinstance(atom, Message) and names[atom.number] == name
+    )
+
+
 def fields_of(type_: Type) -> list[str]:
     """The fields of all messages that a value can be."""
     table = field_table()
