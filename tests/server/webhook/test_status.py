@@ -25,9 +25,12 @@ from haechi.server.webhook.sources.cluster import ClusterSource
 from haechi.world.kube.client import KubernetesClient
 from haechi.world.kube.config import from_kubeconfig
 from haechi.world.manifests import objects_of
+from tests.cli.command import Haechi
+from tests.cli.conftest import haechi
 from tests.fakes.apiserver import ApiServer
 from tests.server.webhook.conftest import Running, Start
 
+__all__ = ["haechi"]
 Json = dict[str, Any]
 EXAMPLES = Path(__file__).parents[3] / "examples" / "policies"
 PLURALS = {"PolicyPack": "policypacks", "ImagePolicy": "imagepolicies"}
@@ -219,3 +222,22 @@ def test_few_writes_and_a_failed_one_is_tried_again_later() -> None:
     assert (name, status["replicas"][0]["loaded"], len(told.bodies)) == ("a", False, 4)
     made.close()
     assert [(name, status) for name, status, _ in told.bodies[4:]] == [("a", {}), ("b", {})]
+
+
+def test_the_manifest_brings_the_definitions_first_and_the_right_to_write_status(
+    haechi: Haechi,
+) -> None:
+    words = ("webhook", "manifest", "--pack", "sensible")
+    alone = list(yaml.safe_load_all(haechi(*words, "--crds").out))
+    assert [one["kind"] for one in alone[:3]] == ["CustomResourceDefinition"] * 3
+    assert alone[:3] == definitions()
+    plain = list(yaml.safe_load_all(haechi(*words).out))
+    assert alone[3:] == plain
+    image = f"x@sha256:{'0' * 64}"
+    deployed = haechi(*words, "--deploy", "--from-cluster", "--image", image)
+    documents = list(yaml.safe_load_all(deployed.out))
+    assert documents[:3] == definitions()
+    (role,) = [one for one in documents if one["kind"] == "ClusterRole"]
+    (rule,) = [one for one in role["rules"] if "policypacks/status" in one["resources"]]
+    assert rule["verbs"] == ["patch"]
+    assert set(rule["resources"]) == {f"{plural}/status" for plural in PLURALS.values()}
