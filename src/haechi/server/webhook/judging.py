@@ -138,6 +138,8 @@ class Judge:
             decision = self._checked(route, request, review, off, watch, number)
         watch.write(number, Cell.ANSWERING)
         notes = self._notes(route, review, decision, body)
+        # What was derived points back at the review: a circle would keep all of it for long.
+        review.memo.clear()
         return Answer(Result.JUDGED, response_of(uid, decision), notes)
 
     def _checked(

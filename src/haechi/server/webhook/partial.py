@@ -61,7 +61,9 @@ class Partial:
     def read(self, body: bytes | memoryview) -> Document | None:
         """The review, if it is of a pod and surely can be read in part."""
         data = bytes(body)
-        if b"\\u" in data:  # halves of surrogate pairs are an error only to who reads them
+        if (
+            b"\\" in data and b"\\u" in data
+        ):  # halves of surrogate pairs are an error only to who reads them
             return None
         try:
             if not data.isascii():
