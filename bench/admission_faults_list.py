@@ -263,7 +263,9 @@ def _cut(door: Door) -> Callable[[], Any]:
 
 def _until(door: Door, space: str, wanted: int) -> float:
     began = time.monotonic()
-    for number in range(300):
+    number = 0
+    while time.monotonic() - began < 10:
+        number += 1
         if _write(door, f"p{number}-{int(began * 1000)}", {}, space) == wanted:
             return time.monotonic() - began
         time.sleep(0.05)
@@ -277,7 +279,9 @@ def _write(door: Door, name: str, labels: dict[str, str | None], space: str = "d
     one["metadata"]["labels"].update(labels)
     one["metadata"]["labels"] = {k: v for k, v in one["metadata"]["labels"].items() if v}
     url = f"{door.cluster.url}/api/v1/namespaces/{space}/pods"
-    status = httpx.post(url, json=one, trust_env=False, timeout=30).status_code
+    status = 0
+    with contextlib.suppress(httpx.HTTPError):
+        status = httpx.post(url, json=one, trust_env=False, timeout=5).status_code
     if status == 201:
         door.cluster.remove("pods", name, space)
     return status
