@@ -110,6 +110,7 @@ class PolicySet:
         pod = generated_pod(review)
         if pod is not None:
             self._judge(review, view, found, only, watch, off, pod)
+            pod.review.memo.clear()  # what was derived points back at the review: a circle
         return tuple(found)
 
     def _judge(
