@@ -139,7 +139,8 @@ class _Walker:
         found = select(base, field)
         if not found.known:
             starts = (expr.number(_ID), decode(operand).number(_ID))
-            chain = f"{_written(operand)}.{field}"
+            dot = ".?" if asked and expr.has(_CALL) else "."
+            chain = f"{_written(operand)}{dot}{field}"
             absent = asked or ".?" in chain  # all after an optional is one as well
             self.misfits.append(Misfit(starts, chain, field, base, absent))
         return found.type
