@@ -72,7 +72,7 @@ def command(
 
 def judge(given: Given, subjects: Subjects) -> list[Judged]:
     """Every object of the files by every policy, with the files as what is known around them."""
-    from haechi.admit.apart import judged_apart
+    from haechi.admit.apart import judged_apart, judged_here
     from haechi.admit.checking import judge_all
     from haechi.admit.view import ObjectsView
     from haechi.gate.admission import waiving
@@ -82,8 +82,10 @@ def judge(given: Given, subjects: Subjects) -> list[Judged]:
     view = ObjectsView.of((*subjects.resources, *given.documents))
     today = dt.datetime.now(dt.UTC).date()
     waive = waiving(subjects.waivers, today, gate=subjects.gate)
+    # Only policies of others may be without an end; ours judge at every scan, too.
+    judging = judged_apart if given.documents else judged_here
     return list(
-        judge_all(given.policies, taken, view, point=Point.FILE, waive=waive, judging=judged_apart)
+        judge_all(given.policies, taken, view, point=Point.FILE, waive=waive, judging=judging)
     )
 
 

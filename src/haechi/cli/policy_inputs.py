@@ -101,6 +101,7 @@ def read_subjects(paths: Sequence[Path]) -> Subjects:
     gate = GateSection()
     files = 0
     today = dt.datetime.now(dt.UTC).date()
+    several = len(set(paths)) > 1
     for path in dict.fromkeys(paths):
         if str(path) == "-":
             from haechi.world.manifests import objects_of
@@ -119,7 +120,10 @@ def read_subjects(paths: Sequence[Path]) -> Subjects:
             waivers.update(dict.fromkeys(collected.waivers))
             taken = collected.resources
             files += len(collected.files)
-        resources.update(_told_apart(root, taken))
+        if several:
+            resources.update(_told_apart(root, taken))
+        else:
+            resources.update(((root, number), one) for number, one in enumerate(taken))
     return Subjects(
         resources=tuple(resources.values()),
         gaps=tuple(dict.fromkeys(gaps)),

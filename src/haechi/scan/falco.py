@@ -31,24 +31,27 @@ MAX_ALL = 4 * MAX_FOLDER
 MAX_CHECKS = 600_000
 """Of all folders together, their conditions with macros written out: a repository may hold a
 thousand folders, each with a small file that is much work."""
-_RULE = re.compile(rb"^- +['\"]?rule['\"]? *:", re.MULTILINE)
-_MACRO = re.compile(rb"^- +['\"]?macro['\"]? *:", re.MULTILINE)
-_LIST = re.compile(rb"^- +['\"]?list['\"]? *:", re.MULTILINE)
-_CONDITION = re.compile(rb"^ +['\"]?condition['\"]? *:", re.MULTILINE)
-_ITEMS = re.compile(rb"^ +['\"]?items['\"]? *:", re.MULTILINE)
-_CUSTOM = re.compile(rb"^['\"]?customRules['\"]? *:", re.MULTILINE)
+# Every manifest is asked, so they begin with what can be found fast, not with the start of a line.
+_RULE = re.compile(rb"\n- +['\"]?(?:rule|macro)['\"]? *:")
+_LIST = re.compile(rb"\n- +['\"]?list['\"]? *:")
+_CONDITION = re.compile(rb"\n +['\"]?condition['\"]? *:")
+_ITEMS = re.compile(rb"\n +['\"]?items['\"]? *:")
+_CUSTOM = re.compile(rb"\n['\"]?customRules['\"]? *:")
 
 
 def may_be_rules(data: bytes) -> bool:
     """By a cheap look: the top level lists rules, macros or lists of Falco."""
-    if _CONDITION.search(data) and (_RULE.search(data) or _MACRO.search(data)):
+    lines = b"\n" + data
+    if _RULE.search(lines) and _CONDITION.search(lines):
         return True
-    return bool(_LIST.search(data) and _ITEMS.search(data))
+    return bool(_LIST.search(lines) and _ITEMS.search(lines))
 
 
 def may_hold_rules(data: bytes) -> bool:
     """A rule file itself, or values of Falco's Helm chart with rules in them."""
-    return may_be_rules(data) or bool(_CUSTOM.search(data) and b"condition" in data)
+    if may_be_rules(data):
+        return True
+    return b"customRules" in data and b"condition" in data and bool(_CUSTOM.search(b"\n" + data))
 
 
 def read_rules(texts: Mapping[str, str]) -> tuple[list[Resource], list[Gap]]:
