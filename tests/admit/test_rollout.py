@@ -81,21 +81,53 @@ def test_what_was_there_before_is_warned(made: str, wanted: Effect) -> None:
     assert effects(policies, request("UPDATE", made)) == {wanted}
 
 
+CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"
+OLD_OWNER = deployment(uid="u1", creationTimestamp="2026-01-01T00:00:00Z").data
+
+
+def owned_by(uid: str = "u1") -> list[dict[str, Any]]:
+    name = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"}
+    return [{**name, "uid": uid, "controller": True}]
+
+
 @pytest.mark.parametrize(
     ("uid", "wanted"), [("u1", Effect.WARN), ("forged", Effect.DENY)], ids=["its own", "forged"]
 )
 def test_a_pod_of_an_old_workload_is_old(uid: str, wanted: Effect) -> None:
-    owner = deployment(uid="u1", creationTimestamp="2026-01-01T00:00:00Z").data
-    reference = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "name": "cart",
-        "uid": uid,
-        "controller": True,
-    }
     policies = PolicySet([no_latest()], rollout=rollouts("2026-12-10"))
-    asked = request(ownerReferences=[reference])
-    assert effects(policies, asked, ObjectsView([owner])) == {wanted}
+    asked = {**request(ownerReferences=owned_by(uid)), "userInfo": {"username": CONTROLLER}}
+    assert effects(policies, asked, ObjectsView([OLD_OWNER])) == {wanted}
+
+
+@pytest.mark.parametrize(
+    ("user", "wanted"),
+    [
+        ("system:kube-controller-manager", Effect.WARN),
+        ("system:serviceaccount:kube-system:job-controller", Effect.WARN),
+        ("mallory", Effect.DENY),
+        ("system:serviceaccount:shop:replicaset-controller", Effect.DENY),
+        (None, Effect.DENY),
+    ],
+)
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
+def test_only_controllers_of_the_cluster_are_believed_whom_a_pod_belongs_to(
+    user: str | None, wanted: Effect, operation: str
+) -> None:
+    policies = PolicySet([no_latest()], rollout=rollouts("2026-12-10"))
+    asked = request(operation, "2026-12-05T00:00:00Z", ownerReferences=owned_by())
+    asked["userInfo"] = {} if user is None else {"username": user}
+    assert effects(policies, asked, ObjectsView([OLD_OWNER])) == {wanted}
+
+
+@pytest.mark.parametrize("point", [Point.AUDIT, Point.WHAT_IF])
+def test_a_new_pod_of_an_old_workload_that_is_there_is_old(point: Point) -> None:
+    policies = PolicySet([no_latest()], rollout=rollouts("2026-12-10"))
+    made = "2026-12-05T00:00:00Z"
+    for uid, wanted in (("u1", Effect.WARN), ("other", Effect.DENY)):
+        there = pod("a:latest", ownerReferences=owned_by(uid), creationTimestamp=made)
+        view = ObjectsView([OLD_OWNER])
+        found = policies.review(review_of(there, view, point=point), view)
+        assert {effect for one in found for effect in one.effects} == {wanted}
 
 
 @pytest.mark.parametrize(

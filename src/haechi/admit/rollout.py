@@ -45,6 +45,25 @@ MAKERS = (
     ("", "ReplicationController"),
 )
 """Kinds of Kubernetes that make pods, or what makes them."""
+CONTROLLERS = frozenset(
+    {
+        "system:kube-controller-manager",
+        *(
+            f"system:serviceaccount:kube-system:{name}-controller"
+            for name in (
+                "cronjob",
+                "daemon-set",
+                "deployment",
+                "job",
+                "replicaset",
+                "replication",
+                "statefulset",
+            )
+        ),
+    }
+)
+"""Accounts that make pods, and what makes pods, for an owner: with credentials of their own
+(``--use-service-account-credentials``), or under the one name of all controllers."""
 _SPEC = frozenset({"policies", "stages"})
 _STAGE = frozenset({"stage", "from", "namespaces"})
 
@@ -164,16 +183,32 @@ def softened(verdict: PolicyVerdict, most: Effect) -> PolicyVerdict:
 
 
 def is_old(review: Review, view: View, begins: dt.date) -> bool:
-    """Whether the object, or the one that it belongs to, was there before that day."""
-    if review.point is Point.AUDIT:
-        return _made_before(review.resource.data, begins)
+    """Whether the object, or the one that it belongs to, was there before that day.
+
+    Whoever may create pods may name any owner. A request is believed whom its object belongs to
+    only if a controller of the cluster sent it, which names the owner that it acts for.
+    """
     request = review.request or {}
+    user = mapping(request.get("userInfo")).get("username")
     operation = request.get("operation")
     if operation == "CONNECT":
         return True  # to what is there; whatever it is opened to, nothing new comes in
+    there = review.resource.data if _is_there(review, user) else None
     if operation in ("UPDATE", "DELETE"):
-        return review.old is not None and _made_before(review.old, begins)
-    body: Mapping[str, Any] = review.resource.data or {}
+        there = review.old
+    if there is not None and _made_before(there, begins):
+        return True
+    if (review.point is Point.ADMISSION or user) and user not in CONTROLLERS:
+        return False
+    return _belongs_to_old(review.resource.data or there or {}, review, view, begins)
+
+
+def _is_there(review: Review, user: Any) -> bool:
+    """Whether the object is the cluster's, not one that a request or a file would make."""
+    return review.point is Point.AUDIT or (review.point is Point.WHAT_IF and not user)
+
+
+def _belongs_to_old(body: Mapping[str, Any], review: Review, view: View, begins: dt.date) -> bool:
     namespace = review.resource.namespace
     for _ in range(_OWNERS):
         owner = _owner(body, namespace, view)

@@ -245,6 +245,39 @@ def test_an_owner_that_fails_the_same_is_told_alone(folder: Folder) -> None:
     }
 
 
+ROLLOUT = """
+---
+apiVersion: haechi.dev/v1alpha1
+kind: PolicyRollout
+metadata: {name: owners}
+spec:
+  policies: ["gatekeeper/NeedsLabel/*"]
+  stages: [{stage: new, from: 2026-01-01}]
+"""
+
+
+def test_new_pods_of_an_old_workload_are_told_as_at_the_door(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, TEMPLATE + CONSTRAINT + ROLLOUT)
+    try:
+        old = {"creationTimestamp": "2025-06-01T00:00:00Z", "uid": "u1"}
+        new = {"creationTimestamp": "2026-06-01T00:00:00Z"}
+        workload = {**deployment("cart"), "kind": "StatefulSet"}
+        workload["metadata"] |= {**old, "labels": {"owner": "x"}}
+        one = owned("cart-0", "StatefulSet", "cart", **new)
+        one["metadata"]["ownerReferences"][0]["uid"] = "u1"
+        folder.put(workload, one, pod("alone", **new))
+        folder.tick()
+        found = {one.name: one.outcome for one in folder.violations()}
+        assert found == {"cart-0": "warned", "alone": "denied"}
+        whole = folder.audit._whole_at
+        workload["metadata"]["labels"] = {"owner": "y"}
+        folder.put(workload, one, pod("alone", **new))
+        folder.tick()
+        assert folder.audit._whole_at == whole, "owners that change are told, no more"
+    finally:
+        folder.close()
+
+
 def test_violations_of_a_marked_policy_are_incidents_but_not_those_that_were_there(
     tmp_path: Path,
 ) -> None:

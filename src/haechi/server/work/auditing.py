@@ -76,6 +76,7 @@ class ClusterAudit:
         self._keys: dict[_Place, str] = {}
         self._infos: Sequence[PolicyInfo] = ()
         self._faults: Sequence[PolicyFault] = ()
+        self._owners: Sequence[tuple[str, str]] = ()
         self._quiet = self._due = True
         self._off: dict[str, str] = {}
         self._noticed = self._whole_at = self._told_at = float("-inf")
@@ -126,7 +127,7 @@ class ClusterAudit:
 
     def tick(self) -> None:
         """Look, and judge what is to be judged. Raises HaechiError, Stopped."""
-        snapshot = self._objects.look(self._infos)
+        snapshot = self._objects.look(self._infos, self._owners)
         if snapshot is None:
             self._tell(state="waiting", why="the cluster was not read yet")
             return
@@ -135,7 +136,7 @@ class ClusterAudit:
         if changed or (self._process is None and self._due):
             self._packs = packs
             self._load()
-            snapshot = self._objects.look(self._infos) or snapshot
+            snapshot = self._objects.look(self._infos, self._owners) or snapshot
         self._snapshot = snapshot
         if self._process is None:
             self._nothing(snapshot)
@@ -164,7 +165,7 @@ class ClusterAudit:
         settings = self._world.settings.admission
         if not self._texts.texts and not self._packs:
             self._end()
-            self._infos, self._faults, generation = (), (), ""
+            self._infos, self._faults, self._owners, generation = (), (), (), ""
         else:
             setup = Setup(
                 texts=self._texts.texts,
@@ -178,6 +179,7 @@ class ClusterAudit:
             self._process = made
             generation = made.ready.generation
             self._infos, self._faults = made.ready.policies, made.ready.faults
+            self._owners = made.ready.owners
             log.info("%s: %d policies, generation %s", self.name, len(self._infos), generation)
         state = self._world.store.state
         before = {
@@ -242,13 +244,16 @@ class ClusterAudit:
 
     def _context(self, *, of_others: bool = False) -> set[str]:
         """Types of objects that policies look at. ``of_others``: on which verdicts about others
-        depend; the labels of a Namespace look at pods only when they are changed at the door."""
+        depend; the labels of a Namespace look at pods only when they are changed at the door, and
+        the owner of an object is as old as it was when it changes."""
         reads = {
             f"{group or 'core'}/{kind}"
             for one in self._infos
             for group, kind in one.reads
             if not (of_others and (one.id, kind) == ("pod-security/labels", "Pod"))
         }
+        if not of_others:
+            reads |= {f"{group or 'core'}/{kind}" for group, kind in self._owners}
         return reads | {"core/Namespace"}
 
     def _judged(

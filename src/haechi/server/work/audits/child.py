@@ -51,6 +51,7 @@ def load(setup: Setup) -> tuple[Judging, Ready]:
         policies=infos,
         faults=[*policies.faults, *unread],
         marked=sorted(_marked(resources, infos)),
+        owners=list(policies.rollout.reads) if policies.rollout is not None else [],
     )
 
 

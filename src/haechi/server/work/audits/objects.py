@@ -48,9 +48,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
 class Objects(Protocol):
     """A cluster's objects. ``None`` while it was not read yet."""
 
-    def look(self, infos: Sequence[PolicyInfo]) -> Snapshot | None:
-        """What is there now, as far as these policies want to see it; the same value while nothing
-        is new, so that looking costs nothing."""
+    def look(
+        self, infos: Sequence[PolicyInfo], owners: Sequence[tuple[str, str]] = ()
+    ) -> Snapshot | None:
+        """What is there now, as far as these policies want to see it, and the ``owners``: kinds
+        (group, kind) that are told, not judged for that. The same value while nothing is new (the
+        owners change with the policies only), so that looking costs nothing."""
 
     def silent_s(self) -> float:
         """For how long something of the cluster has not been heard of; 0 while all is."""
@@ -106,17 +109,23 @@ class DumpObjects:
         self._of: tuple[object, object] = (None, None)
         self._last: Snapshot | None = None
 
-    def look(self, infos: Sequence[PolicyInfo]) -> Snapshot | None:
+    def look(
+        self, infos: Sequence[PolicyInfo], owners: Sequence[tuple[str, str]] = ()
+    ) -> Snapshot | None:
         """See ``Objects``."""
         found = self._read()
         if found is None:
             return None
         if self._last is None or self._of[0] is not found or self._of[1] is not infos:
-            self._of, self._last = (found, infos), self._looked(infos, *found)
+            self._of, self._last = (found, infos), self._looked(infos, owners, *found)
         return self._last
 
     def _looked(
-        self, infos: Sequence[PolicyInfo], every: Sequence[Kept], gaps: tuple[str, ...]
+        self,
+        infos: Sequence[PolicyInfo],
+        owners: Sequence[tuple[str, str]],
+        every: Sequence[Kept],
+        gaps: tuple[str, ...],
     ) -> Snapshot:
         by_type: dict[str, list[Kept]] = {}
         for one in every:
@@ -138,7 +147,7 @@ class DumpObjects:
             for type_ in sorted(missing - by_type.keys())
         ]
         reads = {read for info in infos for read in info.reads}
-        for group, name in reads - METADATA_ONLY:
+        for group, name in reads.union(owners) - METADATA_ONLY:
             kept |= {
                 (one.type, one.namespace, one.name): one
                 for one in by_type.get(f"{group or 'core'}/{name}", ())
@@ -185,16 +194,18 @@ class LiveObjects:
         self._marked: tuple[object, ...] = ()
         self._last: Snapshot | None = None
 
-    def look(self, infos: Sequence[PolicyInfo]) -> Snapshot | None:
+    def look(
+        self, infos: Sequence[PolicyInfo], owners: Sequence[tuple[str, str]] = ()
+    ) -> Snapshot | None:
         """See ``Objects``. Blocks while further kinds are read for the first time."""
         main = self._main()
         if main is None:
             return None
-        self._follow(main, infos)
+        self._follow(main, infos, owners)
         mirrors = [main, *([self._extra] if self._extra is not None else [])]
         mark = self._mark(mirrors, infos)
         if self._last is None or mark != self._marked:
-            self._marked, self._last = mark, self._looked_at(mirrors, infos)
+            self._marked, self._last = mark, self._looked_at(mirrors, infos, owners)
         return self._last
 
     def _mark(self, mirrors: Sequence[Mirror], infos: Sequence[PolicyInfo]) -> tuple[object, ...]:
@@ -206,11 +217,17 @@ class LiveObjects:
         )
         return (tuple(map(id, mirrors)), id(infos), self._fault, self._unknown, states)
 
-    def _looked_at(self, mirrors: Sequence[Mirror], infos: Sequence[PolicyInfo]) -> Snapshot:
+    def _looked_at(
+        self,
+        mirrors: Sequence[Mirror],
+        infos: Sequence[PolicyInfo],
+        owners: Sequence[tuple[str, str]],
+    ) -> Snapshot:
         kept: dict[_Place, Kept] = {}
         policies: list[Kept] = []
         kinds: dict[str, AuditedKind] = {}
         reads = {f"{group or 'core'}/{kind}" for info in infos for group, kind in info.reads}
+        reads |= {f"{group or 'core'}/{kind}" for group, kind in owners}
         for mirror in mirrors:
             for type_, states in _by_type(mirror).items():
                 kind = states[0].kind
@@ -283,7 +300,9 @@ class LiveObjects:
             if type_ not in have:
                 yield type_, "its API group does not answer"
 
-    def _follow(self, main: Mirror, infos: Sequence[PolicyInfo]) -> None:
+    def _follow(
+        self, main: Mirror, infos: Sequence[PolicyInfo], owners: Sequence[tuple[str, str]]
+    ) -> None:
         """See that all kinds are followed that policies name, and the policies themselves."""
         now = self._clock()
         if now - self._looked < LOOK_S and self._for is infos:
@@ -296,7 +315,7 @@ class LiveObjects:
             return
         self._fault = ""
         have = {state.kind.type for state in main.states if not state.name}
-        wished = named(infos)
+        wished = named(infos).union(owners)
         wanted: dict[tuple[str, str], Kind] = {}
         for kind in found.kinds:
             if "/" in kind.plural or kind.type in have or kind.metadata_only:

@@ -118,6 +118,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     faults: list[PolicyFault]
     marked: list[str] = []
     """Policies whose violations are incidents: by their annotation."""
+    owners: list[tuple[str, str]] = []
+    """Kinds (group, kind) that tell how old an object is that belongs to one."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
