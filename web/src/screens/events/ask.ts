@@ -9,7 +9,7 @@ export const COUNTED = ["priority", "rule", "source", "namespace", "type"] as co
 export type Counted = (typeof COUNTED)[number];
 
 /** Sources that can be asked for alone; others stand in the list of counts. */
-export const SOURCES = ["haechi", "sensor", "falco", "tetragon", "kubernetes-audit", "hubble", "envoy", "application"] as const;
+export const SOURCES = ["haechi", "sensor", "falco", "tetragon", "kubernetes-audit", "hubble", "envoy", "admission", "application"] as const;
 
 /** Spans up to now, in seconds, and the step of their chart (whole minutes, then whole hours). */
 export const SPANS: Readonly<Record<string, { seconds: number; step: number }>> = {
