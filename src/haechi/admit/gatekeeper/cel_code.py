@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import structs
 
+from haechi.admit.gatekeeper.cel_fields import Written
 from haechi.admit.gatekeeper.names import fault, line_in_text, line_of
 from haechi.admit.gatekeeper.rego_code import Violation
 from haechi.admit.gatekeeper.template import Template
@@ -82,8 +83,10 @@ class CelCode:
         validations: Sequence[Validation],
         failure: FailureChoice,
         stages: Sequence[Mapping[str, CompiledExpression]] = (),
+        written: Sequence[Written] = (),
     ) -> None:
         self._engine = engine
+        self.written = tuple(written)
         self._stages = tuple(stages)
         self._conditions = tuple(conditions)
         self._validations = tuple(validations)
@@ -194,6 +197,7 @@ class _Reader:
         self._source = source
         self._staged = staged
         self._stages: list[dict[str, CompiledExpression]] = []
+        self._written: list[Written] = []
         self._carried: tuple[str, ...] = ()
         self._variables: list[Variable] = list(_OWN)
 
@@ -212,7 +216,8 @@ class _Reader:
         ]
         if not validations:
             raise self._bad(("validations",), "it has no validations")
-        return CelCode(_engine(), conditions, validations, self._failure(), self._stages)
+        failure = self._failure()
+        return CelCode(_engine(), conditions, validations, failure, self._stages, self._written)
 
     def _read_variables(self) -> None:
         for number, entry in enumerate(items(self._source.get("variables"))):
@@ -223,7 +228,7 @@ class _Reader:
             if name.startswith(_RESERVED) or name in ("params", "anyObject"):
                 raise self._bad((*path, "name"), f"{name!r} is Gatekeeper's own name")
             if not self._staged:
-                self._compile(text, (*path, "expression"), returns="any")
+                self._compile(text, (*path, "expression"), returns="any", variable=name)
             self._variables.append(Variable(name, _without_null(text)))
 
     def _stage(self) -> None:
@@ -269,15 +274,20 @@ class _Reader:
         *,
         returns: str = "bool",
         variables: Sequence[Variable] | None = None,
+        variable: str = "",
     ) -> CompiledExpression:
         if not isinstance(text, str):
             raise self._bad(path, "an expression is text")
         try:
             known = self._variables if variables is None else variables
             text = carried(_without_null(text), self._carried, _CARRIER)
-            return _engine().compile(text, variables=used(text, known), returns=returns)
+            needed = used(text, known)
+            compiled = _engine().compile(text, variables=needed, returns=returns)
         except RuleError as error:
             raise self._refused(path, text, error) from error
+        if not self._staged:
+            self._written.append(Written(path, text, compiled, tuple(needed), variable))
+        return compiled
 
     def _failure(self) -> FailureChoice:
         value = self._source.get("failurePolicy", "Fail")

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from haechi.admit.gatekeeper import strays
 from haechi.admit.gatekeeper.cel_code import CelCode, compile_cel
+from haechi.admit.gatekeeper.cel_fields import field_faults
 from haechi.admit.gatekeeper.constraint import Constraint, read_constraint
 from haechi.admit.gatekeeper.exclusions import Exclusions, read_exclusions
 from haechi.admit.gatekeeper.names import CONSTRAINTS, TEMPLATE, TEMPLATES, fault
@@ -17,6 +18,7 @@ from haechi.admit.gatekeeper.policy import ConstraintPolicy
 from haechi.admit.gatekeeper.rego_code import RegoCode, compile_rego
 from haechi.admit.gatekeeper.sync import not_synced, synced_kinds
 from haechi.admit.gatekeeper.template import Template, read_template
+from haechi.admit.match import Match
 from haechi.admit.policy import Loaded, Mutator, Policy
 from haechi.model.admission import PolicyFault
 from haechi.model.resource import Resource
@@ -57,6 +59,7 @@ class _Loading:
         self._broken: set[str] = set()
         self._used: set[str] = set()
         self._codes: dict[str, RegoCode | CelCode | None] = {}
+        self._matches: dict[str, list[Match]] = {}
         self.policies: list[Policy] = []
         self.mutators: list[Mutator] = []
         self.faults = faults
@@ -102,6 +105,9 @@ class _Loading:
         for kind, code in self._codes.items():
             if isinstance(code, RegoCode) and code.uses.inventory:
                 self.faults.extend(not_synced(self._templates[kind], code.uses.reads, synced))
+            elif isinstance(code, CelCode):
+                matches = self._matches[kind]
+                self.faults.extend(field_faults(self._templates[kind], code.written, matches))
         mutators, faults = read_mutators(self._resources, self._exclusions)
         self.mutators.extend(mutators)
         self.faults.extend(faults)
@@ -110,6 +116,7 @@ class _Loading:
         template = constraint.template
         if template.kind not in self._codes:
             self._codes[template.kind] = self._compiled(template)
+        self._matches.setdefault(template.kind, []).append(constraint.match)
         code = self._codes[template.kind]
         if code is None:
             self.faults.append(strays.without_template(constraint.resource, is_broken=True))

@@ -46,6 +46,9 @@ _GUARDS: Final = {"_&&_": "_==_", "_?_:_": "_==_", "_||_": "_!=_"}
 _JOINED: Final = {"_==_": "_&&_", "_!=_": "_||_"}
 BOUND: Final = "__v_"
 """What ``variables.`` is written as in a composed expression."""
+_OBJECTS: Final = ("object", "oldObject", f"{BOUND}anyObject")
+_KINDS_ASKED: Final = ("object.kind", "oldObject.kind", "variables.anyObject.kind")
+"""Gatekeeper calls the object that there is ``variables.anyObject``."""
 Scope = Mapping[str, Type]
 
 
@@ -253,7 +256,7 @@ def _guarded(raw: bytes, question: str) -> str:
             return ""
         return _guarded(operands[0], question) or _guarded(operands[1], question)
     for one, other in (operands, operands[::-1]):
-        if _written(one) in ("object.kind", "oldObject.kind"):
+        if _written(one) in _KINDS_ASKED:
             return _text_constant(other) or ""
     return ""
 
@@ -262,7 +265,7 @@ def _narrowed(scope: Scope, kind: str) -> Scope:
     if not kind:
         return scope
     inner = dict(scope)
-    for name in ("object", "oldObject"):
+    for name in _OBJECTS:
         inner[name] = only_named(scope.get(name), kind) or scope.get(name)
     return inner
 

@@ -39,6 +39,20 @@ def type_of_rules(rules: Iterable[Rule]) -> Type:
     return frozenset(found) or ANY
 
 
+def type_of_kinds(entries: Iterable[tuple[frozenset[str], frozenset[str]]]) -> Type:
+    """What is one of these: groups with kinds in them, in every version."""
+    found: set[Message] = set()
+    for groups, kinds in entries:
+        if not groups or not kinds or not groups - {_GONE} <= _groups():
+            return ANY
+        for kind in kinds:
+            messages = {one for group in groups for one in _kinds().get((group, kind), {}).values()}
+            if not messages:
+                return ANY
+            found |= messages
+    return frozenset(found) or ANY
+
+
 def type_of_kind(group: str, version: str, kind: str) -> Type:
     """A kind in one version, or in all that are known (``*``)."""
     versions = _kinds().get((group, kind), {})
