@@ -218,7 +218,7 @@ def test_what_goes_is_shown_as_the_object() -> None:
         "{ true }",
         '{ input.review.operation == "DELETE"; input.review.object.metadata.name == "cart";'
         ' input.review.oldObject.metadata.name == "cart" }',
-    )
+    ).replace("      rego:", "      operations: ['*']\n      rego:")
     constraint = (
         "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: DenyAll\nmetadata: {name: a}\n"
     )
@@ -246,6 +246,27 @@ def test_what_a_template_is_given(condition: str, state: State) -> None:
     )
     namespace = 'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {a: "1"}}\n'
     assert only(verdicts((template, constraint), POD, namespace)).state is state
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "DELETE", "CONNECT"])
+def test_who_names_no_operations_is_asked_as_by_gatekeepers_webhook(
+    point: Point, operation: str
+) -> None:
+    subject, view = review(POD, point=point, operation=operation)
+    found = policies(*BOTH).review(subject, view)
+    at_door = point in (Point.ADMISSION, Point.WHAT_IF)
+    assert bool(found) is (operation in ("CREATE", "UPDATE") or not at_door)
+
+
+def test_a_template_may_be_for_all_operations() -> None:
+    template = LABELS_TEMPLATE.replace("      rego:", "      operations: ['*']\n      rego:")
+    made = policies(template, LABELS)
+    wanted = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+    assert made.policies[0].info.matched[0].operations == wanted
+    for operation in wanted:
+        subject, view = review(POD, operation=operation)
+        assert only(list(made.review(subject, view))).state is State.FAIL
 
 
 def test_a_template_may_be_for_some_operations_only() -> None:

@@ -27,6 +27,10 @@ from haechi.model.admission import (
 from haechi.model.review import Point, Review, State
 
 Code = RegoCode | CelCode
+_SENT = ("CREATE", "UPDATE")
+"""What Gatekeeper's webhook is registered for, unless a template asks for more: who names no
+operations did not mean that an object without a label cannot be deleted."""
+_DOORS = (Point.ADMISSION, Point.WHAT_IF)
 
 
 class ConstraintPolicy:
@@ -64,7 +68,11 @@ class ConstraintPolicy:
 
     def _is_for(self, review: Review) -> bool:
         operation = (review.request or {}).get("operation")
-        return not self._operations or not operation or operation in self._operations
+        if not operation:
+            return True
+        if self._operations:
+            return operation in self._operations
+        return operation in _SENT or review.point not in _DOORS  # suites ask about any of them
 
     def _violations(self, review: Review, view: View) -> list[Violation] | None:
         if isinstance(self._code, CelCode):

@@ -227,11 +227,11 @@ def _rego(resource: Resource, source: Mapping[str, Any], path: AttrPath) -> Sour
 
 
 def _operations(resource: Resource, target: Mapping[str, Any], path: AttrPath) -> tuple[str, ...]:
-    """Operations that the template is for; none: all that the webhook is sent."""
+    """Operations that the template is for; none: those that Gatekeeper's webhook is sent."""
     named = tuple(str(one) for one in items(target.get("operations")))
     for number, one in enumerate(named):
         if one not in (*OPERATIONS, "*"):
             what = f"{resource.label}: {one!r} is no operation"
             do = f"write one of {', '.join(OPERATIONS)} and *"
             raise _wrong(resource, (*path, "operations", number), what, do=do)
-    return () if "*" in named else named
+    return OPERATIONS if "*" in named else named
