@@ -32,6 +32,7 @@ def admission_policies() -> Iterator[str]:
             one = public.load_collection(repository)
             count = f"{one.policies} policies, {one.bindings} bindings"
             yield f"{repository}: {count}, {len(one.faults)} refused"
+            yield from (f"  {fault.kind}: {fault.what}" for fault in one.doubts)
         else:
             yield f"{repository} is not mirrored"
 

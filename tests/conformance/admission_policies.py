@@ -40,6 +40,8 @@ COLLECTIONS = {
 }
 """Repositories, and how many policies they have at least."""
 
+DOUBTS = ("unknown-field", "wrong-type")
+
 
 class Result(msgspec.Struct, frozen=True):
     """One test of a collection."""
@@ -155,6 +157,8 @@ class Collection(msgspec.Struct, frozen=True):
     policies: int
     bindings: int
     faults: tuple[PolicyFault, ...]
+    doubts: tuple[PolicyFault, ...] = ()
+    """Fields that no matched kind has, and comparisons that are never true."""
 
 
 def clone_of(repository: str) -> Path:
@@ -176,12 +180,14 @@ def load_collection(repository: str) -> Collection:
         by_folder.setdefault(str(Path(path).parent), []).extend(resource(b, path) for b in bodies)
     policies = bindings = 0
     faults: list[PolicyFault] = []
+    doubts: list[PolicyFault] = []
     for resources in by_folder.values():
         loaded = load(resources, unbound=True)
+        doubts += [fault for fault in loaded.faults if fault.kind in DOUBTS]
         faults += [fault for fault in loaded.faults if fault.kind in ("invalid", "wrong-shape")]
         policies += sum(one.kind == "ValidatingAdmissionPolicy" for one in resources)
         bindings += sum(one.kind == "ValidatingAdmissionPolicyBinding" for one in resources)
-    return Collection(repository, policies, bindings, tuple(faults))
+    return Collection(repository, policies, bindings, tuple(faults), tuple(doubts))
 
 
 def _yaml_files(clone: Path) -> Iterator[tuple[str, bytes]]:
