@@ -32,10 +32,18 @@ class Engine(StrEnum):
     CEL = "cel"
 
 
-def load_gatekeeper(resources: Sequence[Resource], *, engine: Engine = Engine.ANY) -> Loaded:
-    """Everything of Gatekeeper among the documents."""
+Made = RegoCode | CelCode | PolicyFault
+Known = dict[int, tuple[Resource, Made]]
+"""What was made of a template, by the ``id`` of its document, which is held for that."""
+
+
+def load_gatekeeper(
+    resources: Sequence[Resource], *, engine: Engine = Engine.ANY, known: Known | None = None
+) -> Loaded:
+    """Everything of Gatekeeper among the documents. ``known`` spares whoever loads the same
+    document of a template again, for the same engine, its compilation."""
     exclusions, faults = read_exclusions(resources)
-    loading = _Loading(resources, engine, exclusions, faults)
+    loading = _Loading(resources, engine, exclusions, faults, {} if known is None else known)
     loading.templates()
     loading.constraints()
     loading.others()
@@ -51,9 +59,11 @@ class _Loading:
         engine: Engine,
         exclusions: Exclusions,
         faults: list[PolicyFault],
+        known: Known,
     ) -> None:
         self._resources = resources
         self._engine = engine
+        self._known = known
         self._exclusions = exclusions
         self._templates: dict[str, Template] = {}
         self._broken: set[str] = set()
@@ -124,21 +134,25 @@ class _Loading:
             self.policies.append(ConstraintPolicy(constraint, code, self._exclusions))
 
     def _compiled(self, template: Template) -> RegoCode | CelCode | None:
-        by_cel = template.cel is not None and (
-            self._engine is not Engine.REGO or template.rego is None
-        )
-        made: RegoCode | CelCode | PolicyFault
-        if by_cel:
-            made = compile_cel(template)
-        elif self._engine is Engine.CEL:
-            what = f"{template.resource.label} has no code for K8sNativeValidation"
-            made = fault("unsupported", what, template.resource)
-        else:
-            made = compile_rego(template)
+        document = template.resource
+        if id(document) not in self._known:
+            self._known[id(document)] = (document, self._made(template))
+        _, made = self._known[id(document)]
         if isinstance(made, PolicyFault):
             self.faults.append(made)
             return None
         return made
+
+    def _made(self, template: Template) -> Made:
+        by_cel = template.cel is not None and (
+            self._engine is not Engine.REGO or template.rego is None
+        )
+        if by_cel:
+            return compile_cel(template)
+        if self._engine is Engine.CEL:
+            what = f"{template.resource.label} has no code for K8sNativeValidation"
+            return fault("unsupported", what, template.resource)
+        return compile_rego(template)
 
 
 def _second(template: Template, first: Template) -> PolicyFault:

@@ -24,10 +24,10 @@ from msgspec import structs
 from haechi.admit.apart import Job, Verdicts, jobs_apart
 from haechi.admit.gatekeeper.constraint import SCHEMA
 from haechi.admit.gatekeeper.expansion import Expansion, expand, read_expansions
-from haechi.admit.gatekeeper.loading import Engine, load_gatekeeper
+from haechi.admit.gatekeeper.loading import Engine, Known, load_gatekeeper
 from haechi.admit.gatekeeper.mutation import GatekeeperMutator
 from haechi.admit.gatekeeper.names import CONSTRAINTS, TEMPLATE
-from haechi.admit.gatekeeper.suites import NO, YES, Assertion, Case, Suite, Test
+from haechi.admit.gatekeeper.suites import Case, Suite, Test, unmet
 from haechi.admit.gatekeeper.template import read_template
 from haechi.admit.mutate import mutate
 from haechi.admit.policies import PolicySet
@@ -106,11 +106,19 @@ def run_suites(suites: Iterable[Suite], *, engine: Engine, wanted: Wanted) -> It
     planned = (
         one
         for suite in suites
+        for templates in [_Templates()]
         for test in suite.tests
-        for one in _Run(suite, test, engine, wanted).planned()
+        for one in _Run(suite, test, engine, wanted, templates).planned()
     )
     while some := list(islice(planned, _AT_ONCE)):
         yield from _told_all(some)
+
+
+class _Templates(msgspec.Struct):
+    """Those of one suite: its tests try the same one with several constraints."""
+
+    documents: dict[str, tuple[Resource, ...]] = msgspec.field(default_factory=dict)
+    known: Known = msgspec.field(default_factory=dict)
 
 
 def _told_all(planned: Sequence[Result | _Asked]) -> Iterator[Result]:
@@ -128,11 +136,14 @@ def _told_all(planned: Sequence[Result | _Asked]) -> Iterator[Result]:
 class _Run:
     """One test."""
 
-    def __init__(self, suite: Suite, test: Test, engine: Engine, wanted: Wanted) -> None:
+    def __init__(
+        self, suite: Suite, test: Test, engine: Engine, wanted: Wanted, templates: _Templates
+    ) -> None:
         self._suite = suite
         self._test = test
         self._engine = engine
         self._wanted = wanted
+        self._templates = templates
         self._folder = suite.file.parent
 
     def planned(self) -> Iterator[Result | _Asked]:
@@ -167,7 +178,7 @@ class _Run:
     def _policies(
         self, documents: Sequence[Resource]
     ) -> tuple[PolicySet, list[Expansion], list[GatekeeperMutator]]:
-        loaded = load_gatekeeper(documents, engine=self._engine)
+        loaded = load_gatekeeper(documents, engine=self._engine, known=self._templates.known)
         fatal = [one for one in loaded.faults if one.fatal]
         if fatal:
             raise InputError("; ".join(_at(one.file, one.line, one.what) for one in fatal))
@@ -197,7 +208,10 @@ class _Run:
         for name, value in (("template", test.template), ("constraint", test.constraint)):
             if not value:
                 raise InputError(f"the test names no {name}")
-        templates = [one for one in self._read(test.template) if one.kind == TEMPLATE]
+        read = self._templates.documents
+        if test.template not in read:
+            read[test.template] = self._read(test.template)
+        templates = [one for one in read[test.template] if one.kind == TEMPLATE]
         constraints = [one for one in self._read(test.constraint) if one.group == CONSTRAINTS]
         if len(templates) != 1:
             raise InputError(f"{test.template} holds {len(templates)} templates")
@@ -307,20 +321,6 @@ def _has_code(template: Resource, engine: Engine) -> bool:
     if read is None:
         return True
     return (read.rego if engine is Engine.REGO else read.cel) is not None
-
-
-def unmet(assertion: Assertion, messages: Sequence[str]) -> str:
-    """Why an assertion does not hold; empty when it does."""
-    expression = assertion.pattern
-    count = sum(expression is None or expression.found_in(text) for text in messages)
-    wanted = assertion.violations
-    holds = count > 0 if wanted == YES else count == 0 if wanted == NO else count == wanted
-    if holds:
-        return ""
-    expected = {YES: "at least one", NO: "none"}.get(str(wanted), f"exactly {wanted}")
-    like = f" with a message like {assertion.message!r}" if assertion.message else ""
-    said = "; ".join(messages)
-    return f"{count} violations{like}, expected {expected}{f' (said: {said})' if said else ''}"
 
 
 def request_review(resource: Resource, view: ObjectsView) -> Review:

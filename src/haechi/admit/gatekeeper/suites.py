@@ -211,3 +211,17 @@ class _Reader:
 
     def _bad(self, path: AttrPath, what: str) -> InputError:
         return InputError(f"{format_path(path)} {what}", where=str(self._line(path)))
+
+
+def unmet(assertion: Assertion, messages: Sequence[str]) -> str:
+    """Why an assertion does not hold; empty when it does."""
+    expression = assertion.pattern
+    count = sum(expression is None or expression.found_in(text) for text in messages)
+    wanted = assertion.violations
+    holds = count > 0 if wanted == YES else count == 0 if wanted == NO else count == wanted
+    if holds:
+        return ""
+    expected = {YES: "at least one", NO: "none"}.get(str(wanted), f"exactly {wanted}")
+    like = f" with a message like {assertion.message!r}" if assertion.message else ""
+    said = "; ".join(messages)
+    return f"{count} violations{like}, expected {expected}{f' (said: {said})' if said else ''}"
