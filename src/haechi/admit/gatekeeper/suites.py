@@ -6,6 +6,7 @@ and the other suites go on. Files are named relative to the suite.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
