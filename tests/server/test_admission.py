@@ -171,6 +171,36 @@ def test_what_claims_to_be_of_another_time_is_refused(made: Rig) -> None:
     assert answer.taken == 0 and list(answer.refused) == [0]
 
 
+def test_numbers_beyond_any_truth_leave_the_sums_readable(made: Rig) -> None:
+    batch = told()
+    [latency] = batch.latencies
+    huge = (msgspec.structs.replace(latency, sum_us=2**53, buckets=(2**53,) * 19),) * 200
+    for number in range(1, 8):
+        tallies = tuple(
+            msgspec.structs.replace(batch.tallies[0], count=2**53, namespace=f"n{place % 2}")
+            for place in range(2_500)
+        )
+        one = msgspec.structs.replace(batch, number=number, tallies=tallies, latencies=huge)
+        made.call("admission.send", one, who=HOOK)
+    found: AdmissionSummary = made.call("admission.summary")
+    assert (found.total, found.latency.buckets[0]) == (2 * 10**10, 10**10)
+
+
+def test_webhooks_and_policies_that_are_made_up_stay_small(made: Rig) -> None:
+    long = msgspec.structs.replace(
+        INFO, id="x" * 10**5, title="<img>" * 10**5, severity="y" * 10**5, file="z" * 10**5
+    )
+    state = WebhookState(ready=True, policies=(long, long, INFO))
+    for number in range(120):
+        batch = msgspec.structs.replace(told(allowed=0), replica=f"r{number}", state=state)
+        made.clock.pass_(dt.timedelta(seconds=1))
+        made.call("admission.send", batch, who=HOOK)
+    rows = made.call("policies.list").items
+    assert len(rows) == 2 and max(len(str(one)) for one in rows) < 10_000
+    known = {one.replica for one in made.call("admission.summary").webhooks}
+    assert len(known) == 100 and "r119" in known and "r19" not in known
+
+
 def test_requests_are_not_kept_where_that_is_off(made: Rig) -> None:
     settings = local_settings(admission=Admission(record_reviews=False))
     world = dataclasses.replace(made.world, settings=settings)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from haechi.errors import KubeError
 from haechi.model.access import EVERYWHERE
 from haechi.server.settings import Admission, ClusterSettings, ClustersSection
 from haechi.server.work.auditing import ClusterAudit, audit_of
@@ -221,6 +224,16 @@ def test_a_waiver_of_the_store_counts(folder: Folder) -> None:
     assert found == {"a": Life.WAIVED, "b": Life.OPEN}
 
 
+def test_a_waiver_ends_with_its_day(folder: Folder) -> None:
+    folder.put(pod("a"))
+    folder.rig.call("waivers.create", _waiver(folder, resource="Pod shop/a"))
+    folder.tick()
+    assert folder.counts() == StateCounts(waived=1)
+    folder.clock.pass_(dt.timedelta(days=10))
+    folder.tick()
+    assert folder.counts() == StateCounts(failed=1)
+
+
 def _waiver(folder: Folder, **more: Any) -> Any:
     from haechi.server.shapes import WaiverRequest
 
@@ -298,6 +311,50 @@ def test_violations_of_a_marked_policy_are_incidents_but_not_those_that_were_the
         assert [one.resource for one in incidents] == ["k8s:east/core/Pod/shop/new"]
     finally:
         folder.close()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the process", "the server"])
+def test_what_ends_in_the_first_round_tells_no_incidents_of_what_was_there(
+    tmp_path: Path, again: bool
+) -> None:
+    marked = CONSTRAINT.replace("annotations: {}", 'annotations: {haechi.dev/incident: "true"}')
+    folder = Folder(tmp_path, TEMPLATE + marked)
+    try:
+        folder.put(pod("old"))
+        judged, audit = folder.audit._judged, folder.audit
+
+        def killed(*given: Any, **more: Any) -> None:
+            assert audit._process is not None
+            os.kill(audit._process.pid, signal.SIGKILL)
+            judged(*given, **more)
+
+        audit._judged = killed  # type: ignore[method-assign]
+        with pytest.raises(KubeError):
+            folder.tick()
+        audit._failed("killed")
+        audit._judged = judged  # type: ignore[method-assign]
+        if again:
+            folder.again()
+        folder.tick()
+        assert [one.source for one in folder.events()] == ["admission"]
+        [policy] = folder.store.state.policies.all(within=ALL)
+        assert policy.origins[0].generation == folder.coverage().generation != ""
+    finally:
+        folder.close()
+
+
+@pytest.mark.parametrize("name", ["a" * 253, "a" * 3_000, "n\0b", "x/y", "\u202eé"], ids=range(5))
+def test_objects_of_any_name_come_change_and_go(folder: Folder, name: str) -> None:
+    one = pod(name, labels={"ключ": "знач"})
+    folder.put(one, pod("b"))
+    folder.tick()
+    assert folder.counts() == StateCounts(failed=2)
+    one["metadata"]["labels"] = {"x": "y"}
+    folder.put(one, pod("b"))
+    folder.tick()
+    folder.put(pod("b"))
+    folder.tick()
+    assert [found.name for found in folder.violations()] == ["b"]
 
 
 def test_kinds_that_are_never_read_are_not_evaluated(tmp_path: Path) -> None:

@@ -160,3 +160,27 @@ def test_one_forecast_is_made_at_a_time(folder: Folder, monkeypatch: pytest.Monk
     monkeypatch.setattr(comparing, "PATIENCE_S", 0.01)
     with comparing._foreseeing, pytest.raises(TooManyRequests):
         foreseen(folder)
+
+
+QUOTING = (
+    TEMPLATE.replace(
+        'sprintf("%v has no %v", [input.review.name, input.parameters.label])',
+        'sprintf("%v %v", [data.inventory.namespace[_]["v1"].Pod[_].metadata.name, '
+        "input.review.object.spec.containers[0].env])",
+    )
+    + CONSTRAINT
+)
+
+
+def test_policies_of_the_asker_tell_nothing_that_the_asker_may_not_see(folder: Folder) -> None:
+    body = pod("a")
+    body["spec"]["containers"][0]["env"] = [{"name": "DB_PASSWORD", "value": "hunter2-long"}]
+    folder.put(body, pod("elsewhere", namespace="pay"))
+    folder.tick()
+    every = ask(folder, QUOTING)
+    assert "elsewhere" in str(every) and "hunter2" not in str(every)
+    reach = Reach(cluster="east", namespace="shop")
+    shop = Principal(id="s", name="s", grants=(Grant(role=Role.OPERATOR, reach=reach),))
+    narrow = ask(folder, QUOTING, who=shop)
+    assert narrow.changed and "elsewhere" not in str(narrow)
+    assert narrow.gaps == [comparing.NARROW]

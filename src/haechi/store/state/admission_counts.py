@@ -29,6 +29,8 @@ SILENT = dt.timedelta(minutes=3)
 BUCKETS = len(LATENCY_BOUNDS_US) + 1
 _NAME, _PART, _MOST_NAMED = 400, 500, 200
 _MERGED = 50_000
+_COUNT, _SUM_US = 10**10, 10**16
+"""Of one row at most: more is no truth, and sums of such rows would not fit a column's number."""
 c, y, w = admission_count.c, admission_latency.c, webhook.c
 
 
@@ -149,7 +151,7 @@ def add(
             known[minute, policy, namespace, word] = count
     rows = [
         dict(zip(_KEY, (cluster, *key), strict=True))
-        | {"total": known.get(key, 0) + count, "new": key not in known}
+        | {"total": min(known.get(key, 0) + count, _COUNT), "new": key not in known}
         for key, count in sums.items()
     ]
     new = [{**_keyed(one), "times": one["total"]} for one in rows if one["new"]]
@@ -183,14 +185,15 @@ def _add_latency(
 ) -> None:
     mine = (y.cluster == cluster) & (y.minute == minute)
     known = connection.execute(select(y.buckets, y.sum_us).where(mine)).one_or_none()
+    buckets, sum_us = [min(one, _COUNT) for one in buckets], min(sum_us, _SUM_US)
     if known is None:
         row = {"cluster": cluster, "minute": minute}
         connection.execute(
             insert(admission_latency), {**row, "buckets": to_json(buckets), "sum_us": sum_us}
         )
         return
-    both = [a + b for a, b in zip(buckets, from_json(known.buckets), strict=True)]
-    values = {"buckets": to_json(both), "sum_us": known.sum_us + sum_us}
+    both = [min(a + b, _COUNT) for a, b in zip(buckets, from_json(known.buckets), strict=True)]
+    values = {"buckets": to_json(both), "sum_us": min(known.sum_us + sum_us, _SUM_US)}
     connection.execute(update(admission_latency).where(mine).values(**values))
 
 

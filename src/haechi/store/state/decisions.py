@@ -41,7 +41,8 @@ from haechi.store.state.reach import reached
 from haechi.store.state.times import from_us, to_us
 
 TOPIC = "admission"
-MOST = 1_000
+MOST, REPLICAS = 1_000, 100
+"""Rows of a page; webhooks of a cluster."""
 _NAME, _MESSAGE, _DETAIL = 400, 8_192, 200_000
 _TOLD = 20
 """Places that are told to live streams of one batch, with a few decisions each."""
@@ -219,7 +220,16 @@ def _keep_webhook(
         mine = (w.cluster == cluster) & (w.replica == replica)
         connection.execute(update(webhook).where(mine).values(**values))
     else:
+        _make_room(connection, cluster)
         connection.execute(insert(webhook), {"cluster": cluster, "replica": replica, **values})
+
+
+def _make_room(connection: Connection, cluster: str) -> None:
+    """Names of replicas are the sender's: those that were not heard for longest go first."""
+    mine = w.cluster == cluster
+    ask = select(w.replica).where(mine).order_by(w.heard.desc(), w.replica).offset(REPLICAS - 1)
+    for some in parts(list(connection.execute(ask.limit(MOST)).scalars()), 400):
+        connection.execute(delete(webhook).where(mine, w.replica.in_(some)))
 
 
 def _keep(

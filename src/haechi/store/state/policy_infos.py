@@ -27,7 +27,7 @@ from haechi.store.state.times import from_us, to_us
 
 TOPIC = "policy"
 MOST = 2_000
-_NAME, _BODY = 400, 32_000
+_NAME, _TITLE, _PLACE, _BODY = 400, 1_000, 2_000, 32_000
 i, f = policy_info.c, policy_fault.c
 _info = msgspec.json.Decoder(PolicyInfo).decode
 _fault = msgspec.json.Decoder(PolicyFault).decode
@@ -117,7 +117,9 @@ def replace(
         clean(generation, _NAME),
         to_us(transaction.now),
     )
-    rows = [_row(place, one) for place, one in enumerate(policies[:MOST])]
+    every = (_row(place, one) for place, one in enumerate(policies[:MOST]))
+    unique = {row["policy"]: row for row in every}
+    rows = list(unique.values())
     told = [(clean(one.policy, _NAME), _bounded(one)) for one in faults[:MOST]]
     mine = (i.cluster == cluster) & (i.source == source)
     ask = select(i.policy, i.generation, i.body).where(mine).order_by(i.place)
@@ -131,7 +133,6 @@ def replace(
     connection.execute(delete(policy_info).where(mine))
     connection.execute(delete(policy_fault).where(mine_too))
     common = {"cluster": cluster, "source": source, "told": now}
-    unique = {row["policy"]: row for row in rows}
     insert_all(
         connection,
         policy_info,
@@ -154,10 +155,20 @@ def replace(
 
 
 def _row(place: int, one: PolicyInfo) -> dict[str, Any]:
+    """A stolen token of a webhook may send anything: names stay names."""
+    texts = {name: clean(getattr(one, name), _NAME) for name in ("id", "name", "severity")}
+    texts |= {name: clean(getattr(one, name), _PLACE) for name in ("file", "object")}
+    one = msgspec.structs.replace(one, **texts, title=clean(one.title, _TITLE))
     body = to_json(one)
     if len(body) > _BODY:
         short = msgspec.structs.replace(
-            one, description=one.description[:4_000], fix=one.fix[:4_000], matched=(), reads=()
+            one,
+            description=one.description[:4_000],
+            fix=one.fix[:4_000],
+            matched=(),
+            reads=(),
+            stages=(),
+            effects=tuple(dict.fromkeys(one.effects)),
         )
         body = to_json(short)
     return {"policy": clean(one.id, _NAME), "place": place, "body": body}

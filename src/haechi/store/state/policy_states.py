@@ -29,7 +29,7 @@ TOPIC = "policy"
 MOST = 1_000
 MOST_KEPT = 50_000
 """Verdicts of one cluster that are listed; the rest is counted."""
-_NAME, _MESSAGE, _EVIDENCE = 400, 2_000, 4_000
+_NAME, _OBJECT, _MESSAGE, _EVIDENCE = 400, 2_000, 2_000, 4_000
 _STATES = {
     "pass": "passed",
     "fail": "failed",
@@ -298,7 +298,7 @@ def _known(transaction: Transaction, cluster: str, objects: Sequence[str] | None
     if objects is None:
         return {row.id: row for row in transaction.connection.execute(ask)}
     found: dict[str, Any] = {}
-    for some in parts(objects, 400):
+    for some in parts([clean(one, _OBJECT) for one in objects], 400):
         for row in transaction.connection.execute(ask.where(v.object.in_(some))):
             found[row.id] = row
     return found
@@ -323,7 +323,7 @@ def _row(cluster: str, one: Said) -> dict[str, Any]:
     }
     more = {"line": one.line, "generated": one.generated, "ordinal": one.ordinal}
     row |= {"cluster": cluster, "namespace": clean(one.namespace, _NAME) or "-"}
-    row |= {"object": clean(one.object, 2_000), "detail": to_json({**detail, **more})}
+    row |= {"object": clean(one.object, _OBJECT), "detail": to_json({**detail, **more})}
     said = "\0".join(str(row[name]) for name in sorted(row))
     digest = hashlib.sha256(said.encode("utf-8", "replace")).digest()[:7]
     return {**row, "digest": int.from_bytes(digest)}
