@@ -46,7 +46,7 @@ class OneObject:
             _not_here()
         group, kind = _pair(type_)
         found = self._view.objects(f"{group}/v1" if group else "v1", kind)
-        if not found and not self._view.complete and self._point is not Point.FILE:
+        if not found and self._point is not Point.FILE and not self._view.knows(group, kind):
             raise NotEvaluated(f"nobody knows whether there is a {kind}")
         return [_resource(body, group, kind) for body in found]
 

@@ -22,9 +22,8 @@ class View(Protocol):
     def generation(self) -> int:
         """Rises with every change, so that what was derived from it can be kept."""
 
-    @property
-    def complete(self) -> bool:
-        """False while kinds are missing that were asked for."""
+    def knows(self, group: str, kind: str) -> bool:
+        """Whether all objects of this kind are known: what is not found is not there."""
 
     def namespace(self, name: str) -> Mapping[str, Any] | None:
         """The Namespace object."""

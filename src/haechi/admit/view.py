@@ -5,27 +5,36 @@ A live cluster has its own view (in the server), which answers the same question
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from haechi.checks.pods.view import mapping
 from haechi.model.resource import Resource
 
 Key = tuple[str, str]  # apiVersion, kind
+EVERYTHING = frozenset({("*", "*")})
+"""As kinds (group, kind): all of them."""
+
+
+def is_among(group: str, kind: str, kinds: Collection[tuple[str, str]]) -> bool:
+    """Whether kinds (group, kind), or ``EVERYTHING``, name this one."""
+    return (group, kind) in kinds or ("*", "*") in kinds
 
 
 class ObjectsView:
-    """Objects known once and for all. ``complete`` says whether what is missing is not there."""
+    """Objects known once and for all. ``complete`` says whether what is missing is not there,
+    ``unknown`` names the kinds (group, kind) for which it may be there after all."""
 
     def __init__(
         self,
         objects: Iterable[Mapping[str, Any]] = (),
         *,
         complete: bool = False,
+        unknown: Iterable[tuple[str, str]] = (),
         generation: int = 0,
     ) -> None:
         self.generation = generation
-        self.complete = complete
+        self._unknown = frozenset(unknown) if complete else EVERYTHING
         self._by_kind: dict[Key, list[Mapping[str, Any]]] = {}
         self._by_name: dict[tuple[str, str, str | None, str], Mapping[str, Any]] = {}
         self._inventory: dict[str, Any] | None = None
@@ -33,10 +42,16 @@ class ObjectsView:
             self._add(body)
 
     @classmethod
-    def of(cls, resources: Iterable[Resource], *, complete: bool = False) -> ObjectsView:
+    def of(
+        cls,
+        resources: Iterable[Resource],
+        *,
+        complete: bool = False,
+        unknown: Iterable[tuple[str, str]] = (),
+    ) -> ObjectsView:
         """The view of Kubernetes resources; what else is among them is left out."""
         bodies = [r.data for r in resources if r.key.startswith("k8s:")]
-        return cls(bodies, complete=complete)
+        return cls(bodies, complete=complete, unknown=unknown)
 
     def _add(self, body: Mapping[str, Any]) -> None:
         api_version, kind = body.get("apiVersion"), body.get("kind")
@@ -47,6 +62,10 @@ class ObjectsView:
         place = namespace if isinstance(namespace, str) and namespace else None
         self._by_kind.setdefault((api_version, kind), []).append(body)
         self._by_name[api_version, kind, place, name] = body
+
+    def knows(self, group: str, kind: str) -> bool:
+        """Whether what is not among the objects of this kind is not there."""
+        return not is_among(group, kind, self._unknown)
 
     def namespace(self, name: str) -> Mapping[str, Any] | None:
         """The Namespace object, if it is among the objects."""

@@ -106,7 +106,7 @@ async def _until_ready(hook: Webhook, known: Path | None) -> None:
             for r in read_dump(known, "").objects()
             for one in (r.data,)
         ]
-        hook.tell(Changes(objects, True))
+        hook.tell(Changes(objects, []))
         await hook.knows()
 
 

@@ -213,6 +213,26 @@ def test_nothing_found_among_objects_that_are_not_all_known_is_no_pass(
     assert [one.state for one in found] == [state]
 
 
+@pytest.mark.parametrize(
+    ("unknown", "state"),
+    [
+        (("", "ConfigMap"), State.PASS),
+        (("", "Service"), State.NOT_EVALUATED),
+        (("*", "*"), State.NOT_EVALUATED),
+    ],
+    ids=["another kind", "this kind", "all"],
+)
+def test_kinds_that_are_not_known_matter_to_who_compares_with_them(
+    unknown: tuple[str, str], state: State
+) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: c, namespace: b}\nspec: {}\n"
+    (subject,) = read(service)
+    view = ObjectsView((), complete=True, unknown=[unknown])
+    made = policies(UNIQUE)
+    found = made.review(review_of(subject, view, point=Point.ADMISSION), view)
+    assert [one.state for one in found] == [state]
+
+
 def test_what_goes_is_shown_as_the_object() -> None:
     template = DENY_ALL.replace(
         "{ true }",

@@ -252,11 +252,16 @@ def test_knowledge_follows_news() -> None:
     known = Knowledge()
     space = Known("v1", "Namespace", "", "a", b'{"metadata":{"name":"a"}}')
     pod = Known("v1", "Pod", "a", "p", b'{"metadata":{"name":"p"}}')
-    known.take(Changes([space, pod], True))
+    assert not known.knows("", "Pod")
+    known.take(Changes([space, pod], [("", "Service")]))
     assert known.namespace("a") == {"metadata": {"name": "a"}}
     assert known.inventory()["namespace"]["a"]["v1"]["Pod"]["p"]["metadata"]["name"] == "p"
     assert known.inventory()["cluster"]["v1"]["Namespace"]["a"] is known.namespace("a")
-    assert (known.complete, known.generation) == (True, 1)
+    assert (known.knows("", "Pod"), known.knows("", "Service"), known.generation) == (
+        True,
+        False,
+        1,
+    )
     known.take(Changes([Known("v1", "Pod", "a", "p", b'{"metadata":{"name":"q"}}')]))
     assert known.get("v1", "Pod", "a", "p") == {"metadata": {"name": "q"}}
     known.take(Changes([Known("v1", "Pod", "a", "p")]))

@@ -206,7 +206,7 @@ def test_expiry_is_judged_by_the_day_of_the_review() -> None:
     assert held.today() is None
     held.take(Changes([], None, [known]))
     assert held.today() is not None
-    held.take(Changes([], True))  # no news of waivers
+    held.take(Changes([], []))  # no news of waivers
     assert held.today() is not None
     now[0] += 120
     assert held.today() is None

@@ -91,11 +91,11 @@ def test_a_change_is_seen_after_renewing() -> None:
             return [one for one in _kept(*self.bodies) if one.type in types]
 
     holding = Holding()
-    view = ClusterView(holding, complete=False)
-    assert (view.complete, view.generation) == (False, 0)
+    view = ClusterView(holding, unknown=[("", "Pod")])
+    assert (view.knows("", "Pod"), view.knows("", "Service"), view.generation) == (False, True, 0)
     assert view.get("v1", "Pod", "shop", "a") is not None
     holding.bodies = [_body("Pod", "new", "shop")]
-    view.renew(complete=True)
-    assert (view.complete, view.generation) == (True, 1)
+    view.renew(unknown=[])
+    assert (view.knows("", "Pod"), view.generation) == (True, 1)
     assert _names(view.objects("v1", "Pod")) == ["new"]
     assert view.namespace("shop") is None

@@ -92,8 +92,9 @@ class ConstraintPolicy:
                 "the template does not say which kinds of data.inventory it compares with",
                 do=f"name them in its annotation {REQUIRES_SYNC}",
             )
-        if not view.complete:
-            raise NotEvaluated("the objects that it compares with are not all known")
+        for group, kind in self._code.reads:
+            if not view.knows(group, kind):
+                raise NotEvaluated(f"the objects that it compares with are not all known: {kind}")
 
     def _failed(self, enforced: Enforced, violation: Violation) -> PolicyVerdict:
         details = violation.details

@@ -137,7 +137,7 @@ def _hit(
         return
     name = review.resource.name
     pods = view.objects("v1", "Pod", name)
-    if not pods and not view.complete:
+    if not pods and not view.knows("", "Pod"):
         text = f"the pods of namespace {name} are not known, so nobody can say which would violate"
         yield _warning(info, "existing-pods", text, State.NOT_EVALUATED)
         return

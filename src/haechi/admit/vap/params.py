@@ -87,7 +87,7 @@ def collect(
     found = list(_found(kind, ref, place, view))
     if found:
         return found
-    if not view.complete:
+    if not view.knows(kind.group, kind.kind):
         asked = f"{kind.kind} {ref.name}" if ref.name else f"the {kind.kind} objects selected"
         raise NotEvaluated(f"params: whether there is {asked} is not known")
     if ref.deny_missing:

@@ -88,11 +88,12 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Changes(msgspec.Struct, frozen=True, array_like=True):
-    """News of the cluster. ``complete``: every kind that policies ask for is known by now.
-    ``waivers``: all that the server has; None: no news of them."""
+    """News of the cluster. ``unknown``: the kinds (group, kind) that policies ask for and of which
+    not all is known (``*``: none is), None: no news of that. ``waivers``: all that the server has;
+    None: no news of them."""
 
     objects: list[Known] = []
-    complete: bool | None = None
+    unknown: list[tuple[str, str]] | None = None
     waivers: list[Waiver] | None = None
 
 

@@ -170,7 +170,7 @@ class Generation:
         self._lock = threading.Lock()
         self._kept = threading.Lock()
         self._news: dict[tuple[str, str, str, str], Known] = {}
-        self._complete: bool | None = None
+        self._unknown: list[tuple[str, str]] | None = None
         self._waivers: list[Waiver] | None = None
         self._unborn: list[list[Changes]] = []
 
@@ -231,8 +231,8 @@ class Generation:
         with self._kept:
             for known in changes.objects:
                 self._news[known.api_version, known.kind, known.namespace, known.name] = known
-            if changes.complete is not None:
-                self._complete = changes.complete
+            if changes.unknown is not None:
+                self._unknown = changes.unknown
             if changes.waivers is not None:
                 self._waivers = changes.waivers
         for missed in self._unborn:
@@ -259,13 +259,13 @@ class Generation:
         """Tell the nursery what was kept for it; in a thread. OSError."""
         with self._kept:
             news, self._news = self._news, {}
-            complete, self._complete = self._complete, None
+            unknown, self._unknown = self._unknown, None
             waivers, self._waivers = self._waivers, None
         several = list(news.values())
         for start in range(0, len(several), _AT_ONCE):
             send(channel, ENCODE(News(Changes(several[start : start + _AT_ONCE]))))
-        if complete is not None or waivers is not None:
-            send(channel, ENCODE(News(Changes([], complete, waivers))))
+        if unknown is not None or waivers is not None:
+            send(channel, ENCODE(News(Changes([], unknown, waivers))))
 
     @property
     def alive(self) -> bool:

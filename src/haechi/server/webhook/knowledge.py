@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from haechi.admit.view import EVERYTHING, is_among
 from haechi.server.webhook.frames import Changes, Known
 
 _Place = tuple[str, str]  # namespace, name
@@ -21,7 +22,7 @@ class Knowledge:
 
     def __init__(self) -> None:
         self.generation = 0
-        self.complete = False
+        self._unknown = EVERYTHING
         self._kept: dict[tuple[str, str], dict[_Place, bytes]] = {}
         self._values: dict[tuple[str, str], dict[_Place, Mapping[str, Any]]] = {}
         self._inventory: Mapping[str, Any] | None = None
@@ -30,8 +31,8 @@ class Knowledge:
         """News."""
         for known in changes.objects:
             self._put(known)
-        if changes.complete is not None:
-            self.complete = changes.complete
+        if changes.unknown is not None:
+            self._unknown = frozenset(changes.unknown)
         self.generation += 1
         self._inventory = None
 
@@ -43,6 +44,10 @@ class Knowledge:
             kept[place] = known.body
         else:
             kept.pop(place, None)
+
+    def knows(self, group: str, kind: str) -> bool:
+        """Whether what is not among the objects of this kind is not there."""
+        return not is_among(group, kind, self._unknown)
 
     def namespace(self, name: str) -> Mapping[str, Any] | None:
         """The Namespace object; None when it is not known."""

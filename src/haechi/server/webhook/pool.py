@@ -79,7 +79,7 @@ class Pool:
         self._number = 0
         self._loads = 0
         self._known: dict[tuple[str, str, str, str], Known] = {}
-        self._complete: bool | None = None
+        self._unknown: list[tuple[str, str]] | None = None
         self._waivers: list[Waiver] | None = None
         self._missed: list[Changes] | None = None
         """News that came while a set was being loaded."""
@@ -332,7 +332,7 @@ class Pool:
             if self.stopping or (instead is not None and instead is not self._current):
                 return False
             made = Generation(setup, number=self._loads + 1, program=self._nursery)
-            known = Changes(list(self._known.values()), self._complete, self._waivers)
+            known = Changes(list(self._known.values()), self._unknown, self._waivers)
             self._missed = []
             try:
                 await asyncio.to_thread(made.start, known)
@@ -439,8 +439,8 @@ class Pool:
                 self._known[place] = known
             else:
                 self._known.pop(place, None)
-        if changes.complete is not None:
-            self._complete = changes.complete
+        if changes.unknown is not None:
+            self._unknown = changes.unknown
         if changes.waivers is not None:
             self._waivers = changes.waivers
         if self._current is not None:

@@ -113,7 +113,7 @@ class Webhook:
         self._origin = ""
         self._leaving = False
         self._news: list[Known] = []
-        self._complete: bool | None = None
+        self._unknown: list[tuple[str, str]] | None = None
         self._cluster_known = False
         self._gathering = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -330,8 +330,8 @@ class Webhook:
 
     def _heard(self, changes: Changes) -> None:
         self._news += changes.objects
-        if changes.complete is not None:
-            self._complete = changes.complete
+        if changes.unknown is not None:
+            self._unknown = changes.unknown
         if not self._gathering and self._loop is not None:
             self._gathering = True
             self._loop.call_later(GATHER_S, self._give_on)
@@ -341,10 +341,10 @@ class Webhook:
         news, self._news = self._news, []
         for start in range(0, len(news), 1000):
             self.pool.news(Changes(news[start : start + 1000]))
-        if self._complete is not None:
-            self.pool.news(Changes([], self._complete))
+        if self._unknown is not None:
+            self.pool.news(Changes([], self._unknown))
             self._cluster_known = True
-            self._complete = None
+            self._unknown = None
 
     # --- certificates ----------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class ClusterAudit:
         self._owners: Sequence[tuple[str, str]] = ()
         self._quiet = self._due = True
         self._off: dict[str, str] = {}
+        self._day = world.clock().date()
         self._noticed = self._whole_at = self._told_at = float("-inf")
         self._took = self._cpu = 0.0
         self._coverage = AuditCoverage(cluster=name, state="waiting")
@@ -189,7 +190,10 @@ class ClusterAudit:
             if policy.cluster == self.name and one.source == AUDIT
         }
         self._quiet = before != {generation}
-        state.policies.keep(self.name, AUDIT, generation, self._infos, self._faults)
+        # What was there before a policy is no news of it. Until that is written down the policies
+        # stand without their generation: who dies in between begins quietly again.
+        stands = "" if self._quiet else generation
+        state.policies.keep(self.name, AUDIT, stands, self._infos, self._faults)
         self._standing.infos = {one.id: one for one in self._infos}
         self._due, self._whole_at = True, float("-inf")
 
@@ -234,7 +238,11 @@ class ClusterAudit:
             self._judged(snapshot, list(snapshot.kept.values()), [], whole=True)
         elif changed or gone:
             self._judged(snapshot, changed, gone, whole=False)
-        elif self._waivers_changed.is_set() or snapshot.kinds != self._standing.kinds:
+        elif (
+            self._waivers_changed.is_set()
+            or snapshot.kinds != self._standing.kinds
+            or self._world.clock().date() != self._day  # waivers end with a day
+        ):
             self._standing.kinds = snapshot.kinds
             self._publish(None)
         self._told(snapshot)
@@ -272,7 +280,7 @@ class ClusterAudit:
         news = [one for one in changed if one.type in context]
         lost = [place for place in gone if place[0] in context]
         if whole or news or lost:
-            process.news(news, gone=lost, anew=whole, complete=snapshot.complete)
+            process.news(news, gone=lost, anew=whole, unknown=snapshot.unknown)
         keys = [self._keys[place] for place in gone if place in self._keys]
         found: list[AuditedObject] = []
         done: Done | None = None
@@ -291,7 +299,11 @@ class ClusterAudit:
         touched = None if whole else [*keys, *(self._keys[_place(one)] for one in asked)]
         self._publish(touched)
         self._noticed = float("-inf")
-        self._quiet = False
+        if self._quiet:
+            generation = process.ready.generation
+            policies = self._world.store.state.policies
+            policies.keep(self.name, AUDIT, generation, self._infos, self._faults)
+            self._quiet = False
 
     def _took_in(
         self,
@@ -320,6 +332,7 @@ class ClusterAudit:
     def _publish(self, keys: Sequence[str] | None) -> None:
         """Write what is said of these objects (None: of all)."""
         self._waivers_changed.clear()
+        self._day = self._world.clock().date()
         ready = self._process.ready if self._process is not None else None
         marked = ready.marked if ready is not None and not self._quiet else ()
         self._publishing.publish(

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from haechi.admit.view import is_among
 from haechi.errors import NotEvaluated
 from haechi.world.kube.cluster import Kept
 
@@ -30,31 +31,35 @@ class Holding(Protocol):
 
 class ClusterView:
     """A ``View``. ``renew`` after changes; not thread-safe while it is renewed. ``reads`` are the
-    kinds (group, kind) that the inventory holds; ``complete``: whether all of them are known."""
+    kinds (group, kind) that the inventory holds; ``unknown`` those of which not all is known."""
 
     def __init__(
         self,
         holding: Holding,
         *,
         reads: Iterable[tuple[str, str]] = (),
-        complete: bool = True,
+        unknown: Iterable[tuple[str, str]] = (),
         most: int = MOST_VALUES,
     ) -> None:
         self._holding, self._most = holding, most
         self._reads = frozenset(_type(group, kind) for group, kind in reads)
-        self.complete = complete
+        self.unknown = frozenset(unknown)
         self.generation = 0
         self._index: dict[str, dict[tuple[str, str], Kept]] = {}
         self._values: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         self._size = 0
         self._inventory: Mapping[str, Any] | None = None
 
-    def renew(self, *, complete: bool | None = None) -> None:
+    def renew(self, *, unknown: Iterable[tuple[str, str]] | None = None) -> None:
         """The objects changed: forget what was made of them."""
         self.generation += 1
-        if complete is not None:
-            self.complete = complete
+        if unknown is not None:
+            self.unknown = frozenset(unknown)
         self._index, self._values, self._size, self._inventory = {}, {}, 0, None
+
+    def knows(self, group: str, kind: str) -> bool:
+        """Whether what is not among the objects of this kind is not there."""
+        return not is_among(group, kind, self.unknown)
 
     def namespace(self, name: str) -> Mapping[str, Any] | None:
         """The Namespace object; None when it is not known."""

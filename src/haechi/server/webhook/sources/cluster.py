@@ -76,8 +76,8 @@ class ClusterSource:
         self._changed = float("-inf")
         self._taken = float("-inf")
         self._texts: tuple[Text, ...] | None = None
-        self._unserved: tuple[str, ...] = ()
-        self._complete: bool | None = None
+        self._unserved: frozenset[tuple[str, str]] = frozenset()
+        self._unknown: frozenset[tuple[str, str]] | None = None
         self._gap_since: float | None = None
         self.gaps: tuple[str, ...] = ()
 
@@ -120,11 +120,7 @@ class ClusterSource:
         found = self._client.discovery.found(newer_than_s=KINDS_S / 2)
         newest = _newest(found.kinds)
         failed = {one.partition("/")[0] for one in found.failed}
-        self._unserved = tuple(
-            f"{kind} ({group}): its server does not answer"
-            for group, kind in sorted(self._reads - newest.keys())
-            if group in failed
-        )
+        self._unserved = frozenset(one for one in self._reads - newest.keys() if one[0] in failed)
         policies = frozenset(
             kind
             for (group, name), kind in newest.items()
@@ -153,27 +149,31 @@ class ClusterSource:
             self._policies, self._others = policies, others
             self._changed = self._clock()
         gone = [] if old is None else _gone(old, made, types)
-        self._complete, self._gap_since = not self._holes(made), None
-        self.tell(Changes([_known(one, b"") for one in gone], self._complete))
+        self._unknown, self._gap_since = self._holes(made), None
+        self.tell(Changes([_known(one, b"") for one in gone], sorted(self._unknown)))
         if old is not None:
             old.close()
 
-    def _holes(self, mirror: Mirror) -> tuple[str, ...]:
-        """What is asked for and not known."""
-        return (*mirror.gaps, *self._unserved, *self._left_out())
+    def _holes(self, mirror: Mirror) -> frozenset[tuple[str, str]]:
+        """Kinds (group, kind) that are asked for and of which not all is known."""
+        types = {kind.type for kind in self._others}
+        kinds = [one.kind for one in mirror.states if one.gap and one.kind.type in types]
+        unread = {(kind.group, kind.kind) for kind in kinds}
+        return frozenset(unread | self._unserved | (self._reads & METADATA_ONLY))
 
     def _weigh(self, mirror: Mirror) -> None:
-        """Tell when all is known by now, or for a while not any more."""
-        complete = not self._holes(mirror)
-        if complete:
+        """Tell when more is known by now, or for a while less."""
+        unknown = self._holes(mirror)
+        if self._unknown is not None and unknown <= self._unknown:
             self._gap_since = None
         elif self._gap_since is None:
             self._gap_since = self._clock()
         lasts = self._gap_since is not None and self._clock() - self._gap_since >= GAP_S
-        if complete != self._complete and (complete or lasts):
-            self._complete = complete
-            log.warning("the cluster is known %s", "whole" if complete else "in part only")
-            self.tell(Changes([], complete))
+        if unknown != self._unknown and (self._gap_since is None or lasts):
+            self._unknown, self._gap_since = unknown, None
+            named = ", ".join(sorted(kind for _, kind in unknown))
+            log.warning("the cluster is known %s", f"but for {named}" if unknown else "whole")
+            self.tell(Changes([], sorted(unknown)))
 
     def _left_out(self) -> tuple[str, ...]:
         return tuple(

@@ -122,7 +122,7 @@ def _asked(
         process = AuditProcess(setup, late)
         try:
             every = list(basis.snapshot.kept.values())
-            process.news(every, anew=True, complete=basis.snapshot.complete)
+            process.news(every, anew=True, unknown=basis.snapshot.unknown)
             return question(process)
         finally:
             process.close()

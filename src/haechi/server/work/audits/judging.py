@@ -19,6 +19,7 @@ import msgspec
 from haechi.admit.apart import Judging as Judges
 from haechi.admit.apart import judged_apart
 from haechi.admit.policies import PolicySet
+from haechi.admit.policy import View
 from haechi.admit.recording import evidence_of, unpacked
 from haechi.admit.redact import Redacted, redacted
 from haechi.admit.reviews import nowhere, review_of, review_of_request
@@ -121,7 +122,7 @@ class Judging:
     def news(self, news: News) -> None:
         """Something that policies may ask for changed."""
         self._held.take(news)
-        self._view.renew(complete=news.complete)
+        self._view.renew(unknown=news.unknown)
 
     def asked(self, kept: list[Kept]) -> None:
         """Judge these in the next round, too."""
@@ -176,10 +177,10 @@ class Judging:
         new = load_policies(resources, packs=tuple(packs))
         reads = {read for policy in new.policies for read in policy.info.reads}
         reads |= {read for policy in self.policies.policies for read in policy.info.reads}
-        view = ClusterView(self._held, reads=reads, complete=self._view.complete)
+        view = ClusterView(self._held, reads=reads, unknown=self._view.unknown)
         cases = self._cases(asked, view)
         requests = [_case(one, view, setup.cluster) for one in ask.recorded]
-        judging = self._apart()
+        judging = partial(_cleanly, self._apart())
         known = [one for one in requests if one is not None]
         found = what_if(self.policies, new, [*cases, *known], view, judging=judging)
         changes = found.changes[:MOST_CHANGES]
@@ -250,6 +251,18 @@ class Judging:
             idle=_idle(resource),
             verdicts=list(_told(resource, bad[:MOST_VERDICTS])),
         )
+
+
+def _cleanly(
+    judges: Judges, policies: PolicySet, reviews: Sequence[Review], view: View
+) -> Iterator[tuple[PolicyVerdict, ...]]:
+    """As they are judged, with words that hold no secrets of what was judged."""
+    for review, verdicts in zip(reviews, judges(policies, reviews, view), strict=True):
+        if any(one.state not in _FINE for one in verdicts):
+            # An old object's values are quoted as well as the new one's.
+            clean = redacted({"object": review.resource.data, "oldObject": review.old})
+            verdicts = tuple(_clean(one, clean) for one in verdicts)
+        yield verdicts
 
 
 def _told(resource: Resource, bad: Sequence[PolicyVerdict]) -> Iterator[AuditedVerdict]:

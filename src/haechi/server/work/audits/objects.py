@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from haechi.admit.view import EVERYTHING
 from haechi.checks.pods.view import TEMPLATES
 from haechi.errors import HaechiError
 from haechi.model.admission import PolicyInfo
@@ -36,13 +37,14 @@ _Place = tuple[str, str, str]
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
-    """The objects at a moment, all that the audit may look at."""
+    """The objects at a moment, all that the audit may look at. ``unknown``: the kinds (group,
+    kind) that policies read and of which not all is known."""
 
     kept: dict[_Place, Kept]
     policies: list[Kept]
     kinds: list[AuditedKind]
     gaps: tuple[str, ...]
-    complete: bool
+    unknown: tuple[tuple[str, str], ...]
 
 
 class Objects(Protocol):
@@ -159,7 +161,7 @@ class DumpObjects:
             policies=[one for one in every if is_policy(one.type)],
             kinds=kinds,
             gaps=gaps,
-            complete=reads.isdisjoint(METADATA_ONLY),
+            unknown=tuple(sorted(reads & METADATA_ONLY)),
         )
 
     def silent_s(self) -> float:
@@ -252,21 +254,22 @@ class LiveObjects:
             policies=policies,
             kinds=sorted(kinds.values(), key=lambda one: one.type),
             gaps=(*gaps, *((self._fault,) if self._fault else ())),
-            complete=not self._fault and self._are_read(infos, mirrors),
+            unknown=tuple(sorted(EVERYTHING if self._fault else self._unread(infos, mirrors))),
         )
 
-    def _are_read(self, infos: Sequence[PolicyInfo], mirrors: Sequence[Mirror]) -> bool:
-        """Whether all is known of the kinds that policies look at beside the object, whether or
-        not those are judged themselves. A kind that the cluster does not have is known."""
+    def _unread(
+        self, infos: Sequence[PolicyInfo], mirrors: Sequence[Mirror]
+    ) -> Iterator[tuple[str, str]]:
+        """Kinds that policies look at beside the object and of which not all is known, whether or
+        not they are judged themselves. A kind that the cluster does not have is known."""
         followed = {type_: states for one in mirrors for type_, states in _by_type(one).items()}
         for group, kind in {read for info in infos for read in info.reads}:
             type_ = f"{group or 'core'}/{kind}"
             states = followed.get(type_, ())
-            if states and _judged(type_, states, 0).state not in (JUDGED, ABSENT):
-                return False
-            if (group, kind) in METADATA_ONLY or f"{group}/{kind}" in self._unknown:
-                return False
-        return True
+            partly = bool(states) and _judged(type_, states, 0).state not in (JUDGED, ABSENT)
+            never = (group, kind) in METADATA_ONLY or f"{group}/{kind}" in self._unknown
+            if partly or never:
+                yield group, kind
 
     def silent_s(self) -> float:
         """See ``Objects``."""

@@ -95,10 +95,10 @@ class AuditProcess:
         *,
         gone: Sequence[tuple[str, str, str]] = (),
         anew: bool = False,
-        complete: bool | None = None,
+        unknown: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Tell what policies may ask for."""
-        self._send(framed(News(gone=list(gone), anew=anew, complete=complete)))
+        self._send(framed(News(gone=list(gone), anew=anew, unknown=list(unknown))))
         for part in parted(list(kept)):
             self._send(framed(News(kept=part)))
 

@@ -42,12 +42,13 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
 
 
 class News(msgspec.Struct, frozen=True, tag=True):
-    """Objects that policies may ask for. ``anew``: all that was known before is forgotten."""
+    """Objects that policies may ask for. ``anew``: all that was known before is forgotten.
+    ``unknown``: the kinds (group, kind) of which not all is known; None: no news of that."""
 
     kept: list[Kept] = []
     gone: list[tuple[str, str, str]] = []
     anew: bool = False
-    complete: bool | None = None
+    unknown: list[tuple[str, str]] | None = None
 
 
 class Asked(msgspec.Struct, frozen=True, tag=True):
