@@ -209,6 +209,22 @@ def test_what_protects_nothing_is_seen_first(visitor: Visitor, door: Door) -> No
     assert box["y"] < table["y"]
 
 
+def test_a_rollout_shows_its_stages_and_what_the_next_would_refuse(
+    visitor: Visitor, door: Door
+) -> None:
+    (row,) = door.ask("GET", f"/policies/forecast?cluster={CLUSTER}")["items"]
+    assert (row["policy"], row["next"], row["ready"]) == ("images/shop", "all", False)
+    visit = visiting(visitor, door)
+    visit.open("/policies")
+    told = visit.page.locator("details").filter(has_text=EN["policies.forecast"])
+    told.locator("summary").click()
+    expect(told.get_by_role("listitem")).to_contain_text(f"would refuse {row['refused']} objects")
+    assert visit.barriers() == []
+    visit.open(f"/policies/{policy(door, 'images/shop')['key']}")
+    stages = visit.page.get_by_role("list", name=EN["policies.stages"])
+    expect(stages.locator("[aria-current=step]")).to_contain_text(EN["door.stage.new"])
+
+
 def test_violations_are_listed_by_object_and_one_is_waived(visitor: Visitor, door: Door) -> None:
     row = policy(door, "gatekeeper/ShopOwner/workloads")
     assert row["counts"]["failed"] > 1
