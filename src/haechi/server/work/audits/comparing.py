@@ -2,8 +2,9 @@
 forecast of the rollouts in force.
 
 The texts come from whoever asks, so they are compiled and asked in a process of their own, one at
-a time. Everything that is asked lies within the asker's reach; what policies may look at besides is
-the whole cluster, as at the door.
+a time. Everything that is asked lies within the asker's reach. What policies may look at besides is
+the whole cluster, as at the door, where the asker reaches all of it or did not write them: a policy
+of one's own could repeat in its messages whatever it sees.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import structs
 
 from haechi.admit.simulate import Answer, Change, Forecast, PolicyChange
 from haechi.errors import LimitExceeded, NotFound, TooManyRequests
@@ -31,6 +34,7 @@ from haechi.server.shapes_admission import (
 )
 from haechi.server.work.audits.process import AuditProcess, Stopped
 from haechi.server.work.audits.wire import Compare, Compared, Foretold, Recorded, Setup, Text
+from haechi.store.state.policy_states import whole
 
 if TYPE_CHECKING:
     from haechi.model.admission import PolicyFault
@@ -74,7 +78,7 @@ def _basis(world: World, cluster: str, within: tuple[Reach, ...]) -> Basis:
 def _compared(
     world: World, ask: WhatIfAsk, basis: Basis, within: tuple[Reach, ...], now: dt.datetime
 ) -> WhatIf:
-    settings, gaps = world.settings.admission, list(basis.snapshot.gaps[:50])
+    settings, gaps = world.settings.admission, _gaps(basis, ask.cluster, within)
     every = basis.snapshot.kept.values()
     objects = (
         _objects(every, ask.cluster, ask.namespace, within, gaps) if ask.over != "history" else []
@@ -91,13 +95,38 @@ def _compared(
     found = _asked(
         lambda process: process.compare(objects, compare),
         setup,
-        basis,
+        _within(basis, ask.cluster, within),
         world.settings.limits.seconds,
     )
     gaps += _unknown(found, basis)
+    if not whole(within, ask.cluster):
+        gaps.append(NARROW)
     if found.left_out:
         gaps.append(f"{found.left_out} recorded requests cannot be read")
     return _shown(found, ask.cluster, recorded, gaps)
+
+
+NARROW = "policies that compare with objects out of your reach are not evaluated"
+
+
+def _gaps(basis: Basis, cluster: str, within: tuple[Reach, ...]) -> list[str]:
+    """Those of the cluster name objects and folders of anywhere in it."""
+    return list(basis.snapshot.gaps[:50]) if whole(within, cluster) else []
+
+
+def _within(basis: Basis, cluster: str, within: tuple[Reach, ...]) -> Basis:
+    """What policies of the asker may look at: nothing that the asker may not."""
+    if whole(within, cluster):
+        return basis
+    snapshot = basis.snapshot
+    kept = {
+        place: one
+        for place, one in snapshot.kept.items()
+        if covered(within, cluster, one.namespace or NONE)
+        or (one.type == "core/Namespace" and covered(within, cluster, one.name))
+    }
+    narrowed = structs.replace(snapshot, kept=kept, complete=False)
+    return structs.replace(basis, snapshot=narrowed)
 
 
 def _setup(world: World, cluster: str, basis: Basis, packs: list[str]) -> Setup:
@@ -122,7 +151,7 @@ def _asked(
         process = AuditProcess(setup, late)
         try:
             every = list(basis.snapshot.kept.values())
-            process.news(every, anew=True, unknown=basis.snapshot.unknown)
+            process.news(every, anew=True, complete=basis.snapshot.complete)
             return question(process)
         finally:
             process.close()
@@ -317,7 +346,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 def _foreseen(world: World, key: _Key, basis: Basis) -> Forecasts:
     cluster, namespaces, within, today = key
-    gaps = list(basis.snapshot.gaps[:50])
+    gaps = _gaps(basis, cluster, within)
     every = basis.snapshot.kept.values()
     objects = _objects(every, cluster, namespaces, within, gaps)
     found = _asked(
