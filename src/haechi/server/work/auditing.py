@@ -280,7 +280,7 @@ class ClusterAudit:
         news = [one for one in changed if one.type in context]
         lost = [place for place in gone if place[0] in context]
         if whole or news or lost:
-            process.news(news, gone=lost, anew=whole, complete=snapshot.complete)
+            process.news(news, gone=lost, anew=whole, unknown=snapshot.unknown)
         keys = [self._keys[place] for place in gone if place in self._keys]
         found: list[AuditedObject] = []
         done: Done | None = None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import structs
 
 from haechi.admit.simulate import Answer, Change, Forecast, PolicyChange
+from haechi.admit.view import EVERYTHING
 from haechi.errors import LimitExceeded, NotFound, TooManyRequests
 from haechi.model.access import NONE, Reach, covered
 from haechi.model.decision_record import Outcome
@@ -125,7 +126,7 @@ def _within(basis: Basis, cluster: str, within: tuple[Reach, ...]) -> Basis:
         if covered(within, cluster, one.namespace or NONE)
         or (one.type == "core/Namespace" and covered(within, cluster, one.name))
     }
-    narrowed = structs.replace(snapshot, kept=kept, complete=False)
+    narrowed = structs.replace(snapshot, kept=kept, unknown=tuple(EVERYTHING))
     return structs.replace(basis, snapshot=narrowed)
 
 
@@ -151,7 +152,7 @@ def _asked(
         process = AuditProcess(setup, late)
         try:
             every = list(basis.snapshot.kept.values())
-            process.news(every, anew=True, complete=basis.snapshot.complete)
+            process.news(every, anew=True, unknown=basis.snapshot.unknown)
             return question(process)
         finally:
             process.close()

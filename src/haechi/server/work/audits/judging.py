@@ -122,7 +122,7 @@ class Judging:
     def news(self, news: News) -> None:
         """Something that policies may ask for changed."""
         self._held.take(news)
-        self._view.renew(complete=news.complete)
+        self._view.renew(unknown=news.unknown)
 
     def asked(self, kept: list[Kept]) -> None:
         """Judge these in the next round, too."""
@@ -177,7 +177,7 @@ class Judging:
         new = load_policies(resources, packs=tuple(packs))
         reads = {read for policy in new.policies for read in policy.info.reads}
         reads |= {read for policy in self.policies.policies for read in policy.info.reads}
-        view = ClusterView(self._held, reads=reads, complete=self._view.complete)
+        view = ClusterView(self._held, reads=reads, unknown=self._view.unknown)
         cases = self._cases(asked, view)
         requests = [_case(one, view, setup.cluster) for one in ask.recorded]
         judging = partial(_cleanly, self._apart())
