@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec import structs
 
 from haechi.admit.plurals import plural_of
 from haechi.model.admission import FailureChoice, Family, Matched, PolicyInfo
@@ -96,6 +97,57 @@ def short(rules: Sequence[Json]) -> list[str]:
 def test_rules_name_what_policies_match(matched: list[Matched], expected: list[str]) -> None:
     found = short(rules_of([info(*matched)], plural_of))
     assert sorted(found) == sorted(expected)
+
+
+SERVICE = Matched(kinds=(("", "Service"),))
+SCALES = "deployments/scale,replicasets/scale,statefulsets/scale"
+
+
+@pytest.mark.parametrize(
+    ("matched", "expected"),
+    [
+        (SERVICE, ["core services/status UPDATE *"]),
+        (Matched(kinds=(("*", "Service"),), operations=("CREATE",)), []),
+        (POD, ["core pods/ephemeralcontainers,pods/resize UPDATE *"]),
+        (
+            Matched(kinds=(("autoscaling", "Scale"),)),
+            [f"apps {SCALES} UPDATE *", "core replicationcontrollers/scale UPDATE *"],
+        ),
+        (
+            Matched(kinds=(("", "PodExecOptions"),), operations=("CONNECT",)),
+            ["core pods/exec CONNECT *"],
+        ),
+        (Matched(kinds=(("", "PodExecOptions"),)), []),
+        (
+            Matched(kinds=(("*", "*"),)),
+            [
+                f"apps {SCALES} UPDATE *",
+                "core pods/binding,pods/eviction CREATE *",
+                "core pods/ephemeralcontainers,pods/resize,replicationcontrollers/scale,"
+                "services/status UPDATE *",
+            ],
+        ),
+    ],
+    ids=["status", "of what is made", "pods", "scale", "exec", "exec not asked for", "all"],
+)
+def test_constraints_see_the_subresources_that_gatekeeper_registers(
+    matched: Matched, expected: list[str]
+) -> None:
+    (one,) = [info(matched, failure=FailureChoice.IGNORE)]
+    found = short(rules_of([structs.replace(one, family=Family.GATEKEEPER)], plural_of))
+    assert sorted(rule for rule in found if "/" in rule) == sorted(expected)
+    others = short(rules_of([one], plural_of))
+    assert not [rule for rule in others if "/" in rule and "pods/ephemeralcontainers" not in rule]
+
+
+@pytest.mark.parametrize(("matched", "asked"), [(SERVICE, True), (POD, False)])
+def test_the_status_of_services_is_asked_about_where_constraints_name_services(
+    matched: Matched, asked: bool
+) -> None:
+    one = structs.replace(info(matched), family=Family.GATEKEEPER)
+    (found,) = configurations(Registration(), [one], [], plural_of)
+    names = {condition["name"] for condition in found["webhooks"][0]["matchConditions"]}
+    assert ("not-status" not in names) is asked
 
 
 def test_two_groups_by_the_failure_choice() -> None:

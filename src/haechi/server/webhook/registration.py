@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from haechi.model.admission import FailureChoice, Matched, PolicyInfo
+from haechi.model.admission import FailureChoice, Family, Matched, PolicyInfo
 from haechi.server.webhook.certificates.bundle import GROUP
 
 Json = dict[str, Any]
@@ -27,6 +27,33 @@ _WORKLOADS = (
     ("batch", ("jobs", "cronjobs")),
 )
 _POD_UPDATES = "pods/ephemeralcontainers"
+_SUBRESOURCES = (
+    ("", "Pod", "", ("pods/ephemeralcontainers", "pods/resize"), "UPDATE"),
+    ("", "Service", "", ("services/status",), "UPDATE"),
+    ("policy", "Eviction", "", ("pods/eviction",), "CREATE"),
+    ("", "Binding", "", ("pods/binding",), "CREATE"),
+    (
+        "autoscaling",
+        "Scale",
+        "apps",
+        ("deployments/scale", "replicasets/scale", "statefulsets/scale"),
+        "UPDATE",
+    ),
+    ("autoscaling", "Scale", "", ("replicationcontrollers/scale",), "UPDATE"),
+    ("", "PodExecOptions", "", ("pods/exec",), "CONNECT"),
+    ("", "PodAttachOptions", "", ("pods/attach",), "CONNECT"),
+    ("", "PodPortForwardOptions", "", ("pods/portforward",), "CONNECT"),
+    ("", "PodProxyOptions", "", ("pods/proxy",), "CONNECT"),
+    ("", "ServiceProxyOptions", "", ("services/proxy",), "CONNECT"),
+    ("", "NodeProxyOptions", "", ("nodes/proxy",), "CONNECT"),
+)
+"""What Gatekeeper's webhook is registered for besides all resources: the kind (group, kind) that is
+sent, and the resources (group, names) and operation it is sent for. ``services/status`` is where a
+load balancer's address can be forged (CVE-2020-8554)."""
+_NO_RESOURCES = {sent[:2] for sent in _SUBRESOURCES} - {
+    ("", n) for n in ("Pod", "Service", "Binding")
+}
+"""Kinds that are sent to subresources only."""
 _GROUP_OF = "request.resource.group"
 _DROPPED = (
     ("leases", f'!({_GROUP_OF} == "coordination.k8s.io" && request.resource.resource == "leases")'),
@@ -119,7 +146,7 @@ def _hook(
         "admissionReviewVersions": ["v1"],
         "timeoutSeconds": options.timeout_s,
         "namespaceSelector": _selector(options),
-        "matchConditions": _conditions(options, several),
+        "matchConditions": _conditions(options, several, rules),
     }
     if word == "mutate":
         hook["reinvocationPolicy"] = "IfNeeded"
@@ -136,6 +163,9 @@ def rules_of(
             for group, resource, operations in _resources(matched, plural_of, workloads):
                 place = (group, resource, matched.scope)
                 wanted.setdefault(place, set()).update(operations)
+            if info.family is Family.GATEKEEPER:
+                for group, resource, operation in _subresources(matched):
+                    wanted.setdefault((group, resource, matched.scope), set()).add(operation)
     _absorb(wanted)
     merged: dict[tuple[str, tuple[str, ...], str, str], set[str]] = {}
     for (group, resource, scope), several in wanted.items():
@@ -166,6 +196,8 @@ def _resources(
     if not matched.kinds and not matched.resources:
         kinds = [(group, "*") for group in matched.groups or ("*",)]
     for group, kind in kinds:
+        if (group, kind) in _NO_RESOURCES:
+            continue
         yield group, "*" if kind == "*" else plural_of(group, kind), operations
         if group in ("", "*") and kind in ("Pod", "*"):  # who means all kinds means pods, too
             yield from _with_pods(operations, workloads and kind == "Pod")
@@ -174,6 +206,14 @@ def _resources(
             yield group, resource, operations
             if (group, resource) == ("", "pods"):
                 yield from _with_pods(operations, workloads)
+
+
+def _subresources(matched: Matched) -> Iterable[tuple[str, str, str]]:
+    """What is sent as one of the kinds that Gatekeeper's constraints name, under another name."""
+    for sent, kind, group, resources, operation in _SUBRESOURCES:
+        named = any(a in ("*", sent) and b in ("*", kind) for a, b in matched.kinds)
+        if named and {operation, "*"} & set(matched.operations):
+            yield from ((group, resource, operation) for resource in resources)
 
 
 def _with_pods(
@@ -210,7 +250,9 @@ def _selector(options: Registration) -> Json:
     return {"matchExpressions": [{"key": NAME_LABEL, "operator": "NotIn", "values": sorted(names)}]}
 
 
-def _conditions(options: Registration, infos: Sequence[PolicyInfo]) -> list[Json]:
+def _conditions(
+    options: Registration, infos: Sequence[PolicyInfo], rules: Sequence[Json]
+) -> list[Json]:
     """What the API server leaves out by itself; not what a policy names."""
     named = {one for info in infos for matched in info.matched for one in _named(matched)}
     found = [
@@ -218,7 +260,8 @@ def _conditions(options: Registration, infos: Sequence[PolicyInfo]) -> list[Json
         for resource, expression in _DROPPED
         if resource not in named
     ]
-    if not any(resource.endswith(("/status", "/*")) for resource in named):
+    asked = named.union(*(rule["resources"] for rule in rules))
+    if not any(resource.endswith(("/status", "/*")) for resource in asked):
         found.append({"name": "not-status", "expression": 'request.subResource != "status"'})
     own = f"system:serviceaccount:{options.namespace}:{options.account}"
     found.append({"name": "not-own-account", "expression": f'request.userInfo.username != "{own}"'})
