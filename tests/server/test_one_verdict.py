@@ -261,7 +261,7 @@ def asked(running: Running, tree: Path, told: Path) -> Said:
         Known("v1", "Namespace", "", r.name, json.dumps(r.data).encode())
         for r in resources(NAMESPACES)
     ]
-    running.hook.tell(Changes(spaces, False))
+    running.hook.tell(Changes(spaces, [("*", "*")]))
     running.wait(lambda: running.hook._cluster_known)
     peer = running.peer()
     for resource in resources(OBJECTS):

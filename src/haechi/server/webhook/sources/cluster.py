@@ -3,7 +3,7 @@
 One mirror (``world/kube``) follows the kinds of policies that the cluster has, Namespaces, and the
 kinds that the policies in force read. Which kinds those are changes with templates and policies;
 then a second mirror is made, and takes over once it knows all. Contents of Secrets and ConfigMaps
-are never read: a policy that needs them cannot be judged, and ``complete`` says that something is
+are never read: a policy that needs them cannot be judged, and ``unknown`` says that something is
 missing.
 """
 
