@@ -110,7 +110,8 @@ class _Stream:
             due = now - marked >= watcher.bookmark_every or watcher._asked != asked or closing
             if due and self._marks:
                 with store.lock:
-                    if not store.since(cursor):
+                    # What was compacted meanwhile is told at the next turn.
+                    if cursor >= store.oldest and not store.since(cursor):
                         cursor = max(cursor, store.version)
                 yield self._bookmark(cursor, {})
             if due:

@@ -45,9 +45,9 @@ def test_nowhere_else(rig: Rig, method: str, path: str) -> None:
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_only_what_takes_events_takes_it() -> None:
+def test_only_what_takes_events_and_decisions_takes_it() -> None:
     taking = {one.id for one in all_operations() if one.sends}
-    assert taking == {"feeds.send", "events.ingest"}
+    assert taking == {"feeds.send", "events.ingest", "admission.send"}
 
 
 @pytest.mark.parametrize(
