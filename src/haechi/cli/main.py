@@ -76,9 +76,15 @@ class _Lazy(click.Group):
         """click would end a closed pipe with 1, which here means that the gate blocks."""
         try:
             try:
-                return super().invoke(ctx)
-            finally:
+                result = super().invoke(ctx)
+            except click.exceptions.Abort:
+                raise
+            except Exception:
                 sys.stdout.flush()
+                raise
+            # Not when it was stopped: the pipe may be full, and nobody reading it.
+            sys.stdout.flush()
+            return result
         except BrokenPipeError:
             raise _Closed from None
 
