@@ -115,8 +115,9 @@ spec:
 
         violation[{"msg": "it ends"}] {
           input.review.object.metadata.labels.owner
-          x := json.patch({}, [{"op": "add", "path": "/a", "value": i}
-            | i := numbers.range(1, 100000)[_]])
+          n := numbers.range(1, 1000)[_]
+          x := json.patch({}, [{"op": "add", "path": "/a", "value": i + n}
+            | i := numbers.range(1, 20000)[_]])
           x.b
         }
 """
