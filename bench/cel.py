@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from haechi.engines.cel import CelEngine, Unknown, examine
+from haechi.engines.cel import CelEngine, examine
 from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 from haechi.model.severity import Severity
+from haechi.model.unknown import Unknown
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule, Variable
 from haechi.world.isolated import IsolatedRules
 

@@ -7,6 +7,7 @@ HaechiError                  exit code 2 unless a subclass says otherwise
 │   └── ExpressionError      an expression does not compile, with the place inside its text
 ├── InputError               an input cannot be read or parsed: becomes a coverage gap
 │   ├── LimitExceeded        an input is over a limit of size, depth, count or time
+│   ├── VersionError         a text is no version, or no range of versions, of its ecosystem
 │   └── ConditionError       a condition in Falco's language cannot be parsed or has a wrong type
 ├── NotEvaluated             a judge cannot tell (missing tool, unknown value): never a pass
 ├── StoreError               the server's store: locked, damaged, of a newer version
@@ -96,6 +97,10 @@ class InputError(HaechiError):
 
 class LimitExceeded(InputError):
     """An input is over one of haechi's limits of size, depth, count or time."""
+
+
+class VersionError(InputError):
+    """A text is no version, or no range of versions, of its ecosystem."""
 
 
 class Placed(Protocol):

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haechi.engines.cel import CelEngine, Unknown
+from haechi.engines.cel import CelEngine
 from haechi.engines.cel.reads import Read, Reads, reads_of
 from haechi.errors import RuleError
 from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
 from haechi.model.severity import Severity
+from haechi.model.unknown import Unknown
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule, Variable
 
 ENGINE = CelEngine()

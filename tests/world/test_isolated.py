@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from haechi.engines.cel import CelEngine, Unknown
+from haechi.engines.cel import CelEngine
 from haechi.errors import RuleError
 from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
 from haechi.model.review import Review, Verdict
 from haechi.model.severity import Severity
+from haechi.model.unknown import Unknown
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule, Variable
 from haechi.world import cel_child
 from haechi.world.isolated import IsolatedRules

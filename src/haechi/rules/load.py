@@ -13,7 +13,7 @@ import msgspec
 
 from haechi.engines.documents import Document, Fault, parse_documents
 from haechi.errors import InputError
-from haechi.rules.schema import EVENT_SOURCES, PLAIN_KINDS, RULE_ID, JudgeKind, Rule
+from haechi.rules.schema import EVENT_SOURCES, PLAIN_KINDS, RULE_ID, TERRAFORM_KIND, JudgeKind, Rule
 
 _AT = re.compile(r" - at `\$\.?([^`]*)`\Z")
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -110,9 +110,13 @@ def _semantic_faults(rule: Rule) -> Iterable[tuple[str, str]]:
     if not rule.applies_to.kinds:
         yield "applies_to", "`applies_to.kinds` is empty: the rule would never run"
     for kind in rule.applies_to.kinds:
-        if kind not in PLAIN_KINDS and kind.count("/") != 1:
+        if kind not in PLAIN_KINDS and kind.count("/") != 1 and not TERRAFORM_KIND.match(kind):
             known = ", ".join(sorted(PLAIN_KINDS))
-            yield "applies_to", f"kind {kind!r} is neither `group/Kind` nor one of {known}"
+            yield (
+                "applies_to",
+                f"kind {kind!r} is neither `group/Kind`, a resource type of Terraform, "
+                f"nor one of {known}",
+            )
     yield from _pattern_faults(rule)
     yield from _zizmor_faults(rule)
     yield from _falco_faults(rule)

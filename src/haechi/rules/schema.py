@@ -51,6 +51,13 @@ PLAIN_KINDS = frozenset(
 )
 
 
+TERRAFORM_KIND = re.compile(
+    r"(?:data\.)?[a-z][a-z0-9-]*_[a-z0-9_]+\Z|provider\.[a-z0-9-]+\Z|tf-[a-z]+\Z"
+)
+"""Types of Terraform: ``aws_s3_bucket``, ``data.aws_iam_policy_document``, ``provider.aws``, and
+its other blocks ``tf-module``, ``tf-variable``, ``tf-output``, ``tf-backend``."""
+
+
 class AppliesTo(Struct, frozen=True, kw_only=True):
     """Which resources a rule judges.
 
@@ -59,6 +66,7 @@ class AppliesTo(Struct, frozen=True, kw_only=True):
     ``kubernetes`` for every Kubernetes object, ``dockerfile``, the pipelines ``workflow``,
     ``action`` and ``gitlab-ci``, ``text`` for patterns, which go over every file, ``event``
     for detections, which judge what happens, and ``falco-rules`` for files of Falco rules.
+    Terraform's are ``TERRAFORM_KIND``.
     """
 
     kinds: list[str]

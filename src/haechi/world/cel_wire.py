@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from haechi.engines.cel import Unfit, Unknown
+from haechi.engines.cel import Unfit
+from haechi.model.unknown import Unknown
 from haechi.rules.schema import Rule
 
 FRAME_LIMIT = 64 * 1024 * 1024

@@ -18,11 +18,12 @@ from haechi.admit.policy import View
 from haechi.admit.vap.matching import MatchResources, asked_by
 from haechi.admit.vap.params import ParamKind, ParamRef, Unbound, collect
 from haechi.admit.vap.program import Annotation, Program, Validation, engine
-from haechi.engines.cel import Activation, CompiledExpression, Unknown
+from haechi.engines.cel import Activation, CompiledExpression
 from haechi.engines.cel.reads import Reads
 from haechi.engines.cel.wheel import Failure
 from haechi.model.admission import Effect, FailureChoice, PolicyInfo, PolicyVerdict
 from haechi.model.review import Review, State
+from haechi.model.unknown import Unknown
 
 _DENY: Final = (Effect.DENY,)
 _MESSAGE_LIMIT: Final = 5 * 1024

@@ -8,7 +8,7 @@ What the wheel cannot do is an error when an expression is compiled, never silen
 ``transformMap`` and ``transformMapEntry``, and nesting deeper than 32.
 """
 
-from haechi.engines.cel.data import Unfit, Unknown, examine, plain
+from haechi.engines.cel.data import Unfit, examine, plain
 from haechi.engines.cel.engine import (
     Activation,
     CelEngine,
@@ -25,7 +25,6 @@ __all__ = [
     "CompiledExpression",
     "CompiledRule",
     "Unfit",
-    "Unknown",
     "examine",
     "parse_path",
     "plain",

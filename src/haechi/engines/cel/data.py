@@ -18,22 +18,11 @@ from typing import Any
 import msgspec
 
 from haechi.model.location import AttrPath, format_path
+from haechi.model.unknown import Unknown
 
 DEPTH_LIMIT = 256
 VALUES_LIMIT = 1_000_000
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-
-
-class Unknown:
-    """A value that exists but is not known. ``reason`` says why, for people."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, reason: str = "") -> None:
-        self.reason = reason
-
-    def __repr__(self) -> str:
-        return "unknown"
 
 
 class Unfit:

@@ -20,7 +20,6 @@ from haechi import __version__
 from haechi.engines.cel.data import (
     Examined,
     Unfit,
-    Unknown,
     as_decoded,
     examine,
     plain,
@@ -37,6 +36,7 @@ from haechi.engines.cel.wheel import NAMES, Failure, Malformed, Problem, Wheel, 
 from haechi.errors import ExpressionError, RuleError
 from haechi.model.location import AttrPath, format_path
 from haechi.model.review import Review, State, Verdict
+from haechi.model.unknown import Unknown
 
 if TYPE_CHECKING:
     from haechi.engines.cel.libraries.authorizer import Allows
