@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import os
 import sys
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import click
 
 from haechi import __version__
+from haechi.cli.lazy import LazyGroup
 from haechi.cli.plain import plain
 from haechi.errors import HaechiError
 
@@ -56,21 +56,8 @@ configuration, 3 something could not be evaluated (precedence 2 > 1 > 3 > 0).
 """
 
 
-class _Lazy(click.Group):
-    """Knows the commands by name and imports one only when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"haechi.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class _Haechi(LazyGroup):
+    known = COMMANDS
 
     def invoke(self, ctx: click.Context) -> Any:
         """click would end a closed pipe with 1, which here means that the gate blocks."""
@@ -106,7 +93,7 @@ def _hint(name: str) -> str:
 
 
 @click.group(
-    cls=_Lazy,
+    cls=_Haechi,
     invoke_without_command=True,
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from haechi.cli.lazy import LazyGroup
 
 COMMANDS = {
     "check": "would these files be let in: one answer per object, by every policy",
@@ -32,24 +32,11 @@ Exit codes: 0 all let in, 1 something is refused, 2 wrong use, 3 something could
 """
 
 
-class _Lazy(click.Group):
-    """Imports one subcommand when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = f"haechi.cli.policy_{cmd_name.replace('-', '_')}"
-        command: click.Command = importlib.import_module(module).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class _Commands(LazyGroup):
+    known = COMMANDS
+    module = "haechi.cli.policy_{}"
 
 
-@click.group(name="policy", cls=_Lazy, epilog=EPILOG)
+@click.group(name="policy", cls=_Commands, epilog=EPILOG)
 def command() -> None:
     """Judge by the policies of the door: check, explain, test, simulate, export."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from haechi.cli.lazy import LazyGroup
 
 COMMANDS = {
     "serve": "answer admission reviews over TLS by policies",
@@ -26,23 +26,11 @@ Guide: docs/guide/admission.md
 """
 
 
-class _Lazy(click.Group):
-    """Imports one subcommand when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"haechi.cli.webhook_{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class _Commands(LazyGroup):
+    known = COMMANDS
+    module = "haechi.cli.webhook_{}"
 
 
-@click.group(name="webhook", cls=_Lazy, epilog=EPILOG)
+@click.group(name="webhook", cls=_Commands, epilog=EPILOG)
 def command() -> None:
     """The admission webhook: policies where objects enter the cluster."""
