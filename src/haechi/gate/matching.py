@@ -22,8 +22,9 @@ from haechi.model.waiver import Waiver, WaiverOrigin
 _ORDER = {
     WaiverOrigin.FILE: 0,
     WaiverOrigin.STORE: 1,
-    WaiverOrigin.INLINE: 2,
-    WaiverOrigin.PEER: 3,
+    WaiverOrigin.VEX: 2,
+    WaiverOrigin.INLINE: 3,
+    WaiverOrigin.PEER: 4,
 }
 _BESIDE = frozenset({WaiverOrigin.INLINE, WaiverOrigin.PEER})
 _Place = tuple[str, str | None, str | None]  # rule, literal path, fingerprint
@@ -49,6 +50,8 @@ class Matcher(msgspec.Struct, frozen=True):
     def covers(self, finding: Finding) -> bool:
         """True when every condition of the waiver holds for the finding."""
         waiver = self.waiver
+        if waiver.origin is WaiverOrigin.VEX:
+            return finding.fingerprint in waiver.fingerprints
         return (
             waiver.rule in ("*", finding.rule)
             and waiver.fingerprint in (None, finding.fingerprint)
@@ -91,7 +94,7 @@ def _covers_line(waiver: Waiver, finding: Finding) -> bool:
 
 
 class WaiverIndex:
-    """Waivers in the order in which they are asked: file, store, inline, peers."""
+    """Waivers in the order in which they are asked: file, store, VEX, inline, peers."""
 
     def __init__(self, waivers: Iterable[Waiver]) -> None:
         ordered = sorted(waivers, key=lambda waiver: _ORDER[waiver.origin])
@@ -99,6 +102,10 @@ class WaiverIndex:
         self._by_place: defaultdict[_Place, list[int]] = defaultdict(list)
         for index, each in enumerate(self.matchers):
             waiver = each.waiver
+            if waiver.origin is WaiverOrigin.VEX:
+                for known in waiver.fingerprints:
+                    self._by_place["*", None, known].append(index)
+                continue
             place = (waiver.rule, _literal_path(waiver), waiver.fingerprint)
             self._by_place[place].append(index)
 

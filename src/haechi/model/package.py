@@ -64,7 +64,7 @@ class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
     ``go.mod``, ``cyclonedx``). ``pins`` is false for a manifest whose versions are only asked
     for; a manifest beside the lock file that belongs to it is not told twice. ``name`` is the
     project's own name. ``requires`` are positions of the packages that the project itself asks
-    for."""
+    for. ``purl`` is the package URL that an SBOM gives to what it describes."""
 
     path: str
     format: str
@@ -74,4 +74,5 @@ class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
     pins: bool = True
     name: str = ""
     version: str = ""
+    purl: str = ""
     gaps: tuple[Gap, ...] = ()
