@@ -64,7 +64,8 @@ class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
     ``go.mod``, ``cyclonedx``). ``pins`` is false for a manifest whose versions are only asked
     for; a manifest beside the lock file that belongs to it is not told twice. ``name`` is the
     project's own name. ``requires`` are positions of the packages that the project itself asks
-    for. ``purl`` is the package URL that an SBOM gives to what it describes."""
+    for. ``purl`` is the package URL that an SBOM gives to what it describes. ``covers`` are the
+    paths of manifests that this file pins, besides those beside it (members of a workspace)."""
 
     path: str
     format: str
@@ -75,4 +76,5 @@ class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     version: str = ""
     purl: str = ""
+    covers: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()

@@ -1,0 +1,121 @@
+"""Text, JSON, TOML and YAML of lock files within bounds.
+
+All of them are hostile input. Sizes are checked before anything is decoded, and so is the number
+of values (counted by their separators, which costs a memory scan): a decoder that builds Python
+values needs up to fifty times the size of what it reads. Faults are InputError with the line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from haechi.engines import documents
+from haechi.engines.values import Limits
+from haechi.errors import InputError, LimitExceeded
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of one file; the largest public lock files known have about 5 MB."""
+MAX_VALUES = 6_000_000
+"""Separators and opening brackets of one file."""
+MAX_PACKAGES = 100_000
+"""Of one file. The largest public monorepos have about 10,000."""
+MAX_YAML = 8 * 1024 * 1024
+"""Bytes that the general YAML parser is given; lock files that tools write do not need it."""
+MAX_DEPTH = 100
+
+T = TypeVar("T")
+
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_LINE = re.compile(r"at line (\d+)")
+_DO = "write the lock file again with its own tool, or correct the line"
+
+
+def text_of(data: bytes, path: str) -> str:
+    """The text of a file in UTF-8 (or 16, 32 with a mark). Raises InputError, LimitExceeded."""
+    bounded(data, path)
+    try:
+        return documents.decode(data)
+    except InputError as error:
+        raise InputError(error.what, where=path, do=error.do) from error
+
+
+def bounded(data: bytes, path: str) -> None:
+    """Raise LimitExceeded for a file with too many bytes or values."""
+    if len(data) > MAX_BYTES:
+        raise LimitExceeded(f"{len(data):,} bytes; the limit is {MAX_BYTES:,}", where=path)
+    if len(data) > MAX_VALUES:
+        values = sum(map(data.count, (b",", b"{", b"[", b"\n")))
+        if values > MAX_VALUES:
+            raise LimitExceeded(f"about {values:,} values; the limit is {MAX_VALUES:,}", where=path)
+
+
+def json_of(data: bytes, path: str, type: type[T]) -> T:
+    """Decode JSON into a msgspec type (unknown keys are skipped, not built)."""
+    bounded(data, path)
+    if data[:3] == b"\xef\xbb\xbf":
+        data = data[3:]
+    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        data = text_of(data, path).encode()
+    try:
+        return msgspec.json.decode(data, type=type)
+    except RecursionError as error:
+        raise LimitExceeded("nested too deep", where=path) from error
+    except msgspec.ValidationError as error:
+        raise InputError(f"not as expected: {error}", where=path, do=_DO) from error
+    except msgspec.DecodeError as error:
+        at = _BYTE.search(str(error))
+        line = data.count(b"\n", 0, int(at[1])) + 1 if at else data.count(b"\n") + 1
+        what = _BYTE.sub("", str(error)).strip().removeprefix("JSON is malformed: ")
+        raise InputError(f"not valid JSON: {what}", where=f"{path}:{line}", do=_DO) from error
+    except UnicodeDecodeError as error:
+        raise InputError("not valid UTF-8", where=path, do="save the file as UTF-8") from error
+
+
+def toml_of(text: str, path: str) -> dict[str, Any]:
+    """Decode TOML (by Rust's parser: tomllib reads 1.5 MB a second)."""
+    import rtoml
+
+    try:
+        value: dict[str, Any] = rtoml.loads(text)
+    except ValueError as error:
+        what = str(error)
+        if "recurs" in what:
+            raise LimitExceeded("nested too deep", where=path) from error
+        at = _LINE.search(what)
+        what = what[: at.start()].rstrip() if at else what
+        where = f"{path}:{at[1]}" if at else path
+        raise InputError(f"not valid TOML: {what}", where=where, do=_DO) from error
+    return value
+
+
+def yaml_of(data: bytes, path: str) -> documents.Document:
+    """One YAML document with places of its values; slow, for files that no tool wrote."""
+    if len(data) > MAX_YAML:
+        raise LimitExceeded(f"{len(data):,} bytes; the limit is {MAX_YAML:,}", where=path)
+    limits = Limits(size=MAX_YAML, values=1_000_000, depth=MAX_DEPTH)
+    try:
+        for found in documents.parse_documents(data, limits=limits):
+            if isinstance(found, documents.Document):
+                return found
+            raise InputError(found.message, where=f"{path}:{found.line}", do=_DO)
+    except LimitExceeded as error:
+        raise LimitExceeded(error.what, where=path) from error
+    raise InputError("the file is empty", where=path, do=_DO)
+
+
+def table(value: Any) -> dict[str, Any]:
+    """The value if it is an object with text keys, else an empty one: shapes are not trusted."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def word(value: Any) -> str:
+    """The value if it is a text, else ""."""
+    return value if isinstance(value, str) else ""
