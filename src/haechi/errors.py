@@ -123,9 +123,16 @@ class ConditionError(InputError):
 
 
 class NotEvaluated(HaechiError):
-    """A judge cannot reach a verdict. The verdict's state is ``not_evaluated``."""
+    """A judge cannot reach a verdict. The verdict's state is ``not_evaluated``. ``cause`` names
+    what would have to be known; many verdicts may wait for the same."""
 
     exit_code = 3
+
+    def __init__(
+        self, what: str, *, why: str = "", do: str = "", where: str = "", cause: str = ""
+    ) -> None:
+        super().__init__(what, why=why, do=do, where=where)
+        self.cause = cause
 
 
 class StoreError(HaechiError):

@@ -84,10 +84,13 @@ class Judge:
         passed = (Verdict(rule.id, State.PASS),)
 
         def judge(review: Review) -> Sequence[Verdict]:
+            hits: list[Hit] = []
             try:
-                hits = list(function(review))
+                hits.extend(function(review))
             except NotEvaluated as reason:
-                return (Verdict(rule.id, State.NOT_EVALUATED, str(reason)),)
+                if not hits:  # what was found before stands whatever the rest is
+                    told = {"cause": reason.cause} if reason.cause else {}
+                    return (Verdict(rule.id, State.NOT_EVALUATED, str(reason), evidence=told),)
             except Exception as error:  # noqa: BLE001 - the boundary of one judge: one rule's fault must not end the scan
                 return (Verdict(rule.id, State.ERROR, f"{type(error).__name__}: {error}"),)
             if not hits:

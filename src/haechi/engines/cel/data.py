@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from haechi.model.location import AttrPath, format_path
-from haechi.model.unknown import Unknown
+from haechi.model.unknown import Unknown, Withheld
 
 DEPTH_LIMIT = 256
 VALUES_LIMIT = 1_000_000
@@ -48,6 +48,9 @@ class Examined(msgspec.Struct, frozen=True):
 
 
 _FIT = Examined()
+_UNKNOWN = frozenset({Unknown, Withheld})
+GIVEN = "(known after apply)"
+"""Stands in ``present`` for a value that is set and not known."""
 _PLAIN = frozenset({bool, float, type(None)})
 _TEXTS = frozenset({"annotations", "data", "labels", "matchLabels", "nodeSelector", "stringData"})
 """Fields of Kubernetes that map names to text."""
@@ -85,7 +88,7 @@ def examine(value: Any) -> Examined:
             elif kind is int:
                 if not INT_MIN <= item <= INT_MAX:
                     return Examined(_fault_of(value))
-            elif kind is Unknown:
+            elif kind in _UNKNOWN:
                 has_unknown = True
             elif item is None:
                 has_null = True
@@ -123,7 +126,7 @@ def _walk(value: Any) -> list[tuple[tuple[Any, ...], Any]]:
 
 
 def _unknown_in(value: Any) -> list[AttrPath]:
-    return [path for path, item in _walk(value) if type(item) is Unknown]
+    return [path for path, item in _walk(value) if type(item) in _UNKNOWN]
 
 
 def _fault_of(value: Any) -> str:
@@ -150,7 +153,7 @@ def _own_fault(item: Any) -> str:
             if not is_unicode(key):
                 return "has a key that is not valid Unicode"
         return ""
-    if kind is list or kind is Unknown or kind in _PLAIN:
+    if kind is list or kind in _UNKNOWN or kind in _PLAIN:
         return ""
     return f"is of type {kind.__name__}, which CEL has no type for"
 
@@ -187,7 +190,16 @@ def without_unknown(value: Any) -> Any:
         return {key: without_unknown(item) for key, item in value.items()}
     if type(value) is list:
         return [without_unknown(item) for item in value]
-    return None if type(value) is Unknown else value
+    return None if type(value) in _UNKNOWN else value
+
+
+def present(value: Any) -> Any:
+    """A copy in which values that are given, though unknown, are a text; others stay unknown."""
+    if type(value) is dict:
+        return {key: present(item) for key, item in value.items()}
+    if type(value) is list:
+        return [present(item) for item in value]
+    return GIVEN if type(value) in _UNKNOWN and value.given else value
 
 
 def plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ from haechi.engines.cel.data import (
     as_decoded,
     examine,
     plain,
+    present,
     without_nul,
     without_unknown,
 )
@@ -34,7 +35,7 @@ from haechi.engines.cel.reads import Reads, reads_of
 from haechi.engines.cel.variables import Composed, Named, compose
 from haechi.engines.cel.wheel import NAMES, Failure, Malformed, Problem, Wheel, the_wheel, version
 from haechi.errors import ExpressionError, RuleError
-from haechi.model.location import AttrPath, format_path
+from haechi.model.location import AttrPath, format_path, value_at
 from haechi.model.review import Review, State, Verdict
 from haechi.model.unknown import Unknown
 
@@ -118,13 +119,7 @@ class Activation:
         self.allows = allows
         self._needs, self._review = needs, review
         self._whole: Activation | None = None
-        self._values: dict[str, Any] = {
-            "object": _object(review),
-            "oldObject": plain(review.old),
-            "request": plain(review.request),
-            "params": plain(review.params),
-            "namespaceObject": plain(review.namespace),
-        }
+        self._values = _values(review)
         fit = frozenset[str]() if needs is None else needs.narrow(self._values)
         self._examined: dict[str, Examined] = {}
         kubernetes = review.resource.key.startswith("k8s:")
@@ -143,6 +138,8 @@ class Activation:
             elif examined.unknown:
                 bound[name] = Unknown()
                 self._examined[name] = examined
+        if "resource" in self._values:
+            self._bind_present(bound)
         if allows is not None:
             from haechi.engines.cel.libraries.authorizer import Desk
 
@@ -154,6 +151,19 @@ class Activation:
         self._bound = bound
         self._native = wheel.activation(bound)
         self._pruned: Any = None
+
+    def _bind_present(self, bound: dict[str, Any]) -> None:
+        """``present`` is a copy only where something of the resource is not known."""
+        examined = self._examined.get("resource")
+        if examined is None or examined.fault:
+            self._values["present"], bound["present"] = self._values["resource"], bound["resource"]
+        else:
+            self._values["present"] = bound["present"] = present(self._values["resource"])
+            examined = examine(bound["present"])
+            if examined.unknown:
+                bound["present"] = Unknown()
+        if examined is not None and (examined.fault or examined.unknown):
+            self._examined["present"] = examined
 
     def evaluate(self, compiled: CompiledExpression) -> bool | str | Failure:
         """Evaluate; an expression that cannot see the unknown values is not held up by them."""
@@ -193,13 +203,19 @@ class Activation:
 
     def reason(self, compiled: CompiledExpression, failure: Failure) -> tuple[State, str]:
         """What a failure means: an error, or that something is not known."""
+        return self.doubt(compiled, failure)[:2]
+
+    def doubt(self, compiled: CompiledExpression, failure: Failure) -> tuple[State, str, str]:
+        """The same, and the cause of the first unknown value that it looks at."""
         for name, examined in self._examined.items():
             if failure.text.startswith(f"Non-CEL value type for '{name}'"):
                 if examined.fault:
-                    return State.ERROR, f"CEL cannot hold {name}: {examined.fault}"
+                    return State.ERROR, f"CEL cannot hold {name}: {examined.fault}", ""
                 seen = [path for path in examined.unknown if compiled.reads.touch(name, [path])]
-                return State.NOT_EVALUATED, f"not known yet: {_listed(name, seen)}"
-        return State.ERROR, f"CEL: {failure.text}"
+                first = value_at(self._values[name], seen[0]) if seen else None
+                cause = first.cause if isinstance(first, Unknown) else ""
+                return State.NOT_EVALUATED, f"not known yet: {_listed(name, seen)}", cause
+        return State.ERROR, f"CEL: {failure.text}", ""
 
     def _uncut(self) -> Activation:
         """The variables as they are, for an expression that was compiled later."""
@@ -221,6 +237,19 @@ class Activation:
             }
             self._pruned = self._wheel.activation(values)
         return self._pruned
+
+
+def _values(review: Review) -> dict[str, Any]:
+    """The variables by name. Of a Terraform resource there is no object, only ``resource``."""
+    if review.resource.key.startswith("tf:"):
+        return dict.fromkeys(NAMES) | {"resource": plain(review.resource.data)}
+    return {
+        "object": _object(review),
+        "oldObject": plain(review.old),
+        "request": plain(review.request),
+        "params": plain(review.params),
+        "namespaceObject": plain(review.namespace),
+    }
 
 
 def _object(review: Review) -> Any:
@@ -349,8 +378,9 @@ class CelEngine:
             return Verdict(rule.id, State.FAIL, message, compiled.path)
         if isinstance(result, str):
             result = Failure("the expression gives text, not a truth value")
-        state, reason = activation.reason(compiled.expression, result)
-        return Verdict(rule.id, state, reason, compiled.path)
+        state, reason, cause = activation.doubt(compiled.expression, result)
+        told = {"cause": cause} if cause else {}
+        return Verdict(rule.id, state, reason, compiled.path, told)
 
     def _compile(self, composed: Composed, returns: str) -> CompiledExpression:
         try:

@@ -32,6 +32,8 @@ from haechi.engines.cel.messages import NAMESPACE, REQUEST, descriptor_pool
 
 NAMES = ("object", "oldObject", "request", "params", "namespaceObject")
 """Variables of ValidatingAdmissionPolicy; ``variables`` becomes bindings (see ``variables``)."""
+TERRAFORM_NAMES = ("resource", "present")
+"""Variables of rules on Terraform: the attributes, and the same for questions of presence."""
 AUTHORIZERS = {"authorizer": AUTHORIZER, "authorizer.requestResource": RESOURCE_CHECK}
 _LIBRARIES = ("sets", "lists\n  version: 2", "two-var-comprehensions")
 
@@ -118,7 +120,7 @@ class Wheel:
 
         return cel.NewEnv(
             config=_config(*_LIBRARIES),
-            variables=dict.fromkeys(NAMES, cel.Type.DYN)
+            variables=dict.fromkeys((*NAMES, *TERRAFORM_NAMES), cel.Type.DYN)
             | dict.fromkeys(AUTHORIZERS, cel.Type.BYTES),
             extensions=[
                 ext_strings.ExtStrings(),

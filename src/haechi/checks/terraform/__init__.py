@@ -1,0 +1,1 @@
+"""Typed judges of Terraform resources, by provider family; ``view`` is what they share."""
