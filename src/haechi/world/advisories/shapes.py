@@ -1,0 +1,126 @@
+"""What the database of advisories answers: plain values, no I/O."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from haechi.model.advisory import Vulnerability
+
+
+class Undecided(msgspec.Struct, frozen=True, kw_only=True):
+    """A vulnerability that may or may not concern the version asked for: a boundary of the
+    advisory's range, or the version itself, is no version of the ecosystem. Callers answer
+    ``not_evaluated``. ``ids`` are all ids of it, the leading one first."""
+
+    id: str
+    ids: tuple[str, ...]
+    why: str
+
+
+class Matched(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for one package. Both empty means: nothing known (see ``state_of`` for whether
+    anything is known about that ecosystem at all). Worst first, then by id."""
+
+    vulnerabilities: tuple[Vulnerability, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+
+
+NOTHING = Matched()
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """One import that is in the database. ``whole``: it is the export of all records of
+    ``covers``; only such a one makes an ecosystem count as covered. ``faults`` are entries that
+    could not be read."""
+
+    source: str
+    place: str
+    covers: tuple[str, ...] = ()
+    imported: dt.datetime
+    newest: dt.datetime | None = None
+    sha256: str = ""
+    records: int = 0
+    withdrawn: int = 0
+    faults: int = 0
+    commit_ranges: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether it stands for an ecosystem."""
+        return bool(self.covers)
+
+
+class EcosystemState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about an ecosystem. ``records`` (without withdrawn ones) and ``malicious``
+    count everything that names it; ``covered`` is false when only single advisories were added.
+    ``newest`` is the newest ``modified`` among the records of the covering imports, ``imported``
+    when the oldest of those was read: data is as old as ``newest``. ``undecidable`` counts
+    affected packages with a boundary that is no version there. ``incomplete``: an import that
+    covers it had faults."""
+
+    ecosystem: str
+    records: int
+    withdrawn: int = 0
+    malicious: int = 0
+    undecidable: int = 0
+    covered: bool = False
+    incomplete: bool = False
+    newest: dt.datetime | None = None
+    imported: dt.datetime | None = None
+    origins: tuple[Origin, ...] = ()
+
+    def age(self, today: dt.date) -> int | None:
+        """Days since the newest record was changed; None without one."""
+        return None if self.newest is None else max(0, (today - self.newest.date()).days)
+
+
+class RiskFile(msgspec.Struct, frozen=True, kw_only=True):
+    """An EPSS or KEV file: ``kind`` is ``epss`` or ``kev``, ``date`` the day it speaks of."""
+
+    kind: str
+    place: str
+    imported: dt.datetime
+    date: dt.date | None = None
+    sha256: str = ""
+    records: int = 0
+    faults: int = 0
+
+
+class EntryFault(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that could not be taken: where, and what was wrong."""
+
+    place: str
+    why: str
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What one import did. ``faults`` are the first few, ``faulty`` counts all of them;
+    ``skipped`` are entries that are no advisories. ``changed`` counts packages whose answer may
+    differ from before."""
+
+    source: str
+    place: str
+    kind: str = "osv"
+    covers: tuple[str, ...] = ()
+    records: int = 0
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    withdrawn: int = 0
+    malicious: int = 0
+    undecidable: int = 0
+    commit_ranges: int = 0
+    skipped: int = 0
+    faulty: int = 0
+    faults: tuple[EntryFault, ...] = ()
+    newest: dt.datetime | None = None
+    changed: int = 0
+    generation: int = 0
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """False when something was left out that may have been an advisory."""
+        return not self.faulty
