@@ -88,6 +88,7 @@ _BY_NAME: dict[str, Format] = {
         _manifest("package.json", "npm", "package_json"),
         _lock("go.mod", "Go", "go:read_mod", "go.sum"),
         _lock("go.sum", "Go", "go:read_sum"),
+        _lock("go.work", "Go", "go:read_work"),
         _lock("Cargo.lock", "crates.io", "cargo:read_lock", "Cargo.toml"),
         _manifest("Cargo.toml", "crates.io", "cargo:read_manifest"),
         _lock("gradle.lockfile", "Maven", "gradle:read_lock", "build.gradle", "build.gradle.kts"),

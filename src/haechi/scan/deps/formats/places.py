@@ -1,0 +1,88 @@
+"""Lines of entries, found beside the decoder: a second parse with positions would cost more than
+the first. Every search goes forward only, so a whole file is passed over once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+_MISSES = 50
+"""Keys not found before the search is given up: each miss may cost a look at the whole rest."""
+
+
+class Lines:
+    """Line numbers of offsets that only grow."""
+
+    __slots__ = ("_at", "_line", "_newline", "_text")
+
+    def __init__(self, text: str | bytes) -> None:
+        self._text = text
+        self._newline: str | bytes = "\n" if isinstance(text, str) else b"\n"
+        self._at = 0
+        self._line = 1
+
+    def at(self, offset: int) -> int:
+        """The line of an offset, from 1; an offset before the last one gets the last one's."""
+        if offset > self._at:
+            self._line += self._text.count(self._newline, self._at, offset)  # type: ignore[arg-type]
+            self._at = offset
+        return self._line
+
+
+def table_offsets(text: str, name: str, limit: int) -> list[int]:
+    """Offsets of TOML's ``[[name]]`` headers, at most limit + 1 of them."""
+    found: list[int] = []
+    for match in re.finditer(rf"^[ \t]*\[\[[ \t]*{re.escape(name)}[ \t]*\]\]", text, re.M):
+        found.append(match.start())
+        if len(found) > limit:
+            break
+    return found
+
+
+def lines_of(text: str, offsets: Sequence[int], count: int) -> Sequence[int]:
+    """Lines of ``count`` entries whose offsets were found; all 1 where the numbers differ (a
+    text inside of a string looked like an entry)."""
+    if len(offsets) != count:
+        return [1] * count
+    lines = Lines(text)
+    return [lines.at(offset) for offset in offsets]
+
+
+def key_lines(
+    data: bytes,
+    keys: Iterable[str],
+    *,
+    opens: tuple[bytes, ...] = (b"{",),
+    start: int = 0,
+    line: int = 1,
+) -> dict[str, int]:
+    """Lines of a JSON object's keys in the order in which they were decoded.
+
+    A key is looked for behind the one before it, as ``"key":`` and one of ``opens``. A key that is not found (written with escapes) gets the line before it.
+    """
+    places: dict[str, int] = {}
+    at = start
+    misses = 0
+    for key in keys:
+        if misses < _MISSES:
+            found = _find_key(data, key.encode("utf-8", "surrogatepass"), at, opens)
+            if found < 0:
+                misses += 1
+            else:
+                line += data.count(b"\n", at, found)
+                at = found
+        places[key] = line
+    return places
+
+
+def _find_key(data: bytes, key: bytes, at: int, opens: tuple[bytes, ...]) -> int:
+    needle = b'"' + key + b'"'
+    for _ in range(1_000):
+        found = data.find(needle, at)
+        if found < 0:
+            return -1
+        at = found + len(needle)
+        rest = data[at : at + 40].lstrip()
+        if rest[:1] == b":" and rest[1:].lstrip().startswith(opens):
+            return found
+    return -1

@@ -1,0 +1,68 @@
+"""What both formats say of a component, before it is known which of them are packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+MAX_COMPONENTS = 200_000
+DIRECT = "haechi:direct"
+DEVELOPMENT = "haechi:development"
+OPTIONAL = "haechi:optional"
+SOURCE = "haechi:source"
+SOURCE_URL = "haechi:source-url"
+CONSTRAINT = "haechi:constraint"
+ECOSYSTEM = "haechi:ecosystem"
+INSTALL_SCRIPT = "haechi:install-script"
+YANKED = "haechi:yanked"
+DIGEST = "haechi:digest"
+"""Names of the properties in which our own SBOMs carry what the formats have no word for."""
+
+
+class Component(msgspec.Struct, kw_only=True):
+    """One component. ``ref`` is its id in the document, ``inner`` the ids of what is nested in
+    it; ``library`` says that it should have had a package URL."""
+
+    ref: str
+    name: str = ""
+    version: str = ""
+    purl: str = ""
+    licence: str = ""
+    digests: tuple[str, ...] = ()
+    development: bool = False
+    optional: bool = False
+    direct: bool | None = None
+    library: bool = True
+    properties: Mapping[str, str] = {}
+
+
+class Contents(msgspec.Struct, kw_only=True):
+    """A document's components and edges. ``roots`` are the ids of what it describes; ``needs``
+    are the edges "depends on", ``development`` the targets that only development asks for.
+    ``incomplete`` is what the document itself says of what it lacks."""
+
+    components: list[Component]
+    needs: dict[str, list[str]]
+    roots: list[str]
+    name: str = ""
+    version: str = ""
+    purl: str = ""
+    incomplete: str = ""
+    more: int = 0
+
+
+def text(value: Any) -> str:
+    """A text as it is; anything else that stands in its place says nothing."""
+    return value if isinstance(value, str) else ""
+
+
+def mappings(value: Any) -> list[dict[str, Any]]:
+    """The mappings of a list; whatever else it holds, or is, is passed over."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def texts(value: Any) -> list[str]:
+    """The texts of a list."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
