@@ -1,7 +1,8 @@
 """The syntax tree of HCL (https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md).
 
 Every node carries its span as (line, column, end line, end column), from 1, columns in
-characters. Small classes with slots: a repository has hundreds of thousands of nodes.
+characters, the end behind the last one. Small classes with slots: a repository has hundreds of
+thousands of nodes.
 """
 
 from __future__ import annotations
@@ -63,11 +64,12 @@ class Index(Node, frozen=True, eq=False):
 
 
 class Splat(Node, frozen=True, eq=False):
-    """``of[*]…`` (full) or ``of.*…``; ``each`` are the traversal steps behind it."""
+    """``of[*]…`` (full) or ``of.*…``; ``each`` is what is asked of every element, which stands
+    in it as ``Name("*")``: ``of[*].id`` has ``Attribute(Name("*"), "id")``."""
 
     of: Node
     full: bool
-    each: tuple[str | Node, ...]  # text: .name, node: [index]
+    each: Node
 
 
 class Call(Node, frozen=True, eq=False):
