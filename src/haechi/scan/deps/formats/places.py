@@ -6,8 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from haechi.model.location import Location
+
 _MISSES = 50
 """Keys not found before the search is given up: each miss may cost a look at the whole rest."""
+
+
+def on_line(path: str, line: int, column: int = 1) -> Location:
+    """The place of an entry of which only the start is known."""
+    return Location(path=path, line=line, column=column, end_line=line, end_column=column)
 
 
 class Lines:
@@ -58,7 +65,8 @@ def key_lines(
 ) -> dict[str, int]:
     """Lines of a JSON object's keys in the order in which they were decoded.
 
-    A key is looked for behind the one before it, as ``"key":`` and one of ``opens``. A key that is not found (written with escapes) gets the line before it.
+    A key is looked for behind the one before it, as ``"key":`` and one of ``opens``. A key that is
+    not found (written with escapes) gets the line before it.
     """
     places: dict[str, int] = {}
     at = start

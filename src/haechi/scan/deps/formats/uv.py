@@ -223,5 +223,4 @@ def _digests(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _join(path: str, folder: str, name: str) -> str:
-    joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), folder, name))
-    return joined
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), folder, name))
