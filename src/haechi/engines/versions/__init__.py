@@ -24,3 +24,11 @@ class Scheme(Protocol):
 
     def prerelease(self, version: str) -> bool:
         """Whether it is a version that nobody gets without asking for it."""
+
+
+def scheme_of(ecosystem: str) -> Scheme:
+    """The scheme of an ecosystem as OSV names it; what stands behind a colon (``Debian:12``,
+    ``Alpine:v3.20``) does not matter. VersionError for one whose versions have no known order."""
+    from haechi.engines.versions.ecosystems import scheme_named
+
+    return scheme_named(ecosystem.partition(":")[0])
