@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 
 from haechi.errors import LimitExceeded
 from haechi.model.coverage import Gap
+from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile, Source
 from haechi.scan.deps.formats import go_mod
 from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of
 from haechi.scan.deps.formats.go_sum import Sums, Vendored, sums_of, vendored_of
-from haechi.scan.deps.formats.places import on_line
 
 if TYPE_CHECKING:
     from haechi.scan.deps.formats import Around
@@ -80,7 +80,7 @@ def read_work(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
                 Package(
                     ecosystem=ECOSYSTEM,
                     name=name,
-                    location=on_line(path, one.line, one.column),
+                    location=_on(path, one.line, one.column),
                     source=Source.WORKSPACE,
                     url=where,
                     direct=True,
@@ -123,7 +123,7 @@ def read_vendor(data: bytes, path: str, around: Around) -> Sequence[PackageFile]
             name=one.path,
             version=one.version,
             spelled=one.spelled,
-            location=on_line(path, one.line),
+            location=_on(path, one.line),
             source=Source.REGISTRY if one.version else Source.PATH,
             direct=one.explicit,
         )
@@ -218,18 +218,18 @@ class _Module:
         sums: bool = False,
     ) -> None:
         folder = posixpath.dirname(self.path)
-        location = on_line(self.path, line, column)
+        location = _on(self.path, line, column)
         if sums:
-            location = on_line(posixpath.join(folder, "go.sum"), line, column)
+            location = _on(posixpath.join(folder, "go.sum"), line, column)
         elif vendored is not None:
-            location = on_line(posixpath.join(folder, "vendor/modules.txt"), vendored.line)
+            location = _on(posixpath.join(folder, "vendor/modules.txt"), vendored.line)
         spelled, source, url = "", Source.REGISTRY, ""
         override = self.work.replaced(name, version) if self.work is not None else None
         own = None if override is not None else self.told.replaced(name, version)
         found = override or own
         if found is not None:
             if own is not None:
-                location = on_line(self.path, own.line, own.column)
+                location = _on(self.path, own.line, own.column)
             if found.version:
                 spelled = name if found.path != name else ""
                 name, version = found.path, found.version
@@ -268,7 +268,7 @@ def _highest(sums: Sums, path: str, known: set[str]) -> tuple[list[Package], int
                 ecosystem=ECOSYSTEM,
                 name=name,
                 version=version,
-                location=on_line(where, versions[version]),
+                location=_on(where, versions[version]),
                 digests=(sums.digests[(name, version)],),
             )
         )
@@ -312,7 +312,7 @@ def _stdlib(told: go_mod.Module, path: str) -> list[Package]:
             name="stdlib",
             version=version,
             constraint=f">={version}",
-            location=on_line(path, named.line, named.column),
+            location=_on(path, named.line, named.column),
             source=Source.STDLIB,
             direct=True,
         )
@@ -361,3 +361,7 @@ def _sums(path: str, around: Around) -> Sums:
 def _vendored(path: str, around: Around) -> list[Vendored] | None:
     data = around.read(path)
     return vendored_of(data.decode(errors="replace")) if data else None
+
+
+def _on(path: str, line: int, column: int = 1) -> Location:
+    return Location(path=path, line=line, column=column, end_line=line, end_column=column)
