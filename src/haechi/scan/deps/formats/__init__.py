@@ -73,6 +73,7 @@ _BY_NAME: dict[str, Format] = {
     for format in (
         _lock("uv.lock", "PyPI", "uv", *_PYTHON),
         _lock("poetry.lock", "PyPI", "poetry", *_PYTHON),
+        _lock("pdm.lock", "PyPI", "poetry", *_PYTHON),
         _lock("Pipfile.lock", "PyPI", "pipenv", "Pipfile"),
         _lock("pylock.toml", "PyPI", "pylock", *_PYTHON),
         _manifest("Pipfile", "PyPI", "pipenv:read_manifest"),

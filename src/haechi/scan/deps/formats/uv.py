@@ -53,6 +53,7 @@ class _Lock:
         self, value: dict[str, Any], entries: list[dict[str, Any]], lines: Sequence[int], path: str
     ) -> None:
         self._path = path
+        self._value = value
         self._members = _members(value, entries)
         self._entries = entries
         self._project = next(
@@ -86,7 +87,7 @@ class _Lock:
 
     def file(self, gaps: tuple[Gap, ...]) -> PackageFile:
         """Edges, roots, and the packages without the project itself."""
-        roots = Roots(requires=())
+        roots = Roots(requires=() if self._project >= 0 or self._members else None)
         covers = []
         for at, entry in enumerate(self._entries):
             if self._is_member(at):
@@ -100,7 +101,14 @@ class _Lock:
             for extra, wanted in table(entry.get("optional-dependencies")).items():
                 virtual = self._drafts[self._extras[at, extra]]
                 virtual.needs += [at, *self._targets(wanted)]
-        packages, requires = settle(self._drafts, roots, ecosystem="PyPI", path=self._path)
+        manifest = table(self._value.get("manifest"))
+        roots.production += self._targets(manifest.get("requirements"))  # of a script's lock
+        for wanted in table(manifest.get("dependency-groups")).values():
+            roots.development += self._targets(wanted)
+        known = roots.production or roots.development or roots.optional or self._project >= 0
+        packages, requires = settle(
+            self._drafts, roots if known else None, ecosystem="PyPI", path=self._path
+        )
         if self._project < 0:
             return PackageFile(
                 path=self._path, format="uv.lock", ecosystem="PyPI", packages=packages,
