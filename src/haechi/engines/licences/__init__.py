@@ -66,27 +66,27 @@ class _Parser:
     """operand (AND|OR operand)*, where an operand is a licence, maybe WITH an exception, or an
     expression in parentheses. Precedence does not matter for spelling."""
 
-    def __init__(self, tokens: list[str]) -> None:
-        self._tokens = tokens
+    def __init__(self, parts: list[str]) -> None:
+        self._tokens = parts
         self.out: list[str] = []
 
     def ok(self) -> bool:
         depth, operand, licence = 0, True, False
-        tokens = iter(self._tokens)
-        for token in tokens:
-            word = _WORDS.get(token.lower(), "")
-            if operand and token == "(":
+        parts = iter(self._tokens)
+        for part in parts:
+            word = _WORDS.get(part.lower(), "")
+            if operand and part == "(":
                 depth += 1
-                self.out.append(token)
+                self.out.append(part)
             elif operand:
-                if not self._licence(token):
+                if not self._licence(part):
                     return False
                 operand, licence = False, True
-            elif token == ")" and depth:
+            elif part == ")" and depth:
                 depth, licence = depth - 1, False
-                self.out.append(token)
+                self.out.append(part)
             elif word == "WITH" and licence:
-                exception = exceptions().get(next(tokens, "").lower())
+                exception = exceptions().get(next(parts, "").lower())
                 if exception is None:
                     return False
                 self.out += (word, exception)
@@ -98,17 +98,17 @@ class _Parser:
                 return False
         return not operand and depth == 0
 
-    def _licence(self, token: str) -> bool:
-        known = identifiers().get(token.lower()) or _later(token)
-        if known is None and _REFERENCE.match(token):
-            known = token
+    def _licence(self, part: str) -> bool:
+        known = identifiers().get(part.lower()) or _later(part)
+        if known is None and _REFERENCE.match(part):
+            known = part
         if known is None:
             return False
         self.out.append(known)
         return True
 
 
-def _later(token: str) -> str | None:
+def _later(part: str) -> str | None:
     """``EPL-1.0+``: that version or a later one."""
-    known = identifiers().get(token[:-1].lower()) if token.endswith("+") else None
+    known = identifiers().get(part[:-1].lower()) if part.endswith("+") else None
     return f"{known}+" if known else None

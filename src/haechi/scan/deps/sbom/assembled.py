@@ -160,7 +160,7 @@ class _Assembly:
         if self._steps >= MAX_STEPS:
             yield self._gap(
                 "sbom-graph",
-                "too many edges lead through components that are no packages: not all were followed",
+                "edges lead through too many components that are no packages: some were left out",
                 "",
             )
         if self._contents.incomplete:

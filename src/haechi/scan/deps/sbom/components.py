@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -51,18 +50,3 @@ class Contents(msgspec.Struct, kw_only=True):
     purl: str = ""
     incomplete: str = ""
     more: int = 0
-
-
-def text(value: Any) -> str:
-    """A text as it is; anything else that stands in its place says nothing."""
-    return value if isinstance(value, str) else ""
-
-
-def mappings(value: Any) -> list[dict[str, Any]]:
-    """The mappings of a list; whatever else it holds, or is, is passed over."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def texts(value: Any) -> list[str]:
-    """The texts of a list."""
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from haechi.engines.bom.plain import mappings, text, texts
 from haechi.scan.deps.sbom.components import (
     DEVELOPMENT,
     DIRECT,
@@ -16,9 +17,6 @@ from haechi.scan.deps.sbom.components import (
     OPTIONAL,
     Component,
     Contents,
-    mappings,
-    text,
-    texts,
 )
 
 _TRUE = frozenset({"cdx:npm:package:development", "cdx:composer:package:isDevRequirement"})

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from haechi.engines.bom.plain import mappings, text, texts
 from haechi.scan.deps.sbom.components import (
     MAX_COMPONENTS,
     Component,
     Contents,
-    mappings,
-    text,
-    texts,
 )
 
 _NEEDS = frozenset({"DEPENDS_ON", "HAS_PREREQUISITE", "DYNAMIC_LINK", "STATIC_LINK"})

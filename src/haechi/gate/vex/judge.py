@@ -1,0 +1,177 @@
+"""Which VEX statements hold for which findings, and what becomes of each statement.
+
+Of several that fit one finding the latest counts, by its time and whatever it says; of equally old
+ones the strictest, and that they contradict each other is told. What suppresses becomes a waiver
+of origin ``vex`` (one for each statement); everything that fits is written into the finding's
+evidence, so that an ``under_investigation`` is seen, too.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from haechi.gate.vex import VexFile
+from haechi.gate.vex.products import Fit, Fitter, Subject
+from haechi.model.finding import Finding
+from haechi.model.vex import Identity, Statement
+from haechi.model.waiver import Waiver, WaiverOrigin
+
+_BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LISTED = 10
+_IDLE = 50
+"""Statements of one document that are listed as fitting nothing; a vendor's has thousands."""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """The findings with what VEX says of them as evidence, the waivers for the gate, and
+    sentences for people."""
+
+    findings: tuple[Finding, ...]
+    waivers: tuple[Waiver, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class _Known(msgspec.Struct, frozen=True, eq=False):
+    statement: Statement
+    file: VexFile
+
+
+def judge(findings: Sequence[Finding], files: Sequence[VexFile], subject: Subject) -> Judged:
+    """Hold the statements of all documents against the findings."""
+    if not files:
+        return Judged(findings=tuple(findings))
+    court = _Court(files, Fitter(subject))
+    seen = tuple(court.see(finding) for finding in findings)
+    return Judged(findings=seen, waivers=tuple(court.waivers()), notes=tuple(court.notes()))
+
+
+class _Court:
+    def __init__(self, files: Sequence[VexFile], fitter: Fitter) -> None:
+        self._files = files
+        self._fitter = fitter
+        self._by_id: defaultdict[str, list[_Known]] = defaultdict(list)
+        self._covered: defaultdict[int, list[str]] = defaultdict(list)
+        self._heard: set[int] = set()
+        self._conflicts: list[str] = []
+        self._near: dict[str, None] = {}
+        self._statements = [_Known(each, file) for file in files for each in file.statements]
+        for known in self._statements:
+            for name in dict.fromkeys(map(str.casefold, known.statement.vulnerabilities)):
+                self._by_id[name].append(known)
+
+    def see(self, finding: Finding) -> Finding:
+        """The finding with the statement that counts for it as evidence."""
+        if not finding.resource.startswith("pkg:"):
+            return finding
+        fitting = list(self._fitting(finding))
+        if not fitting:
+            return finding
+        counts = self._latest(finding, fitting)
+        statement = counts.statement
+        if statement.status.suppresses:
+            self._covered[id(counts)].append(finding.fingerprint)
+        said = {"status": statement.status.value, "at": str(statement.location)}
+        if reason := statement.justification or statement.impact or statement.action:
+            said["reason"] = reason[:500]
+        return replace(finding, evidence={**finding.evidence, "vex": said})
+
+    def _fitting(self, finding: Finding) -> Iterator[_Known]:
+        names = dict.fromkeys(map(str.casefold, (finding.rule, *finding.aliases)))
+        tried: set[int] = set()
+        for name in names:
+            for known in self._by_id.get(name, ()):
+                if id(known) in tried:
+                    continue
+                tried.add(id(known))
+                if known.file.within and known.file.within != finding.location.path:
+                    continue
+                fit = max(
+                    (self._fitter.fit(p, finding) for p in known.statement.products),
+                    default=Fit.NOT,
+                )
+                if fit is Fit.FITS:
+                    self._heard.add(id(known))
+                    yield known
+                elif fit is Fit.NEAR:
+                    self._near.setdefault(self._other_product(known, finding))
+
+    def _other_product(self, known: _Known, finding: Finding) -> str:
+        product = next(
+            p for p in known.statement.products if self._fitter.fit(p, finding) is Fit.NEAR
+        )
+        return (
+            f"{known.statement.location} speaks of {finding.rule} in {finding.resource} as a part "
+            f"of {_called(product.names)}, which is not what was scanned; if it is, say so by "
+            "--product or deps.product"
+        )
+
+    def _latest(self, finding: Finding, fitting: list[_Known]) -> _Known:
+        newest = max(known.statement.time or _BEGINNING for known in fitting)
+        equal = [known for known in fitting if (known.statement.time or _BEGINNING) == newest]
+        counts = min(equal, key=lambda known: known.statement.status.strictness)
+        if any(k.statement.status.suppresses for k in equal) and not all(
+            k.statement.status.suppresses for k in equal
+        ):
+            others = next(k for k in equal if k.statement.status.suppresses)
+            self._conflicts.append(
+                f"VEX contradicts itself on {finding.rule} in {finding.resource}: "
+                f"{counts.statement.status} at {counts.statement.location}, "
+                f"{others.statement.status} at {others.statement.location}, equally old; "
+                "the stricter counts"
+            )
+        return counts
+
+    def waivers(self) -> Iterator[Waiver]:
+        """One for each statement that suppresses; of those that fit nothing the first few."""
+        idle: defaultdict[str, int] = defaultdict(int)
+        for known in self._statements:
+            statement = known.statement
+            if not statement.status.suppresses:
+                continue
+            covered = tuple(dict.fromkeys(self._covered.get(id(known), ())))
+            if not covered:
+                if id(known) in self._heard:
+                    continue  # it fits, and a later or stricter one counts
+                idle[known.file.path] += 1
+                if idle[known.file.path] > _IDLE:
+                    continue
+            yield _waiver(statement, covered)
+
+    def notes(self) -> Iterator[str]:
+        """What people should know: what was not applied, and why."""
+        for file in self._files:
+            yield from _first(file.faults, f"{file.path}: further faults in VEX statements")
+        yield from _first(self._conflicts, "further contradictions in VEX statements")
+        yield from _first(list(self._near), "further VEX statements of other products")
+
+
+def _waiver(statement: Statement, covered: tuple[str, ...]) -> Waiver:
+    said = f"{statement.status.value}: " if not statement.justification else ""
+    why = statement.impact or statement.action
+    reason = ": ".join(part for part in (statement.justification, why) if part)
+    when = f" ({statement.time:%Y-%m-%d})" if statement.time else ""
+    return Waiver(
+        rule=statement.vulnerabilities[0],
+        origin=WaiverOrigin.VEX,
+        location=statement.location,
+        reason=(said + reason)[:2_000].rstrip(": ") + when,
+        owner=statement.author or None,
+        source=statement.said,
+        justification=statement.justification,
+        fingerprints=covered,
+    )
+
+
+def _called(names: Iterable[Identity]) -> str:
+    return " or ".join(name.name for name in names)[:300]
+
+
+def _first(sentences: Sequence[str], more: str) -> Iterator[str]:
+    yield from sentences[:_LISTED]
+    if len(sentences) > _LISTED:
+        yield f"{more}: {len(sentences) - _LISTED:,}"
