@@ -41,9 +41,9 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
         text = text[: offsets.pop()]
         gaps = (too_many(path),)
     value = toml_of(text, path)
-    if not gaps and not isinstance(value.get("metadata"), dict) and value:
-        raise InputError("no lock file of Poetry or PDM: it has no table metadata", where=path)
     entries = [entry for entry in rows(value.get("package")) if isinstance(entry, dict)]
+    if value and not entries and "metadata" not in value:
+        raise InputError("no lock file of Poetry or PDM: no packages, no metadata", where=path)
     lines = lines_of(text, offsets, len(entries))
     name, version, wanted = _project(path, around)
     drafts, extras = _drafts(value, entries, lines)

@@ -1,0 +1,278 @@
+"""requirements.txt and constraints.txt as pip reads them: includes, hashes, continued lines.
+
+What ``-r`` includes becomes part of the including file's answer under its own path and line, and
+``covers`` names the included file, so that it is not told twice. Constraints (``-c``) only give
+versions. Comments that pip-compile and uv write (``# via``) are the edges.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote
+
+from msgspec.structs import replace
+
+from haechi.errors import InputError, LimitExceeded
+from haechi.model.coverage import Gap
+from haechi.model.location import Location
+from haechi.model.package import PackageFile, Source
+from haechi.scan.deps.formats import Around
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of
+from haechi.scan.deps.formats.graph import Draft, Roots, settle
+from haechi.scan.deps.formats.pep508 import normal_name, requirement
+from haechi.scan.deps.formats.pyproject import source_of_url
+from haechi.scan.deps.formats.urls import clean_url
+from haechi.scan.deps.formats.uv import too_many
+
+MAX_INCLUDES = 200
+_LINE = 20_000
+_INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(.+)")
+_EDITABLE = re.compile(r"(?:-e|--editable)(?:\s*=\s*|\s+)(.+)")
+_OPTIONS = re.compile(r"\s(?:--(?:hash|config-settings|global-option|install-option)\b|-C\s).*")
+_HASH = re.compile(r"--hash[=\s]+['\"]?([A-Za-z0-9_-]{1,20}:[A-Za-z0-9_=+/-]{1,200})")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_VIA = re.compile(r"\s*#\s*(?:via\b\s*)?(.*)")
+_EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
+_ARCHIVE = re.compile(
+    r"(?:.*/)?([A-Za-z0-9][A-Za-z0-9._]*?)-(\d[^/-]*?)(?:-[^/]*\.whl|\.tar\.\w+|\.zip|\.tgz)\Z"
+)
+_DEVELOPMENT = re.compile(
+    r"(?:^|[-_./])(?:dev|devel|development|tests?|testing|lint|docs?)(?:[-_./]|$)"
+)
+
+
+def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
+    """Read a requirements or constraints file with what it includes."""
+    reader = _Reader(path, around)
+    reader.read(data, path)
+    return (reader.file(),) if reader.drafts or reader.gaps else ()
+
+
+class _Reader:
+    def __init__(self, path: str, around: Around) -> None:
+        self.path = path
+        self.drafts: list[Draft] = []
+        self.gaps: list[Gap] = []
+        self._around = around
+        self._places: list[str] = []
+        self._via: list[tuple[str, ...]] = []
+        self._seen = {path}
+        self._pins: dict[str, set[str]] = {}
+        self._constraining = 0
+
+    def read(self, data: bytes, path: str) -> None:
+        """One file and, depth first, what it includes; each file once, so cycles end."""
+        via: list[str] = []
+        for line, text, after in logical_lines(text_of(data, path)):
+            if after:
+                via = _via(after)
+            if text.startswith("-"):
+                self._option(text, path, line)
+            elif text:
+                self._requirement(text, path, line, via)
+            if len(self.drafts) > MAX_PACKAGES:
+                self.gaps.append(too_many(path))
+                self.drafts.pop()
+                return
+
+    def _option(self, text: str, path: str, line: int) -> None:
+        if match := _INCLUDE.fullmatch(text):
+            self._include(match[1].strip().strip("'\""), path, line, text.startswith(("-c", "--c")))
+        elif match := _EDITABLE.fullmatch(text):
+            self._address(match[1].strip().strip("'\""), path, line)
+
+    def _include(self, named: str, path: str, line: int, constrains: bool) -> None:
+        where = f"{path}:{line}"
+        if "://" in named:
+            reason = f"includes {clean_url(named)}, which is not fetched"
+            self._gap(where, reason, "keep the file in the repository")
+            return
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(named)))
+        if target in self._seen:
+            return
+        if len(self._seen) >= MAX_INCLUDES:
+            raise LimitExceeded(f"more than {MAX_INCLUDES} files included", where=where)
+        self._seen.add(target)
+        data = None if target.startswith(("../", "/")) else self._around.read(target)
+        if data is None:
+            self._gap(where, f"includes {named}, which cannot be read", "correct the path")
+            return
+        self._constraining += constrains
+        try:
+            self.read(data, target)
+        except LimitExceeded:
+            raise
+        except InputError as error:
+            self._gap(error.where or target, error.what, error.do)
+        finally:
+            self._constraining -= constrains
+
+    def _requirement(self, text: str, path: str, line: int, via: list[str]) -> None:
+        digests = tuple(_HASH.findall(text)) if "--hash" in text else ()
+        text = _OPTIONS.sub("", text).strip()
+        found = requirement(text)
+        if found is None:
+            self._address(text, path, line, digests)
+            return
+        if self._constraining:
+            if found.version:
+                self._pins.setdefault(found.name, set()).add(found.version)
+            return
+        draft = Draft(
+            found.name,
+            found.version or _version_in(found.url),
+            spelled=found.spelled,
+            constraint=found.constraint,
+            line=line,
+            source=source_of_url(found.url),
+            url=found.url,
+            digests=digests,
+        )
+        self._add(draft, path, via)
+
+    def _address(self, text: str, path: str, line: int, digests: tuple[str, ...] = ()) -> None:
+        """A path or an address without a name before it."""
+        text = text.partition(" ;")[0].strip()
+        found = requirement(text)  # pip takes ``-e name @ git+https://…``, too
+        if found is not None and found.url:
+            self._requirement(text, path, line, [])
+            return
+        if text.startswith("--") or self._constraining:
+            return
+        source = source_of_url(text)
+        if source is Source.PATH and not _looks_like_path(text):
+            self._gap(f"{path}:{line}", "not a requirement that pip reads", "correct the line")
+            return
+        egg, archive = _EGG.search(text), _ARCHIVE.match(text.partition("#")[0])
+        spelled = egg[1] if egg else archive[1] if archive else ""
+        if not spelled and source is Source.PATH:
+            return  # the project itself or a neighbour of it: told by its own manifest
+        if not spelled:
+            spelled = text.partition("#")[0].rstrip("/").rpartition("/")[2].partition("@")[0]
+            spelled = spelled.removesuffix(".git")
+        draft = Draft(
+            normal_name(spelled),
+            archive[2] if archive else "",
+            spelled=spelled,
+            line=line,
+            source=source,
+            url=clean_url(text),
+            digests=digests,
+        )
+        self._add(draft, path, [])
+
+    def _add(self, draft: Draft, path: str, via: list[str]) -> None:
+        draft.development = bool(_DEVELOPMENT.search(posixpath.basename(path).lower()))
+        self.drafts.append(draft)
+        self._places.append(path)
+        self._via.append(tuple(via))
+
+    def _gap(self, where: str, reason: str, do: str) -> None:
+        self.gaps.append(Gap(kind="lockfile", path=where, reason=clean_url(reason), do=do))
+
+    def file(self) -> PackageFile:
+        """Constraints applied, edges from comments, and the places in the included files."""
+        for draft in self.drafts:
+            pins = self._pins.get(draft.name, set())
+            if not draft.version and draft.source is Source.REGISTRY and len(pins) == 1:
+                draft.version = next(iter(pins))
+        roots = self._edges()
+        packages, requires = settle(
+            self.drafts, roots, ecosystem="PyPI", path=self.path, scopes=False
+        )
+        moved = tuple(
+            package
+            if place == self.path
+            else replace(package, location=_at(place, package.location.line))
+            for package, place in zip(packages, self._places, strict=True)
+        )
+        return PackageFile(
+            path=self.path,
+            format="requirements.txt",
+            ecosystem="PyPI",
+            packages=moved,
+            requires=requires,
+            covers=tuple(sorted(self._seen - {self.path})),
+            gaps=tuple(self.gaps),
+        )
+
+    def _edges(self) -> Roots | None:
+        """``# via`` names who needs a package; without such comments nobody knows."""
+        if not any(self._via):
+            return None
+        by_name = {draft.name: at for at, draft in enumerate(self.drafts)}
+        direct = []
+        for at, via in enumerate(self._via):
+            owners = [by_name[name] for name in via if name in by_name]
+            for owner in owners:
+                self.drafts[owner].needs.append(at)
+            if len(owners) < len(via) or not via:
+                direct.append(at)
+        return Roots(direct)
+
+
+def logical_lines(text: str) -> Iterator[tuple[int, str, str]]:
+    """Number, text without comments, and the comments after it, of each line as pip joins them.
+
+    pip strips comments only after it joined continued lines; a line of nothing but a comment ends
+    a continuation. Lines are cut at 20,000 characters.
+    """
+    # pip-compile writes "# via" behind or below the line that it is about.
+    pending: list[str] = []
+    first = 0
+    held: tuple[int, str] | None = None
+    comments: list[str] = []
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        stripped = line.strip()
+        if stripped.startswith("#") and not pending:
+            comments.append(stripped)
+            continue
+        if not pending:
+            first = number
+        if (
+            stripped.endswith("\\")
+            and sum(map(len, pending)) < _LINE
+            and not stripped.startswith("#")
+        ):
+            pending.append(stripped[:-1])
+            continue
+        joined = " ".join((*pending, stripped))[:_LINE]
+        pending = []
+        code = _COMMENT.sub("", joined).strip() if "#" in joined else joined.strip()
+        if code:
+            if held is not None:
+                yield *held, "\n".join(comments)
+            held = (first, code)
+            comments = [joined[len(code) :].strip()] if "#" in joined else []
+    if held is not None:
+        yield *held, "\n".join(comments)
+
+
+def _via(comments: str) -> list[str]:
+    """Names in ``# via`` comments: on one line with commas, or one on each line."""
+    names: list[str] = []
+    inside = False
+    for line in comments.split("\n"):
+        text = line.lstrip("# \t")
+        if text == "via" or text.startswith("via "):
+            inside, text = True, text[3:]
+        elif not line.startswith("#   "):
+            inside = False
+        if inside:
+            names += [part.strip() for part in text.split(",") if part.strip()]
+    return [normal_name(name.partition(" (")[0].partition("[")[0]) for name in names]
+
+
+def _looks_like_path(text: str) -> bool:
+    return "/" in text or text.startswith(".") or text.endswith((".whl", ".zip", ".gz"))
+
+
+def _version_in(url: str) -> str:
+    archive = _ARCHIVE.match(url.partition("#")[0].partition("?")[0])
+    return archive[2] if archive else ""
+
+
+def _at(path: str, line: int) -> Location:
+    return Location(path=path, line=line, end_line=line)
