@@ -79,6 +79,7 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
 
 STOPPED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
 from haechi.cli import main, pipeline
 real = pipeline.open_project
 def interrupted(path):

@@ -87,11 +87,11 @@ def read(path: Path) -> dict[str, Any]:
     return body
 
 
-def kubescape_results() -> Iterator[Result]:
-    """Every test of kubescape's library, judged by us."""
+def kubescape_results(every: int = 1) -> Iterator[Result]:
+    """The tests of kubescape's library, judged by us: all, or of each policy one in ``every``."""
     for tests in sorted(KUBESCAPE.glob("controls/*/tests.json")):
         policy = read(tests.with_name("policy.yaml"))
-        for test in json.loads(tests.read_text()):
+        for test in json.loads(tests.read_text())[::every]:
             yield _kubescape(tests.parent.name, policy, test)
 
 

@@ -29,9 +29,10 @@ REAL_FAULTS = {
     reason=f"kubescape/cel-admission-library is not in {KUBESCAPE} (HAECHI_KUBESCAPE_VAP)",
 )
 def test_kubescapes_tests() -> None:
-    results = list(kubescape_results())
+    """A part of the 628; `./dev bench conformance` runs all of them."""
+    results = list(kubescape_results(every=5))
     assert [result for result in results if not result.right] == []
-    assert len(results) >= 628
+    assert len(results) >= 120
 
 
 @pytest.mark.skipif(
