@@ -65,6 +65,48 @@ def _semver() -> Scheme:
     return semver.Semver("semver", semver_ranges.PLAIN)
 
 
+def _maven() -> Scheme:
+    from haechi.engines.versions.maven import Maven
+
+    return Maven()
+
+
+def _nuget() -> Scheme:
+    from haechi.engines.versions.nuget import NuGet
+
+    return NuGet()
+
+
+def _rubygems() -> Scheme:
+    from haechi.engines.versions.rubygems import RubyGems
+
+    return RubyGems()
+
+
+def _composer() -> Scheme:
+    from haechi.engines.versions.composer import Composer
+
+    return Composer()
+
+
+def _debian() -> Scheme:
+    from haechi.engines.versions.debian import Debian
+
+    return Debian()
+
+
+def _rpm() -> Scheme:
+    from haechi.engines.versions.rpm import Rpm
+
+    return Rpm()
+
+
+def _alpine() -> Scheme:
+    from haechi.engines.versions.alpine import Alpine
+
+    return Alpine()
+
+
 _MADE: dict[str, Scheme] = {}
 _MAKERS: dict[str, Callable[[], Scheme]] = {
     "pep440": _pep440,
@@ -74,6 +116,13 @@ _MAKERS: dict[str, Callable[[], Scheme]] = {
     "hex": _hex,
     "pub": _pub,
     "semver": _semver,
+    "maven": _maven,
+    "nuget": _nuget,
+    "rubygems": _rubygems,
+    "composer": _composer,
+    "debian": _debian,
+    "rpm": _rpm,
+    "alpine": _alpine,
 }
 _KINDS = {
     "PyPI": "pep440",
@@ -86,4 +135,31 @@ _KINDS = {
     "Bitnami": "semver",
     "Julia": "semver",
     "GitHub Actions": "semver",
+    "Maven": "maven",
+    "NuGet": "nuget",
+    "RubyGems": "rubygems",
+    "Packagist": "composer",
+    "Debian": "debian",
+    "Ubuntu": "debian",
+    "Echo": "debian",
+    "opam": "debian",
+    "Red Hat": "rpm",
+    "Rocky Linux": "rpm",
+    "AlmaLinux": "rpm",
+    "SUSE": "rpm",
+    "openSUSE": "rpm",
+    "openEuler": "rpm",
+    "Mageia": "rpm",
+    "Azure Linux": "rpm",
+    "Photon OS": "rpm",
+    "Fedora": "rpm",
+    "Amazon Linux": "rpm",
+    "Oracle Linux": "rpm",
+    "CentOS": "rpm",
+    "Alpine": "alpine",
+    "Alpaquita": "alpine",
+    "BellSoft Hardened Containers": "alpine",
+    "Chainguard": "alpine",
+    "Wolfi": "alpine",
+    "MinimOS": "alpine",
 }

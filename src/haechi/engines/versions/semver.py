@@ -47,13 +47,15 @@ def key_of(release: Release) -> bytes:
     pieces = numbers[:3]
     for number in numbers[3:]:
         pieces += (_FURTHER, number)
-    if not release.prerelease:
-        pieces.append(_RELEASE)
-        return b"".join(pieces)
-    pieces.append(_PRERELEASE)
-    pieces += [_identifier(part) for part in release.prerelease.split(".")]
-    pieces.append(_END)
+    pieces.append(prerelease_key(release.prerelease))
     return b"".join(pieces)
+
+
+def prerelease_key(prerelease: str) -> bytes:
+    """What follows the numbers of a key."""
+    if not prerelease:
+        return _RELEASE
+    return b"".join((_PRERELEASE, *map(_identifier, prerelease.split(".")), _END))
 
 
 def _identifier(part: str) -> bytes:

@@ -1,0 +1,60 @@
+"""Versions of Debian and its kin (Debian policy §5.6.12, deb-version(7)): epoch, upstream version,
+revision; ``~`` stands before even the end."""
+
+from __future__ import annotations
+
+import re
+
+from haechi.engines.versions.keys import NUMBERS, ZERO, checked, refuse
+from haechi.engines.versions.relations import satisfied
+
+_FORM = re.compile(r"(?:([0-9]+):)?([0-9A-Za-z.+:~_^-]+)", re.ASCII).fullmatch
+_PART = re.compile(r"([^0-9]*)([0-9]*)")
+
+# letters before all other signs, the end before letters, ~ before the end
+_END = b"\x02"
+_ORDER = {
+    sign: 0x01 if chr(sign) == "~" else sign if chr(sign).isalpha() else 0x80 + sign
+    for sign in range(0x21, 0x7F)
+}
+
+
+def _part(value: str) -> bytes:
+    """An upstream version or a revision; nothing is the same as a zero."""
+    pieces: list[bytes] = []
+    for found in _PART.finditer(value):
+        if not found[0] and pieces:
+            break
+        pieces += (found[1].translate(_ORDER).encode("latin-1"), _END, NUMBERS[found[2] or "0"])
+    return b"".join((*pieces, _END))
+
+
+class Debian:
+    """dpkg's order."""
+
+    name = "debian"
+
+    def key(self, version: str) -> bytes:
+        """See Scheme."""
+        found = _FORM(checked(version, "Debian"))
+        if found is None:
+            refuse(version, "Debian")
+        epoch, rest = found.groups()
+        upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
+        return (
+            NUMBERS[epoch] + self._parts(upstream, revision)
+            if epoch
+            else (ZERO + self._parts(upstream, revision))
+        )
+
+    def _parts(self, upstream: str, revision: str) -> bytes:
+        return _part(upstream) + _part(revision)
+
+    def satisfies(self, version: str, constraint: str) -> bool:
+        """See Scheme: relations as in control files (``>= 1.2``, ``<< 2``), all must hold."""
+        return satisfied(self.key, version, constraint, "Debian")
+
+    def prerelease(self, version: str) -> bool:
+        """Distributions offer what they have: no version is held back."""
+        self.key(version)
+        return False

@@ -1,0 +1,51 @@
+"""Versions of RPM: epoch, version and release, each compared as rpmvercmp does (rpm-version(7)):
+runs of digits and of letters; ``~`` below the end, ``^`` above it and below all else."""
+
+from __future__ import annotations
+
+import re
+
+from haechi.engines.versions.keys import NUMBERS, ZERO, checked, refuse, text
+from haechi.engines.versions.relations import satisfied
+
+_FORM = re.compile(r"(?:([0-9]+|\(none\)):)?([^\s:-][^\s:]*)").fullmatch
+_SEGMENT = re.compile(r"([0-9]+)|([A-Za-z]+)|([~^])", re.ASCII)
+_SIGNS = {"~": b"\x01", "^": b"\x03"}
+_END, _TEXT, _NUMBER = b"\x02", b"\x04", b"\x05"
+
+
+def _part(value: str) -> bytes:
+    """A version or a release; what is neither letter nor digit only parts."""
+    pieces: list[bytes] = []
+    for digits, letters, sign in _SEGMENT.findall(value):
+        if digits:
+            pieces.append(_NUMBER + NUMBERS[digits])
+        else:
+            pieces.append(_SIGNS[sign] if sign else _TEXT + text(letters))
+    pieces.append(_END)
+    return b"".join(pieces)
+
+
+class Rpm:
+    """rpm's order. Without a release, a version is older than with any."""
+
+    name = "rpm"
+
+    def key(self, version: str) -> bytes:
+        """See Scheme."""
+        found = _FORM(checked(version, "rpm"))
+        if found is None:
+            refuse(version, "rpm")
+        epoch, rest = found.groups()
+        number, _, release = rest.rpartition("-") if "-" in rest else (rest, "", "")
+        known = NUMBERS[epoch] if epoch and epoch != "(none)" else ZERO
+        return known + _part(number) + _part(release)
+
+    def satisfies(self, version: str, constraint: str) -> bool:
+        """See Scheme: relations (``>= 1.2-3``), all must hold."""
+        return satisfied(self.key, version, constraint, "rpm")
+
+    def prerelease(self, version: str) -> bool:
+        """Distributions offer what they have: no version is held back."""
+        self.key(version)
+        return False
