@@ -319,7 +319,7 @@ def test_odd_but_plain_values_do_no_harm(value: Any) -> None:
 )
 def test_a_field_that_is_null_is_absent_as_in_the_api_server(data: Any, expression: str) -> None:
     assert judge(expression, data).state is State.PASS
-    elsewhere = review(data, "tf:module/address")
+    elsewhere = review(data, "file:-/module")
     assert ENGINE.prepare(rule(expression))(elsewhere).state is not State.PASS
 
 

@@ -45,7 +45,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def label(self) -> str:
-        """How people call it: ``Deployment shop/cart``."""
+        """How people call it: ``Deployment shop/cart``, ``module.logs.aws_s3_bucket.this``."""
+        if self.key.startswith("tf:"):
+            return self.name
         where = f"{self.namespace}/" if self.namespace else ""
         return f"{self.kind} {where}{self.name}"
 

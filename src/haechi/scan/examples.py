@@ -19,7 +19,7 @@ from haechi.engines.patterns import keyword_matcher
 from haechi.errors import InputError
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
-from haechi.rules.schema import JudgeKind, Rule
+from haechi.rules.schema import PLAIN_KINDS, TERRAFORM_KIND, JudgeKind, Rule
 from haechi.scan.falco import EXAMPLE, FALCO_RULES, read_rules
 from haechi.scan.iac.audits import Audited
 from haechi.scan.iac.kubernetes import Inventory
@@ -93,12 +93,28 @@ def judge_example(
         resource = _pipeline(text, kinds)
         shared = {SHARED: audits.known_as(text, resource.file)} if audits else {}
         return judge.review(Review(resource=resource, shared=shared))
-    resources = _objects(text)
+    resources = _terraform(text) if is_terraform_rule(rule) else _objects(text)
     scope = Inventory(resources)
     verdicts: list[Verdict] = []
     for resource in resources:
         verdicts += judge.review(Review(resource=resource, scope=scope))
     return verdicts
+
+
+def is_terraform_rule(rule: Rule) -> bool:
+    """Whether a rule judges blocks of Terraform."""
+    kinds = [kind for kind in rule.applies_to.kinds if kind not in PLAIN_KINDS]
+    return any(TERRAFORM_KIND.match(kind) for kind in kinds)
+
+
+def _terraform(text: str) -> list[Resource]:
+    """The resources of an example, which is one root module in one file."""
+    from haechi.scan.iac.terraform.read import read_texts
+
+    found = read_texts({"main.tf": text.encode()})
+    if found.gaps:
+        raise InputError(f"{found.gaps[0].path}: {found.gaps[0].reason}")
+    return found.resources
 
 
 def _pipeline(text: str, kinds: Sequence[str]) -> Resource:

@@ -21,11 +21,13 @@ class Inventory:
         self._workloads: list[Resource] = []
         for resource in resources:
             self._by_type[resource.type].append(resource)
-            if template_path(resource, templates) is not None:
+            if resource.key.startswith("tf:"):
+                self._by_type["terraform"].append(resource)
+            elif template_path(resource, templates) is not None:
                 self._workloads.append(resource)
 
     def of_type(self, type_: str) -> Sequence[Resource]:
-        """All resources of ``core/Service``, ``apps/Deployment`` …"""
+        """All resources of ``core/Service``, ``aws_s3_bucket`` …, or ``terraform``: all of it."""
         return self._by_type.get(type_, ())
 
     def workloads(self) -> Sequence[Resource]:

@@ -1,0 +1,493 @@
+"""A module as it is called: its inputs, and lazily everything that it declares.
+
+Values are computed when something asks for them, so that no order has to be found and what nobody
+needs costs nothing. Whatever is being computed is marked: what then needs itself is a fault at
+its place, unknown, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from haechi.engines.hcl.tree import Node
+from haechi.engines.hcl.values import EvalFault, Lazy, solid
+from haechi.model.unknown import Reference, Unknown
+from haechi.scan.iac.terraform.bodies import META_ARGUMENTS, nested_blocks, pairs
+from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH
+from haechi.scan.iac.terraform.scopes import ModuleScope, Names, from_cause, of_count, of_each
+from haechi.scan.iac.terraform.type_constraints import convert
+from haechi.scan.iac.terraform.walk import names_in
+
+if TYPE_CHECKING:
+    from haechi.scan.iac.terraform.calls import Calls
+    from haechi.scan.iac.terraform.modules import Element, Module
+    from haechi.scan.iac.terraform.run import Run
+
+_BUSY = object()
+
+
+class ResourceInstance(Lazy):
+    """One instance of a resource or data source. To expressions it is an object that answers
+    attributes: those that its block sets, and for all others an unknown value that is given."""
+
+    __slots__ = ("_memo", "address", "element", "lists", "module", "name", "scope")
+
+    def __init__(
+        self, module: ModuleRun, name: str, element: Element, key: str, scope: ModuleScope
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.element = element
+        self.address = f"{module.prefix}{name}{key}"
+        self.scope = scope
+        self.lists: Mapping[str, Any] = {}
+        self._memo: dict[str, Any] = {}
+
+    def whole(self) -> Any:
+        """The resource as a value by itself."""
+        reason = f"{self.address} as a whole is known after apply"
+        return Unknown(reason, cause=self.address, refs=(Reference(self.address),), given=True)
+
+    def get(self, key: str | int) -> Any:
+        """The value that the block gives it, or what is known after apply."""
+        name = str(key)
+        found = self._memo.get(name, _BUSY if name in self._memo else None)
+        if found is _BUSY:
+            where = self.element.where
+            reason = f"{self.address}.{name} needs itself"
+            self.module.run.fault(FAULT, where, reason, "break the circle")
+            return Unknown(reason, cause=where)
+        if name in self._memo:
+            return found
+        self._memo[name] = _BUSY
+        value = self._value(name)
+        if value is None:
+            value = self._computed(name)
+        self._memo[name] = value
+        return value
+
+    def _value(self, name: str) -> Any:
+        body = self.element.block.body
+        assignment = body.attributes.get(name)
+        if assignment is not None and name not in META_ARGUMENTS:
+            path = self.module.module.moved.get(id(assignment), self.element.path)
+            return self.module.run.value(assignment.value, self.scope, path)
+        if any(b.type == name or (b.labels and b.labels[0] == name) for b in body.blocks):
+            lists, _ = nested_blocks(
+                body, self.scope, self.module.run, self.element.path, only=name
+            )
+            return lists.get(name, [])
+        if name in ("json", "minified_json") and self.name.startswith("data.aws_iam_policy_doc"):
+            from haechi.scan.iac.terraform.policies import policy_json
+
+            return policy_json(self)
+        return None
+
+    def _computed(self, name: str) -> Unknown:
+        cause = f"{self.address}.{name}"
+        when = "read" if self.name.startswith("data.") else "known"
+        return Unknown(
+            f"{cause} is {when} when it is applied",
+            cause=cause,
+            refs=(Reference(self.address, (name,)),),
+            given=True,
+        )
+
+    def data(self) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Everything that the block sets, and the sources of its lists."""
+        body, run = self.element.block.body, self.module.run
+        out: dict[str, Any] = {}
+        for name, assignment in body.attributes.items():
+            if name in META_ARGUMENTS:
+                continue
+            if name in self._memo and self._memo[name] is not _BUSY:
+                value = self._memo[name]
+                if isinstance(value, Unknown) and value.cause == f"{self.address}.{name}":
+                    value = None  # set to null: the provider chooses
+            else:
+                path = self.module.module.moved.get(id(assignment), self.element.path)
+                self._memo[name] = _BUSY
+                value = run.value(assignment.value, self.scope, path)
+                self._memo[name] = self._computed(name) if value is None else value
+            if value is not None:
+                out[name] = value
+        if not body.blocks:
+            return out, {}
+        lists, sources = nested_blocks(body, self.scope, run, self.element.path)
+        for name, items in lists.items():
+            out.setdefault(name, items)
+        return out, sources
+
+
+class Expansion:
+    """The instances that ``count`` or ``for_each`` make of a block. ``value`` is what its name
+    means to expressions."""
+
+    __slots__ = ("instances", "unknown", "value")
+
+    def __init__(self, instances: list[Any], value: Any, unknown: Unknown | None = None) -> None:
+        self.instances = instances
+        self.value = value
+        self.unknown = unknown
+
+
+def key_of(key: Any) -> str:
+    """``[0]`` or ``["k"]`` as Terraform writes it."""
+    if isinstance(key, bool) or not isinstance(key, int):
+        text = str(key).replace("\\", "\\\\").replace('"', '\\"')
+        return f'["{text}"]'
+    return f"[{key}]"
+
+
+class ModuleRun:
+    """A module with the inputs of one instance of one call. ``values`` are those of a root's
+    variable files; ``inputs`` the expressions of a call, in the scope of the caller."""
+
+    def __init__(
+        self,
+        run: Run,
+        calls: Calls,
+        module: Module,
+        *,
+        root: str,
+        address: str = "",
+        values: Mapping[str, tuple[Node, str]] | None = None,
+        inputs: Mapping[str, tuple[Node, ModuleScope, str]] | None = None,
+        chain: tuple[str, ...] = (),
+    ) -> None:
+        self.run = run
+        self.calls = calls
+        self.module = module
+        self.root = root
+        self.address = address
+        self.prefix = f"{address}." if address else ""
+        self.chain = chain
+        self._values = values or {}
+        self._inputs = inputs
+        self.scope = ModuleScope(self, {})
+        self._variables: dict[str, Any] = {}
+        self._locals: dict[str, Any] = {}
+        self._outputs: dict[str, Any] = {}
+        self._expansions: dict[str, Any] = {}
+        self._calls: dict[str, Any] = {}
+        self._types: dict[str, Names] = {}
+        self._roots: dict[str, Any] = {
+            "var": Names(self.variable),
+            "local": Names(self.local),
+            "module": Names(self.call_value),
+            "data": Names(lambda type_: self._named(f"data.{type_}")),
+            "ephemeral": Names(lambda type_: self._named(f"ephemeral.{type_}")),
+            "path": {"module": module.folder or ".", "root": root or ".", "cwd": "."},
+            "terraform": Names(_settings),
+            "tofu": Names(_settings),
+        }
+
+    # --- names -----------------------------------------------------------------------------
+
+    def root_name(self, name: str) -> Any:
+        """What a root name means: a type of resource when it is nothing else."""
+        found = self._roots.get(name)
+        if found is not None:
+            return found
+        if name in ("each", "count", "self"):
+            raise KeyError(name)
+        return self._named(name)
+
+    def _named(self, type_: str) -> Names:
+        found = self._types.get(type_)
+        if found is None:
+            found = self._types[type_] = Names(lambda name: self.resource_value(f"{type_}.{name}"))
+        return found
+
+    def variable(self, name: str) -> Any:
+        """A variable's value: what the caller or a variable file says, else its default."""
+        if name in self._variables:
+            found = self._variables[name]
+            return self._circle(f"var.{name}") if found is _BUSY else found
+        if name not in self.module.variables:
+            raise EvalFault(f"var.{name} is not declared")
+        self._variables[name] = _BUSY
+        self._variables[name] = value = self._variable(name, self.module.variables[name])
+        return value
+
+    def _variable(self, name: str, element: Element) -> Any:
+        attributes = element.block.body.attributes
+        value, is_told = self._told(name)
+        nullable = attributes.get("nullable")
+        refuses_null = nullable is not None and getattr(nullable.value, "value", True) is False
+        if not is_told or (value is None and refuses_null):
+            default = attributes.get("default")
+            if default is None:
+                return self._without_value(name, element)
+            value = self.run.value(default.value, self.scope, element.path)
+        type_ = attributes.get("type")
+        return convert(
+            value,
+            type_.value if type_ else None,
+            lambda node: self.run.value(node, self.scope, element.path),
+        )
+
+    def _told(self, name: str) -> tuple[Any, bool]:
+        if self._inputs is not None:
+            if name not in self._inputs:
+                return None, False
+            node, scope, path = self._inputs[name]
+            return self.run.value(node, scope, path), True
+        if name in self._values:
+            node, path = self._values[name]
+            return self.run.value(node, self.scope, path), True
+        return None, False
+
+    def _without_value(self, name: str, element: Element) -> Unknown:
+        where = element.where
+        if self._inputs is not None:
+            reason = f"{self.address} gives var.{name} ({where}) no value"
+            self.run.fault(FAULT, where, reason, "give the module this input")
+        else:
+            reason = f"var.{name} has no value ({where})"
+        return Unknown(reason, cause=f"var.{name} at {where}")
+
+    def local(self, name: str) -> Any:
+        """A local's value. What it needs of other locals is computed first, without recursion."""
+        if name in self._locals:
+            found = self._locals[name]
+            return self._circle(f"local.{name}") if found is _BUSY else found
+        for needed in self._order(name):
+            self._one_local(needed)
+        return self._one_local(name)
+
+    def _one_local(self, name: str) -> Any:
+        if name in self._locals:
+            found = self._locals[name]
+            return self._circle(f"local.{name}") if found is _BUSY else found
+        local = self.module.locals.get(name)
+        if local is None:
+            raise EvalFault(f"local.{name} is not declared")
+        self._locals[name] = _BUSY
+        value = self.run.value(local.assignment.value, self.scope, local.path)
+        self._locals[name] = value
+        return value
+
+    def _order(self, name: str) -> list[str]:
+        """The locals that this one needs, each after those that it needs itself."""
+        order: list[str] = []
+        seen = {name}
+        stack = [(name, iter(self._needs(name)))]
+        while stack:
+            current, needs = stack[-1]
+            for needed in needs:
+                if needed not in seen and needed not in self._locals:
+                    seen.add(needed)
+                    stack.append((needed, iter(self._needs(needed))))
+                    break
+            else:
+                stack.pop()
+                if current != name:
+                    order.append(current)
+        return order
+
+    def _needs(self, name: str) -> list[str]:
+        local = self.module.locals.get(name)
+        if local is None:
+            return []
+        return names_in(local.assignment.value, "local")
+
+    def _circle(self, what: str) -> Unknown:
+        local = self.module.locals.get(what.partition(".")[2])
+        where = self.module.folder or "."
+        if what.startswith("local.") and local is not None:
+            where = f"{local.path}:{local.assignment.span[0]}"
+        reason = f"{what} needs itself"
+        self.run.fault(FAULT, where, reason, "break the circle")
+        return Unknown(reason, cause=where)
+
+    # --- resources -------------------------------------------------------------------------
+
+    def resource_value(self, name: str) -> Any:
+        """What ``aws_s3_bucket.logs`` means to an expression."""
+        element = self.module.resources.get(name)
+        if element is None:
+            raise EvalFault(f"{self.prefix}{name} is not declared")
+        return self.expansion(name, element).value
+
+    def expansion(self, name: str, element: Element) -> Expansion:
+        """The instances of a resource."""
+        found = self._expansions.get(name)
+        if found is None:
+            self._expansions[name] = _BUSY
+            found = self._expansions[name] = self._expanded(
+                element,
+                f"{self.prefix}{name}",
+                lambda key, scope: ResourceInstance(self, name, element, key, scope),
+            )
+        elif found is _BUSY:
+            reason = f"how many {self.prefix}{name} there are depends on itself"
+            self.run.fault(FAULT, element.where, reason, "break the circle")
+            return Expansion([], Unknown(reason, cause=element.where))
+        expansion: Expansion = found
+        return expansion
+
+    def _expanded(self, element: Element, address: str, make: Any) -> Expansion:
+        attributes = element.block.body.attributes
+        if "for_each" in attributes:
+            node = attributes["for_each"].value
+            over = solid(self.run.value(node, self.scope, element.path))
+            return self._for_each(element, address, make, over)
+        if "count" in attributes:
+            node = attributes["count"].value
+            return self._count(
+                element, address, make, self.run.value(node, self.scope, element.path)
+            )
+        only = make("", self.scope)
+        return Expansion([only], only)
+
+    def _for_each(self, element: Element, address: str, make: Any, over: Any) -> Expansion:
+        if isinstance(over, Unknown):
+            inner = ModuleScope(self, of_each(from_cause(over), from_cause(over)))
+            return self._one_of_many(address, make("", inner), over)
+        made: dict[Any, Any] = {}
+        for at, (key, value) in enumerate(pairs(over)):
+            if isinstance(over, (list, tuple)):
+                key = value
+            if not self.may_make(element, at):
+                break
+            if isinstance(key, Unknown):
+                made[f"\0{at}"] = make("", ModuleScope(self, of_each(key, value)))
+            else:
+                made[key] = make(key_of(str(key)), ModuleScope(self, of_each(key, value)))
+        return Expansion(list(made.values()), made)
+
+    def _count(self, element: Element, address: str, make: Any, count: Any) -> Expansion:
+        if isinstance(count, Unknown):
+            inner = ModuleScope(self, of_count(from_cause(count)))
+            return self._one_of_many(address, make("", inner), count)
+        try:
+            wanted = int(count if count is not None else 1)
+        except (TypeError, ValueError, OverflowError):
+            reason = f"count of {address} is no number"
+            self.run.fault(FAULT, element.where, reason, "correct it")
+            wanted = 0
+        made = []
+        for at in range(max(wanted, 0)):
+            if not self.may_make(element, at):
+                break
+            made.append(make(f"[{at}]", ModuleScope(self, of_count(at))))
+        return Expansion(made, made)
+
+    def _one_of_many(self, address: str, only: Any, unknown: Unknown) -> Expansion:
+        value = Unknown(
+            unknown.reason,
+            cause=unknown.cause,
+            refs=(Reference(address),),
+            given=False,
+        )
+        return Expansion([only], value, unknown)
+
+    def may_make(self, element: Element, at: int) -> bool:
+        """Whether one more instance may be made; what is left out is told once."""
+        self.run.resources += 1
+        return self.run.may_go_on(element.where)
+
+    def instances(self) -> Iterator[ResourceInstance]:
+        """All resources of this module, not of those that it calls."""
+        for name, element in self.module.resources.items():
+            if not self.run.may_go_on(element.where):
+                return
+            expansion = self.expansion(name, element)
+            if not expansion.instances:
+                self.run.counts["count is 0"] += 1
+            yield from expansion.instances
+
+    # --- calls and outputs -----------------------------------------------------------------
+
+    def called(self, name: str, element: Element) -> Expansion:
+        """The instances of a module call: ``ModuleRun``, none where the module is not there."""
+        found = self._calls.get(name)
+        if found is _BUSY:
+            reason = f"how often {self.prefix}module.{name} is called depends on itself"
+            self.run.fault(FAULT, element.where, reason, "break the circle")
+            return Expansion([], Unknown(reason, cause=element.where))
+        if found is None:
+            self._calls[name] = _BUSY
+            found = self._calls[name] = self._call(name, element)
+        expansion: Expansion = found
+        return expansion
+
+    def _call(self, name: str, element: Element) -> Expansion:
+        address = f"{self.prefix}module.{name}"
+        module = self.calls.module_of(self, name, element)
+        if module is None:
+            reason = f"{address} is not here"
+            unknown = Unknown(reason, cause=address, refs=(Reference(address),))
+            return Expansion([], unknown, unknown)
+        if len(self.chain) >= MAX_DEPTH or self.chain.count(module.folder) > 0:
+            circle = module.folder in self.chain
+            reason = f"{address} calls itself" if circle else f"{address} is nested too deep"
+            self.run.fault(LIMIT, element.where, reason, "break the circle")
+            return Expansion([], Unknown(reason, cause=element.where))
+        attributes = element.block.body.attributes
+
+        def make(key: str, scope: ModuleScope) -> ModuleRun:
+            inputs = {
+                one: (
+                    assignment.value,
+                    scope,
+                    self.module.moved.get(id(assignment), element.path),
+                )
+                for one, assignment in attributes.items()
+                if one not in _CALL_META
+            }
+            return ModuleRun(
+                self.run,
+                self.calls,
+                module,
+                root=self.root,
+                address=address + key,
+                inputs=inputs,
+                chain=(*self.chain, module.folder),
+            )
+
+        expansion = self._expanded(element, address, make)
+        value = expansion.value
+        if expansion.unknown is None:
+            if isinstance(value, dict):
+                value = {key: _outputs_of(one) for key, one in value.items()}
+            elif isinstance(value, list):
+                value = [_outputs_of(one) for one in value]
+            else:
+                value = _outputs_of(value)
+        return Expansion(expansion.instances, value, expansion.unknown)
+
+    def call_value(self, name: str) -> Any:
+        """What ``module.vpc`` means to an expression."""
+        element = self.module.calls.get(name)
+        if element is None:
+            raise EvalFault(f"{self.prefix}module.{name} is not declared")
+        return self.called(name, element).value
+
+    def output(self, name: str) -> Any:
+        """An output of this module."""
+        if name in self._outputs:
+            found = self._outputs[name]
+            return self._circle(f"output.{name}") if found is _BUSY else found
+        element = self.module.outputs.get(name)
+        assignment = element.block.body.attributes.get("value") if element else None
+        if element is None or assignment is None:
+            raise EvalFault(f"{self.address} has no output {name!r}")
+        self._outputs[name] = _BUSY
+        value = self.run.value(assignment.value, self.scope, element.path)
+        self._outputs[name] = value
+        return value
+
+
+_CALL_META = frozenset({"source", "version", "count", "for_each", "providers", "depends_on"})
+
+
+def _outputs_of(module: ModuleRun) -> Names:
+    return Names(module.output)
+
+
+def _settings(name: str) -> Unknown:
+    reason = f"terraform.{name} is chosen when it is applied"
+    return Unknown(reason, cause=f"terraform.{name}", given=True)

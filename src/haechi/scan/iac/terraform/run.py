@@ -1,0 +1,120 @@
+"""What all modules of one scan share while they are evaluated: limits, faults, counts.
+
+Terraform from strangers is hostile: loops over a million elements, modules that call themselves,
+locals that need each other. Everything is bounded, and each bound that is met is told once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from haechi.engines.hcl.tree import Literal, Node
+from haechi.errors import LimitExceeded
+from haechi.model.coverage import Gap
+from haechi.model.unknown import Unknown
+
+if TYPE_CHECKING:
+    from haechi.engines.hcl.evaluate import Budget, Scope
+
+MAX_RESOURCES = 50_000
+MAX_BLOCKS = 200_000
+"""Nested blocks in all."""
+MAX_DEPTH = 40
+"""Modules inside modules, blocks inside blocks."""
+SECONDS = 120.0
+STEPS = 20_000_000
+SYNTAX, FAULT, LIMIT = "terraform-syntax", "terraform-fault", "terraform-limit"
+MAX_FAULTS = 200
+
+
+class Run:
+    """One look at all Terraform of a tree. ``clock`` is for tests."""
+
+    def __init__(
+        self,
+        *,
+        steps: int = STEPS,
+        resources: int = MAX_RESOURCES,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        from haechi.engines.hcl.evaluate import Budget, EvalFault, evaluate
+
+        self._evaluate, self._fault = evaluate, EvalFault
+        self.budget: Budget = Budget(steps=steps)
+        self.max_resources = resources
+        self.resources = 0
+        self.blocks = 0
+        self.counts: Counter[str] = Counter()
+        self.gaps: list[Gap] = []
+        self._told: set[tuple[str, str, str]] = set()
+        self._end = clock() + seconds
+        self._clock = clock
+        self._spent = ""
+
+    def value(self, node: Node, scope: Scope, path: str) -> Any:
+        """The value of an expression that stands in the file ``path``; never raises. What is
+        wrong or over a limit is told and has an unknown value."""
+        if type(node) is Literal:
+            return node.value
+        if self._spent:
+            return Unknown(self._spent, cause=LIMIT)
+        try:
+            return self._evaluate(node, scope, self.budget)
+        except self._fault as fault:
+            where = f"{path}:{(fault.span or node.span)[0]}"
+            self.fault(FAULT, where, str(fault), "correct the expression")
+            return Unknown(str(fault), cause=where)
+        except RecursionError:
+            reason = "expressions depend on each other in too long a chain"
+            self.fault(LIMIT, f"{path}:{node.span[0]}", reason, "shorten the chain")
+            return Unknown(reason, cause=f"{path}:{node.span[0]}")
+        except LimitExceeded as limit:
+            if self.budget_is_spent:
+                self.stop(f"{path}:{node.span[0]}", limit.what)
+            else:
+                self.fault(LIMIT, f"{path}:{node.span[0]}", limit.what, "make it smaller")
+            return Unknown(limit.what, cause=f"{path}:{node.span[0]}")
+
+    @property
+    def budget_is_spent(self) -> bool:
+        """No steps are left for anything."""
+        return self.budget.steps < 0 or self.budget.size < 0
+
+    def stop(self, where: str, reason: str) -> None:
+        """Evaluate nothing more in this run."""
+        if not self._spent:
+            self._spent = reason
+            self.fault(LIMIT, where, f"{reason}; the rest is not evaluated", "scan its parts")
+
+    def may_go_on(self, where: str) -> bool:
+        """False once time or the number of resources is up."""
+        if self._spent:
+            return False
+        if self._clock() > self._end:
+            self.stop(where, "evaluating Terraform took too long")
+        elif self.resources >= self.max_resources:
+            self.stop(where, f"more than {self.max_resources:,} instances of resources")
+        return not self._spent
+
+    def take_block(self, where: str) -> bool:
+        """False once there are too many nested blocks."""
+        self.blocks += 1
+        if self.blocks > MAX_BLOCKS:
+            self.stop(where, f"more than {MAX_BLOCKS:,} nested blocks")
+        return not self._spent
+
+    def fault(self, kind: str, where: str, reason: str, do: str = "") -> None:
+        """A gap, once for each place and reason."""
+        key = (kind, where, reason)
+        if key in self._told:
+            return
+        self._told.add(key)
+        if len(self._told) <= MAX_FAULTS:
+            self.gaps.append(Gap(kind=kind, path=where, reason=reason, do=do))
+        elif len(self._told) == MAX_FAULTS + 1:
+            reason = f"more than {MAX_FAULTS} faults; those after them are not listed"
+            self.gaps.append(Gap(kind=kind, path=".", reason=reason))
