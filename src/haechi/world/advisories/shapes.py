@@ -6,17 +6,19 @@ import datetime as dt
 
 import msgspec
 
-from haechi.model.advisory import Vulnerability
+from haechi.model.advisory import Advisory, Vulnerability
 
 
 class Undecided(msgspec.Struct, frozen=True, kw_only=True):
     """A vulnerability that may or may not concern the version asked for: a boundary of the
     advisory's range, or the version itself, is no version of the ecosystem. Callers answer
-    ``not_evaluated``. ``ids`` are all ids of it, the leading one first."""
+    ``not_evaluated``. ``ids`` are all ids of it, the leading one first; ``advisory`` says what it
+    would be."""
 
     id: str
     ids: tuple[str, ...]
     why: str
+    advisory: Advisory
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,3 +126,25 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """False when something was left out that may have been an advisory."""
         return not self.faulty
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of which nothing was taken: what the database knew before, it knows still."""
+
+    place: str
+    what: str
+    why: str = ""
+    do: str = ""
+    wrong_use: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of all sources of one import."""
+
+    imported: tuple[Imported, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for is in the database."""
+        return not self.refused and all(one.complete for one in self.imported)

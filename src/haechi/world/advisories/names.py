@@ -1,0 +1,59 @@
+"""Names of packages and ecosystems as the database compares them.
+
+Both sides go through ``normal``: what an import writes and what a lookup asks, so a lock file
+that spells a name otherwise than an advisory does still finds it.
+"""
+
+from __future__ import annotations
+
+import re
+
+_RUNS = re.compile(r"[-_.]+")
+_CASELESS = frozenset({"NuGet", "Packagist", "GitHub Actions", "VSCode"})
+
+KNOWN = (
+    "PyPI",
+    "npm",
+    "Go",
+    "crates.io",
+    "Maven",
+    "RubyGems",
+    "Packagist",
+    "NuGet",
+    "Alpine",
+    "Debian",
+    "Ubuntu",
+    "Red Hat",
+    "Rocky Linux",
+    "AlmaLinux",
+    "SUSE",
+    "openSUSE",
+    "Wolfi",
+    "Chainguard",
+    "Hex",
+    "Pub",
+    "GitHub Actions",
+    "SwiftURL",
+    "Hackage",
+    "CRAN",
+    "Bitnami",
+    "OSS-Fuzz",
+    "Linux",
+    "Android",
+)
+"""Ecosystems whose exports may be asked for by name alone (OSV's schema, "Defined Ecosystems")."""
+
+
+def base(ecosystem: str) -> str:
+    """``Debian`` of ``Debian:12``."""
+    return ecosystem.partition(":")[0]
+
+
+def normal(ecosystem: str, name: str) -> str:
+    """The name as compared. PEP 503 for PyPI; case does not count for NuGet, Packagist."""
+    family = base(ecosystem)
+    if family == "PyPI":
+        return _RUNS.sub("-", name).lower()
+    if family in _CASELESS:
+        return name.lower()
+    return name
