@@ -94,6 +94,7 @@ _BY_NAME: dict[str, Format] = {
         _manifest("Cargo.toml", "crates.io", "cargo:read_manifest"),
         _lock("gradle.lockfile", "Maven", "gradle:read_lock", "build.gradle", "build.gradle.kts"),
         _lock("buildscript-gradle.lockfile", "Maven", "gradle:read_lock"),
+        _lock("settings-gradle.lockfile", "Maven", "gradle:read_lock"),
         _manifest("pom.xml", "Maven", "maven:read_pom"),
         _manifest("build.gradle", "Maven", "gradle:read_build"),
         _manifest("build.gradle.kts", "Maven", "gradle:read_build"),
@@ -150,6 +151,10 @@ _BY_PATTERN: tuple[tuple[re.Pattern[str], Format], ...] = tuple(
             _lock("vendor/modules.txt", "Go", "go:read_vendor"),
         ),
         (
+            r"(?:.*/)?gradle/dependency-locks/[^/]+\.lockfile",
+            _lock("gradle.lockfile", "Maven", "gradle:read_lock"),
+        ),
+        (
             r"(?:.*/)?gradle/verification-metadata\.xml",
             _lock("verification-metadata.xml", "Maven", "gradle:read_verification"),
         ),
@@ -159,7 +164,7 @@ _BY_PATTERN: tuple[tuple[re.Pattern[str], Format], ...] = tuple(
     )
 )
 _ENDS = (".txt", ".pip", ".toml", "METADATA", "PKG-INFO", ".egg-info", ".json", ".xml", "proj")
-_SUFFIXES = (*_ENDS, ".gemspec")
+_SUFFIXES = (*_ENDS, ".gemspec", ".lockfile")
 
 
 def format_of(path: str) -> Format | None:
