@@ -50,7 +50,7 @@ def test_exit_codes(
         (("nowhere",), "there is no nowhere"),
         (("a" * 5000,), "there is no aaa"),
         (("--only", "code"), "this version does not look at code yet"),
-        (("--only", "iac,deps"), "this version does not look at deps yet"),
+        (("--only", "iac,image"), "this version does not look at image yet"),
         (("--only", "cats"), "no such domain"),
         (("--fail-on", "bad"), "'bad' is not one of"),
         (("--format", "pdf"), "'pdf' is not one of"),

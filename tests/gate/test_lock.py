@@ -35,10 +35,35 @@ _IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_s
 _PINS = st.builds(RulePin, st.sampled_from(list(Severity)), st.integers(1, 999_999))
 
 
-@given(st.dictionaries(_IDS, _PINS, max_size=8), st.dates() | st.none())
-def test_what_is_written_is_read_back(rules: dict[str, RulePin], day: dt.date | None) -> None:
-    lock = read_lock(write_lock(rules, "0.1.0", advisories=day))
-    assert lock == Lock(haechi="0.1.0", advisories=day, rules=rules)
+@given(st.dictionaries(_IDS, _PINS, max_size=8), st.dictionaries(_IDS, st.dates(), max_size=3))
+def test_what_is_written_is_read_back(rules: dict[str, RulePin], days: dict[str, dt.date]) -> None:
+    lock = read_lock(write_lock(rules, "0.1.0", advisories=days))
+    assert lock == Lock(haechi="0.1.0", advisories=days, rules=rules)
+
+
+def test_one_date_of_an_earlier_version_holds_for_every_ecosystem() -> None:
+    lock = read_lock("version: 1\nhaechi: '1'\nadvisories: 2026-08-21\nrules: {}")
+    assert lock.agrees("PyPI", dt.date(2026, 8, 21))
+    assert not lock.agrees("Go", dt.date(2026, 8, 22))
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "since", "agreed"),
+    [
+        ("PyPI", dt.date(2024, 10, 1), True),
+        ("PyPI", dt.date(2024, 10, 2), True),
+        ("PyPI", dt.date(2024, 10, 3), False),
+        ("PyPI", None, True),
+        ("Go", dt.date(2026, 8, 21), True),
+        ("npm", dt.date(2019, 1, 1), False),
+        ("npm", None, False),
+    ],
+)
+def test_advisories_may_block_up_to_the_day_of_their_ecosystem(
+    ecosystem: str, since: dt.date | None, agreed: bool
+) -> None:
+    days = {"PyPI": dt.date(2024, 10, 2), "Go": dt.date(2026, 8, 21)}
+    assert Lock(haechi="1", advisories=days).agrees(ecosystem, since) is agreed
 
 
 @pytest.mark.parametrize(
@@ -53,7 +78,8 @@ def test_what_is_written_is_read_back(rules: dict[str, RulePin], day: dt.date | 
         ("version: 1\nhaechi: '1'\nrules: {a: high r0}", "pinned to `high r0`"),
         ("version: 1\nhaechi: '1'\nrules: {a: hgih r1}", "pinned to `hgih r1`"),
         ("version: 1\nhaechi: '1'\nrules: {a: 3}", "must be text"),
-        ("version: 1\nhaechi: '1'\nadvisories: soon\nrules: {}", "must be a date"),
+        ("version: 1\nhaechi: '1'\nadvisories: soon\nrules: {}", "must be"),
+        ("version: 1\nhaechi: '1'\nadvisories: {PyPI: soon}\nrules: {}", "must be"),
         ("<<<<<<< ours\nversion: 1\n", "not valid YAML"),
     ],
 )

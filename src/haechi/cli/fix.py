@@ -111,7 +111,8 @@ def _fixable(outcome: Outcome) -> list[Finding]:
     from haechi.model.finding import FindingState
 
     alive = (FindingState.OPEN, FindingState.NEW, FindingState.KNOWN)
-    return [f for f in outcome.material.scan.findings if f.fix and f.state in alive]
+    found = outcome.material.scan.findings
+    return [f for f in found if f.fix and not f.upgrade and f.state in alive]
 
 
 def _chosen(

@@ -23,6 +23,7 @@ from haechi.gate.decide import decide
 from haechi.gate.extent import extent_of
 from haechi.gate.owners import Owners, annotated_owner, parse_codeowners
 from haechi.graph.risks import rank_risks
+from haechi.model.advisory import is_vulnerability
 from haechi.model.scan import Scan
 from haechi.model.severity import Severity
 from haechi.model.waiver import Waiver
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
     from haechi.gate.baseline import Baseline
     from haechi.gate.lock import Lock
     from haechi.rules.schema import Rule
+    from haechi.scan.deps.look import Dependencies
 
 WAIVERS = "haechi.waivers.yaml"
 COMMIT = "git:"
 """A baseline that is a commit, not a file, begins so."""
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
-_PLANNED = ("code", "deps", "image", "api", "crypto")
+_PLANNED = ("code", "image", "api", "crypto")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +86,8 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     waivers = (*_waivers(project.root, day), *options.waivers)
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options)
+    named = (waiver.rule for waiver in waivers)
+    setup = replace(setup, vulnerabilities=frozenset(filter(is_vulnerability, named)))
     passing = setup.secrets.key is None and (options.baseline or "").startswith(COMMIT)
     if passing:
         # Both looks of this run must tell whether two credentials are the same one.
@@ -91,7 +95,9 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     baseline = _baseline(options.baseline, project, setup, day)
     tree = _tree(project.root, project, ignored=options.ignored)
     looked, policies = _policies(look(tree, setup), project)
+    advised = looked.dependencies
     every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)} | policies
+    every |= advised.rules if advised else {}
     judged = (*looked.inventory.resources, *looked.dockerfiles, *looked.workflows)
     owners = _owners(project, looked)
     scan, decision = decide(
@@ -100,7 +106,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         today=day,
         waivers=waivers,
         baseline=baseline,
-        lock=_agreed(load_lock(project.root), policies),
+        lock=_agreed(load_lock(project.root), policies, advised),
         fail_on=options.fail_on,
         rules=every,
         owners=owners,
@@ -109,13 +115,19 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     if passing:
         unnamed = tuple(replace(finding, secret_id=None) for finding in scan.findings)
         scan = replace(scan, findings=unnamed)
-    risks = rank_risks(scan.findings, looked.inventory, every, pod_templates(project.config))
+    risks = rank_risks(
+        scan.findings,
+        looked.inventory,
+        every,
+        pod_templates(project.config),
+        dockerfiles=[resource.file for resource in looked.dockerfiles],
+    )
     scan = replace(scan, risks=risks)
-    named = {finding.rule for finding in scan.findings}
+    found = {finding.rule for finding in scan.findings}
     material = Material(
         scan=scan,
         decision=decision,
-        rules={key: rule for key, rule in every.items() if key in named},
+        rules={key: rule for key, rule in every.items() if key in found},
         read=_reader(tree),
         version=__version__,
     )
@@ -138,13 +150,18 @@ def _policies(looked: Looked, project: Project) -> tuple[Looked, dict[str, Rule]
     return with_policies(looked, project.root, project.config)
 
 
-def _agreed(lock: Lock | None, policies: Mapping[str, Rule]) -> Lock | None:
-    """A policy is the repository's own choice, not something that an upgrade brought."""
-    if lock is None or not policies:
+def _agreed(
+    lock: Lock | None, policies: Mapping[str, Rule], advised: Dependencies | None
+) -> Lock | None:
+    """The lock with what was not chosen by an upgrade: policies and advisories of the repository
+    itself, and advisories that were out when the lock was written."""
+    known = advised.known if advised else {}
+    if lock is None or not (policies or known):
         return lock
-    from haechi.gate.lock import pins
+    from haechi.gate.lock import advisory_pins, pins
 
-    return replace(lock, rules={**pins(policies.values()), **lock.rules})
+    advisories = advisory_pins(lock, known)
+    return replace(lock, rules={**pins(policies.values()), **advisories, **lock.rules})
 
 
 def _check_only(only: tuple[str, ...]) -> None:

@@ -8,12 +8,12 @@ accepted for a time, and when that time is over it has to come back.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from haechi.errors import ConfigError
-from haechi.model.finding import Finding, FindingState
+from haechi.model.finding import DEPENDENCIES, Finding, FindingState
 from haechi.model.scan import SCHEMA, Scan
 
 MAX_CHARACTERS = 256 * 1024 * 1024
@@ -24,6 +24,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
     ``secrets`` are the fingerprints of those that have a ``secret_id``, ``credentials`` their rule,
     path and ``secret_id``: a value that takes another's place is another finding.
+
+    ``vulnerabilities`` are path, package and id of those that have several ids: the one that leads
+    changes when a number is assigned, which makes nothing new.
     """
 
     source: str
@@ -31,6 +34,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     waived: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     credentials: frozenset[tuple[str, str, str]] = frozenset()
+    vulnerabilities: frozenset[tuple[str, str, str]] = frozenset()
 
     def __contains__(self, fingerprint: str) -> bool:
         return fingerprint in self.findings
@@ -38,7 +42,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     def holds(self, finding: Finding) -> bool:
         """True when the finding was there."""
         if finding.secret_id is None:
-            return finding.fingerprint in self
+            return finding.fingerprint in self or (
+                bool(self.vulnerabilities) and not self.vulnerabilities.isdisjoint(_named(finding))
+            )
         if (finding.rule, finding.location.path, finding.secret_id) in self.credentials:
             return True
         return finding.fingerprint in self and finding.fingerprint not in self.secrets
@@ -56,6 +62,9 @@ class _Earlier(msgspec.Struct, frozen=True):
     fingerprint: str
     state: FindingState
     rule: str = ""
+    domain: str = ""
+    resource: str = ""
+    aliases: tuple[str, ...] = ()
     location: _Place = _Place()
     due: dt.date | None = None
     secret_id: str | None = None
@@ -105,11 +114,13 @@ def _baseline(source: str, findings: Iterable[_Earlier | Finding]) -> Baseline:
     secrets = set()
     credentials = set()
     waived = set()
+    vulnerabilities: set[tuple[str, str, str]] = set()
     for finding in findings:
         if finding.state is FindingState.WAIVED:
             waived.add(finding.fingerprint)
             continue
         known[finding.fingerprint] = finding.due
+        vulnerabilities.update(_named(finding))
         if finding.secret_id:
             secrets.add(finding.fingerprint)
             credentials.add((finding.rule, finding.location.path, finding.secret_id))
@@ -119,7 +130,16 @@ def _baseline(source: str, findings: Iterable[_Earlier | Finding]) -> Baseline:
         waived=frozenset(waived),
         secrets=frozenset(secrets),
         credentials=frozenset(credentials),
+        vulnerabilities=frozenset(vulnerabilities),
     )
+
+
+def _named(finding: _Earlier | Finding) -> Iterator[tuple[str, str, str]]:
+    """A vulnerability by each of its ids, in its package of any version."""
+    if finding.domain == DEPENDENCIES:
+        package = finding.resource.partition("?")[0].rpartition("@")[0]
+        for id_ in (finding.rule, *finding.aliases):
+            yield finding.location.path, package, id_
 
 
 def _unusable(fault: str, source: str) -> ConfigError:

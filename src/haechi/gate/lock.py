@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -25,9 +25,12 @@ from haechi.model.severity import Severity
 from haechi.rules.schema import RULE_ID, Rule
 
 LIMITS = Limits(size=4 * 1024 * 1024, documents=10, values=200_000, depth=10)
+EVERY = "*"
+"""Stands for every ecosystem where a lock file holds one date alone."""
 _PIN = re.compile(r"([a-z]+) r([1-9][0-9]{0,5})\Z")
 _HEAD = """\
-# Rules that may block this repository: severity and revision as agreed on.
+# Rules that may block this repository: severity and revision as agreed on, and up to which day
+# advisories may.
 # Written by `haechi lock update`, which shows what changes first.
 """
 
@@ -43,23 +46,62 @@ class RulePin(msgspec.Struct, frozen=True):
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True):
-    """A lock file. ``haechi`` is the version that wrote it, ``advisories`` the data's date."""
+    """A lock file. ``haechi`` is the version that wrote it, ``advisories`` the date of each
+    ecosystem's data: they are imported one by one, and one may be years behind another."""
 
     haechi: str
-    advisories: dt.date | None = None
+    advisories: Mapping[str, dt.date] = msgspec.field(default_factory=dict)
     rules: Mapping[str, RulePin] = msgspec.field(default_factory=dict)
+
+    def agrees(self, ecosystem: str, since: dt.date | None) -> bool:
+        """True for an advisory that the locked data could hold already. One that carries no date
+        counts as old, as long as there was any data."""
+        day = self.advisories.get(ecosystem) or self.advisories.get(EVERY)
+        return day is not None and (since is None or since <= day)
 
 
 class _File(Section, frozen=True, kw_only=True):
     version: Literal[1]
     haechi: str
-    advisories: dt.date | None = None
+    advisories: dict[str, dt.date] | None = None
     rules: dict[str, str]
 
 
 def pins(rules: Iterable[Rule]) -> dict[str, RulePin]:
     """What a lock of these rules would hold: their own severities, before any override."""
     return {rule.id: RulePin(rule.severity, rule.revision) for rule in rules}
+
+
+class Advised(Protocol):
+    """What the lock asks of a vulnerability that was found; see ``scan/deps/findings.Known``."""
+
+    @property
+    def ecosystem(self) -> str: ...
+    @property
+    def since(self) -> dt.date | None: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def exploited_since(self) -> dt.date | None: ...
+    @property
+    def own(self) -> bool: ...
+
+
+def advisory_pins(lock: Lock, found: Mapping[str, Advised]) -> dict[str, RulePin]:
+    """Pins of the vulnerabilities that may block: the repository's own, and those that were
+    published before the data that the lock names.
+
+    What only became known to be exploited later counts as it was rated before. Advisories that
+    are widened later block at once: nothing in them says when a range came in, and to take every
+    change for it would let old faults through that somebody brings in today.
+    """
+    agreed: dict[str, RulePin] = {}
+    for id_, one in found.items():
+        if one.own or lock.agrees(one.ecosystem, one.since):
+            listed = one.exploited_since
+            late = listed is not None and not (one.own or lock.agrees(one.ecosystem, listed))
+            agreed[id_] = RulePin(one.severity if late else Severity.CRITICAL)
+    return agreed
 
 
 def read_lock(text: str, *, name: str = LOCK_FILE) -> Lock:
@@ -69,6 +111,7 @@ def read_lock(text: str, *, name: str = LOCK_FILE) -> Lock:
         do = "run `haechi lock update`, or delete the file"
         raise ConfigError("the lock file is empty", do=do, where=name)
     _check_version(document.data, name)
+    _take_one_date(document.data)
     file = convert(document, _File, name)
     rules: dict[str, RulePin] = {}
     wrong: list[Misfit] = []
@@ -82,7 +125,13 @@ def read_lock(text: str, *, name: str = LOCK_FILE) -> Lock:
             rules[rule] = RulePin(Severity(match[1]), int(match[2]))
     if wrong:
         raise config_error(name, document, wrong)
-    return Lock(haechi=file.haechi, advisories=file.advisories, rules=rules)
+    return Lock(haechi=file.haechi, advisories=file.advisories or {}, rules=rules)
+
+
+def _take_one_date(data: object) -> None:
+    """Files of earlier versions hold one date for everything."""
+    if isinstance(data, dict) and isinstance(data.get("advisories"), str):
+        data["advisories"] = {EVERY: data["advisories"]}
 
 
 def _check_version(data: object, name: str) -> None:
@@ -93,13 +142,15 @@ def _check_version(data: object, name: str) -> None:
 
 
 def write_lock(
-    rules: Mapping[str, RulePin], version: str, *, advisories: dt.date | None = None
+    rules: Mapping[str, RulePin], version: str, *, advisories: Mapping[str, dt.date] | None = None
 ) -> str:
     """Text of a lock file; equal input gives equal bytes."""
+    days = sorted((advisories or {}).items())
     lines = [
         "version: 1",
         f"haechi: {json.dumps(version)}",
-        f"advisories: {advisories.isoformat() if advisories else 'null'}",
+        "advisories:" if days else "advisories: null",
+        *(f"  {json.dumps(name, ensure_ascii=False)}: {day.isoformat()}" for name, day in days),
         "rules:" if rules else "rules: {}",
         *(f"  {_key(rule)}: {pin}" for rule, pin in sorted(rules.items())),
     ]

@@ -1,5 +1,7 @@
 """Which waivers cover which findings. Every condition that a waiver names has to hold.
 
+A vulnerability has many ids; a waiver that names any of them means all of it.
+
 Globs are compiled once and waivers are looked up by rule, so a run costs findings times the
 waivers of their rule. A path in a waiver file is a glob; beside the code it is the literal file
 (or a folder, written ``folder/**``), because nobody chose a pattern there.
@@ -53,7 +55,7 @@ class Matcher(msgspec.Struct, frozen=True):
         if waiver.origin is WaiverOrigin.VEX:
             return finding.fingerprint in waiver.fingerprints
         return (
-            waiver.rule in ("*", finding.rule)
+            waiver.rule in ("*", *finding.ids)
             and waiver.fingerprint in (None, finding.fingerprint)
             and self.covers_path(finding.location.path)
             and self.covers_resource(finding.resource, finding.label)
@@ -112,7 +114,7 @@ class WaiverIndex:
     def of(self, finding: Finding) -> Iterator[int]:
         """Positions in ``matchers`` of the waivers that cover the finding, first come first."""
         candidates: list[int] = []
-        for rule in (finding.rule, "*"):
+        for rule in (*finding.ids, "*"):
             for path in (finding.location.path, None):
                 for known in (finding.fingerprint, None):
                     candidates += self._by_place.get((rule, path, known), ())

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
+from haechi.model.advisory import is_vulnerability
 from haechi.model.config import Config
 from haechi.model.counting import counted
 from haechi.model.coverage import Coverage, Gap
-from haechi.model.finding import Finding, FindingState
+from haechi.model.finding import DEPENDENCIES, Finding, FindingState
 from haechi.model.scan import WaiverStatus, WaiverUse
 from haechi.model.severity import Severity
 from haechi.model.waiver import WaiverOrigin
@@ -27,6 +28,12 @@ _KINDS = {
     "encoding": ("file in an unknown encoding", "files in an unknown encoding"),
     "syntax": ("file with broken syntax", "files with broken syntax"),
     "link": ("link", "links"),
+    "no-advisories": ("ecosystem without advisories", "ecosystems without advisories"),
+    "stale-advisories": ("ecosystem with old advisories", "ecosystems with old advisories"),
+    "unpinned-package": (
+        "file with packages without a version",
+        "files with packages without a version",
+    ),
 }
 
 
@@ -50,6 +57,7 @@ def reasons(case: Case) -> Iterator[str]:
     """Sentences, the one that decides first."""
     yield _verdict(case)
     yield from _coverage(case.coverage, case.config.disable)
+    yield from case.coverage.warnings
     yield from _states(case)
     yield from _waivers(case)
     yield from _unknown_rules(case)
@@ -89,7 +97,8 @@ def _states(case: Case) -> Iterator[str]:
     states = Counter(finding.state for finding in case.findings)
     if count := states[FindingState.NEW]:
         yield (
-            f"{counted(count, 'finding')} of rules that haechi.lock does not hold yet; "
+            f"{counted(count, 'finding')} of {_what_is_new(case)} that haechi.lock does not hold "
+            "yet; "
             "`haechi lock update` shows them and lets them block"
         )
     if case.milder:
@@ -109,6 +118,12 @@ def _states(case: Case) -> Iterator[str]:
         yield f"{counted(late, 'finding')} past the due date"
     if count := states[FindingState.WAIVED]:
         yield f"{counted(count, 'finding')} waived"
+
+
+def _what_is_new(case: Case) -> str:
+    domains = {f.domain == DEPENDENCIES for f in case.findings if f.state is FindingState.NEW}
+    words = ((False, "rules"), (True, "advisories"))
+    return " and ".join(word for deps, word in words if deps in domains)
 
 
 def _waivers(case: Case) -> Iterator[str]:
@@ -169,7 +184,11 @@ def _unknown_rules(case: Case) -> Iterator[str]:
     for use in case.uses:
         if use.waiver.rule != "*":
             named.setdefault(use.waiver.rule, f"The waiver at {use.waiver.location}")
-    unknown = [(rule, where) for rule, where in named.items() if rule not in case.rules]
+    unknown = [
+        (rule, where)
+        for rule, where in named.items()
+        if rule not in case.rules and not is_vulnerability(rule)
+    ]
     for rule, where in unknown[:_LISTED]:
         from haechi.engines.typed import nearest
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from haechi.graph.exposure import Way, ways_in
 from haechi.graph.rights import Right, Rights
-from haechi.model.finding import Finding, FindingState
+from haechi.model.finding import DEPENDENCIES, Finding, FindingState
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.model.review import Scope
@@ -37,9 +37,12 @@ def rank_risks(
     scope: Scope,
     rules: Mapping[str, Rule],
     templates: Mapping[str, AttrPath] | None = None,
+    dockerfiles: Iterable[str] = (),
 ) -> tuple[Risk, ...]:
-    """Up to 20 risks, worst first. ``findings`` that are waived or known take no part."""
+    """Up to 20 risks, worst first. ``findings`` that are waived or known take no part.
+    ``dockerfiles`` are paths, for what vulnerable packages are built into."""
     live = [f for f in findings if f.state in _LIVE]
+    packages = [f for f in live if f.domain == DEPENDENCIES]
     by_resource = _By(findings, scope)
     ways: dict[int, Way] = {}
     for way in ways_in(scope, templates):
@@ -55,8 +58,19 @@ def rank_risks(
         worst = _worst(own)
         if worst and reached:
             risks.append(_by_weakness(workload, reached, worst, rules))
-    risks += _alone(live, {f for risk in risks for f in risk.findings}, rules)
+    others = live if not packages else [f for f in live if f.domain != DEPENDENCIES]
+    risks += _alone(others, {f for risk in risks for f in risk.findings}, rules)
+    if packages:
+        from haechi.graph.packages import package_risks
+
+        risks += package_risks(
+            packages, ways.values(), dockerfiles, rules, score=_score, templates=templates
+        )
     return tuple(_distinct(sorted(risks, key=lambda risk: -risk.score)))[:MOST]
+
+
+def _score(severity: Severity, exposed: bool) -> float:
+    return _BASE[severity] + (_EXPOSED if exposed else 0.0)
 
 
 class _By:

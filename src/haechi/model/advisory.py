@@ -7,11 +7,20 @@ of distributions, whose feeds say more than OSV's ranges do.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from enum import StrEnum
 
 import msgspec
 
 from haechi.model.severity import Severity
+
+_ID = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Za-z0-9.:]+)+\Z")
+
+
+def is_vulnerability(name: str) -> bool:
+    """True for what may be the id of a vulnerability (``CVE-2020-1747``, ``GHSA-…``, one of a
+    repository's own); rules of the catalogue are written in lower case."""
+    return _ID.match(name) is not None
 
 
 class FixState(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 import msgspec
 
@@ -56,6 +57,24 @@ class SecretsSection(Section, frozen=True, kw_only=True):
     history: bool = True
 
 
+class Development(StrEnum):
+    """What becomes of vulnerabilities in packages that nothing shipped needs: they are reported
+    like any other, counted one severity milder, or left out."""
+
+    REPORT = "report"
+    LOWER = "lower"
+    IGNORE = "ignore"
+
+
+class DepsSection(Section, frozen=True, kw_only=True):
+    """Dependencies. ``advisories`` are folders with OSV files of the repository's own, relative to
+    the root; ``max_age_days`` is how old the imported data may be."""
+
+    advisories: list[str] = []
+    development: Development = Development.REPORT
+    max_age_days: int = 90
+
+
 class AdmissionSection(Section, frozen=True, kw_only=True):
     """The policies of the cluster's door, which a scan applies to the files: folders of them,
     relative to the root, and built-in packs."""
@@ -98,6 +117,7 @@ class Config(Section, frozen=True, kw_only=True):
     owners: dict[str, str] = {}
     kubernetes_version: str = "1.33"
     secrets: SecretsSection = SecretsSection()
+    deps: DepsSection = DepsSection()
     admission: AdmissionSection = AdmissionSection()
     gate: GateSection = GateSection()
     coverage: CoverageSection = CoverageSection()

@@ -23,12 +23,15 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of what was looked at (``{"files": 12, "kubernetes resources": 31}``) and the gaps.
 
     ``evaluated`` holds the ids of the rules that judged at least one resource: "unused" waivers
-    are told apart from those whose rule never ran.
+    are told apart from those whose rule never ran. Of vulnerabilities it holds
+    ``advisories:<ecosystem>`` and the ids that somebody asked about. ``warnings`` are sentences
+    about what was evaluated, but not as it should be.
     """
 
     looked: dict[str, int] = msgspec.field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     evaluated: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
     @property
     def open_gaps(self) -> tuple[Gap, ...]:

@@ -13,6 +13,11 @@ import msgspec
 from haechi.model.location import AttrPath, Location
 from haechi.model.severity import Severity
 
+DEPENDENCIES = "deps"
+"""The domain of findings about packages."""
+UPGRADE = "upgrade to "
+"""How ``fix`` begins for a package; the version follows."""
+
 
 class FindingState(StrEnum):
     """Only ``open`` counts for the gate."""
@@ -29,7 +34,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     ``cwe`` holds ``CWE-79`` forms; ``due`` is a date by severity; ``waiver`` says which waiver
     applies; ``fix`` names the mechanical fix, if there is one (``risky …`` changes behaviour).
     ``commit`` is the commit in which the location holds, when the scanned tree no longer has it;
-    ``secret_id`` tells equal secrets, by HMAC under the project key.
+    ``secret_id`` tells equal secrets, by HMAC under the project key. ``aliases`` are other ids of
+    the same vulnerability: whoever names one of them means ``rule``.
     """
 
     rule: str
@@ -53,6 +59,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Mapping[str, Any] = msgspec.field(default_factory=dict)
     commit: str | None = None
     secret_id: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The rule and whatever else it is called."""
+        return (self.rule, *self.aliases)
 
     @property
     def in_tree(self) -> bool:
@@ -62,7 +74,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def fixable(self) -> bool:
         """True when ``haechi fix`` corrects it without being asked for this rule by name."""
-        return self.fix is not None and not self.fix.startswith("risky ")
+        return self.fix is not None and not self.fix.startswith(("risky ", UPGRADE))
+
+    @property
+    def upgrade(self) -> str | None:
+        """The version of a package with which this is over."""
+        if self.fix is None or not self.fix.startswith(UPGRADE):
+            return None
+        return self.fix.removeprefix(UPGRADE)
 
 
 def fingerprint(rule: str, place: str, context: str, ordinal: int) -> str:

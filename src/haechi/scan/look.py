@@ -24,21 +24,24 @@ from haechi.scan.setup import Part, Setup
 from haechi.world.files import Tree
 
 if TYPE_CHECKING:
+    from haechi.scan.deps.look import Dependencies
     from haechi.scan.iac.look import Configuration
 
 DOMAINS = ("iac", "secrets")
-"""What this version can look at; more of code, deps, image, api, crypto come."""
+"""What this version can look at; more of code, image, api, crypto come."""
 _CREDENTIAL = frozenset({"CWE-259", "CWE-321", "CWE-798"})
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """The scan and the resources it saw, for the graph and for fixes; ``files`` were judged."""
+    """The scan and the resources it saw, for the graph and for fixes; ``files`` were judged.
+    ``dependencies`` are what lock files tell, where the run looked at them."""
 
     scan: Scan
     inventory: Inventory
     dockerfiles: Sequence[Resource] = ()
     workflows: Sequence[Resource] = ()
     files: frozenset[str]
+    dependencies: Dependencies | None = None
 
 
 def look(tree: Tree, setup: Setup) -> Looked:
@@ -49,7 +52,10 @@ def look(tree: Tree, setup: Setup) -> Looked:
     configuration = _configuration(tree, setup) if "iac" in wanted else None
     judged = configuration.part if configuration else Part()
     secrets = _secrets(tree, setup, judged) if "secrets" in wanted else Part()
-    gaps = _once([*judged.gaps, *secrets.gaps])
+    dependencies = _dependencies(tree, setup) if "deps" in wanted else None
+    packages = dependencies.part if dependencies else Part()
+    gaps = _once([*judged.gaps, *secrets.gaps, *packages.gaps])
+    gaps = [gap for gap in gaps if gap.kind != "unknown" or gap.path not in packages.files]
     gaps += [
         Gap(kind="rule-error", path=f"{f.path}:{f.line}", reason=f.message, do="correct the rule")
         for f in setup.rule_faults
@@ -59,18 +65,24 @@ def look(tree: Tree, setup: Setup) -> Looked:
         only=setup.only,
         started=started,
         duration=time.monotonic() - clock,
-        findings=in_order(_told_once(judged.findings, secrets.findings, setup.rules)),
-        coverage=Coverage(
-            looked={**judged.looked, **secrets.looked},
-            gaps=tuple(replace(gap, reason=without_logins(gap.reason)) for gap in gaps),
-            evaluated=judged.evaluated | secrets.evaluated,
+        findings=in_order(
+            (*_told_once(judged.findings, secrets.findings, setup.rules), *packages.findings)
         ),
-        waivers=tuple(dict.fromkeys((*judged.waivers, *secrets.waivers))),
+        coverage=Coverage(
+            looked={**judged.looked, **packages.looked, **secrets.looked},
+            gaps=tuple(replace(gap, reason=without_logins(gap.reason)) for gap in gaps),
+            evaluated=judged.evaluated | secrets.evaluated | packages.evaluated,
+            warnings=packages.warnings,
+        ),
+        waivers=tuple(dict.fromkeys((*judged.waivers, *secrets.waivers, *packages.waivers))),
     )
-    files = judged.files | secrets.files
+    files = judged.files | secrets.files | packages.files
     if configuration is None:
-        return Looked(scan=scan, inventory=Inventory([], {}), files=files)
+        return Looked(
+            scan=scan, inventory=Inventory([], {}), files=files, dependencies=dependencies
+        )
     return Looked(
+        dependencies=dependencies,
         scan=scan,
         inventory=configuration.inventory,
         dockerfiles=configuration.dockerfiles,
@@ -85,6 +97,23 @@ def _configuration(tree: Tree, setup: Setup) -> Configuration:
     return look_at_configuration(tree, setup)
 
 
+def _dependencies(tree: Tree, setup: Setup) -> Dependencies:
+    from haechi.scan.deps.look import look_at_dependencies
+
+    return look_at_dependencies(_afresh(tree), setup)
+
+
+def _afresh(tree: Tree) -> Tree:
+    """The same files, for a walk of its own."""
+    return Tree(
+        root=tree.root,
+        exclude=tree.exclude,
+        within=tree.within,
+        source=tree.source,
+        ignored=tree.ignored,
+    )
+
+
 def _secrets(tree: Tree, setup: Setup, judged: Part) -> Part:
     """The look for secrets, over a walk of its own: it reads every file, not just those it
     knows by name. Waivers that configuration found, too, count once."""
@@ -93,15 +122,8 @@ def _secrets(tree: Tree, setup: Setup, judged: Part) -> Part:
     disabled = frozenset(setup.config.disable)
     user_rules = setup.enabled(setup.user_rules)
     detector, gaps = detector_of(setup.rules, user_rules, disabled=disabled)
-    own = Tree(
-        root=tree.root,
-        exclude=tree.exclude,
-        within=tree.within,
-        source=tree.source,
-        ignored=tree.ignored,
-    )
     found = look_for_secrets(
-        own,
+        _afresh(tree),
         detector,
         setup.secrets,
         severities=setup.config.severity,

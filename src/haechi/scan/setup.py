@@ -21,6 +21,7 @@ from haechi.rules.schema import Rule
 if TYPE_CHECKING:
     from haechi.checks.judge import Expressions
     from haechi.scan.secrets.findings import Leak
+    from haechi.world.advisories.reading import Advisories
 
 Progress = Callable[[int, int, str], None]
 Ask = Callable[[Sequence["Leak"]], Sequence["Leak"]]
@@ -45,7 +46,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """What a look needs besides the tree. ``rules`` are ours, ``user_rules`` run isolated;
-    ``expressions`` makes the engine that evaluates ours."""
+    ``expressions`` makes the engine that evaluates ours.
+
+    ``advisories`` is a database that is open already; else the user's is opened when there is
+    something to ask. ``vulnerabilities`` are ids that waivers name: the look says whether it
+    would have found them.
+    """
 
     config: Config
     rules: Sequence[Rule]
@@ -56,6 +62,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     rule_places: Mapping[str, str] = msgspec.field(default_factory=dict)
     progress: Progress | None = None
     secrets: Asked = msgspec.field(default_factory=Asked)
+    advisories: Advisories | None = None
+    vulnerabilities: frozenset[str] = frozenset()
     clock: Callable[[], dt.datetime] = msgspec.field(default=lambda: dt.datetime.now(dt.UTC))
 
     def enabled(self, rules: Sequence[Rule]) -> list[Rule]:
@@ -65,7 +73,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """What one domain yields. ``files`` are the paths that were looked at, ``looked`` counts."""
+    """What one domain yields. ``files`` are the paths that were looked at, ``looked`` counts,
+    ``warnings`` are sentences about what was judged by less than there should be."""
 
     findings: Sequence[Finding] = ()
     gaps: Sequence[Gap] = ()
@@ -73,6 +82,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     looked: Mapping[str, int] = msgspec.field(default_factory=dict)
     evaluated: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
 
 def pod_templates(config: Config) -> Mapping[str, AttrPath]:

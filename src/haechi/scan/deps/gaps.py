@@ -1,0 +1,169 @@
+"""What could not be said about dependencies, told by cause: data that is missing or old, packages
+that no advisory can be asked about.
+
+One gap for each file and kind, with how many packages it hides and the first of them. A project's
+own packages (workspaces, paths) hide nothing: nobody publishes advisories about them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from haechi.model.counting import counted
+from haechi.model.coverage import Gap
+from haechi.model.package import Package, PackageFile, Source
+from haechi.scan.deps.matching import BY_NAME, Matching
+from haechi.scan.deps.paths import shown
+from haechi.world.advisories.shapes import EcosystemState
+
+WARN_DAYS = 30
+"""Data older than this is warned about; ``deps.max_age_days`` makes a gap of it."""
+_NAMED = 3
+States = Mapping[str, EcosystemState | None]
+
+
+class Data(msgspec.Struct, frozen=True):
+    """What the data at hand can answer for: ecosystems ``evaluated``, and what is wrong with it."""
+
+    evaluated: frozenset[str] = frozenset()
+    gaps: tuple[Gap, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def ecosystems_of(files: Iterable[PackageFile]) -> dict[str, str]:
+    """Ecosystem → the first file with packages of it that advisories call by name."""
+    found: dict[str, str] = {}
+    for file in files:
+        for package in file.packages:
+            if package.ecosystem not in found and package.source in BY_NAME:
+                found[package.ecosystem] = file.path
+    return found
+
+
+def data_gaps(
+    ecosystems: Mapping[str, str], states: States, *, today: dt.date, max_age: int
+) -> Data:
+    """Ecosystems without data, with data that is too old, with data that grows old."""
+    missing: dict[str, list[str]] = {}
+    stale: dict[str, list[str]] = {}
+    warnings: list[str] = []
+    evaluated: set[str] = set()
+    for name, path in ecosystems.items():
+        state = states.get(name)
+        if state is None or not state.covered:
+            missing.setdefault(path, []).append(name)
+            continue
+        age = state.age(today)
+        if age is None or age > max_age:
+            stale.setdefault(path, []).append(f"{name} ({_age(age)})")
+            continue
+        evaluated.add(name)
+        if age > WARN_DAYS:
+            warnings.append(
+                f"Advisories of {name} are {counted(age, 'day')} old; past {max_age} "
+                "(deps.max_age_days) they no longer count: `haechi db import` brings newer ones"
+            )
+        if state.incomplete:
+            warnings.append(
+                f"Some advisories of {name} could not be read when they were imported; "
+                "`haechi db status` names them"
+            )
+    gaps = [*_missing(missing), *_stale(stale, max_age)]
+    return Data(frozenset(evaluated), tuple(gaps), tuple(warnings))
+
+
+def _age(age: int | None) -> str:
+    return "of unknown age" if age is None else f"{counted(age, 'day')} old"
+
+
+def _missing(missing: Mapping[str, Sequence[str]]) -> Iterator[Gap]:
+    for path, names in missing.items():
+        yield _gap(
+            "no-advisories",
+            path,
+            f"no advisories of {_joined(names)} were imported: nothing is known of its packages",
+            "haechi db import FOLDER|FILE|URL with an OSV export (PyPI/all.zip, npm/all.zip …)",
+        )
+
+
+def _stale(stale: Mapping[str, Sequence[str]], max_age: int) -> Iterator[Gap]:
+    for path, names in stale.items():
+        yield _gap(
+            "stale-advisories",
+            path,
+            f"advisories older than {counted(max_age, 'day')} (deps.max_age_days): "
+            + _joined(names),
+            "haechi db import with a newer OSV export",
+        )
+
+
+def package_gaps(
+    files: Sequence[PackageFile], matching: Matching, covered: frozenset[str]
+) -> Iterator[Gap]:
+    """Packages that could not be judged, by file and reason. Where an ecosystem has no data that
+    is told already. ``covered`` are ecosystems that have any."""
+    for number, file in enumerate(files):
+        unpinned: list[str] = []
+        foreign: list[str] = []
+        undecided: list[str] = []
+        for index, package in enumerate(file.packages):
+            if package.source in (Source.GIT, Source.URL):
+                foreign.append(_called(package))
+            elif package.source in BY_NAME and not package.version:
+                if package.ecosystem in covered:
+                    unpinned.append(_called(package))
+            elif (number, index) in matching.undecided:
+                ids = ", ".join(one.id for one in matching.undecided[number, index][:_NAMED])
+                undecided.append(f"{_called(package)} ({ids})")
+        yield from _of_file(file, unpinned, foreign, undecided)
+
+
+def _of_file(
+    file: PackageFile, unpinned: list[str], foreign: list[str], undecided: list[str]
+) -> Iterator[Gap]:
+    if unpinned:
+        verb = "has" if len(unpinned) == 1 else "have"
+        yield _gap(
+            "unpinned-package",
+            file.path,
+            f"{counted(len(unpinned), 'package')} {verb} no version: {_some(unpinned)}",
+            "pin the version" if file.pins else "commit a lock file, or pin the versions",
+        )
+    if foreign:
+        verb = "comes" if len(foreign) == 1 else "come"
+        yield _gap(
+            "package-source",
+            file.path,
+            f"{counted(len(foreign), 'package')} {verb} from git or a URL, where advisories by "
+            f"name and version do not apply: {_some(foreign)}",
+            "take it from a registry, or look at it by hand",
+        )
+    if undecided:
+        yield _gap(
+            "undecided-version",
+            file.path,
+            f"{counted(len(undecided), 'package')} may be affected: the version or the advisory's "
+            f"range is none that can be compared: {_some(undecided)}",
+            "compare by hand, and waive what does not concern you",
+        )
+
+
+def _gap(kind: str, path: str, reason: str, do: str) -> Gap:
+    return Gap(kind=kind, path=path, reason=reason, do=do)
+
+
+def _called(package: Package) -> str:
+    return shown(f"{package.name} {package.version or package.constraint}".rstrip())
+
+
+def _some(names: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - _NAMED} more" if len(unique) > _NAMED else ""
+    return ", ".join(unique[:_NAMED]) + more
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

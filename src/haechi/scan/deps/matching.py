@@ -1,0 +1,139 @@
+"""Packages and what is known against them: the imported database and the repository's own records.
+
+Each package is asked for once, however many lock files pin it. What both sources say of one
+vulnerability is one vulnerability. A repository's own records come besides: they say nothing
+about how much of an ecosystem is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from haechi.model.advisory import Vulnerability
+from haechi.model.package import Package, PackageFile, Source
+from haechi.world.advisories.reading import Advisories
+from haechi.world.advisories.shapes import NOTHING, EcosystemState, Matched, Undecided
+
+BY_NAME = frozenset({Source.REGISTRY, Source.STDLIB})
+"""Sources whose packages advisories call by name."""
+Place = tuple[int, int]
+"""Position of a file, and of a package in it."""
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Where advisories come from."""
+
+    database: Advisories | None = None
+    own: Sequence[Advisories] = ()
+
+    def states(self, ecosystems: Iterable[str]) -> dict[str, EcosystemState | None]:
+        """What the database knows about each ecosystem; None: nothing at all."""
+        held = self.database
+        return {name: held.state_of(name) if held else None for name in ecosystems}
+
+    def ids_of(self, name: str) -> Mapping[str, frozenset[str]]:
+        """Ecosystem → ids, of the vulnerability that has this id or alias."""
+        found: dict[str, set[str]] = {}
+        for source in (self.database, *self.own):
+            for record in source.by_alias(name) if source else ():
+                for affected in record.affected:
+                    found.setdefault(affected.ecosystem, set()).update((record.id, *record.aliases))
+        return {ecosystem: frozenset(ids) for ecosystem, ids in found.items()}
+
+
+class Matching(msgspec.Struct, frozen=True):
+    """What was found, by place; ``own`` are ids of what the repository's own records say."""
+
+    found: Mapping[Place, tuple[Vulnerability, ...]]
+    undecided: Mapping[Place, tuple[Undecided, ...]]
+    own: frozenset[str] = frozenset()
+
+
+def judged(package: Package) -> bool:
+    """True for a package of which advisories can be asked: by name, and for one version."""
+    return bool(package.version) and package.source in BY_NAME
+
+
+def match(files: Sequence[PackageFile], sources: Sources) -> Matching:
+    """Ask for every package that can be judged."""
+    asked: dict[tuple[str, ...], int] = {}
+    packages: list[Package] = []
+    places: list[tuple[Place, int]] = []
+    for number, file in enumerate(files):
+        for index, package in enumerate(file.packages):
+            if not judged(package):
+                continue
+            key = _key(package)
+            at = asked.get(key)
+            if at is None:
+                at = asked[key] = len(packages)
+                packages.append(package)
+            places.append(((number, index), at))
+    answers, own = _answers(packages, sources)
+    return Matching(
+        found={
+            place: answers[at].vulnerabilities
+            for place, at in places
+            if answers[at].vulnerabilities
+        },
+        undecided={place: answers[at].undecided for place, at in places if answers[at].undecided},
+        own=own,
+    )
+
+
+def _key(package: Package) -> tuple[str, ...]:
+    return (
+        package.ecosystem,
+        package.name,
+        package.version,
+        package.distribution,
+        package.source_package,
+        package.module_stream,
+    )
+
+
+def _answers(
+    packages: Sequence[Package], sources: Sources
+) -> tuple[Sequence[Matched], frozenset[str]]:
+    answers: list[Matched] = [NOTHING] * len(packages)
+    if sources.database is not None and packages:
+        answers = list(sources.database.bulk(packages))
+    own: set[str] = set()
+    for source in sources.own:
+        for at, said in enumerate(source.bulk(packages) if packages else ()):
+            own.update(id_ for one in said.vulnerabilities for id_ in one.ids)
+            if said.vulnerabilities or said.undecided:
+                answers[at] = joined(answers[at], said)
+    return answers, frozenset(own)
+
+
+def joined(first: Matched, second: Matched) -> Matched:
+    """Both answers about one package; a vulnerability that both know is told once, in the words
+    of the first, with the ids and fixed versions of both."""
+    known = list(first.vulnerabilities)
+    for other in second.vulnerabilities:
+        same = next((at for at, one in enumerate(known) if _is_same(one, other)), None)
+        if same is None:
+            known.append(other)
+        else:
+            known[same] = _both(known[same], other)
+    decided = {id_ for one in known for id_ in one.ids}
+    undecided = [
+        one for one in (*first.undecided, *second.undecided) if decided.isdisjoint(one.ids)
+    ]
+    return Matched(vulnerabilities=tuple(known), undecided=tuple(undecided))
+
+
+def _is_same(one: Vulnerability, other: Vulnerability) -> bool:
+    return not set(one.ids).isdisjoint(other.ids)
+
+
+def _both(one: Vulnerability, other: Vulnerability) -> Vulnerability:
+    return replace(
+        one,
+        ids=tuple(dict.fromkeys((*one.ids, *other.ids))),
+        fixed=tuple(dict.fromkeys((*one.fixed, *other.fixed))),
+    )
