@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import replace
@@ -68,19 +69,29 @@ class _Court:
         """The finding with the statement that counts for it as evidence."""
         if not finding.resource.startswith("pkg:"):
             return finding
-        fitting = list(self._fitting(finding))
-        if not fitting:
+        by_version = [
+            self._latest(purl, finding, fitting) if fitting else None
+            for purl in _purls(finding)
+            for fitting in (list(self._fitting(purl, finding)),)
+        ]
+        counts = [known for known in by_version if known is not None]
+        if not counts:
             return finding
-        counts = self._latest(finding, fitting)
-        statement = counts.statement
-        if statement.status.suppresses:
-            self._covered[id(counts)].append(finding.fingerprint)
-        said = {"status": statement.status.value, "at": str(statement.location)}
-        if reason := statement.justification or statement.impact or statement.action:
+        whole = len(counts) == len(by_version) and all(
+            known.statement.status.suppresses for known in counts
+        )
+        for known in counts if whole else ():
+            self._covered[id(known)].append(finding.fingerprint)
+        shown = min(counts, key=lambda known: known.statement.status.strictness).statement
+        said = {"status": shown.status.value, "at": str(shown.location)}
+        if reason := shown.justification or shown.impact or shown.action:
             said["reason"] = reason[:500]
+        if shown.status.suppresses and not whole:
+            said["reason"] = "only some of the versions found are covered"
         return replace(finding, evidence={**finding.evidence, "vex": said})
 
-    def _fitting(self, finding: Finding) -> Iterator[_Known]:
+    def _fitting(self, purl: str, finding: Finding) -> Iterator[_Known]:
+        path = finding.location.path
         names = dict.fromkeys(map(str.casefold, (finding.rule, *finding.aliases)))
         tried: set[int] = set()
         for name in names:
@@ -88,29 +99,31 @@ class _Court:
                 if id(known) in tried:
                     continue
                 tried.add(id(known))
-                if known.file.within and known.file.within != finding.location.path:
+                if known.file.within and known.file.within != path:
                     continue
                 fit = max(
-                    (self._fitter.fit(p, finding) for p in known.statement.products),
+                    (self._fitter.fit(p, purl, path) for p in known.statement.products),
                     default=Fit.NOT,
                 )
                 if fit is Fit.FITS:
                     self._heard.add(id(known))
                     yield known
                 elif fit is Fit.NEAR:
-                    self._near.setdefault(self._other_product(known, finding))
+                    self._near.setdefault(self._other_product(known, purl, finding))
 
-    def _other_product(self, known: _Known, finding: Finding) -> str:
+    def _other_product(self, known: _Known, purl: str, finding: Finding) -> str:
         product = next(
-            p for p in known.statement.products if self._fitter.fit(p, finding) is Fit.NEAR
+            each
+            for each in known.statement.products
+            if self._fitter.fit(each, purl, finding.location.path) is Fit.NEAR
         )
         return (
-            f"{known.statement.location} speaks of {finding.rule} in {finding.resource} as a part "
+            f"{known.statement.location} speaks of {finding.rule} in {purl} as a part "
             f"of {_called(product.names)}, which is not what was scanned; if it is, say so by "
             "--product or deps.product"
         )
 
-    def _latest(self, finding: Finding, fitting: list[_Known]) -> _Known:
+    def _latest(self, purl: str, finding: Finding, fitting: list[_Known]) -> _Known:
         newest = max(known.statement.time or _BEGINNING for known in fitting)
         equal = [known for known in fitting if (known.statement.time or _BEGINNING) == newest]
         counts = min(equal, key=lambda known: known.statement.status.strictness)
@@ -119,7 +132,7 @@ class _Court:
         ):
             others = next(k for k in equal if k.statement.status.suppresses)
             self._conflicts.append(
-                f"VEX contradicts itself on {finding.rule} in {finding.resource}: "
+                f"VEX contradicts itself on {finding.rule} in {purl}: "
                 f"{counts.statement.status} at {counts.statement.location}, "
                 f"{others.statement.status} at {others.statement.location}, equally old; "
                 "the stricter counts"
@@ -165,6 +178,21 @@ def _waiver(statement: Statement, covered: tuple[str, ...]) -> Waiver:
         justification=statement.justification,
         fingerprints=covered,
     )
+
+
+def _purls(finding: Finding) -> list[str]:
+    """The package URL of each version that the finding is about: one file may hold several."""
+    found = {finding.resource: None}
+    versions = finding.evidence.get("versions")
+    head, _, rest = finding.resource.partition("?")
+    name, at, _ = head.rpartition("@")
+    if isinstance(versions, list) and at:
+        for each in versions:
+            version = each.get("version") if isinstance(each, dict) else None
+            if isinstance(version, str) and version:
+                purl = f"{name}@{quote(version, safe=':')}" + (f"?{rest}" if rest else "")
+                found.setdefault(purl)
+    return list(found)
 
 
 def _called(names: Iterable[Identity]) -> str:

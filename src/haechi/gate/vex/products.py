@@ -17,7 +17,6 @@ import msgspec
 
 from haechi.engines.purl import Purl, parse_purl
 from haechi.errors import HaechiError
-from haechi.model.finding import Finding
 from haechi.model.package import PackageFile
 from haechi.model.vex import Identity, Product
 
@@ -70,10 +69,9 @@ class Fitter:
         self._subject = subject
         self._walked: dict[tuple[str, frozenset[int]], frozenset[int]] = {}
 
-    def fit(self, product: Product, finding: Finding) -> Fit:
-        """How a product fits the package that a finding is about."""
-        path = finding.location.path
-        package = _parsed(finding.resource)
+    def fit(self, product: Product, purl: str, path: str) -> Fit:
+        """How a product fits the package ``purl`` in the file ``path``."""
+        package = _parsed(purl)
         if package is None:
             return Fit.NOT
         if not product.parts:
@@ -81,7 +79,7 @@ class Fitter:
             return Fit.FITS if fits else Fit.NOT
         if not any(_any(part, package) for part in product.parts):
             return Fit.NOT
-        if self._is_whole(product.names, path) or self._is_the_way(product.names, finding):
+        if self._is_whole(product.names, path) or self._is_the_way(product.names, purl, path):
             return Fit.FITS
         return Fit.NEAR
 
@@ -92,13 +90,13 @@ class Fitter:
             for name in names
         )
 
-    def _is_the_way(self, names: tuple[Identity, ...], finding: Finding) -> bool:
-        """True when the finding's package comes in through packages with these names alone."""
-        file = self._subject.files.get(finding.location.path)
+    def _is_the_way(self, names: tuple[Identity, ...], purl: str, path: str) -> bool:
+        """True when the package comes in through packages with these names alone."""
+        file = self._subject.files.get(path)
         if file is None or not file.requires:
             return False
         gates = frozenset(_matching(names, file))
-        targets = _matching((Identity(finding.resource),), file)
+        targets = _matching((Identity(purl),), file)
         if not gates or not targets:
             return False
         key = (file.path, gates)

@@ -195,7 +195,7 @@ def _own(component: Component, location: Location) -> Package:
 
 def _described(package: Package, component: Component) -> Package:
     properties = component.properties
-    own = properties.get(DIGEST, "")
+    own = properties.get(DIGEST, "").split()
     source = properties.get(SOURCE, "")
     return replace(
         package,
@@ -206,7 +206,7 @@ def _described(package: Package, component: Component) -> Package:
         direct=component.direct,
         development=component.development,
         optional=component.optional,
-        digests=(*component.digests, *([own] if own else [])) or package.digests,
+        digests=(*component.digests, *own),
         licence=component.licence,
         install_script=properties.get(INSTALL_SCRIPT) == "true",
         yanked=properties.get(YANKED, ""),

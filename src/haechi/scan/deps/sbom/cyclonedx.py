@@ -80,7 +80,7 @@ def _component(entry: dict[str, Any], number: int) -> Component:
         digests=_digests(entry.get("hashes")),
         development=_is_development(scope, properties),
         optional=properties.get(OPTIONAL) == "true"
-        or (scope == "optional" and OPTIONAL not in properties),
+        or (scope == "optional" and DEVELOPMENT not in properties),
         direct={"true": True, "false": False}.get(properties.get(DIRECT, "")),
         library=text(entry.get("type")) in _LIBRARIES
         or (text(entry.get("type")) == "application" and bool(entry.get("cpe"))),

@@ -11,7 +11,10 @@ from typing import Any
 
 from haechi.engines.bom.plain import mappings, text, texts
 from haechi.scan.deps.sbom.components import (
+    DEVELOPMENT,
+    DIRECT,
     MAX_COMPONENTS,
+    OPTIONAL,
     Component,
     Contents,
 )
@@ -72,8 +75,14 @@ def contents(document: dict[str, Any]) -> Contents:
             found.more += 1
             continue
         component = _component(entry, ref)
-        component.development = ref in development and ref not in wanted | optional
+        own = component.properties
+        component.direct = {"true": True, "false": False}.get(own.get(DIRECT, ""))
+        component.development = ref in development and ref not in wanted and ref not in optional
+        if DEVELOPMENT in own:
+            component.development = own[DEVELOPMENT] == "true"
         component.optional = ref in optional and ref not in wanted
+        if DEVELOPMENT in own or OPTIONAL in own:
+            component.optional = own.get(OPTIONAL) == "true"
         found.components.append(component)
     found.incomplete = _incomplete(document)
     return found
