@@ -46,6 +46,7 @@ _TOKEN = re.compile(
 )
 _FOR = re.compile(r"(?:\s|\#[^\n]*+\n|//[^\n]*+\n)*+for\s++[\w-]++\s*+(?:,|in\b)")
 _QUOTED = re.compile(r'(?:[^"\\\r\n$%]++|\\[^\r\n]|\$\$\{|%%\{|[$%](?!\{))*+')
+_WHOLE = re.compile(r"\$\$\{|%%\{|\$\{|%\{|\n")
 _OPENS_PAIR = {")": "(", "]": "["}
 _CONTROL = re.compile(r"[^\s\"'`(){}\[\]]{1,20}+|.")
 
@@ -237,6 +238,19 @@ class Lexer:
         else:
             self._heredoc_text()
 
+    def template_run(self) -> list[Token]:
+        """The tokens of a text that is a template as a whole, without quotes; it ends as a
+        heredoc does."""
+        self.tokens = []
+        self._heredocs.append(_WHOLE)
+        self.stack.append("h")
+        self._template()
+        self._lines()
+        if len(self.tokens) > MAX_TOKENS:
+            raise LimitExceeded(f"more than {MAX_TOKENS} words in a template", where=self.name)
+        self.tokens.append(("end", "", self.line, self.position - self.bol + 1, 0))
+        return self.tokens
+
     def _quoted_text(self) -> None:
         text, start = self.text, self.position
         found = _QUOTED.match(text, start)
@@ -269,7 +283,7 @@ class Lexer:
         while True:
             found = events.search(text, at)
             if found is None:
-                self._unclosed_heredoc(start)
+                self._unclosed_heredoc(start, whole=events is _WHOLE)
                 return
             mark, at = found[0], found.end()
             if mark == "\n":
@@ -295,11 +309,14 @@ class Lexer:
         self.stack.pop()
         self._heredocs.pop()
 
-    def _unclosed_heredoc(self, start: int) -> None:
+    def _unclosed_heredoc(self, start: int, *, whole: bool) -> None:
         end = len(self.text)
         if end > start:
             self._add("txt", self.text[start:end], start, end)
-        self._add("bad", "this heredoc is not closed", end, end)
-        self.position = end
-        self.stack.pop()
-        self._heredocs.pop()
+        if not whole:
+            self._add("bad", "this heredoc is not closed", end, end)
+            self.position = end
+            self.stack.pop()
+            self._heredocs.pop()
+        else:
+            self._end_heredoc(end, end)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from haechi.engines.hcl.cursor import Cursor, SyntaxFault, told
 from haechi.engines.hcl.expressions import expression
 from haechi.engines.hcl.lexer import Lexer, Token
-from haechi.engines.hcl.templates import template
+from haechi.engines.hcl.templates import template, whole_template
 from haechi.engines.hcl.tree import (
     Assignment,
     Bad,
@@ -23,6 +23,7 @@ from haechi.engines.hcl.tree import (
     Literal,
     Node,
     Span,
+    Template,
 )
 from haechi.errors import LimitExceeded
 
@@ -54,6 +55,22 @@ def parse_expression(text: str, *, name: str = "") -> tuple[Node, tuple[Fault, .
     except SyntaxFault as fault:
         token = fault.token
         return Bad((1, 1, 1, 1), text), (Fault(fault.message, token[2], token[3]),)
+    return node, ()
+
+
+def parse_template(text: str, *, name: str = "") -> tuple[Template, tuple[Fault, ...]]:
+    """A template file. Raises LimitExceeded."""
+    if len(text) > MAX_BYTES:
+        raise LimitExceeded(f"larger than {MAX_BYTES // 1024 // 1024} MiB", where=name)
+    cursor = Cursor(Lexer(text, name).template_run(), name)
+    try:
+        node = whole_template(cursor, expression)
+        end = cursor.tokens[cursor.at]
+        if end[0] != "end":
+            raise SyntaxFault(f"{told(end)} closes nothing", end)
+    except SyntaxFault as fault:
+        token = fault.token
+        return Template((1, 1, 1, 1), ()), (Fault(fault.message, token[2], token[3]),)
     return node, ()
 
 

@@ -75,6 +75,15 @@ def template(cursor: Cursor, expression: Expression) -> Node:
     return assemble(pieces, (first[2], first[3], last[2], last[4]), cursor)
 
 
+def whole_template(cursor: Cursor, expression: Expression) -> Template:
+    """A text that is a template from its first to its last character."""
+    pieces = _pieces(cursor, "ch", False, expression)
+    last = cursor.tokens[cursor.at]
+    cursor.at += 1
+    span = (1, 1, last[2], last[4])
+    return Template(span, _Builder(pieces, span, cursor).until(()))
+
+
 def assemble(pieces: list[Any], span: Span, cursor: Cursor) -> Node:
     """Pieces → a literal text, or a template with its directives nested."""
     if all(type(piece) is str for piece in pieces):

@@ -1,0 +1,481 @@
+"""Expressions → values, known or unknown.
+
+Unknown goes through exactly as far as it must: ``false && unknown`` is false, both branches of an
+unknown condition may agree, a list with an unknown element has a known length. Nothing here
+guesses. The budget is asked at every node, so no expression runs for long whatever it says.
+https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from haechi.engines.hcl import operators
+from haechi.engines.hcl.calls import Files, call
+from haechi.engines.hcl.structures import encoded_structure
+from haechi.engines.hcl.tree import (
+    Attribute,
+    Bad,
+    Binary,
+    Call,
+    Conditional,
+    For,
+    Index,
+    Literal,
+    Name,
+    Node,
+    Object,
+    Splat,
+    Template,
+    TemplateFor,
+    TemplateIf,
+    Tuple,
+    Unary,
+)
+from haechi.engines.hcl.values import (
+    Budget,
+    EvalFault,
+    Lazy,
+    Set,
+    as_bool,
+    as_text,
+    equal,
+    joined,
+    kind_of,
+    solid,
+    stepped,
+)
+from haechi.errors import LimitExceeded
+from haechi.model.unknown import Unknown
+
+__all__ = ["Bound", "Budget", "EvalFault", "Files", "Lazy", "Scope", "Set", "evaluate"]
+
+
+class Scope(Protocol):
+    """Where names get their values. A scope may have ``files: Files``, for file functions."""
+
+    def root(self, name: str) -> Any:
+        """The value of a root name. Raises KeyError (or EvalFault) where there is none."""
+
+
+class Bound:
+    """A scope with some more names: those of ``for``, the variables of a template file."""
+
+    __slots__ = ("files", "names", "outer")
+
+    def __init__(self, names: dict[str, Any], outer: Scope | None, files: Files | None) -> None:
+        self.names = names
+        self.outer = outer
+        self.files = files
+
+    def root(self, name: str) -> Any:
+        if name in self.names:
+            return self.names[name]
+        if self.outer is None:
+            raise KeyError(name)
+        return self.outer.root(name)
+
+
+def evaluate(node: Node, scope: Scope, budget: Budget) -> Any:
+    """The value of an expression. Raises EvalFault (with its place) for what Terraform would
+    refuse, LimitExceeded."""
+    kind = type(node)
+    if kind is Literal:
+        return node.value  # type: ignore[attr-defined]
+    budget.steps -= 1
+    if budget.steps < 0:
+        budget.step()
+    budget.depth -= 1
+    try:
+        if budget.depth < 0:
+            raise LimitExceeded("values that need each other are nested too deeply")
+        return _BY_KIND[kind](node, scope, budget)
+    except EvalFault as fault:
+        if fault.span is None:
+            fault.span = node.span
+        raise
+    finally:
+        budget.depth += 1
+
+
+def _bound(names: dict[str, Any], scope: Scope) -> Bound:
+    return Bound(names, scope, getattr(scope, "files", None))
+
+
+def _name(node: Name, scope: Scope, budget: Budget) -> Any:
+    try:
+        return scope.root(node.name)
+    except KeyError:
+        raise EvalFault(f"there is no {node.name!r}") from None
+
+
+def _attribute(node: Node, scope: Scope, budget: Budget) -> Any:
+    """``a.b[c].d``: the steps of a chain in a loop."""
+    steps: list[Node] = []
+    while isinstance(node, (Attribute, Index)):
+        steps.append(node)
+        node = node.of
+    value = evaluate(node, scope, budget)
+    for step in reversed(steps):
+        if isinstance(step, Attribute):
+            key: Any = step.name
+        else:
+            key = evaluate(step.key, scope, budget)  # type: ignore[attr-defined]
+        try:
+            value = step_into(value, key, is_index=isinstance(step, Index))
+        except EvalFault as fault:
+            fault.span = fault.span or step.span
+            raise
+    return value
+
+
+def step_into(value: Any, key: Any, *, is_index: bool) -> Any:
+    """``value.key`` or ``value[key]``. Raises EvalFault."""
+    if isinstance(value, Unknown):
+        return stepped(value, key) if isinstance(key, (str, int)) else joined([value])
+    if isinstance(key, Unknown):
+        return Unknown(key.reason, cause=key.cause, refs=key.refs)
+    if isinstance(value, dict):
+        return _entry(value, key)
+    if isinstance(value, list) and not isinstance(value, Set):
+        return _element(value, key)
+    if isinstance(value, Lazy):
+        if isinstance(key, float):
+            raise EvalFault(f"{key} is no index")
+        try:
+            return value.get(key)
+        except KeyError:
+            raise EvalFault(f"there is no {key!r} in this object") from None
+    what = f"[{key!r}]" if is_index else f".{key}"
+    raise EvalFault(f"{what} is asked of {kind_of(value)}, which has no such thing")
+
+
+def _entry(value: dict[str, Any], key: Any) -> Any:
+    if key is None:
+        raise EvalFault("a key cannot be null")
+    name = as_text(key)
+    if name not in value:
+        shown = name if len(name) <= 60 else name[:60] + "…"
+        raise EvalFault(f"this object has no {shown!r}")
+    return value[name]
+
+
+def _element(value: list[Any], key: Any) -> Any:
+    if isinstance(key, str) and not key.isdigit():
+        raise EvalFault(f"a list has elements by number, not by {key[:60]!r}")
+    if key is None:
+        raise EvalFault("an index cannot be null")
+    index = operators.whole_number(key)
+    if not 0 <= index < len(value):
+        raise EvalFault(f"the list has {len(value)} elements, none at {index}")
+    return value[index]
+
+
+def _splat(node: Splat, scope: Scope, budget: Budget) -> Any:
+    value = evaluate(node.of, scope, budget)
+    if isinstance(value, Unknown):
+        return Unknown(value.reason, cause=value.cause, refs=value.refs)
+    if value is None:
+        return []
+    items = value if isinstance(value, list) else [value]
+    budget.grow(len(items))
+    names: dict[str, Any] = {}
+    inner = _bound(names, scope)
+    out: list[Any] = []
+    for item in items:
+        names["*"] = item
+        out.append(evaluate(node.each, inner, budget))
+    return out
+
+
+def _call(node: Call, scope: Scope, budget: Budget) -> Any:
+    return call(node, scope, budget, evaluate)
+
+
+def _unary(node: Unary, scope: Scope, budget: Budget) -> Any:
+    value = evaluate(node.value, scope, budget)
+    return operators.unary(node.op, value, budget)
+
+
+def _binary(node: Node, scope: Scope, budget: Budget) -> Any:
+    """Operators in a row lean to the left: walk down there in a loop."""
+    row: list[Binary] = []
+    while isinstance(node, Binary):
+        row.append(node)
+        node = node.left
+    value = evaluate(node, scope, budget)
+    for binary in reversed(row):
+        budget.step()
+        op = binary.op
+        try:
+            if op == "&&" or op == "||":
+                value = _logical(binary, value, scope, budget)
+            else:
+                right = evaluate(binary.right, scope, budget)
+                value = operators.binary(op, value, right, budget)
+        except EvalFault as fault:
+            fault.span = fault.span or binary.span
+            raise
+    return value
+
+
+def _logical(node: Binary, left: Any, scope: Scope, budget: Budget) -> Any:
+    decides = node.op == "||"
+    if not isinstance(left, Unknown):
+        if as_bool(left) is decides:
+            return decides
+        right = evaluate(node.right, scope, budget)
+        return right if isinstance(right, Unknown) else as_bool(right)
+    right = evaluate(node.right, scope, budget)
+    if isinstance(right, Unknown):
+        return joined([left, right])
+    return decides if as_bool(right) is decides else joined([left])
+
+
+def _conditional(node: Conditional, scope: Scope, budget: Budget) -> Any:
+    condition = evaluate(node.condition, scope, budget)
+    if not isinstance(condition, Unknown):
+        try:
+            chosen = as_bool(condition)
+        except EvalFault as fault:
+            fault.span = node.condition.span
+            raise
+        taken, other = (node.then, node.otherwise) if chosen else (node.otherwise, node.then)
+        value = evaluate(taken, scope, budget)
+        if isinstance(value, (int, float)) and _is_text(other):
+            return as_text(value)  # both results have one type
+        return value
+    try:
+        then = solid(evaluate(node.then, scope, budget))
+        otherwise = solid(evaluate(node.otherwise, scope, budget))
+    except EvalFault:
+        return Unknown(condition.reason, cause=condition.cause, refs=condition.refs)
+    return _either(condition, then, otherwise, budget)
+
+
+def _is_text(node: Node) -> bool:
+    if isinstance(node, Literal):
+        return isinstance(node.value, str)
+    return isinstance(node, Template) and len(node.parts) > 1
+
+
+def _either(condition: Unknown, then: Any, otherwise: Any, budget: Budget) -> Any:
+    """One of the two: what they share is known."""
+    budget.step()
+    if equal(then, otherwise) is True or then is otherwise:
+        return then
+    if isinstance(then, dict) and isinstance(otherwise, dict) and then.keys() == otherwise.keys():
+        return {key: _either(condition, then[key], otherwise[key], budget) for key in then}
+    both_lists = isinstance(then, list) and isinstance(otherwise, list)
+    if both_lists and type(then) is type(otherwise) is list and len(then) == len(otherwise):
+        pairs = zip(then, otherwise, strict=True)
+        return [_either(condition, one, other, budget) for one, other in pairs]
+    unknowns = [condition, *(v for v in (then, otherwise) if isinstance(v, Unknown))]
+    given = all(
+        v.given if isinstance(v, Unknown) else v is not None and v != "" and v != []
+        for v in (then, otherwise)
+    )
+    return joined(unknowns, given=given)
+
+
+def _tuple(node: Tuple, scope: Scope, budget: Budget) -> Any:
+    budget.grow(len(node.items))
+    out: list[Any] = []
+    for item in node.items:
+        out.append(evaluate(item, scope, budget))  # noqa: PERF401 (a frame less)
+    return out
+
+
+def _object(node: Object, scope: Scope, budget: Budget) -> Any:
+    out: dict[str, Any] = {}
+    unclear: list[Unknown] = []
+    budget.grow(len(node.items))
+    for key_node, value_node in node.items:
+        key = evaluate(key_node, scope, budget)
+        value = evaluate(value_node, scope, budget)
+        if isinstance(key, Unknown):
+            unclear.append(key)
+        elif key is None:
+            raise EvalFault("a key cannot be null", key_node.span)
+        elif isinstance(key, str):
+            out[key] = value
+        else:
+            try:
+                out[as_text(key)] = value
+            except EvalFault as fault:
+                fault.span = key_node.span
+                raise
+    return joined(unclear, given=True) if unclear else out
+
+
+def _for(node: For, scope: Scope, budget: Budget) -> Any:
+    collection = solid(evaluate(node.collection, scope, budget))
+    if isinstance(collection, Unknown):
+        return Unknown(collection.reason, cause=collection.cause, refs=collection.refs)
+    names: dict[str, Any] = {}
+    inner = _bound(names, scope)
+    listed: list[Any] = []
+    keyed: dict[str, Any] = {}
+    unclear: list[Unknown] = []
+    for key, value in _entries(collection, node.collection):
+        budget.grow(1)
+        if node.key_name is not None:
+            names[node.key_name] = key
+        names[node.value_name] = value
+        if node.condition is not None:
+            wanted = evaluate(node.condition, inner, budget)
+            if isinstance(wanted, Unknown):
+                unclear.append(wanted)
+                continue
+            try:
+                if not as_bool(wanted):
+                    continue
+            except EvalFault as fault:
+                fault.span = node.condition.span
+                raise
+        if node.key is None:
+            listed.append(evaluate(node.value, inner, budget))
+        else:
+            _put(node, inner, budget, keyed, unclear)
+    if unclear:
+        return joined(unclear, given=False)
+    return listed if node.key is None else keyed
+
+
+def _put(
+    node: For, scope: Scope, budget: Budget, keyed: dict[str, Any], unclear: list[Unknown]
+) -> None:
+    assert node.key is not None  # noqa: S101
+    key = evaluate(node.key, scope, budget)
+    if isinstance(key, Unknown):
+        unclear.append(key)
+        return
+    if key is None:
+        raise EvalFault("a key cannot be null", node.key.span)
+    name = key if isinstance(key, str) else as_text(key)
+    value = evaluate(node.value, scope, budget)
+    if node.group:
+        keyed.setdefault(name, []).append(value)
+    elif name in keyed:
+        raise EvalFault(f"two elements have the key {name[:60]!r}", node.key.span)
+    else:
+        keyed[name] = value
+
+
+def _entries(collection: Any, node: Node) -> list[tuple[Any, Any]]:
+    if isinstance(collection, Set):
+        return [(item, item) for item in collection]
+    if isinstance(collection, list):
+        return list(enumerate(collection))
+    if isinstance(collection, dict):
+        return [(key, collection[key]) for key in sorted(collection)]
+    raise EvalFault(f"'for' cannot go through {kind_of(collection)}", node.span)
+
+
+def _template(node: Template, scope: Scope, budget: Budget) -> Any:
+    parts = node.parts
+    if len(parts) == 1 and not isinstance(parts[0], (str, TemplateIf, TemplateFor)):
+        return evaluate(parts[0], scope, budget)  # "${x}" is x, of whatever type
+    return text_of(node, scope, budget)
+
+
+def text_of(node: Template, scope: Scope, budget: Budget) -> str | Unknown:
+    """A template as text, also one of a single expression."""
+    out: list[Any] = []
+    _render(node, scope, budget, out)
+    if all(type(piece) is str for piece in out):
+        return "".join(out)
+    return text_with_unknowns(out)
+
+
+def text_with_unknowns(pieces: list[Any]) -> Unknown:
+    """A text of which some is unknown: its pieces, neighbouring texts joined."""
+    parts: list[Any] = []
+    for piece in pieces:
+        if isinstance(piece, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += piece
+        elif piece != "" or isinstance(piece, Unknown):
+            parts.append(piece)
+    whole = joined([part for part in parts if isinstance(part, Unknown)], given=True)
+    return Unknown(
+        whole.reason,
+        cause=whole.cause,
+        refs=whole.refs,
+        given=True,
+        parts=tuple(parts),
+        content=encoded_structure(parts),
+    )
+
+
+def _render(node: Template, scope: Scope, budget: Budget, out: list[Any]) -> None:
+    for part in node.parts:
+        if isinstance(part, str):
+            budget.grow(len(part))
+            out.append(part)
+        elif isinstance(part, TemplateIf):
+            _render_if(part, scope, budget, out)
+        elif isinstance(part, TemplateFor):
+            _render_for(part, scope, budget, out)
+        else:
+            value = evaluate(part, scope, budget)
+            if isinstance(value, Unknown):
+                out.extend(value.parts or (value,))
+                budget.grow(1 + len(value.parts))
+                continue
+            if not isinstance(value, str):
+                try:
+                    value = as_text(value)
+                except EvalFault as fault:
+                    fault.span = part.span
+                    raise
+            budget.grow(len(value))
+            out.append(value)
+
+
+def _render_if(node: TemplateIf, scope: Scope, budget: Budget, out: list[Any]) -> None:
+    condition = evaluate(node.condition, scope, budget)
+    otherwise = node.otherwise or Template(node.span, ())
+    if not isinstance(condition, Unknown):
+        budget.step()
+        _render(node.then if as_bool(condition) else otherwise, scope, budget, out)
+        return
+    then = text_of(node.then, scope, budget)
+    other = text_of(otherwise, scope, budget)
+    out.append(_either(condition, then, other, budget))
+
+
+def _render_for(node: TemplateFor, scope: Scope, budget: Budget, out: list[Any]) -> None:
+    collection = solid(evaluate(node.collection, scope, budget))
+    if isinstance(collection, Unknown):
+        out.append(Unknown(collection.reason, cause=collection.cause, refs=collection.refs))
+        return
+    names: dict[str, Any] = {}
+    inner = _bound(names, scope)
+    for key, value in _entries(collection, node.collection):
+        budget.step()
+        if node.key is not None:
+            names[node.key] = key
+        names[node.value] = value
+        _render(node.body, inner, budget, out)
+
+
+def _bad(node: Bad, scope: Scope, budget: Budget) -> Any:
+    return Unknown("the expression cannot be read", cause=f"syntax on line {node.span[0]}")
+
+
+_BY_KIND: dict[type[Any], Callable[[Any, Scope, Budget], Any]] = {
+    Name: _name,
+    Attribute: _attribute,
+    Index: _attribute,
+    Splat: _splat,
+    Call: _call,
+    Unary: _unary,
+    Binary: _binary,
+    Conditional: _conditional,
+    Tuple: _tuple,
+    Object: _object,
+    For: _for,
+    Template: _template,
+    Bad: _bad,
+}
