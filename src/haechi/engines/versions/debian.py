@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 
-from haechi.engines.versions.keys import NUMBERS, ZERO, checked, refuse
+from haechi.engines.versions.keys import NUMBERS, checked, refuse
 from haechi.engines.versions.relations import satisfied
 
-_FORM = re.compile(r"(?:([0-9]+):)?([0-9A-Za-z.+:~_^-]+)", re.ASCII).fullmatch
+_UPSTREAM = re.compile(r"[0-9A-Za-z.+~_^][0-9A-Za-z.+:~_^-]*(?<!-)", re.ASCII).fullmatch
+_DIGITS = re.compile(r"[0-9]+", re.ASCII).fullmatch
 _PART = re.compile(r"([^0-9]*)([0-9]*)")
 
 # letters before all other signs, the end before letters, ~ before the end
@@ -36,19 +37,12 @@ class Debian:
 
     def key(self, version: str) -> bytes:
         """See Scheme."""
-        found = _FORM(checked(version, "Debian"))
-        if found is None:
+        bare = checked(version, "Debian")
+        epoch, rest = bare.split(":", 1) if ":" in bare else ("0", bare)
+        if not _DIGITS(epoch) or not _UPSTREAM(rest):
             refuse(version, "Debian")
-        epoch, rest = found.groups()
-        upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
-        return (
-            NUMBERS[epoch] + self._parts(upstream, revision)
-            if epoch
-            else (ZERO + self._parts(upstream, revision))
-        )
-
-    def _parts(self, upstream: str, revision: str) -> bytes:
-        return _part(upstream) + _part(revision)
+        upstream, revision = rest.rsplit("-", 1) if "-" in rest else (rest, "")
+        return NUMBERS[epoch] + _part(upstream) + _part(revision)
 
     def satisfies(self, version: str, constraint: str) -> bool:
         """See Scheme: relations as in control files (``>= 1.2``, ``<< 2``), all must hold."""

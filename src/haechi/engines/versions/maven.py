@@ -23,23 +23,26 @@ _TOKEN = re.compile(r"([0-9]+)|[.-]|([^0-9.-]+)", re.ASCII)
 _LOW = {b: bytes((0x10 + n,)) for n, b in enumerate(("alpha", "beta", "milestone", "rc"))}
 _LOW["snapshot"] = b"\x14"
 _END, _SERVICE_PACK, _UNKNOWN, _OPEN, _NUMBER = b"\x20", b"\x30", b"\x31", b"\x40", b"\x50"
+_NOTHING = (_END, _NUMBER + ZERO)
 _RELEASE_WORDS = frozenset(("ga", "final", "release"))
 _ALIASES = {"cr": "rc"}
 _LETTERS = {"a": "alpha", "b": "beta", "m": "milestone"}
 
 
 def _elements(version: str) -> list[bytes]:
-    """Pieces in order, with empty ones for words that mean a release and opened lists kept."""
+    """Pieces in order, with zeros, words that mean a release and all opened lists."""
     made: list[bytes] = []
-    before = "."
+    before = "."  # or "-", "0" after digits, "x" after letters
     for found in _TOKEN.finditer(version):
         digits, word = found.groups()
         if digits:
-            if before not in ".-":  # 1.0-alpha1: a change from letters opens a list
+            if before == "x":  # a change between letters and digits opens a list
                 made.append(_OPEN)
             made.append(_NUMBER + NUMBERS[digits])
         elif word:
             following = version[found.end() : found.end() + 1]
+            if before == "0" or (made and before == "." and following not in (".", "-")):
+                made.append(_OPEN)  # 1.0.RC1 is 1.0-RC1
             made.append(_qualifier(word, followed=following.isdigit()))
         else:
             if before in ".-":  # nothing between two separators is a zero
@@ -57,14 +60,14 @@ def _qualifier(word: str, *, followed: bool) -> bytes:
     if followed:
         name = _LETTERS.get(name, name)
     if name in _RELEASE_WORDS:
-        return b""
+        return _END  # as if nothing was there, but what a number may follow
     if name == "sp":
         return _SERVICE_PACK
     return _LOW.get(name) or _UNKNOWN + text(name)
 
 
 def _trimmed(elements: list[bytes]) -> list[bytes]:
-    """Without what is nothing, from the end on."""
+    """Without what is nothing, from the end on. An opened list counts before a number only."""
     kept: list[bytes] = []
     trimming, before_number = True, False
     for piece in reversed(elements):
@@ -72,13 +75,10 @@ def _trimmed(elements: list[bytes]) -> list[bytes]:
             if before_number:
                 kept.append(piece)
             trimming = True
-        elif piece[:1] == _NUMBER:
-            if not trimming or piece[1:] != ZERO:
-                kept.append(piece)
-                trimming, before_number = False, True
-        elif piece:
+        elif not trimming or piece not in _NOTHING:
             kept.append(piece)
-            trimming, before_number = True, False
+            before_number = piece[:1] == _NUMBER
+            trimming = not before_number and piece != _END
     kept.reverse()
     return kept
 

@@ -8,10 +8,11 @@ import re
 from haechi.engines.versions.keys import NUMBERS, ZERO, checked, refuse, text
 from haechi.engines.versions.relations import satisfied
 
-_FORM = re.compile(r"(?:([0-9]+|\(none\)):)?([^\s:-][^\s:]*)").fullmatch
+_FORM = re.compile(r"(?:([0-9]+|\(none\)):)?([^\s:-]+)(?:-([^\s:-]+))?").fullmatch
 _SEGMENT = re.compile(r"([0-9]+)|([A-Za-z]+)|([~^])", re.ASCII)
 _SIGNS = {"~": b"\x01", "^": b"\x03"}
 _END, _TEXT, _NUMBER = b"\x02", b"\x04", b"\x05"
+_NO_RELEASE, _RELEASE = b"\x00", b"\x01"
 
 
 def _part(value: str) -> bytes:
@@ -36,10 +37,9 @@ class Rpm:
         found = _FORM(checked(version, "rpm"))
         if found is None:
             refuse(version, "rpm")
-        epoch, rest = found.groups()
-        number, _, release = rest.rpartition("-") if "-" in rest else (rest, "", "")
+        epoch, number, release = found.groups()
         known = NUMBERS[epoch] if epoch and epoch != "(none)" else ZERO
-        return known + _part(number) + _part(release)
+        return known + _part(number) + (_RELEASE + _part(release) if release else _NO_RELEASE)
 
     def satisfies(self, version: str, constraint: str) -> bool:
         """See Scheme: relations (``>= 1.2-3``), all must hold."""
