@@ -22,6 +22,7 @@ from haechi.errors import HaechiError
 COMMANDS = {
     "scan": "judge a folder: findings, formats, gate",
     "fix": "make the mechanical corrections, with a diff and a proof",
+    "db": "advisories that dependencies are judged by: import, status",
     "rules": "list, explain and document the rules",
     "lock": "pin the rules that may block (haechi.lock)",
     "policy": "would it be let in: check files by admission policies, test, simulate",

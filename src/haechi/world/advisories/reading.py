@@ -33,10 +33,11 @@ from haechi.world.advisories.shapes import (
     EcosystemState,
     EntryFault,
     Matched,
+    Origin,
     RiskFile,
     Undecided,
 )
-from haechi.world.advisories.states import risk_files, states_of
+from haechi.world.advisories.states import origins, risk_files, states_of
 
 _AT_ONCE = 500
 _Name = tuple[str, str]
@@ -103,6 +104,11 @@ class Advisories:
             return found
         whole = states.get(base(ecosystem))
         return whole if whole is not None and whole.covered else found
+
+    def origins(self) -> tuple[Origin, ...]:
+        """Every import that is in the database."""
+        with _told():
+            return origins(self._connection)
 
     def risk_files(self) -> tuple[RiskFile, ...]:
         """EPSS and KEV, where imported."""

@@ -74,8 +74,11 @@ class EcosystemState(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[Origin, ...] = ()
 
     def age(self, today: dt.date) -> int | None:
-        """Days since the newest record was changed; None without one."""
-        return None if self.newest is None else max(0, (today - self.newest.date()).days)
+        """Days since the newest record was changed; where records have no dates (as in Go's own
+        repository), since they were imported, which is the least it can be. None when nothing
+        covers it."""
+        known = self.newest or self.imported
+        return None if known is None else max(0, (today - known.date()).days)
 
 
 class RiskFile(msgspec.Struct, frozen=True, kw_only=True):

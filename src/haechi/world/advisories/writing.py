@@ -92,13 +92,13 @@ class Writing:
             if progress is not None and not number % 100:
                 progress(number, total, item.place)
         self._flush(waiting, found, old, tally)
-        self._require(found, tally)
+        covers = self._require(found, tally)
         gone = self._drop_old(found, old, tally)
-        self._note(found, tally, now, sha256)
+        self._note(found, tally, covers, now, sha256)
         return Imported(
             source=found.source,
             place=found.place,
-            covers=found.covers,
+            covers=covers,
             records=len(tally.seen),
             added=tally.added,
             updated=tally.updated,
@@ -251,20 +251,21 @@ class Writing:
             tally.withdrawn += advisory.withdrawn is not None
             tally.malicious += advisory.malicious
             tally.commit_ranges += one.commit_ranges
-        # Some databases tell of no changes (Go's repository); then the newest record says it.
-        dated = [one for one in (tally.newest, advisory.modified, advisory.published) if one]
+        dated = [one for one in (tally.newest, advisory.modified) if one]
         tally.newest = max(dated, default=None)
 
-    def _require(self, found: Found, tally: _Tally) -> None:
+    def _require(self, found: Found, tally: _Tally) -> tuple[str, ...]:
         if not tally.seen:
             first = f"; {tally.faults[0].place}: {tally.faults[0].why}" if tally.faults else ""
             raise InputError(f"{found.place}: there is no advisory in it{first}")
-        for ecosystem in found.covers:
-            if base(ecosystem) not in tally.ecosystems and len(found.covers) == 1:
-                raise InputError(
-                    f"{found.place}: none of its {len(tally.seen)} records is about {ecosystem}",
-                    do="say what it covers with --covers, or import it from another place",
-                )
+        covered = tuple(one for one in found.covers if base(one) in tally.ecosystems)
+        if found.covers and not covered:
+            raise InputError(
+                f"{found.place}: none of its {len(tally.seen)} records is about"
+                f" {', '.join(found.covers)}",
+                do="say what it covers with --covers, or import it from another place",
+            )
+        return covered
 
     def _drop_old(self, found: Found, old: dict[str, tuple[int, bytes]], tally: _Tally) -> int:
         if found.source == FILES:
@@ -278,7 +279,14 @@ class Writing:
         for table in ("affected", "malicious", "aliases", "records"):
             self._db.executemany(f"DELETE FROM {table} WHERE record = ?", rows)  # noqa: S608 - ours
 
-    def _note(self, found: Found, tally: _Tally, now: dt.datetime, sha256: str) -> None:
+    def _note(
+        self,
+        found: Found,
+        tally: _Tally,
+        covers: Sequence[str],
+        now: dt.datetime,
+        sha256: str,
+    ) -> None:
         records, withdrawn, commits = self._db.execute(
             "SELECT count(*), sum(withdrawn), sum(commit_ranges) FROM records WHERE source = ?",
             (found.source,),
@@ -288,7 +296,7 @@ class Writing:
         self._db.execute(
             "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(found.source, place, "\n".join(found.covers), now.timestamp(), newest),
+                *(found.source, place, "\n".join(covers), now.timestamp(), newest),
                 *(sha256, records, withdrawn, tally.faulty, commits),
             ),
         )
