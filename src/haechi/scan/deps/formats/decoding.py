@@ -37,9 +37,21 @@ def text_of(data: bytes, path: str) -> str:
     """The text of a file in UTF-8 (or 16, 32 with a mark). Raises InputError, LimitExceeded."""
     bounded(data, path)
     try:
-        return documents.decode(data)
+        text = documents.decode(data)
     except InputError as error:
         raise InputError(error.what, where=path, do=error.do) from error
+    refuse_conflict(data, path)
+    return text
+
+
+def refuse_conflict(data: bytes, path: str) -> None:
+    """Raise InputError for a file with the marks of a merge that was not finished."""
+    at = 0 if data.startswith(b"<<<<<<< ") else data.find(b"\n<<<<<<< ") + 1
+    if at or data.startswith(b"<<<<<<< "):
+        line = data.count(b"\n", 0, at) + 1
+        where = f"{path}:{line}"
+        do = "resolve it, then write the lock file again with its own tool"
+        raise InputError("an unresolved merge conflict", where=where, do=do)
 
 
 def bounded(data: bytes, path: str) -> None:
@@ -66,6 +78,7 @@ def json_of(data: bytes, path: str, type: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise InputError(f"not as expected: {error}", where=path, do=_DO) from error
     except msgspec.DecodeError as error:
+        refuse_conflict(data, path)
         at = _BYTE.search(str(error))
         line = data.count(b"\n", 0, int(at[1])) + 1 if at else data.count(b"\n") + 1
         what = _BYTE.sub("", str(error)).strip().removeprefix("JSON is malformed: ")

@@ -15,12 +15,15 @@ from haechi.model.package import Package, Source
 
 class Draft:
     """A package while its file is read. ``maybe`` are needs that may be left out (optional
-    dependencies, peers). ``part_of`` marks an extra: it stands for what the package at that
-    position needs with the extra and becomes part of it; extras come after all packages."""
+    dependencies, peers), ``tools`` what a member of a workspace needs for its development (they
+    are told, but carry nothing into what is shipped). ``part_of`` marks an
+    extra: it stands for what the package at that position needs with the extra and becomes part
+    of it; extras come after all packages."""
 
     __slots__ = (
         "constraint", "development", "digests", "install_script", "licence", "line", "maybe",
-        "name", "needs", "optional", "part_of", "source", "spelled", "url", "version", "yanked",
+        "name", "needs", "optional", "part_of", "source", "spelled", "tools", "url", "version",
+        "yanked",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +60,7 @@ class Draft:
         self.part_of = part_of
         self.needs: list[int] = []
         self.maybe: list[int] = []
+        self.tools: list[int] = []
 
 
 class Roots:
@@ -153,6 +157,8 @@ def _joined(drafts: Sequence[Draft]) -> list[list[int]]:
         needs[owner] += draft.needs
         if draft.maybe:
             needs[owner] += draft.maybe
+        if draft.tools:
+            needs[owner] += draft.tools
     for at, edges in enumerate(needs):
         if edges:
             needs[at] = [

@@ -12,7 +12,7 @@ from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.decoding import json_of, rows, table, text_of, toml_of, word
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import normal_name, pinned
-from haechi.scan.deps.formats.places import key_lines
+from haechi.scan.deps.formats.places import Keys
 from haechi.scan.deps.formats.pyproject import (
     DEVELOPMENT,
     PRODUCTION,
@@ -33,18 +33,14 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     if "default" not in value and "_meta" not in value:
         raise InputError("no Pipfile.lock: it has no default packages", where=path)
     drafts: dict[tuple[str, str], Draft] = {}
-    line, start = 1, 0
+    keys = Keys(data)
     for category, entries in value.items():
+        keys.line(category)
         if category == "_meta" or not isinstance(entries, dict):
             continue
-        found = data.find(b'"' + category.encode("utf-8", "surrogatepass") + b'"', start)
-        if found >= 0:
-            line += data.count(b"\n", start, found)
-            start = found
-        lines = key_lines(data, entries, start=start, line=line)
         for name, entry in entries.items():
             if isinstance(entry, dict):
-                draft = _draft(name, entry, lines[name], category == "develop")
+                draft = _draft(name, entry, keys.line(name), category == "develop")
                 known = drafts.setdefault((draft.name, draft.version), draft)
                 known.development = known.development and draft.development
     found_asks = _beside(path, around)

@@ -55,42 +55,47 @@ def lines_of(text: str, offsets: Sequence[int], count: int) -> Sequence[int]:
     return [lines.at(offset) for offset in offsets]
 
 
-def key_lines(
-    data: bytes,
-    keys: Iterable[str],
-    *,
-    opens: tuple[bytes, ...] = (b"{",),
-    start: int = 0,
-    line: int = 1,
-) -> dict[str, int]:
-    """Lines of a JSON object's keys in the order in which they were decoded.
+class Keys:
+    """Lines of JSON keys that are asked for in the order in which they stand in the file.
 
     A key is looked for behind the one before it, as ``"key":`` and one of ``opens``. A key that is
     not found (written with escapes) gets the line before it.
     """
-    places: dict[str, int] = {}
-    at = start
-    misses = 0
-    for key in keys:
-        if misses < _MISSES:
-            found = _find_key(data, key.encode("utf-8", "surrogatepass"), at, opens)
+
+    __slots__ = ("_at", "_data", "_line", "_misses", "_opens")
+
+    def __init__(self, data: bytes, start: int = 0, opens: tuple[bytes, ...] = (b"{",)) -> None:
+        self._data = data
+        self._at = max(start, 0)
+        self._line = 1 + data.count(b"\n", 0, self._at)
+        self._opens = opens
+        self._misses = 0
+
+    def line(self, key: str) -> int:
+        """The line of the next such key."""
+        if self._misses < _MISSES:
+            found = self._find(b'"' + key.encode("utf-8", "surrogatepass") + b'"')
             if found < 0:
-                misses += 1
+                self._misses += 1
             else:
-                line += data.count(b"\n", at, found)
-                at = found
-        places[key] = line
-    return places
+                self._line += self._data.count(b"\n", self._at, found)
+                self._at = found + 1
+        return self._line
+
+    def _find(self, needle: bytes) -> int:
+        at, data = self._at, self._data
+        for _ in range(1_000):
+            found = data.find(needle, at)
+            if found < 0:
+                return -1
+            at = found + len(needle)
+            rest = data[at : at + 40].lstrip()
+            if rest[:1] == b":" and rest[1:].lstrip().startswith(self._opens):
+                return found
+        return -1
 
 
-def _find_key(data: bytes, key: bytes, at: int, opens: tuple[bytes, ...]) -> int:
-    needle = b'"' + key + b'"'
-    for _ in range(1_000):
-        found = data.find(needle, at)
-        if found < 0:
-            return -1
-        at = found + len(needle)
-        rest = data[at : at + 40].lstrip()
-        if rest[:1] == b":" and rest[1:].lstrip().startswith(opens):
-            return found
-    return -1
+def key_lines(data: bytes, keys: Iterable[str], start: int = 0) -> dict[str, int]:
+    """Lines of the keys of one JSON object whose values are objects."""
+    finder = Keys(data, start)
+    return {key: finder.line(key) for key in keys}

@@ -153,6 +153,7 @@ class _Lock:
         for more in table(entry.get("dev-dependencies")).values():
             targets = self._targets(more)
             roots.development += targets
+            draft.tools += targets
             asked += targets
         if roots.requires is not None:
             roots.requires += asked if at == self._project else [at]

@@ -1,0 +1,368 @@
+"""yarn.lock: the classic format (v1) and that of yarn 2 and later ("berry").
+
+Neither tells dependencies for development from others, and the classic one not even what is
+direct: both stand in the package.json files of the workspace. Entries are found by descriptors,
+``name@range``; one that a ``resolutions`` entry changed is found by its name when that is unique.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from haechi.errors import InputError
+from haechi.model.package import PackageFile, Source
+from haechi.scan.deps.formats import Around
+from haechi.scan.deps.formats.blocks import Blocks, read_blocks
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, text_of, word
+from haechi.scan.deps.formats.graph import Draft, Roots, settle
+from haechi.scan.deps.formats.members import Project, members_of, project_in
+from haechi.scan.deps.formats.node_names import kind_of, resolved_kind, split_name
+from haechi.scan.deps.formats.urls import clean_url
+from haechi.scan.deps.formats.uv import too_many
+
+_DESCRIPTOR = re.compile(r'\s*("(?:[^"\\]|\\.)*+"|[^,"]+)\s*(?:,|\Z)')
+_KNOWN = frozenset(
+    {"version", "resolved", "integrity", "uid", "dependencies", "optionalDependencies"}
+)
+
+
+def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
+    """Read yarn.lock of any version."""
+    if b"__metadata:" in data:
+        return (_berry(data, path, around),)
+    return (_classic(data, path, around),)
+
+
+class _Lock:
+    """Entries of either format and where their descriptors lead."""
+
+    def __init__(self, path: str, around: Around) -> None:
+        self.path = path
+        self.drafts: list[Draft] = []
+        self.by_descriptor: dict[str, int] = {}
+        self.full = False
+        self._known: dict[tuple[str, str, str], int] = {}
+        self._by_name: dict[str, list[int]] = {}
+        base = posixpath.dirname(path)
+        self.project = project_in(base, around)
+        self._around = around
+
+    def add(self, draft: Draft, descriptors: Iterable[str]) -> int:
+        """Position of a package; patched and plain ones of one version are the same."""
+        key = (draft.name, draft.version, "" if draft.source is Source.REGISTRY else draft.url)
+        at = self._known.get(key, -1)
+        if at < 0:
+            if len(self.drafts) >= MAX_PACKAGES:
+                self.full = True
+                return -1
+            at = self._known[key] = len(self.drafts)
+            self.drafts.append(draft)
+        for descriptor in descriptors:
+            self.by_descriptor[descriptor] = at
+            named = self._by_name.setdefault(split_name(descriptor)[0], [])
+            if at not in named[-50:]:
+                named.append(at)
+        return at
+
+    def find(self, name: str, spec: str) -> int:
+        """The package that ``"name": "spec"`` leads to, or -1."""
+        found = self.by_descriptor.get(f"{name}@{spec}")
+        if found is None:
+            found = self.by_descriptor.get(f"{name}@npm:{spec}")
+        if found is None:
+            named = self._by_name.get(name, ())
+            found = named[0] if len(named) == 1 else -1
+        return found
+
+    def ask(self, project: Project, roots: Roots) -> list[int]:
+        """Roots that one package.json asks for."""
+        asked: list[int] = []
+        for wanted, positions in (
+            (project.dependencies, roots.production),
+            (project.development, roots.development),
+            (project.optional, roots.optional),
+        ):
+            found = [at for name, spec in wanted.items() if (at := self.find(name, spec)) >= 0]
+            positions += found
+            asked += found
+        return asked
+
+    def own(self, draft: Draft, project: Project, roots: Roots) -> None:
+        """What a member of the workspace asks for: roots, and the member's edges to them."""
+        mine = Roots()
+        self.ask(project, mine)
+        draft.needs += mine.production
+        draft.maybe += mine.optional
+        draft.tools += mine.development
+        roots.production += mine.production
+        roots.optional += mine.optional
+        roots.development += mine.development
+
+    def file(self, roots: Roots | None, members: Iterable[str]) -> PackageFile:
+        """The packages once edges and roots are there."""
+        packages, requires = settle(self.drafts, roots, ecosystem="npm", path=self.path)
+        return PackageFile(
+            path=self.path,
+            format="yarn.lock",
+            ecosystem="npm",
+            packages=packages,
+            requires=requires,
+            name=self.project.name if self.project else "",
+            version=self.project.version if self.project else "",
+            covers=tuple(posixpath.join(folder, "package.json") for folder in members),
+            gaps=(too_many(self.path),) if self.full else (),
+        )
+
+
+def _classic(data: bytes, path: str, around: Around) -> PackageFile:
+    lock = _Lock(path, around)
+    needs: list[tuple[int, list[tuple[str, str]], list[tuple[str, str]]]] = []
+    for entry in _entries(text_of(data, path), path):
+        at = lock.add(_classic_draft(entry), entry.descriptors)
+        if at < 0:
+            break
+        needs.append((at, entry.needs, entry.maybe))
+    for at, firm, maybe in needs:
+        draft = lock.drafts[at]
+        draft.needs += [to for name, spec in firm if (to := lock.find(name, spec)) >= 0]
+        draft.maybe += [to for name, spec in maybe if (to := lock.find(name, spec)) >= 0]
+    if lock.project is None:
+        return lock.file(None, ())
+    roots = Roots(requires=())
+    asked = lock.ask(lock.project, roots)
+    folders = []
+    for member in members_of(lock.project, around):
+        at = len(lock.drafts)
+        name = member.name or member.folder
+        draft = Draft(name, member.version, source=Source.WORKSPACE, url=member.folder)
+        lock.own(draft, member, roots)
+        lock.drafts.append(draft)
+        folders.append(member.folder)
+        asked.append(at)
+    roots.production += asked[len(asked) - len(folders) :]
+    roots.requires = asked
+    return lock.file(roots, folders)
+
+
+class _Entry:
+    __slots__ = ("descriptors", "integrity", "line", "maybe", "needs", "resolved", "version")
+
+    def __init__(self, descriptors: list[str], line: int) -> None:
+        self.descriptors = descriptors
+        self.line = line
+        self.version = self.resolved = self.integrity = ""
+        self.needs: list[tuple[str, str]] = []
+        self.maybe: list[tuple[str, str]] = []
+
+
+def _entries(text: str, path: str) -> Iterator[_Entry]:
+    """Entries of the classic format, line by line."""
+    entry: _Entry | None = None
+    pairs: list[tuple[str, str]] | None = None
+    for number, row in enumerate(text.split("\n"), 1):
+        body = row.strip()
+        if not body or body[0] == "#":
+            continue
+        indent = len(row) - len(row.lstrip(" "))
+        if not indent:
+            if entry is not None:
+                yield entry
+            if body[-1] != ":":
+                raise InputError(
+                    "not a lock file of yarn",
+                    where=f"{path}:{number}",
+                    do="write it again with yarn, or correct the line",
+                )
+            entry, pairs = _Entry(_descriptors(body[:-1]), number), None
+        elif entry is None:
+            continue
+        elif indent == 2:
+            pairs = _field(entry, body)
+        elif pairs is not None:
+            pairs.append(_words(body))
+    if entry is not None:
+        yield entry
+
+
+def _field(entry: _Entry, body: str) -> list[tuple[str, str]] | None:
+    """One field of an entry; the list that its indented lines go to."""
+    key, value = _words(body)
+    if key == "version":
+        entry.version = value
+    elif key == "resolved":
+        entry.resolved = value
+    elif key == "integrity":
+        entry.integrity = value
+    elif key == "dependencies:":
+        return entry.needs
+    elif key == "optionalDependencies:":
+        return entry.maybe
+    return None
+
+
+def _words(body: str) -> tuple[str, str]:
+    """``"name" "value"`` or ``name value``."""
+    if body[0] == '"':
+        end = body.find('"', 1)
+        key, rest = (body[1:end], body[end + 1 :]) if end > 0 else (body[1:], "")
+    else:
+        key, _, rest = body.partition(" ")
+    rest = rest.strip()
+    return key, rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == '"' else rest
+
+
+def _descriptors(text: str) -> list[str]:
+    if '"' not in text:
+        return text.split(", ")
+    return [
+        found[1:-1] if found[0] == '"' else found.strip()
+        for found in (match[1] for match in _DESCRIPTOR.finditer(text))
+    ]
+
+
+def _classic_draft(entry: _Entry) -> Draft:
+    name, spec = split_name(entry.descriptors[0])
+    spelled = name
+    if spec.startswith("npm:"):
+        name = split_name(spec[4:])[0] or name
+    url, _, digest = entry.resolved.partition("#")
+    source = resolved_kind(url)
+    if source is Source.REGISTRY and spec and not entry.resolved:
+        source = kind_of(spec)
+    digests = tuple(entry.integrity.split())
+    if not digests and re.fullmatch(r"[0-9a-f]{40}", digest) and source is Source.REGISTRY:
+        digests = (f"sha1:{digest}",)
+    return Draft(
+        name,
+        entry.version,
+        spelled=spelled,
+        line=entry.line,
+        source=source,
+        url=clean_url(entry.resolved if source is Source.GIT else url or _address(spec, source)),
+        digests=digests,
+    )
+
+
+def _address(spec: str, source: Source) -> str:
+    return "" if source is Source.REGISTRY else spec
+
+
+def _berry(data: bytes, path: str, around: Around) -> PackageFile:
+    lock = _Lock(path, around)
+    found = read_blocks(data, path, MAX_PACKAGES + 1)
+    blocks = found[-1] if found else Blocks()
+    lines = blocks.lines.get("", {})
+    lock.full = blocks.cut
+    needs: list[tuple[int, Mapping[str, Any]]] = []
+    members: list[tuple[int, str, Mapping[str, Any]]] = []
+    root: dict[str, Any] = {}
+    for key, value in blocks.data.items():
+        entry = table(value)
+        if key == "__metadata" or not entry:
+            continue
+        draft, member = _berry_draft(key, entry, lines.get(key, 1))
+        if member == ".":
+            root = entry
+            continue
+        at = lock.add(draft, key.split(", "))
+        if at < 0:
+            break
+        needs.append((at, entry))
+        if member:
+            members.append((at, member, entry))
+    for at, entry in needs:
+        if lock.drafts[at].source is not Source.WORKSPACE:
+            _connect(lock, at, entry)
+    roots = _berry_roots(lock, root, members, around)
+    base = posixpath.dirname(path)
+    folders = [posixpath.normpath(posixpath.join(base, folder)) for _, folder, _ in members]
+    return lock.file(roots, folders)
+
+
+def _berry_draft(key: str, entry: Mapping[str, Any], line: int) -> tuple[Draft, str]:
+    """A package, and the folder if it is a member of the workspace."""
+    spelled, spec = split_name(key.split(", ", 1)[0])
+    name, resolved = split_name(word(entry.get("resolution")) or spelled)
+    version = word(entry.get("version"))
+    protocol, _, rest = resolved.partition(":")
+    member = ""
+    source, url = Source.REGISTRY, ""
+    if protocol == "workspace":
+        member = rest.partition("::")[0] or "."
+        source, url = Source.WORKSPACE, member
+        version = "" if version == "0.0.0-use.local" else version
+    elif protocol == "patch":
+        real, inner = split_name(unquote(rest.partition("#")[0]))
+        name = real or name
+        if not inner.startswith("npm:"):
+            source, url = kind_of(inner), inner
+    elif protocol not in ("npm", ""):
+        url = resolved.partition("::")[0]
+        source = kind_of(url)
+    checksum = word(entry.get("checksum")).rpartition("/")[2]
+    draft = Draft(
+        name,
+        version,
+        spelled=spelled if spec.startswith("npm:") or not spec else name,
+        line=line,
+        source=source,
+        url=clean_url(url),
+        digests=(f"sha512:{checksum}",)
+        if len(checksum) == 128 and source is Source.REGISTRY
+        else (),
+    )
+    return draft, member
+
+
+def _connect(lock: _Lock, at: int, entry: Mapping[str, Any]) -> None:
+    draft = lock.drafts[at]
+    meta = table(entry.get("dependenciesMeta"))
+    for name, spec in table(entry.get("dependencies")).items():
+        to = lock.find(name, word(spec))
+        if to >= 0:
+            optional = table(meta.get(name)).get("optional") == "true"
+            (draft.maybe if optional else draft.needs).append(to)
+
+
+def _berry_roots(
+    lock: _Lock,
+    root: Mapping[str, Any],
+    members: list[tuple[int, str, Mapping[str, Any]]],
+    around: Around,
+) -> Roots | None:
+    """Roots by the package.json of each member; one that cannot be read ships all it asks for."""
+    if not root and not members:
+        return None
+    roots = Roots(requires=())
+    base = posixpath.dirname(lock.path)
+    asked = [at for at, _, _ in members]
+    if lock.project is not None:
+        asked += lock.ask(lock.project, roots)
+    else:
+        found = list(_targets(lock, root))
+        roots.production += found
+        asked += found
+    for at, folder, entry in members:
+        roots.production.append(at)
+        draft = lock.drafts[at]
+        member = project_in(posixpath.normpath(posixpath.join(base, folder)), around)
+        if member is None:
+            found = list(_targets(lock, entry))
+            draft.needs += found
+            roots.production += found
+            continue
+        draft.version = draft.version or member.version
+        lock.own(draft, member, roots)
+    roots.requires = asked
+    return roots
+
+
+def _targets(lock: _Lock, entry: Mapping[str, Any]) -> Iterator[int]:
+    for name, spec in table(entry.get("dependencies")).items():
+        to = lock.find(name, word(spec))
+        if to >= 0:
+            yield to
