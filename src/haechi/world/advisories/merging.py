@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from haechi.model.advisory import Advisory, Affected, FixState, Risk, Symbols, Vulnerability
+from haechi.model.advisory import Advisory, Affected, FixState, Symbols
 from haechi.world.advisories.groups import ordered
 from haechi.world.advisories.ranges import Extent
 
@@ -74,27 +74,9 @@ def merged(records: Sequence[Advisory], vulnerability: str) -> Advisory:
     )
 
 
-def vulnerability_of(
-    advisory: Advisory,
-    matched: Iterable[Affected],
-    *,
-    fixed: tuple[str, ...],
-    state: FixState,
-    risk: Risk | None,
-) -> Vulnerability:
-    """The answer for a package. ``matched`` are the entries that name its version."""
-    symbols: dict[Symbols, None] = {}
-    for one in matched:
-        symbols.update(dict.fromkeys(one.symbols))
-    return Vulnerability(
-        id=advisory.id,
-        ids=ordered((advisory.id, *advisory.aliases)),
-        advisory=advisory,
-        fixed=fixed,
-        symbols=tuple(symbols),
-        fix_state=state,
-        risk=risk,
-    )
+def symbols_of(matched: Iterable[Affected]) -> tuple[Symbols, ...]:
+    """What the entries that name a version say of functions."""
+    return tuple(dict.fromkeys(symbols for one in matched for symbols in one.symbols))
 
 
 def ids_of(records: Iterable[Advisory]) -> tuple[str, ...]:

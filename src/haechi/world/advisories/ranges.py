@@ -33,6 +33,11 @@ class Interval(msgspec.Struct, frozen=True, array_like=True):
     closed: bool = False
     unsure: bool = False
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether any version lies in it, even a text that is none."""
+        return not self.unsure and not self.low and self.high is None
+
     def holds(self, key: bytes) -> bool:
         """Whether the version of that key lies in it."""
         if key < self.low:
@@ -63,6 +68,8 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
         if version in self.texts:
             return True
         if not keys:
+            if any(one.is_everything for one in self.intervals):
+                return True
             return None if self.intervals or self.listed else False
         if any(key in self.listed for key in keys):
             return True

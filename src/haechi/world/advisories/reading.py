@@ -11,18 +11,20 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from haechi.engines import versions
 from haechi.errors import NotFound, StoreError, VersionError
 from haechi.model.advisory import Advisory, FixState, Risk, Vulnerability
 from haechi.model.package import Package
 from haechi.world.advisories import places, schema
+from haechi.world.advisories.groups import ordered
 from haechi.world.advisories.merging import (
     Row,
     fix_state,
     fixed_versions,
-    ids_of,
     merged,
-    vulnerability_of,
+    symbols_of,
 )
 from haechi.world.advisories.names import base, normal
 from haechi.world.advisories.packing import unpack, unpack_extent
@@ -40,7 +42,18 @@ from haechi.world.advisories.shapes import (
 from haechi.world.advisories.states import origins, risk_files, states_of
 
 _AT_ONCE = 500
+_ANY_RISK = "SELECT EXISTS (SELECT 1 FROM epss) OR EXISTS (SELECT 1 FROM kev)"
 _Name = tuple[str, str]
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """A vulnerability, put together once: its records by number, and what is the same for every
+    package."""
+
+    advisory: Advisory
+    records: Mapping[int, Advisory]
+    ids: tuple[str, ...]
+    risk: Risk | None
 
 
 class Advisories:
@@ -58,7 +71,8 @@ class Advisories:
         self.generation = int(meta.get("generation", 0))
         self._oldest = int(meta.get("oldest", 0))
         self._dictionaries = dict(self._all("SELECT dictionary, body FROM dictionaries"))
-        self._groups: dict[str, tuple[Advisory, Mapping[int, Advisory]]] = {}
+        self._groups: dict[str, _Group] = {}
+        self._has_risk = bool(self._all(_ANY_RISK)[0][0])
         self._states: Mapping[str, EcosystemState] | None = None
 
     @classmethod
@@ -195,28 +209,30 @@ class Advisories:
     def _vulnerability(
         self, vulnerability: str, keys: Sequence[bytes], hits: Sequence[Row], group: Sequence[Row]
     ) -> Vulnerability:
-        advisory, records = self._group(vulnerability)
+        known = self._group(vulnerability)
         fixed = fixed_versions(keys[0] if keys else None, hits, group)
-        return vulnerability_of(
-            advisory,
-            (records[row.record].affected[row.position] for row in hits),
+        return Vulnerability(
+            id=vulnerability,
+            ids=known.ids,
+            advisory=known.advisory,
             fixed=fixed,
-            state=fix_state(fixed, hits),
-            risk=self._risk_of((advisory.id, *advisory.aliases)),
+            symbols=symbols_of(known.records[row.record].affected[row.position] for row in hits),
+            fix_state=fix_state(fixed, hits),
+            risk=known.risk,
         )
 
     def _undecided(
         self, vulnerability: str, name: _Name, version: str, keys: Sequence[bytes]
     ) -> Undecided:
-        advisory, _ = self._group(vulnerability)
+        known = self._group(vulnerability)
         why = (
             "a boundary of its range is no version of that ecosystem"
             if keys
             else f"{version[:80]!r} of {name[1]} is no version of {name[0]}"
         )
-        return Undecided(id=vulnerability, ids=ids_of((advisory,)), why=why, advisory=advisory)
+        return Undecided(id=vulnerability, ids=known.ids, why=why, advisory=known.advisory)
 
-    def _group(self, vulnerability: str) -> tuple[Advisory, Mapping[int, Advisory]]:
+    def _group(self, vulnerability: str) -> _Group:
         found = self._groups.get(vulnerability)
         if found is None:
             records = {
@@ -229,7 +245,10 @@ class Advisories:
             }
             if not records:
                 raise StoreError("the database of advisories is damaged", why=vulnerability)
-            found = merged(tuple(records.values()), vulnerability), records
+            advisory = merged(tuple(records.values()), vulnerability)
+            ids = ordered((vulnerability, *advisory.aliases))
+            risk = self._risk_of(ids) if self._has_risk else None
+            found = _Group(advisory, records, ids, risk)
             self._groups[vulnerability] = found
         return found
 
