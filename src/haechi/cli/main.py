@@ -23,6 +23,8 @@ COMMANDS = {
     "scan": "judge a folder: findings, formats, gate",
     "fix": "make the mechanical corrections, with a diff and a proof",
     "db": "advisories that dependencies are judged by: import, status",
+    "sbom": "what a project is made of, as CycloneDX or SPDX",
+    "vex": "what is to be said of its vulnerabilities, as OpenVEX, CycloneDX or CSAF",
     "rules": "list, explain and document the rules",
     "lock": "pin the rules that may block (haechi.lock)",
     "policy": "would it be let in: check files by admission policies, test, simulate",

@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from haechi import __version__
+from haechi.cli.named import Named
 from haechi.cli.project import Project, load_lock, open_project, project_key, read_text
 from haechi.engines.globs import compile_glob
 from haechi.errors import ConfigError, InputError, UsageError
@@ -64,6 +65,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
     waivers: tuple[Waiver, ...] = ()
     """Those of the server that the run is pushed to."""
+    sboms: tuple[Path, ...] = ()
+    vex: tuple[Path, ...] = ()
+    product: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +90,13 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     waivers = (*_waivers(project.root, day), *options.waivers)
     catalogue = load_catalogue()
     setup = _setup(project, catalogue, options)
-    named = (waiver.rule for waiver in waivers)
-    setup = replace(setup, vulnerabilities=frozenset(filter(is_vulnerability, named)))
+    documents = _documents(project, options)
+    asked = {*(waiver.rule for waiver in waivers), *documents.vulnerabilities}
+    setup = replace(
+        setup,
+        vulnerabilities=frozenset(filter(is_vulnerability, asked)),
+        sboms=documents.files,
+    )
     passing = setup.secrets.key is None and (options.baseline or "").startswith(COMMIT)
     if passing:
         # Both looks of this run must tell whether two credentials are the same one.
@@ -95,6 +104,7 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
     baseline = _baseline(options.baseline, project, setup, day)
     tree = _tree(project.root, project, ignored=options.ignored)
     looked, policies = _policies(look(tree, setup), project)
+    looked, stated, notes = _heard(looked, documents, project, options.product)
     advised = looked.dependencies
     every = {rule.id: rule for rule in (*catalogue.rules, *setup.user_rules)} | policies
     every |= advised.rules if advised else {}
@@ -104,13 +114,14 @@ def run(options: Options, *, today: dt.date | None = None) -> Outcome:
         looked.scan,
         config=project.config,
         today=day,
-        waivers=waivers,
+        waivers=(*waivers, *stated),
         baseline=baseline,
         lock=_agreed(load_lock(project.root), policies, advised),
         fail_on=options.fail_on,
         rules=every,
         owners=owners,
         extent=extent_of(looked.files, judged, whole=not project.within and not options.only),
+        notes=notes,
     )
     if passing:
         unnamed = tuple(replace(finding, secret_id=None) for finding in scan.findings)
@@ -148,6 +159,31 @@ def _policies(looked: Looked, project: Project) -> tuple[Looked, dict[str, Rule]
     from haechi.cli.policy_findings import with_policies
 
     return with_policies(looked, project.root, project.config)
+
+
+def _documents(project: Project, options: Options) -> Named:
+    """The SBOMs and VEX documents that were named for the run; hardly any run has some."""
+    from haechi.scan.deps.sbom_names import is_sbom_name
+
+    within = project.within
+    alone = within if is_sbom_name(within) and (project.root / within).is_file() else ""
+    section = project.config.deps
+    if not (alone or section.sboms or section.vex or options.sboms or options.vex):
+        return Named()
+    from haechi.cli.sboms import named_documents
+
+    return named_documents(project, options.sboms, options.vex, alone=alone)
+
+
+def _heard(
+    looked: Looked, documents: Named, project: Project, product: str | None
+) -> tuple[Looked, tuple[Waiver, ...], tuple[str, ...]]:
+    """What VEX says of the findings: evidence, waivers, sentences."""
+    if not documents.vex and not documents.gaps:
+        return looked, (), ()
+    from haechi.cli.sboms import heard
+
+    return heard(looked, documents, project, product)
 
 
 def _agreed(
@@ -290,14 +326,36 @@ def _scan_of(ref: str, project: Project, setup: Setup, today: dt.date) -> Scan:
             tree = _tree(base, project)
         # History up to that commit: a secret that it brought in is known, a later one is not.
         past = replace(setup.secrets, since="", branch=ref, staged=False, ask=None)
-        looked = look(tree, replace(setup, progress=None, secrets=past))
-        looked, _ = _policies(looked, project)
+        then = replace(project, root=base)
+        documents = _documents_then(then)
+        before = replace(setup, progress=None, secrets=past, sboms=documents.files)
+        looked, _ = _policies(look(tree, before), project)
+        looked, stated, _ = _heard(looked, documents, project, None)
         try:
             waivers = _waivers(base, today)
         except ConfigError as error:
             raise ConfigError(error.what, do=error.do, where=f"{ref}:{error.where}") from error
+        waivers = (*waivers, *stated)
         gated, _ = decide(looked.scan, config=project.config, today=today, waivers=waivers)
         return gated
+
+
+def _documents_then(project: Project) -> Named:
+    """What haechi.yaml names today, as it was at another commit; what was not there yet, or could
+    not be read, said nothing then."""
+    section = project.config.deps
+    there = replace(
+        section,
+        sboms=[name for name in section.sboms if (project.root / name).is_file()],
+        vex=[name for name in section.vex if (project.root / name).is_file()],
+    )
+    try:
+        return _documents(
+            replace(project, within="", config=replace(project.config, deps=there)),
+            Options(path=project.root),
+        )
+    except ConfigError:
+        return Named()
 
 
 def _waivers(root: Path, today: dt.date) -> tuple[Waiver, ...]:

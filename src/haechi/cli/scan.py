@@ -73,6 +73,13 @@ _SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
     metavar="[URL]",
     help="send the result to a server (HAECHI_SERVER), and honour its waivers",
 )
+@click.option(
+    "--sbom", multiple=True, type=click.Path(path_type=Path), help="deps: judge this SBOM, too"
+)
+@click.option(
+    "--vex", multiple=True, type=click.Path(path_type=Path), help="deps: honour this VEX document"
+)
+@click.option("--product", metavar="PURL", help="deps: what VEX documents call this project")
 @click.option("--no-ignore", is_flag=True, help="look at what .gitignore leaves out, too")
 @click.option("-v", "--verbose", is_flag=True, help="known and waived findings, reasons, repeats")
 @click.option("--summary", is_flag=True, help="the first screen instead of every finding")
@@ -91,6 +98,9 @@ def command(
     no_history: bool,
     verify: str | None,
     push: str | None,
+    sbom: tuple[Path, ...],
+    vex: tuple[Path, ...],
+    product: str | None,
     no_ignore: bool,
     verbose: bool,
     summary: bool,
@@ -121,6 +131,9 @@ def command(
         fail_on=Severity(fail_on) if fail_on else None,
         baseline=baseline,
         progress=progress(),
+        sboms=sbom,
+        vex=vex,
+        product=product,
     )
     outcome = run(options)
     clear_progress()

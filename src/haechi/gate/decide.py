@@ -65,12 +65,14 @@ def decide(
     rules: Collection[str] | None = None,
     owners: Owners | None = None,
     extent: Extent | None = None,
+    notes: Iterable[str] = (),
 ) -> tuple[Scan, Decision]:
     """Judge a scan; returns it with gated findings and gaps, and the decision.
 
     ``waivers`` come from files; those beside the code are in the scan. ``fail_on`` overrides
     the configuration. ``rules`` are all known rule ids, to point out names that fit none.
-    Without ``extent`` no waiver is called unused.
+    Without ``extent`` no waiver is called unused. ``notes`` are sentences that reading VEX
+    documents came to.
     """
     court = _Court(config, today, [*waivers, *scan.waivers], baseline, lock, owners)
     verdicts = [court.judge(finding) for finding in scan.findings]
@@ -102,7 +104,7 @@ def decide(
         blocks=bool(blockers),
         exit_code=worst_exit([1 if blockers else 0, 3 if coverage.open_gaps else 0]),
         fail_on=threshold,
-        reasons=tuple(reasons(case)),
+        reasons=(*reasons(case), *notes),
         blocking=frozenset(verdict.finding.fingerprint for verdict in blockers),
         counts=by_state(case.findings),
         waivers=uses,
@@ -168,12 +170,18 @@ class _Court:
             if is_expired(waiver, self._today):
                 self._lapsed[index] += 1
                 lapsed = True
-            elif is_beside_code(waiver) and not self._config.gate.honours_inline(finding.severity):
+            elif not self._honours(waiver, finding.severity):
                 self._denied[index] += 1
             else:
                 self._covered[index] += 1
                 holds = holds or waiver
         return holds, lapsed
+
+    def _honours(self, waiver: Waiver, severity: Severity) -> bool:
+        """Whether haechi.yaml lets a waiver of this origin cover a finding this severe."""
+        if waiver.origin is WaiverOrigin.VEX:
+            return self._config.gate.honours_vex(severity)
+        return not is_beside_code(waiver) or self._config.gate.honours_inline(severity)
 
     def _state(self, finding: Finding, waiver: Waiver | None, lapsed: bool) -> FindingState:
         if waiver is not None:
@@ -220,12 +228,15 @@ class _Court:
         self, index: int, matcher: Matcher, coverage: Coverage, extent: Extent | None
     ) -> WaiverUse:
         waiver = matcher.waiver
-        beside = is_beside_code(waiver)
+        gate = self._config.gate
+        none = (is_beside_code(waiver) and gate.inline_waivers == "deny") or (
+            waiver.origin is WaiverOrigin.VEX and gate.vex == "deny"
+        )
         if is_expired(waiver, self._today):
             status, count = WaiverStatus.EXPIRED, self._lapsed[index]
         elif self._covered[index]:
             status, count = WaiverStatus.MATCHED, self._covered[index]
-        elif self._denied[index] or (beside and self._config.gate.inline_waivers == "deny"):
+        elif self._denied[index] or none:
             status, count = WaiverStatus.DENIED, self._denied[index]
         else:
             judged = was_judged(matcher, coverage, extent)

@@ -139,18 +139,47 @@ def _waivers(case: Case) -> Iterator[str]:
     idle = _places(case.uses, WaiverStatus.EXPIRED, covering=False)
     if idle:
         yield f"{counted(len(idle), 'expired waiver')} to take away: {_some(idle)}"
-    denied = _places(case.uses, WaiverStatus.DENIED, covering=True)
-    if denied:
-        policy = case.config.gate.inline_waivers
-        verb = "is" if len(denied) == 1 else "are"
-        yield (
-            f"{counted(len(denied), 'waiver')} beside the code {verb} not honoured "
-            f"(gate.inline_waivers: {policy}): {_some(denied)}"
-        )
+    yield from _denied(case)
+    yield from _vex(case.uses)
     unused = _places(case.uses, WaiverStatus.UNUSED, covering=False)
     if unused:
         verb = "covers" if len(unused) == 1 else "cover"
         yield f"{counted(len(unused), 'waiver')} {verb} nothing any more: {_some(unused)}"
+
+
+def _denied(case: Case) -> Iterator[str]:
+    """What haechi.yaml does not let hold: waivers beside the code, VEX statements."""
+    vex = [use for use in case.uses if use.waiver.origin is WaiverOrigin.VEX]
+    beside = [use for use in case.uses if use.waiver.origin is not WaiverOrigin.VEX]
+    gate = case.config.gate
+    denied = _places(beside, WaiverStatus.DENIED, covering=True)
+    if denied:
+        verb = "is" if len(denied) == 1 else "are"
+        yield (
+            f"{counted(len(denied), 'waiver')} beside the code {verb} not honoured "
+            f"(gate.inline_waivers: {gate.inline_waivers}): {_some(denied)}"
+        )
+    denied = _places(vex, WaiverStatus.DENIED, covering=True)
+    if denied:
+        verb = "is" if len(denied) == 1 else "are"
+        yield (
+            f"{counted(len(denied), 'VEX statement')} {verb} not honoured "
+            f"(gate.vex: {gate.vex}): {_some(denied)}"
+        )
+
+
+def _vex(uses: Iterable[WaiverUse]) -> Iterator[str]:
+    """Who says by VEX that findings do not count: another than the owner of a waiver."""
+    holding = [
+        use
+        for use in uses
+        if use.waiver.origin is WaiverOrigin.VEX and use.status is WaiverStatus.MATCHED
+    ]
+    if holding:
+        number = len({known for use in holding for known in use.waiver.fingerprints})
+        verb = "does" if number == 1 else "do"
+        files = dict.fromkeys(use.waiver.location.path for use in holding)
+        yield f"{counted(number, 'finding')} {verb} not count because VEX says so: {_some(files)}"
 
 
 def _places(uses: Iterable[WaiverUse], status: WaiverStatus, *, covering: bool) -> list[str]:
@@ -182,7 +211,7 @@ def _unknown_rules(case: Case) -> Iterator[str]:
     named = dict.fromkeys(case.config.severity, "haechi.yaml (severity)")
     named.update(dict.fromkeys(case.config.disable, "haechi.yaml (disable)"))
     for use in case.uses:
-        if use.waiver.rule != "*":
+        if use.waiver.rule != "*" and use.waiver.origin is not WaiverOrigin.VEX:
             named.setdefault(use.waiver.rule, f"The waiver at {use.waiver.location}")
     unknown = [
         (rule, where)

@@ -68,9 +68,14 @@ class Development(StrEnum):
 
 class DepsSection(Section, frozen=True, kw_only=True):
     """Dependencies. ``advisories`` are folders with OSV files of the repository's own, relative to
-    the root; ``max_age_days`` is how old the imported data may be."""
+    the root; ``max_age_days`` is how old the imported data may be. ``sboms`` and ``vex`` are files
+    of the repository that are read besides lock files, ``product`` is the package URL of what the
+    repository makes."""
 
     advisories: list[str] = []
+    sboms: list[str] = []
+    vex: list[str] = []
+    product: str = ""
     development: Development = Development.REPORT
     max_age_days: int = 90
 
@@ -83,24 +88,45 @@ class AdmissionSection(Section, frozen=True, kw_only=True):
     packs: list[str] = []
 
 
+class VariableFiles(Section, frozen=True, kw_only=True):
+    """Variable files (``*.tfvars``) of the Terraform root modules whose folder matches ``root``, a
+    glob; they come after those that Terraform reads by itself."""
+
+    root: str = "**"
+    files: list[str]
+
+
+class TerraformSection(Section, frozen=True, kw_only=True):
+    """How Terraform is evaluated."""
+
+    var_files: list[VariableFiles] = []
+
+
 class GateSection(Section, frozen=True, kw_only=True):
-    """What blocks. ``inline_waivers`` is ``allow``, ``deny`` or ``max-<severity>``."""
+    """What blocks. ``inline_waivers`` and ``vex`` are ``allow``, ``deny`` or ``max-<severity>``."""
 
     fail_on: Severity = Severity.HIGH
     inline_waivers: str = "allow"
+    vex: str = "allow"
     due_days: dict[str, int] = msgspec.field(default_factory=DUE_DAYS.copy)
 
     def honours_inline(self, severity: Severity) -> bool:
-        """True when a waiver written beside the code may cover a finding this severe.
+        """True when a waiver written beside the code may cover a finding this severe."""
+        return _honours(self.inline_waivers, severity)
 
-        An unreadable policy denies: the gate fails closed.
-        """
-        if self.inline_waivers == "allow":
-            return True
-        limit = self.inline_waivers.removeprefix(_MAX)
-        if not self.inline_waivers.startswith(_MAX) or limit not in list(Severity):
-            return False
-        return Severity(limit).at_least(severity)
+    def honours_vex(self, severity: Severity) -> bool:
+        """True when a VEX statement may cover a finding this severe."""
+        return _honours(self.vex, severity)
+
+
+def _honours(policy: str, severity: Severity) -> bool:
+    """An unreadable policy denies: the gate fails closed."""
+    if policy == "allow":
+        return True
+    limit = policy.removeprefix(_MAX)
+    if not policy.startswith(_MAX) or limit not in list(Severity):
+        return False
+    return Severity(limit).at_least(severity)
 
 
 INLINE_POLICIES = ("allow", "deny", *(_MAX + severity for severity in Severity))
@@ -119,5 +145,6 @@ class Config(Section, frozen=True, kw_only=True):
     secrets: SecretsSection = SecretsSection()
     deps: DepsSection = DepsSection()
     admission: AdmissionSection = AdmissionSection()
+    terraform: TerraformSection = TerraformSection()
     gate: GateSection = GateSection()
     coverage: CoverageSection = CoverageSection()

@@ -20,6 +20,7 @@ from haechi.rules.schema import Rule
 
 if TYPE_CHECKING:
     from haechi.checks.judge import Expressions
+    from haechi.model.package import PackageFile
     from haechi.scan.secrets.findings import Leak
     from haechi.world.advisories.reading import Advisories
 
@@ -50,7 +51,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
     ``advisories`` is a database that is open already; else the user's is opened when there is
     something to ask. ``vulnerabilities`` are ids that waivers name: the look says whether it
-    would have found them.
+    would have found them. ``sboms`` were named for the run and are read already.
     """
 
     config: Config
@@ -64,6 +65,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Asked = msgspec.field(default_factory=Asked)
     advisories: Advisories | None = None
     vulnerabilities: frozenset[str] = frozenset()
+    sboms: Sequence[PackageFile] = ()
     clock: Callable[[], dt.datetime] = msgspec.field(default=lambda: dt.datetime.now(dt.UTC))
 
     def enabled(self, rules: Sequence[Rule]) -> list[Rule]:

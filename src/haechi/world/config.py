@@ -140,13 +140,14 @@ def _pod_templates(config: Config) -> Iterator[Misfit]:
 
 
 def _gate(config: Config) -> Iterator[Misfit]:
-    policy = config.gate.inline_waivers
-    if policy not in INLINE_POLICIES:
-        message = f"`gate.inline_waivers` is {shown(policy)}"
-        close = nearest(policy, INLINE_POLICIES)
-        allowed = f"allowed: {', '.join(INLINE_POLICIES)}"
-        do = f"{close} {allowed}".strip()
-        yield Misfit(path=("gate", "inline_waivers"), message=message, do=do)
+    for key in ("inline_waivers", "vex"):
+        policy = getattr(config.gate, key)
+        if policy not in INLINE_POLICIES:
+            message = f"`gate.{key}` is {shown(policy)}"
+            close = nearest(policy, INLINE_POLICIES)
+            allowed = f"allowed: {', '.join(INLINE_POLICIES)}"
+            do = f"{close} {allowed}".strip()
+            yield Misfit(path=("gate", key), message=message, do=do)
     for word, days in config.gate.due_days.items():
         path: AttrPath = ("gate", "due_days", word)
         if word not in list(Severity):

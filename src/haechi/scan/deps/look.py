@@ -51,12 +51,22 @@ def look_at_dependencies(tree: Tree, setup: Setup) -> Dependencies:
     from haechi.scan.deps.collect import collect
 
     collected = collect(tree, setup.progress)
-    if not collected.files:
+    files = (*collected.files, *_sboms(collected.files, setup))
+    if not files:
         looked = {"lock files": 0}
         return Dependencies(part=Part(gaps=tuple(collected.gaps), looked=looked))
     with ExitStack() as stack:
         sources = _sources(tree.project, setup, stack)
-        return _judged(tree, setup, tuple(collected.files), tuple(collected.gaps), sources)
+        return _judged(tree, setup, files, tuple(collected.gaps), sources)
+
+
+def _sboms(files: Sequence[PackageFile], setup: Setup) -> Sequence[PackageFile]:
+    """The SBOMs that were named, less what a lock file pins in the same version."""
+    if not setup.sboms:
+        return ()
+    from haechi.scan.deps.sbom import without_pinned
+
+    return without_pinned(setup.sboms, files)
 
 
 def _judged(

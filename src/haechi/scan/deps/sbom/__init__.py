@@ -19,27 +19,6 @@ from haechi.errors import InputError
 from haechi.model.package import Package, PackageFile
 from haechi.scan.deps.sbom.assembled import assemble
 
-_ENDINGS = (
-    ".cdx.json",
-    ".cdx.xml",
-    ".cyclonedx.json",
-    ".cyclonedx.xml",
-    ".spdx",
-    ".spdx.json",
-    ".spdx.tag",
-    ".spdx.tv",
-    ".sbom.json",
-    ".bom.json",
-    ".intoto.jsonl",
-)
-_NAMES = frozenset({"bom.json", "bom.xml", "sbom.json", "sbom.xml", "sbom-cyclonedx.json"})
-
-
-def is_sbom_name(path: str) -> bool:
-    """True for names that SBOMs go by; says nothing about the content."""
-    name = path.rpartition("/")[2].lower()
-    return name in _NAMES or name.endswith(_ENDINGS)
-
 
 def read_sbom(data: bytes, path: str) -> PackageFile:
     """The packages of an SBOM with their edges. Raises InputError for what is none, LimitExceeded
