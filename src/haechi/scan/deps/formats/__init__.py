@@ -118,6 +118,7 @@ _BY_NAME: dict[str, Format] = {
         _lock("paket.lock", "NuGet", "nuget:read_paket"),
         _lock("project.assets.json", "NuGet", "nuget:read_assets"),
         _manifest("Directory.Packages.props", "NuGet", "nuget:read_central"),
+        _manifest("Directory.Build.props", "NuGet", "nuget:read_central"),
     )
 }
 
