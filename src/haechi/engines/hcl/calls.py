@@ -30,6 +30,8 @@ def call(node: Call, scope: Scope, budget: Budget, evaluate: Evaluate) -> Any:
         return _try(node, scope, budget, evaluate)
     if name == "can":
         return _can(node, scope, budget, evaluate)
+    if name == "convert" and len(node.args) == 2:
+        return _convert(node, scope, budget, evaluate)
     if name.startswith("provider::"):
         return Unknown(f"{name} is a function of a provider", cause=f"{name}()")
     args: list[Any] = []
@@ -72,6 +74,13 @@ def _can(node: Call, scope: Scope, budget: Budget, evaluate: Evaluate) -> Any:
     except EvalFault:
         return False
     return joined([value]) if isinstance(value, Unknown) else True
+
+
+def _convert(node: Call, scope: Scope, budget: Budget, evaluate: Evaluate) -> Any:
+    from haechi.engines.hcl.types import convert, read_type
+
+    value = evaluate(node.args[0], scope, budget)
+    return convert(value, read_type(node.args[1], lambda default: evaluate(default, scope, budget)))
 
 
 def _template(name: str, args: list[Any], scope: Scope, budget: Budget) -> Any:

@@ -227,7 +227,10 @@ def _logical(node: Binary, left: Any, scope: Scope, budget: Budget) -> Any:
             return decides
         right = evaluate(node.right, scope, budget)
         return right if isinstance(right, Unknown) else as_bool(right)
-    right = evaluate(node.right, scope, budget)
+    try:
+        right = evaluate(node.right, scope, budget)
+    except EvalFault:
+        return joined([left])  # the left side may be what keeps the right one from being asked
     if isinstance(right, Unknown):
         return joined([left, right])
     return decides if as_bool(right) is decides else joined([left])

@@ -20,7 +20,6 @@ Expression = Callable[[Cursor], Node]
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})|\\(.?)|\$\$\{|%%\{", re.DOTALL)
 _DOLLARS = re.compile(r"\$\$\{|%%\{")
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
-_SPACE = " \t\r\n\v\f\x85\xa0"
 
 
 class _Mark:
@@ -103,7 +102,7 @@ def _pieces(cursor: Cursor, closing: str, quoted: bool, expression: Expression) 
         if kind == "txt":
             cursor.at += 1
             text = unescape(token[1], token) if quoted else _plain(token[1])
-            pieces.append(text.lstrip(_SPACE) if trim_next else text)
+            pieces.append(text.lstrip() if trim_next else text)
             trim_next = False
             continue
         if kind == closing:
@@ -112,7 +111,7 @@ def _pieces(cursor: Cursor, closing: str, quoted: bool, expression: Expression) 
             raise SyntaxFault(_unclosed(token), token)
         cursor.at += 1
         if token[1] and pieces and type(pieces[-1]) is str:
-            pieces[-1] = pieces[-1].rstrip(_SPACE)
+            pieces[-1] = pieces[-1].rstrip()
         if kind == "${":
             pieces.append(expression(cursor))
         else:
@@ -216,7 +215,7 @@ def _dedent(pieces: list[Any]) -> None:
             begins = False
             width = 0
             if is_text:
-                bare = piece.lstrip(_SPACE)
+                bare = piece.lstrip()
                 if not bare and piece.endswith("\n"):
                     width = -1  # an empty line does not count
                 else:

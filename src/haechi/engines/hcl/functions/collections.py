@@ -268,6 +268,8 @@ def _matchkeys(
     if len(keys) != len(values):
         raise EvalFault("matchkeys: keys and values differ in length")
     context.budget.step(len(keys) * len(wanted))
+    aligned = unified([*keys, *wanted])
+    keys, wanted = aligned[: len(keys)], aligned[len(keys) :]
     return [
         value
         for value, key in zip(values, keys, strict=True)

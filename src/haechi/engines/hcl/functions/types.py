@@ -98,10 +98,31 @@ def _defaults(context: Context, value: Any, default: Any) -> Any:
     return value
 
 
+def _issensitive(context: Context, value: Any) -> Unknown:
+    return Unknown("what is sensitive is not tracked", cause="issensitive()", given=True)
+
+
+_ASSUMED = (
+    "equal",
+    "listlength",
+    "listlengthmax",
+    "listlengthmin",
+    "maplength",
+    "maplengthmax",
+    "maplengthmin",
+    "notnull",
+    "setlength",
+    "setlengthmax",
+    "setlengthmin",
+    "stringprefix",
+)
+"""OpenTofu: what its author promises about a value that is not known yet."""
+
 FUNCTIONS = (
+    *(_Through(f"assume{what}", "a? a?*", _same) for what in _ASSUMED),
     Function("defaults", "a? a?", _defaults, open=True),
     _Through("ephemeralasnull", "a?", _same),
-    Function("issensitive", "a?", lambda _, value: False, open=True),
+    Function("issensitive", "a?", _issensitive, open=True),
     _Through("nonsensitive", "a?", _same),
     _Through("sensitive", "a?", _same),
     Function("tobool", "a?", _tobool),

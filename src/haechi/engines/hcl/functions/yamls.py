@@ -95,7 +95,8 @@ def encode(value: Any) -> str:
     if isinstance(value, (list, dict)) and value:
         _write(value, 0, out)
         return "\n".join(out) + "\n"
-    return _flat(value) + "\n"
+    bare = value is None or isinstance(value, (bool, int, float))
+    return _flat(value) + ("\n...\n" if bare else "\n")
 
 
 def _write(value: Any, depth: int, out: list[str]) -> None:
