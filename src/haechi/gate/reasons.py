@@ -30,6 +30,10 @@ _KINDS = {
     "link": ("link", "links"),
     "no-advisories": ("ecosystem without advisories", "ecosystems without advisories"),
     "stale-advisories": ("ecosystem with old advisories", "ecosystems with old advisories"),
+    "package-source": (
+        "file with packages from git or URLs",
+        "files with packages from git or URLs",
+    ),
     "unpinned-package": (
         "file with packages without a version",
         "files with packages without a version",

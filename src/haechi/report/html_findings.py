@@ -27,12 +27,22 @@ from haechi.report.html_text import (
 )
 from haechi.report.material import Material
 from haechi.report.outline import DEAD_CONTROL, Outline, WaiverLookup
+from haechi.report.packages import groups, is_package
 from haechi.report.text import flat
 from haechi.rules.schema import Rule
 
 DETAIL_LIMIT = 2_000
 TABLE_LIMIT = 20_000
 _SNIPPET_LINES = 40
+
+
+_TAGS = (
+    ("malicious", ("malicious", "악성"), "dead"),
+    ("exploited", ("known to be exploited", "실제 악용됨"), "dead"),
+    ("development", ("development only", "개발용"), "known"),
+    ("no-fix", ("no fix known", "수정 버전 없음"), "known"),
+)
+"""What is said of a vulnerability beside its title."""
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -83,8 +93,20 @@ def _file(path: str, findings: Sequence[Finding], page: _Page) -> str:
     states = {finding.state for finding in findings}
     # A file whose findings are all in one state goes away with them when that state is hidden.
     kind = f" st-{states.pop().value}" if len(states) == 1 else ""
-    body = "\n".join(_finding(finding, page) for finding in findings)
+    body = "\n".join(_packages(findings, page))
+    others = [finding for finding in findings if not is_package(finding)]
+    body += "\n".join(_finding(finding, page) for finding in others)
     return f'<div class="file{kind}"><h4><code>{shown(flat(path)) or "."}</code></h4>\n{body}</div>'
+
+
+def _packages(findings: Sequence[Finding], page: _Page) -> Iterator[str]:
+    """Vulnerable packages: what to upgrade, then what that ends."""
+    found = [finding for finding in findings if is_package(finding)]
+    for group in groups(found) if found else ():
+        ways = "".join(f'<br><span class="msg">{shown(way)}</span>' for way in group.ways[:3])
+        head = both(group.head, group.head_ko)
+        body = "\n".join(_finding(finding, page) for finding in group.findings)
+        yield f'<div class="package"><p class="head"><strong>{head}</strong>{ways}</p>{body}</div>'
 
 
 def _finding(finding: Finding, page: _Page) -> str:
@@ -95,6 +117,7 @@ def _finding(finding: Finding, page: _Page) -> str:
         chips += chip(("cannot work", "작동하지 않음"), "dead")
     if finding.fixable:
         chips += chip(("haechi fix", "자동 수정"), "fix")
+    chips += "".join(chip(words, kind) for tag, words, kind in _TAGS if tag in finding.tags)
     message = shown(flat(finding.message or finding.title))
     number = page.numbers[finding.fingerprint]
     return (
@@ -151,6 +174,8 @@ def _story(rule: Rule | None) -> str:
 
 def _facts(finding: Finding, rule: Rule | None, waivers: WaiverLookup) -> str:
     refs = sorted(rule.refs.items()) if rule else []
+    if is_package(finding):
+        refs = [(name, ids) for name, ids in refs if name != "advisory"]
     rows: list[tuple[tuple[str, str], str]] = [
         (("Rule", "규칙"), _code(finding.rule)),
         (("Place", "위치"), _code(f"{finding.location}:{finding.location.column}")),
@@ -159,7 +184,12 @@ def _facts(finding: Finding, rule: Rule | None, waivers: WaiverLookup) -> str:
         (("Owner", "담당"), english(finding.owner) if finding.owner else ""),
         (("Due", "기한"), finding.due.isoformat() if finding.due else ""),
         (("Waiver", "예외"), english(waivers.reason(finding)) if finding.waiver else ""),
-        (("Mechanical fix", "자동 수정"), _code(finding.fix or "")),
+        (("Mechanical fix", "자동 수정"), _code((not finding.upgrade and finding.fix) or "")),
+        (("Upgrade to", "올릴 버전"), _code(finding.upgrade or "")),
+        (
+            ("Also called", "다른 이름"),
+            english(", ".join(finding.aliases)) if finding.aliases else "",
+        ),
         (("Weakness", "약점"), english(", ".join(finding.cwe)) if finding.cwe else ""),
         *(((name, name), english(", ".join(ids))) for name, ids in refs),
         (("Fingerprint", "지문"), _code(finding.fingerprint)),

@@ -145,6 +145,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "fix": finding.fix,
         "commit": finding.commit,
         "secret_id": finding.secret_id,
+        "aliases": list(finding.aliases),
         "evidence": _plain(finding.evidence) if finding.evidence else {},
     }
 
@@ -154,6 +155,7 @@ def _coverage(coverage: Coverage) -> dict[str, Any]:
         "looked": dict(coverage.looked),
         "evaluated_rules": {"count": len(coverage.evaluated), "ids": sorted(coverage.evaluated)},
         "gaps": [_gap(gap) for gap in coverage.gaps],
+        "warnings": list(coverage.warnings),
     }
 
 

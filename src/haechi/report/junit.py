@@ -17,6 +17,7 @@ from haechi.model.finding import Finding, FindingState
 from haechi.model.location import format_path
 from haechi.report.material import Material
 from haechi.report.outline import WaiverLookup, outline, utc
+from haechi.report.packages import is_package
 from haechi.report.text import markup, one_line, visible
 from haechi.rules.schema import Rule
 
@@ -106,7 +107,8 @@ def _accepted(finding: Finding, waivers: WaiverLookup) -> str:
         case FindingState.KNOWN:
             return "known in the baseline"
         case FindingState.NEW:
-            return "new rule, not in haechi.lock yet"
+            what = "advisory" if is_package(finding) else "rule"
+            return f"new {what}, not in haechi.lock yet"
         case _:
             why = waivers.reason(finding)
             return f"waived ({why})" if why else "waived"

@@ -24,6 +24,7 @@ from haechi.report.outline import (
     ranked,
     worst_counts,
 )
+from haechi.report.packages import Group, groups, is_package
 from haechi.report.text import clip, one_line
 
 SIZE_LIMIT = 60_000
@@ -47,6 +48,10 @@ _SPECIAL = re.compile(
 )
 _NO_LINK = "&#8203;"
 """A zero-width space: keeps GitHub from making mentions, references and links of text."""
+_IDS = 4
+_PACKAGES = (
+    "| Severity | Package | Upgrade to | Vulnerabilities | Where |\n| --- | --- | --- | --- | --- |"
+)
 _HEAD = "| Severity | Where | What | Rule |\n| --- | --- | --- | --- |"
 
 
@@ -62,7 +67,9 @@ def render(material: Material) -> str:
     ]
     closing = [*_gaps(material.scan.coverage.open_gaps), *_gaps_accepted(material)]
     room = SIZE_LIMIT - sum(len(part) + 2 for part in parts + closing)
-    return "\n\n".join([*parts, *_findings(view, room), *closing]) + "\n"
+    packages = _packages(view, room // 2)
+    room -= sum(len(part) + 2 for part in packages)
+    return "\n\n".join([*parts, *packages, *_findings(view, room), *closing]) + "\n"
 
 
 def literal(text: str, limit: int = _TEXT_LIMIT) -> str:
@@ -97,7 +104,7 @@ def _figures(material: Material, view: Outline) -> str:
     said = [f"**{number:,} {severity}**" for severity, number in rows] or ["none"]
     text = f"{label.capitalize()} findings: {', '.join(said)}."
     others = {
-        FindingState.NEW: "from rules not in haechi.lock yet",
+        FindingState.NEW: "not in haechi.lock yet",
         FindingState.KNOWN: "known in the baseline",
         FindingState.WAIVED: "waived",
     }
@@ -119,9 +126,40 @@ def _risks(risks: Sequence[Risk]) -> list[str]:
     return ["**What matters most**", "\n".join(rows)] if rows else []
 
 
+def _packages(view: Outline, room: int) -> list[str]:
+    """Vulnerable packages, one row each: one upgrade ends several findings."""
+    found = [finding for finding in view.of_state(FindingState.OPEN) if is_package(finding)]
+    if not found:
+        return []
+    told, rows, used = groups(found), [_PACKAGES], len(_PACKAGES)
+    for group in told[:ROW_LIMIT]:
+        row = _package(group)
+        if used + len(row) + 1 > room:
+            break
+        rows.append(row)
+        used += len(row) + 1
+    parts = [f"**Vulnerable packages** ({len(told):,})", "\n".join(rows)]
+    if missing := len(told) - (len(rows) - 1):
+        parts.append(f"{counted(missing, 'package')} left out for length.")
+    return parts
+
+
+def _package(group: Group) -> str:
+    worst = group.findings[0]
+    named = ", ".join(code(finding.rule, 60) for finding in group.findings[:_IDS])
+    more = f" and {len(group.findings) - _IDS} more" if len(group.findings) > _IDS else ""
+    name = f"**{worst.severity}**" if worst.severity.rank < 2 else worst.severity.value
+    upgrade = code(group.upgrade, 60) if group.upgrade else "no fix known"
+    way = f"<br>{literal(group.ways[0], 160)}" if group.ways else ""
+    return (
+        f"| {name} | {code(group.label, 80)}{way} | {upgrade} | {literal(worst.title, 160)}: "
+        f"{named}{more} | {code(str(worst.location))} |"
+    )
+
+
 def _findings(view: Outline, room: int) -> Iterator[str]:
     """The worst in a table, the others folded, as far as the room goes."""
-    listed = view.of_state(FindingState.OPEN)
+    listed = [f for f in view.of_state(FindingState.OPEN) if not is_package(f)]
     folded = view.of_state(FindingState.NEW, FindingState.KNOWN)
     first, later = listed[:ROW_LIMIT], [*listed[ROW_LIMIT:], *folded]
     if first:
@@ -156,7 +194,7 @@ def _row(finding: Finding) -> str:
     if DEAD_CONTROL in finding.tags:
         what += " (control that cannot work)"
     if finding.state is not FindingState.OPEN:
-        what += f" ({'rule not locked' if finding.state is FindingState.NEW else finding.state})"
+        what += f" ({'not locked' if finding.state is FindingState.NEW else finding.state})"
     name = f"**{finding.severity}**" if finding.severity.rank < 2 else finding.severity.value
     return f"| {name} | {code(str(finding.location))} | {what} | {code(finding.rule, 80)} |"
 

@@ -3,7 +3,7 @@
 GitHub drops silently what is over its limits, so the limits are kept here and what had to be
 left out is said in a notification of the same file. Results carry no code: a report then never
 carries a secret, and every viewer opens the file at the place. ``helpUri`` is left out because
-the rule's help is complete in the file.
+the rule's help is complete in the file; a vulnerability's leads to its advisory.
 
 Only ``partialFingerprints["haechi/v1"]`` is set. GitHub's upload action adds its own
 ``primaryLocationLineHash`` and warns for each result that already has a different one.
@@ -217,6 +217,8 @@ def _properties(finding: Finding) -> dict[str, Any]:
         "haechi/fix": finding.fix,
         "haechi/commit": finding.commit,
         "haechi/secretId": finding.secret_id,
+        "haechi/aliases": list(finding.aliases) or None,
+        "haechi/purl": finding.resource if finding.resource.startswith("pkg:") else None,
     }
     return {key: value for key, value in said.items() if value is not None}
 

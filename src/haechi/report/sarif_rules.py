@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from haechi.model.finding import Finding
+from haechi.model.finding import DEPENDENCIES, Finding
 from haechi.model.severity import Severity
 from haechi.report.material import Material
 from haechi.report.text import one_line, visible
@@ -27,6 +27,9 @@ SCORES = {
     Severity.INFO: "0.1",
 }
 """``security-severity``, a string. GitHub: critical over 9.0, high from 7.0, medium from 4.0."""
+_FROM = {Severity.CRITICAL: 9.1, Severity.HIGH: 7.0, Severity.MEDIUM: 4.0, Severity.LOW: 0.1}
+"""Scores from which GitHub shows a severity; CVSS's own critical begins at 9.0, so that one score
+is told by the table."""
 _WORD = re.compile(r"[A-Za-z0-9]+")
 TAG_LIMIT = 20
 """Tags of a rule that GitHub accepts."""
@@ -53,13 +56,16 @@ def _descriptor(rule: Rule | None, finding: Finding) -> dict[str, Any]:
         "defaultConfiguration": {"level": LEVELS[finding.severity]},
         "properties": {
             "tags": _tags(finding, rule),
-            "security-severity": SCORES[finding.severity],
+            "security-severity": _score(finding),
             "problem.severity": _problem(finding.severity),
             "precision": "high",
         },
     }
     if name := _pascal(finding.rule):
         said["name"] = name
+    url = finding.evidence.get("url")
+    if finding.domain == DEPENDENCIES and isinstance(url, str) and url.startswith("https://"):
+        said["helpUri"] = one_line(url)
     # GitHub refuses a rule without description and help, so one without texts repeats its title.
     said["fullDescription"] = {"text": one_line(rule.why) if rule else title}
     said["help"] = (
@@ -72,6 +78,17 @@ def _descriptor(rule: Rule | None, finding: Finding) -> dict[str, Any]:
             "fix": one_line(rule.ko.fix),
         }
     return said
+
+
+def _score(finding: Finding) -> str:
+    """The CVSS score of a vulnerability, as long as it says the same as the severity: a known
+    exploit or haechi.yaml may have changed that."""
+    score = finding.evidence.get("score")
+    if finding.domain == DEPENDENCIES and isinstance(score, int | float) and 0 < score <= 10:
+        worst = next((one for one, least in _FROM.items() if score >= least), Severity.INFO)
+        if worst is finding.severity:
+            return f"{score:.1f}"
+    return SCORES[finding.severity]
 
 
 def _pascal(id_: str) -> str:

@@ -16,7 +16,9 @@ from haechi.model.scan import WaiverStatus, WaiverUse
 from haechi.report.frame import FrameLine, Frames
 from haechi.report.ink import Ink
 from haechi.report.material import Material
-from haechi.report.outline import DEAD_CONTROL, Outline, WaiverLookup, outline
+from haechi.report.outline import DEAD_CONTROL, Outline, WaiverLookup, outline, reading_order
+from haechi.report.packages import Group, groups, is_package
+from haechi.report.terminal_packages import package_lines
 from haechi.report.terminal_summary import footer, header, summary
 from haechi.report.text import cells, one_line
 from haechi.rules.schema import Rule
@@ -79,8 +81,12 @@ def full(
     for path, findings in _by_file(view.of_state(*states)):
         lines += ["", ink.paint(one_line(path) or ".", "bold")]
         told.drawn.clear()
-        for number, group in enumerate(_by_rule(findings)):
-            lines += [""] * bool(number) + _group(group, told)
+        for number, told_of in enumerate(_by_place(findings)):
+            lines += [""] * bool(number)
+            if isinstance(told_of, Group):
+                lines += _package(told_of, told)
+            else:
+                lines += _group(told_of, told)
     lines += _not_looked_at(material.scan.coverage.gaps, ink, verbose)
     lines += _waivers(material.decision.waivers, ink, verbose)
     lines += ["", *_closing(material, view, ink)]
@@ -107,6 +113,32 @@ def _by_rule(findings: Iterable[Finding]) -> list[list[Finding]]:
     return list(rules.values())
 
 
+def _by_place(findings: Iterable[Finding]) -> list[Group | list[Finding]]:
+    """Packages, and the other findings by rule; worst first."""
+    rest = list(findings)
+    packages = groups(rest) if any(map(is_package, rest)) else []
+    others = _by_rule(finding for finding in rest if not is_package(finding))
+    told: list[Group | list[Finding]] = [*others, *packages]
+    if packages:
+        told.sort(
+            key=lambda one: reading_order((one.findings if isinstance(one, Group) else one)[0])
+        )
+    return told
+
+
+def _package(group: Group, told: _Told) -> list[str]:
+    rule = told.rules.get(group.findings[0].rule)
+    fix = f"upgrade to {group.upgrade}" if group.upgrade else one_line(rule.fix) if rule else ""
+    return package_lines(
+        group,
+        told.ink,
+        status=lambda finding: _status(finding, told),
+        frame=lambda finding: _framed(finding, told),
+        fix=fix,
+        verbose=told.verbose,
+    )
+
+
 def _group(group: Sequence[Finding], told: _Told) -> list[str]:
     ink, verbose = told.ink, told.verbose
     rule = told.rules.get(group[0].rule)
@@ -121,7 +153,7 @@ def _group(group: Sequence[Finding], told: _Told) -> list[str]:
         lines += ink.block(fix, "    fix: ", "         ")
     if any(finding.fixable for finding in group):
         lines.append(f"    {ink.paint('haechi fix', 'bold')} can do this")
-    elif any(finding.fix for finding in group):
+    elif any(finding.fix and not finding.upgrade for finding in group):
         command = ink.paint(f"haechi fix {one_line(group[0].rule)}", "bold")
         lines.append(f"    {command} can do this; it changes behaviour")
     return lines + (_background(rule, ink) if verbose and rule else [])
@@ -142,19 +174,23 @@ def _finding(finding: Finding, told: _Told) -> list[str]:
         lines = [painted, *ink.block(text, "    ", "    ")]
     else:
         lines[0] = f"{painted} {lines[0][len(head) :]}"
-    lines += _status(finding, told)
+    return lines + _status(finding, told) + _framed(finding, told)
+
+
+def _framed(finding: Finding, told: _Told) -> list[str]:
     place = (finding.location.line, finding.location.column)
     if place in told.drawn:
-        return lines
+        return []
     told.drawn.add(place)
-    return lines + _frame(told.frames.of(finding, before=1, after=1), ink)
+    return _frame(told.frames.of(finding, before=1, after=1), told.ink)
 
 
 def _status(finding: Finding, told: _Told) -> list[str]:
     said = ["this control cannot work"] if DEAD_CONTROL in finding.tags else []
     match finding.state:
         case FindingState.NEW:
-            said.append("new rule, does not block until `haechi lock update`")
+            what = "advisory" if is_package(finding) else "rule"
+            said.append(f"new {what}, does not block until `haechi lock update`")
         case FindingState.KNOWN:
             said.append("known in the baseline")
         case FindingState.WAIVED:

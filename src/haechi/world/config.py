@@ -99,6 +99,7 @@ def _semantic(config: Config) -> Iterator[Misfit]:
         do = 'write a minor version in quotes, such as "1.33"'
         yield Misfit(path=("kubernetes_version",), message=message, do=do)
     yield from _gate(config)
+    yield from _deps(config)
     for index, gap in enumerate(config.coverage.accept):
         at: AttrPath = ("coverage", "accept", index)
         yield from _glob(gap.path, (*at, "path"))
@@ -137,6 +138,17 @@ def _pod_templates(config: Config) -> Iterator[Misfit]:
             message = f"`pod_templates[{index}].path` is {shown(template.path)}"
             do = "write the keys that lead to the template, such as spec.template"
             yield Misfit(path=(*at, "path"), message=message, do=do)
+
+
+def _deps(config: Config) -> Iterator[Misfit]:
+    for index, text in enumerate(config.deps.advisories):
+        if not text.strip():
+            message = f"`deps.advisories[{index}]` is empty"
+            yield Misfit(path=("deps", "advisories", index), message=message)
+    days = config.deps.max_age_days
+    if not 0 < days <= _DAYS:
+        message = f"`deps.max_age_days` must be 1 to {_DAYS} days, not {days}"
+        yield Misfit(path=("deps", "max_age_days"), message=message)
 
 
 def _gate(config: Config) -> Iterator[Misfit]:

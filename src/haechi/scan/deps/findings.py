@@ -22,7 +22,7 @@ from haechi.model.package import Package, PackageFile
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
 from haechi.scan.deps.matching import Matching
-from haechi.scan.deps.paths import ARROW, Chain, Paths, shown
+from haechi.scan.deps.paths import ARROW, Chain, Paths, spelled
 from haechi.scan.deps.versions import affected_text, highest, upgrade_of
 from haechi.scan.deps.words import rule_of, title_of, url_of
 
@@ -128,11 +128,11 @@ def _finding(hit: _Hit, paths: Paths, config: Config) -> Finding:
         rule=vulnerability.id,
         aliases=tuple(id_ for id_ in vulnerability.ids if id_ != vulnerability.id),
         severity=severity_of(hit.vulnerability, config, development=hit.development),
-        title=title_of(vulnerability, package.name),
+        title=title_of(vulnerability, spelled(package)),
         message=_message(hit, package, versions, upgrade, _way(chain, paths, package)),
         location=package.location,
         resource=purl_of(package),
-        label=f"{shown(package.name)} {', '.join(versions[:3])}",
+        label=f"{spelled(package)} {', '.join(versions[:3])}",
         fingerprint=fingerprint("dependency", file.path, context, 0),
         domain="deps",
         cwe=vulnerability.advisory.cwe,
@@ -201,10 +201,10 @@ def _way(chain: Chain | None, paths: Paths, package: Package) -> str:
 def _message(hit: _Hit, package: Package, versions: Sequence[str], upgrade: str, way: str) -> str:
     vulnerability = hit.vulnerability
     more = f" and {len(versions) - 3} more" if len(versions) > 3 else ""
-    head = f"{shown(package.name)} {', '.join(versions[:3])}{more}"
+    head = f"{spelled(package)} {', '.join(versions[:3])}{more}"
     if vulnerability.advisory.malicious:
         return "; ".join(filter(None, (f"{head} is malicious", way)))
-    said = [f"{head}: {title_of(vulnerability, package.name)}"]
+    said = [f"{head}: {title_of(vulnerability, spelled(package))}"]
     if held := affected_text(package, vulnerability):
         said[0] += f" (affects {held})"
     if upgrade:
@@ -267,13 +267,13 @@ def _evidence(
 
 
 def _rule(cases: Sequence[tuple[_Hit, Finding]]) -> Rule:
-    packages = list(dict.fromkeys(hit.packages[0].name for hit, _ in cases))
+    packages = list(dict.fromkeys(spelled(hit.packages[0]) for hit, _ in cases))
     wanted: dict[tuple[str, str], list[str]] = {}
     for hit, finding in cases:
         if finding.upgrade:
-            key = (hit.packages[0].ecosystem, hit.packages[0].name)
+            key = (hit.packages[0].ecosystem, spelled(hit.packages[0]))
             wanted.setdefault(key, []).append(finding.upgrade)
-    upgrades = [f"{shown(name)} {highest(eco, found)}" for (eco, name), found in wanted.items()]
+    upgrades = [f"{name} {highest(eco, found)}" for (eco, name), found in wanted.items()]
     worst = min((finding.severity for _, finding in cases), key=lambda one: one.rank)
     return rule_of(cases[0][0].vulnerability, worst, packages, upgrades)
 

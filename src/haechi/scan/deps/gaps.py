@@ -16,7 +16,7 @@ from haechi.model.counting import counted
 from haechi.model.coverage import Gap
 from haechi.model.package import Package, PackageFile, Source
 from haechi.scan.deps.matching import BY_NAME, Matching
-from haechi.scan.deps.paths import shown
+from haechi.scan.deps.paths import shown, spelled
 from haechi.world.advisories.shapes import EcosystemState
 
 WARN_DAYS = 30
@@ -56,10 +56,15 @@ def data_gaps(
         if state is None or not state.covered:
             missing.setdefault(path, []).append(name)
             continue
-        age = state.age(today)
+        day = day_of(state)
+        age = max((today - day).days, 0) if day else None
         if age is None or age > max_age:
             stale.setdefault(path, []).append(f"{name} ({_age(age)})")
             continue
+        if state.newest is None:
+            warnings.append(
+                f"Advisories of {name} carry no dates; their age is counted from their import"
+            )
         evaluated.add(name)
         if age > WARN_DAYS:
             warnings.append(
@@ -73,6 +78,13 @@ def data_gaps(
             )
     gaps = [*_missing(missing), *_stale(stale, max_age)]
     return Data(frozenset(evaluated), tuple(gaps), tuple(warnings))
+
+
+def day_of(state: EcosystemState) -> dt.date | None:
+    """The day up to which the data goes: of its newest record, or of its import where its records
+    carry no dates."""
+    moment = state.newest or state.imported
+    return moment.date() if moment else None
 
 
 def _age(age: int | None) -> str:
@@ -156,7 +168,7 @@ def _gap(kind: str, path: str, reason: str, do: str) -> Gap:
 
 
 def _called(package: Package) -> str:
-    return shown(f"{package.name} {package.version or package.constraint}".rstrip())
+    return f"{spelled(package)} {shown(package.version or package.constraint)}".rstrip()
 
 
 def _some(names: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from haechi.model.package import PackageFile
 from haechi.model.waiver import Waiver
 from haechi.rules.schema import Rule
 from haechi.scan.deps.findings import Known, Told, findings_of
-from haechi.scan.deps.gaps import data_gaps, ecosystems_of, package_gaps
+from haechi.scan.deps.gaps import data_gaps, day_of, ecosystems_of, package_gaps
 from haechi.scan.deps.manifests import Manifests, Read
 from haechi.scan.deps.matching import BY_NAME, Sources, match
 from haechi.scan.deps.remarks import Remarks
@@ -108,9 +108,9 @@ def _judged(
         rules=told.rules,
         known=told.known,
         data={
-            name: state.newest.date()
+            name: day
             for name, state in states.items()
-            if state and state.covered and state.newest
+            if state and state.covered and (day := day_of(state))
         },
     )
 

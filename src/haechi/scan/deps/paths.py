@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from haechi.model.package import PackageFile
+from haechi.model.package import Package, PackageFile
 
 ARROW = " → "
 
@@ -51,7 +51,7 @@ class Paths:
     def named(self, chain: Chain) -> tuple[str, ...]:
         """The names along a chain, the project's first."""
         packages = self.file.packages
-        return (project_name(self.file), *(shown(packages[step].name) for step in chain.steps))
+        return (project_name(self.file), *(spelled(packages[step]) for step in chain.steps))
 
     def _walk(self) -> dict[int, int]:
         """Position → the one before it on a shortest chain, -1 for what the project asks for."""
@@ -84,6 +84,11 @@ def project_name(file: PackageFile) -> str:
     """What the project of a file is called: by itself, else by its folder, else by the file."""
     folder = posixpath.dirname(file.path)
     return shown(file.name or posixpath.basename(folder) or posixpath.basename(file.path))
+
+
+def spelled(package: Package) -> str:
+    """The package as it was written."""
+    return shown(package.spelled or package.name)
 
 
 def shown(name: str) -> str:

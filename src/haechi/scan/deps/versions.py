@@ -8,6 +8,7 @@ from haechi.engines.versions import Scheme, scheme_of
 from haechi.errors import VersionError
 from haechi.model.advisory import Affected, Range, Vulnerability
 from haechi.model.package import Package
+from haechi.world.advisories.names import base, normal
 
 _BEGINNING = ("", "0")
 
@@ -96,4 +97,7 @@ def _scheme(ecosystem: str) -> Scheme | None:
 
 
 def _is_about(affected: Affected, package: Package) -> bool:
-    return affected.ecosystem == package.ecosystem and affected.name == package.name
+    ecosystem = package.ecosystem
+    return base(affected.ecosystem) == base(ecosystem) and normal(
+        ecosystem, affected.name
+    ) == normal(ecosystem, package.name)

@@ -24,6 +24,11 @@ _MARKUP = re.compile(
 )
 _SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
+_HARM = re.compile(
+    r"vulnerab|allow|attack|bypass|inject|execut|disclos|leak|traversal|denial|overflow|crash"
+    r"|forge|spoof|escape|expos|improper|malicious|unauthori|hijack|smuggl|craft",
+    re.IGNORECASE,
+)
 _PAGES = (
     ("GHSA-", "https://github.com/advisories/{}"),
     ("GO-", "https://pkg.go.dev/vuln/{}"),
@@ -40,11 +45,16 @@ def title_of(vulnerability: Vulnerability, package: str) -> str:
     advisory = vulnerability.advisory
     if advisory.malicious:
         return f"{shown(package)} is a malicious package"
-    text = _plain(advisory.summary)
-    if not text:
-        text = _SENTENCE.split(_plain(advisory.details), maxsplit=1)[0]
+    text = _plain(advisory.summary) or _telling(_plain(advisory.details))
     text = text or f"Known vulnerability in {shown(package)}"
     return (text if len(text) <= _TITLE else text[: _TITLE - 1].rstrip() + "…").rstrip(".")
+
+
+def _telling(details: str) -> str:
+    """The first sentence that says what goes wrong: many records begin with what the package is
+    good for."""
+    sentences = _SENTENCE.split(details)[:8]
+    return next((one for one in sentences if _HARM.search(one)), sentences[0])
 
 
 def url_of(vulnerability: Vulnerability) -> str:
