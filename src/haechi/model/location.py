@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from haechi.model.unknown import Unknown
+
 AttrPath = tuple[str | int, ...]
 """Address of a value inside a resource: ``("spec", "containers", 0, "image")``."""
 
@@ -28,6 +30,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 
 def child_at(value: Any, part: str | int) -> Any:
     """The value under a key or index, or None; any value may be asked."""
+    if isinstance(value, Unknown):
+        return None
     if isinstance(part, int):
         return value[part] if isinstance(value, list) and 0 <= part < len(value) else None
     return value.get(part) if isinstance(value, dict) else None

@@ -112,8 +112,9 @@ def _terraform(text: str) -> list[Resource]:
     from haechi.scan.iac.terraform.read import read_texts
 
     found = read_texts({"main.tf": text.encode()})
-    if found.gaps:
-        raise InputError(f"{found.gaps[0].path}: {found.gaps[0].reason}")
+    for gap in found.gaps:
+        if gap.kind != "terraform-module":  # an example may call one that is elsewhere
+            raise InputError(f"{gap.path}: {gap.reason}")
     return found.resources
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
 from haechi.scan.items import step_name
 
+_KEYS = re.compile(r"\[(?:\"(?:[^\"\\]|\\.)*\"|[^\]\"]*)\]")
+
 
 class Findings:
     """Collects the findings of one run. ``severities`` are the overrides of haechi.yaml."""
@@ -26,26 +29,27 @@ class Findings:
         self._severities = severities
         self._limit = limit
         self._ordinals: Counter[tuple[str, str, str]] = Counter()
-        self._rendered: dict[tuple[str, str, Location, str], Resource] = {}
+        self._rendered: dict[tuple[str, str, Location, str], tuple[Resource, int]] = {}
 
     def add(
         self, rule: Rule, verdict: Verdict, resource: Resource, *, origin: str | None = None
-    ) -> None:
-        """Add a failed verdict.
+    ) -> int | None:
+        """Add a failed verdict; gives the place of its finding in ``found``, None past the limit.
 
         ``origin`` names the object that a rendered resource was made from: a finding that
         several overlays inherit from one base counts once.
         """
         if len(self.found) >= self._limit:
             self.left_out += 1
-            return
+            return None
         location = resource.locate(verdict.path)
         context = context_of(resource, verdict.path)
         if origin is not None:
-            within = context.removeprefix(without_cluster(resource.key))
-            first = self._rendered.setdefault((rule.id, origin, location, within), resource)
+            within = context.removeprefix(_subject(resource))
+            cause = (rule.id, origin, location, within)
+            first, at = self._rendered.setdefault(cause, (resource, len(self.found)))
             if first is not resource:
-                return
+                return at
         place = location.path or without_cluster(resource.key)
         key = (rule.id, place, context)
         ordinal = self._ordinals[key]
@@ -68,6 +72,7 @@ class Findings:
                 evidence=verdict.evidence,
             )
         )
+        return len(self.found) - 1
 
 
 def in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -84,7 +89,7 @@ def context_of(resource: Resource, path: AttrPath) -> str:
     """
     if resource.kind == "dockerfile" and not resource.key.startswith("k8s:"):
         return _instruction(resource, path)
-    parts = [without_cluster(resource.key)]
+    parts = [_subject(resource)]
     value: Any = resource.data
     parent: str | int = ""
     for part in path:
@@ -92,6 +97,20 @@ def context_of(resource: Resource, path: AttrPath) -> str:
         parts.append(step_name(parent, value, part) if isinstance(part, int) else part)
         parent = part
     return "/".join(parts)
+
+
+def _subject(resource: Resource) -> str:
+    """A block of Terraform by what it is called where it stands, whoever calls its module and
+    however many instances it has."""
+    if not resource.key.startswith("tf:"):
+        return without_cluster(resource.key)
+    name, bracket = resource.name, resource.name.find("[")
+    if bracket >= 0:
+        name = _KEYS.sub("", name)
+    parts = name.split(".")
+    while len(parts) > 2 and parts[0] == "module":
+        parts = parts[2:]
+    return "tf:" + ".".join(parts)
 
 
 def _instruction(resource: Resource, path: AttrPath) -> str:

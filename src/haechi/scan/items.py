@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from haechi.model.unknown import Unknown
+
 _KEYS = (
     "name",
     "mountPath",
@@ -47,16 +49,18 @@ _PLAIN_LISTS = frozenset(
 
 def identity_of(item: Any) -> tuple[str, str]:
     """(field, value) that names an item; two empty texts when nothing does."""
-    if not isinstance(item, dict):
+    if isinstance(item, Unknown) or not isinstance(item, dict):
         return ("", "")
     keys = ("mountPath", *_KEYS) if "mountPath" in item else _KEYS
     for key in keys:
         value = item.get(key)
-        if isinstance(value, str | int) and value != "":
+        if not isinstance(value, Unknown) and isinstance(value, str | int) and value != "":
             return (key, str(value))
     for key in _LISTS:
         value = item.get(key)
-        if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        if isinstance(value, Unknown) or not isinstance(value, list):
+            continue
+        if value and all(type(word) is str for word in value):
             return (key, ",".join(sorted(value)))
     return ("", "")
 
@@ -68,7 +72,7 @@ def step_name(parent: str | int, item: Any, index: int) -> str:
         key, value = _step(item) or (key, value)
     if key:
         return value if key == "name" else f"{key}={value}"
-    if isinstance(item, str) and parent in _PLAIN_LISTS:
+    if type(item) is str and parent in _PLAIN_LISTS:
         return f"={item}"
     return str(index)
 

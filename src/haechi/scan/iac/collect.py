@@ -16,6 +16,7 @@ from haechi.engines.documents import Document, Fault, decode, parse_documents
 from haechi.engines.objects import resources_of
 from haechi.engines.values import LIMITS
 from haechi.errors import InputError
+from haechi.model.config import VariableFiles
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
 from haechi.scan.falco import may_be_rules, may_hold_rules, read_rules
@@ -69,8 +70,10 @@ class Collector:
         progress: Progress | None = None,
         *,
         kubernetes_version: str = "",
+        var_files: Sequence[VariableFiles] = (),
     ) -> None:
         self.tree = tree
+        self._var_files = var_files
         self._kubernetes_version = kubernetes_version
         self._sources: dict[str, SourceObjects] = {}
         self._patience = Patience(RENDER_SECONDS)
@@ -106,6 +109,7 @@ class Collector:
             if entry.path not in consumed and not in_templates(entry.path, charts)
         ]
         self._charts(charts)
+        self._terraform(entries)
         steps = [(self._manifest, entry) for entry in manifests]
         steps += [(self._dockerfile, entry) for entry in entries[Source.DOCKERFILE]]
         for source in PIPELINES:
@@ -396,6 +400,21 @@ class Collector:
             return None
         self._inline(raw, file, "yaml")
         return template
+
+    # --- Terraform -------------------------------------------------------------------------
+
+    def _terraform(self, entries: Mapping[Source, list[Entry]]) -> None:
+        """Everything of Terraform is imported when there is any."""
+        found, terragrunt = entries[Source.TERRAFORM], entries[Source.TERRAGRUNT]
+        if not found and not terragrunt:
+            return
+        from haechi.scan.iac.terraform.collect import collect_terraform, terragrunt_gap
+
+        if terragrunt:
+            self.out.gaps.append(terragrunt_gap([entry.path for entry in terragrunt]))
+        if found:
+            self._tick(0, 1, found[0].path)
+            collect_terraform(self.tree, found, self.out, self.index, self._var_files)
 
     # --- Dockerfiles -----------------------------------------------------------------------
 

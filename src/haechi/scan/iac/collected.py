@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
 from haechi.model.waiver import Waiver
+
+if TYPE_CHECKING:
+    from haechi.scan.suppressions.terraform import Carried
 
 
 @dataclass(slots=True)
@@ -15,11 +19,16 @@ class Collected:
     """What one tree holds. ``workflows`` are all CI files: workflows, actions, pipelines;
     ``texts`` holds what zizmor reads of them, by path. ``falco`` are files of Falco rules.
 
-    ``origins`` says of resources that came out of an overlay or chart, by ``id``, which object
-    of which file they were made from: two overlays of one base have it in common.
+    ``origins`` says of resources that came out of an overlay, chart or block, by ``id``, which
+    object of which file they were made from: two overlays of one base have it in common.
+
+    ``terraform`` are blocks of Terraform, ``carried`` the waivers on its module calls, ``counts``
+    what was counted of it; ``chains`` says by ``id`` through which calls (folder, name) a block
+    comes, ``built`` which block a Kubernetes object was made of.
     """
 
     resources: list[Resource] = field(default_factory=list)
+    terraform: list[Resource] = field(default_factory=list)
     dockerfiles: list[Resource] = field(default_factory=list)
     workflows: list[Resource] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
@@ -28,6 +37,10 @@ class Collected:
     waivers: list[Waiver] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
+    carried: list[Carried] = field(default_factory=list)
+    chains: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    built: dict[int, Resource] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     seen: int = 0
 
 

@@ -14,12 +14,17 @@ class Inventory:
     """The resources of one scan, by type: the scope that judges and the graph ask."""
 
     def __init__(
-        self, resources: Sequence[Resource], templates: Mapping[str, AttrPath] | None = None
+        self,
+        resources: Sequence[Resource],
+        templates: Mapping[str, AttrPath] | None = None,
+        *,
+        others: Sequence[Resource] = (),
     ) -> None:
+        """``others`` answer ``of_type`` alone: blocks of Terraform."""
         self.resources = tuple(resources)
         self._by_type: dict[str, list[Resource]] = defaultdict(list)
         self._workloads: list[Resource] = []
-        for resource in resources:
+        for resource in (*resources, *others):
             self._by_type[resource.type].append(resource)
             if resource.key.startswith("tf:"):
                 self._by_type["terraform"].append(resource)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from haechi.checks.judge import Judge, applies
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
+from haechi.model.waiver import Waiver
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.findings import Findings
 from haechi.scan.iac.audits import audited
@@ -21,6 +23,9 @@ from haechi.scan.iac.kubernetes import Inventory
 from haechi.scan.setup import Part, Setup, pod_templates
 from haechi.scan.suppressions import build_index
 from haechi.world.files import Tree
+
+if TYPE_CHECKING:
+    from haechi.scan.iac.terraform.verdicts import Verdicts
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,26 +42,35 @@ def look_at_configuration(tree: Tree, setup: Setup) -> Configuration:
     config = setup.config
     rules = setup.enabled(setup.rules)
     index = build_index([*setup.rules, *setup.user_rules])
-    collector = Collector(tree, index, setup.progress, kubernetes_version=config.kubernetes_version)
+    collector = Collector(
+        tree,
+        index,
+        setup.progress,
+        kubernetes_version=config.kubernetes_version,
+        var_files=config.terraform.var_files,
+    )
     collected = collector.collect()
     templates = pod_templates(config)
-    inventory = Inventory(collected.resources, templates)
+    inventory = Inventory(collected.resources, templates, others=collected.terraform)
     run = _Run(Judge(rules, setup.expressions(), templates=templates), setup, collected, inventory)
     run.shared[AUDITS] = audited(collected, rules, index, tree.project)
     run.judge_all()
     own = setup.enabled(setup.user_rules)
     run.judge_user_rules([rule for rule in own if rule.judge is JudgeKind.CEL])
+    run.finish()
     return Configuration(
         part=Part(
             findings=run.findings.found,
             gaps=(*collected.gaps, *run.gaps()),
-            waivers=collected.waivers,
+            waivers=(*collected.waivers, *run.waivers),
             looked={
                 "files": collected.seen,
                 "kubernetes objects": len(collected.resources),
                 "dockerfiles": len(collected.dockerfiles),
                 "workflows": len(collected.workflows),
                 **({"falco rule files": len(collected.falco)} if collected.falco else {}),
+                **collected.counts,
+                **run.counts,
             },
             evaluated=frozenset(run.evaluated),
             files=frozenset(collected.files),
@@ -82,12 +96,22 @@ class _Run:
         self._trouble_at: dict[tuple[str, str], str] = {}
         self._rules: dict[str, Rule] = {rule.id: rule for rule in judge.rules}
         self._user_faults: Sequence[Gap] = ()
+        self.counts: Mapping[str, int] = {}
+        self.waivers: Sequence[Waiver] = ()
+        self._terraform: Verdicts | None = None
+        if collected.terraform:
+            from haechi.scan.iac.terraform.verdicts import Verdicts
+
+            self._terraform = Verdicts(collected, self.findings)
 
     def judge_all(self) -> None:
         """Our own rules over every resource, in this process."""
         held = self.collected
         for resource in (*held.resources, *held.dockerfiles, *held.workflows, *held.falco):
             self._take(resource, self.judge.review(self.review(resource)))
+        for resource in held.terraform:
+            if self.judge.rules_for(resource):
+                self._take(resource, self.judge.review(self.review(resource)))
 
     def judge_user_rules(self, rules: Sequence[Rule]) -> None:
         """Users' rules in a child process that can be killed at its deadline."""
@@ -96,7 +120,7 @@ class _Run:
         from haechi.world.isolated import IsolatedRules
 
         self._rules.update({rule.id: rule for rule in rules})
-        reviews = [self.review(r) for r in self.collected.resources]
+        reviews = [self.review(r) for r in (*self.collected.resources, *self.collected.terraform)]
         by_type: dict[str, list[str]] = {}
 
         def rules_of(review: Review) -> list[str]:
@@ -124,15 +148,31 @@ class _Run:
         memo: dict[str, object] = {"kubernetes_version": self.setup.config.kubernetes_version}
         return Review(resource=resource, scope=self.inventory, memo=memo, shared=self.shared)
 
+    def finish(self) -> None:
+        """What is told of all of Terraform together."""
+        if self._terraform is not None:
+            self._terraform.finish()
+            self.counts = self._terraform.counts()
+            self.waivers = self._terraform.waivers
+
     def _take(self, resource: Resource, verdicts: Sequence[Verdict]) -> None:
+        terraform = self._terraform
+        if terraform is not None and not terraform.concerns(resource):
+            terraform = None
         for verdict in verdicts:
             if verdict.state is State.PASS:
                 self.evaluated.add(verdict.rule)
+            elif verdict.state is State.FAIL and terraform is not None:
+                self.evaluated.add(verdict.rule)
+                terraform.fail(self._rules[verdict.rule], verdict, resource)
             elif verdict.state is State.FAIL:
                 self.evaluated.add(verdict.rule)
                 origin = self.collected.origins.get(id(resource))
                 self.findings.add(self._rules[verdict.rule], verdict, resource, origin=origin)
-            elif verdict.state is State.NOT_EVALUATED and self._is_told(verdict):
+            elif verdict.state is State.NOT_EVALUATED and (
+                self._is_told(verdict)
+                or (terraform is not None and terraform.doubt(verdict, resource))
+            ):
                 continue
             elif verdict.state in (State.ERROR, State.NOT_EVALUATED):
                 kind = "rule-error" if verdict.state is State.ERROR else "not-evaluated"
@@ -152,6 +192,8 @@ class _Run:
             more = f" (and {len(cases) - 1:,} more)" if len(cases) > 1 else ""
             reason = f"rule {rule} could not judge: {cases[0].message[:500]}{more}"
             out.append(Gap(kind=kind, path=self._trouble_at[kind, rule], reason=reason))
+        if self._terraform is not None:
+            out.extend(self._terraform.gaps())
         if self.findings.left_out:
             out.append(
                 Gap(

@@ -23,6 +23,9 @@ _ACTION = re.compile(r"action\.ya?ml\Z")
 _GITLAB = re.compile(
     r"(?:.*/)?(?:[^/]*\.gitlab-ci\.ya?ml|\.gitlab(?:/ci|-ci)/.*\.ya?ml)\Z", re.IGNORECASE
 )
+_TERRAFORM = re.compile(r".+\.(?:tf|tofu)(?:\.json)?\Z")
+_TERRAGRUNT = re.compile(r"terragrunt(?:\.stack|\.values)?\.hcl(?:\.json)?\Z")
+_STATE = re.compile(r".*\.tfstate(?:\.\d+)?(?:\.backup)?\Z")
 KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
 CHART = "Chart.yaml"
 
@@ -41,6 +44,9 @@ class Source(Enum):
     WORKFLOW = auto()
     ACTION = auto()
     GITLAB = auto()
+    TERRAFORM = auto()
+    TERRAGRUNT = auto()
+    TERRAFORM_STATE = auto()
     OTHER = auto()
 
 
@@ -59,8 +65,14 @@ def classify(path: str) -> Source:
         return Source.ACTION
     if _GITLAB.match(path):
         return Source.GITLAB
+    if ".t" in name and _TERRAFORM.match(name):
+        return Source.TERRAFORM
+    if ".tfstate" in name and _STATE.match(name):
+        return Source.TERRAFORM_STATE
     if _MANIFEST.match(name):
         return Source.MANIFEST
+    if ".hcl" in name and _TERRAGRUNT.match(name):
+        return Source.TERRAGRUNT
     if _PACKED.match(name):
         return Source.PACKED_CHART
     if _DOCKERFILE.match(name) and not _NOT_DOCKERFILE.match(name):

@@ -14,6 +14,7 @@ from haechi.rules.schema import Rule
 CHECKOV = "ckv"
 HADOLINT = "dl"
 KUBE_LINTER = "kube-linter"
+TFSEC = "tfsec"
 TRIVY = "avd"
 ZIZMOR = "zizmor"
 _TRIVY_ID = re.compile(r"(?:AVD-)?([A-Z]+)-?0*([0-9]+)\Z")
@@ -47,9 +48,10 @@ def build_index(rules: Iterable[Rule]) -> Index:
 
 
 def normal_id(scheme: str, check: str) -> str:
-    """One form per check: names of kube-linter and zizmor in small letters, codes in capitals."""
+    """One form per check: names of kube-linter, tfsec and zizmor in small letters, codes in
+    capitals."""
     text = check.strip()[:100]
-    if scheme in (KUBE_LINTER, ZIZMOR):
+    if scheme in (KUBE_LINTER, TFSEC, ZIZMOR):
         return text.lower()
     text = text.upper()
     match = _TRIVY_ID.match(text) if scheme == TRIVY else None

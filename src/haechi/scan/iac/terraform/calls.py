@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from haechi.scan.iac.terraform.instances import ModuleRun
     from haechi.scan.iac.terraform.modules import Element, Module
     from haechi.scan.iac.terraform.run import Run
+    from haechi.scan.iac.terraform.tree_files import Data
 
 MANIFEST = ".terraform/modules/modules.json"
 MISSING = "terraform-module"
@@ -60,6 +61,7 @@ class Calls:
         self._parsed = parsed
         self._run = run
         self._manifests: dict[str, Mapping[str, str]] = {}
+        self._data: dict[str, Data] = {}
         self.reached: set[str] = set()
 
     def module_of(self, caller: ModuleRun, name: str, element: Element) -> Module | None:
@@ -75,6 +77,15 @@ class Calls:
             return None
         self.reached.add(module.folder)
         return module
+
+    def data_of(self, root: str) -> Data:
+        """What the file functions of a root may read."""
+        found = self._data.get(root)
+        if found is None:
+            from haechi.scan.iac.terraform.tree_files import Data
+
+            found = self._data[root] = Data(self._parsed.files, root)
+        return found
 
     def _missing(self, caller: ModuleRun, name: str, element: Element, source: Any) -> None:
         local = isinstance(source, str) and source.startswith(("./", "../"))

@@ -142,7 +142,8 @@ def key_of(key: Any) -> str:
 
 class ModuleRun:
     """A module with the inputs of one instance of one call. ``values`` are those of a root's
-    variable files; ``inputs`` the expressions of a call, in the scope of the caller."""
+    variable files; ``inputs`` the expressions of a call, in the scope of the caller. ``chain`` are
+    the folders that lead here, ``through`` the calls: folder of the caller, and name."""
 
     def __init__(
         self,
@@ -155,6 +156,7 @@ class ModuleRun:
         values: Mapping[str, tuple[Node, str]] | None = None,
         inputs: Mapping[str, tuple[Node, ModuleScope, str]] | None = None,
         chain: tuple[str, ...] = (),
+        through: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.run = run
         self.calls = calls
@@ -163,6 +165,7 @@ class ModuleRun:
         self.address = address
         self.prefix = f"{address}." if address else ""
         self.chain = chain
+        self.through = through
         self._values = values or {}
         self._inputs = inputs
         self.scope = ModuleScope(self, {})
@@ -446,6 +449,7 @@ class ModuleRun:
                 address=address + key,
                 inputs=inputs,
                 chain=(*self.chain, module.folder),
+                through=(*self.through, (self.module.folder, name)),
             )
 
         expansion = self._expanded(element, address, make)

@@ -32,10 +32,11 @@ _FRAMES = 6_000
 @dataclass(slots=True)
 class Terraform:
     """What the Terraform of a tree is. ``origins`` says by ``id`` which block a resource was made
-    from; ``calls`` of those inside of modules the addresses of the calls that bring them."""
+    from; ``chains`` of those inside of modules through which calls (folder and name)."""
 
     resources: list[Resource] = field(default_factory=list)
     origins: dict[int, str] = field(default_factory=dict)
+    chains: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     modules: list[Module] = field(default_factory=list)
@@ -229,6 +230,8 @@ class _Maker:
             file=element.path,
             locate=places,
         )
+        if module.through:
+            self._out.chains[id(resource)] = module.through
         line, column = element.block.head[:2]
         self._out.origins[id(resource)] = f"{element.path}#{line}:{column}"
         self._out.resources.append(resource)

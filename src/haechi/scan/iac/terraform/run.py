@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from haechi.engines.hcl.tree import Literal, Node
 from haechi.errors import LimitExceeded
 from haechi.model.coverage import Gap
@@ -49,8 +51,7 @@ class Run:
         self.resources = 0
         self.blocks = 0
         self.counts: Counter[str] = Counter()
-        self.gaps: list[Gap] = []
-        self._told: set[tuple[str, str, str]] = set()
+        self._told: dict[tuple[str, str], tuple[Gap, set[str]]] = {}
         self._end = clock() + seconds
         self._clock = clock
         self._spent = ""
@@ -108,13 +109,22 @@ class Run:
         return not self._spent
 
     def fault(self, kind: str, where: str, reason: str, do: str = "") -> None:
-        """A gap, once for each place and reason."""
-        key = (kind, where, reason)
-        if key in self._told:
-            return
-        self._told.add(key)
-        if len(self._told) <= MAX_FAULTS:
-            self.gaps.append(Gap(kind=kind, path=where, reason=reason, do=do))
-        elif len(self._told) == MAX_FAULTS + 1:
-            reason = f"more than {MAX_FAULTS} faults; those after them are not listed"
-            self.gaps.append(Gap(kind=kind, path=".", reason=reason))
+        """Something that is wrong; the same in several places is told at the first one."""
+        told = self._told.get((kind, reason))
+        if told is None:
+            gap = Gap(kind=kind, path=where, reason=reason, do=do)
+            self._told[kind, reason] = (gap, {where})
+        else:
+            told[1].add(where)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What is to be told of this run."""
+        out = []
+        for gap, places in list(self._told.values())[:MAX_FAULTS]:
+            more = f" (and in {len(places) - 1:,} more places)" if len(places) > 1 else ""
+            out.append(replace(gap, reason=gap.reason + more))
+        if len(self._told) > MAX_FAULTS:
+            reason = f"{len(self._told) - MAX_FAULTS:,} more faults, which are not listed"
+            out.append(Gap(kind=FAULT, path=".", reason=reason))
+        return out

@@ -10,6 +10,7 @@ from haechi.model.unknown import Unknown
 
 if TYPE_CHECKING:
     from haechi.scan.iac.terraform.instances import ModuleRun
+    from haechi.scan.iac.terraform.tree_files import Data
 
 
 class Names(Lazy):
@@ -39,6 +40,11 @@ class ModuleScope:
     def __init__(self, module: ModuleRun, bound: dict[str, Any]) -> None:
         self.module = module
         self.bound = bound
+
+    @property
+    def files(self) -> Data:
+        """What file functions read."""
+        return self.module.calls.data_of(self.module.root)
 
     def root(self, name: str) -> Any:
         """The value of a root name."""

@@ -1,0 +1,84 @@
+"""Terraform of a tree into ``Collected``: resources, gaps, waivers, counts.
+
+The collector imports this when it has met the first file; a tree without any pays nothing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from haechi.engines.globs import compile_glob
+from haechi.model.coverage import Gap
+from haechi.scan.iac.terraform.read import Terraform, read_terraform
+from haechi.scan.iac.terraform.tree_files import TreeFiles
+from haechi.scan.suppressions.terraform import Carried, waivers_of
+
+if TYPE_CHECKING:
+    from haechi.model.config import VariableFiles
+    from haechi.scan.iac.collected import Collected
+    from haechi.scan.suppressions import Index
+    from haechi.world.files import Entry, Tree
+
+
+def collect_terraform(
+    tree: Tree,
+    entries: Sequence[Entry],
+    out: Collected,
+    index: Index,
+    var_files: Sequence[VariableFiles] = (),
+) -> None:
+    """Read the Terraform files that a walk found."""
+    walked: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        folder, _, name = entry.path.rpartition("/")
+        walked[folder].append(name)
+    folders = sorted(walked)
+    files = TreeFiles(tree, walked)
+    found = read_terraform(files, folders, var_files=_named(folders, var_files))
+    take(found, out, index)
+
+
+def take(found: Terraform, out: Collected, index: Index) -> None:
+    """Put what was read to what was collected."""
+    out.terraform.extend(found.resources)
+    out.origins.update(found.origins)
+    out.chains.update(found.chains)
+    out.gaps.extend(found.gaps)
+    out.counts.update(found.counts)
+    out.files.update(found.texts)
+    for module, path, comments in found.comments:
+        waivers, carried = waivers_of(module, path, comments, index, found)
+        out.waivers.extend(waivers)
+        out.carried.extend(carried)
+    if any(one.kind.startswith(("kubernetes_", "kubectl_", "helm_")) for one in found.resources):
+        from haechi.scan.iac.terraform.kubernetes import take_kubernetes
+
+        take_kubernetes(found, out)
+
+
+def _named(folders: Sequence[str], var_files: Sequence[VariableFiles]) -> dict[str, Sequence[str]]:
+    """The variable files that haechi.yaml names, by root."""
+    out: dict[str, Sequence[str]] = {}
+    for entry in var_files:
+        pattern = compile_glob(entry.root) if entry.root not in ("", ".") else None
+        for folder in folders:
+            if pattern.fullmatch(folder) if pattern is not None else folder == "":
+                out[folder] = (*out.get(folder, ()), *map(posixpath.normpath, entry.files))
+    return out
+
+
+def terragrunt_gap(paths: Sequence[str]) -> Gap:
+    """What Terragrunt would generate and pass is not known: modules are judged by themselves."""
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    return Gap(
+        kind="terragrunt",
+        path=paths[0],
+        reason=f"Terragrunt's inputs and generated files are not evaluated ({paths[0]}{more})",
+        do="run `terragrunt run --all -- plan` and `terraform show -json`, and scan the plans",
+    )
+
+
+__all__ = ["Carried", "collect_terraform", "take", "terragrunt_gap"]
