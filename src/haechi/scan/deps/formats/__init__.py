@@ -180,6 +180,12 @@ def format_of(path: str) -> Format | None:
     return None
 
 
+@cache
+def formats() -> tuple[Format, ...]:
+    """All formats; one that covers files of another comes before it."""
+    return (*_BY_NAME.values(), *dict.fromkeys(format for _, format in _BY_PATTERN))
+
+
 def reader_of(path: str) -> Reader | None:
     """The reader of a file, or None when no format has such a name."""
     format = format_of(path)

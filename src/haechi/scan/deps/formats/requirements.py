@@ -1,8 +1,9 @@
 """requirements.txt and constraints.txt as pip reads them: includes, hashes, continued lines.
 
-What ``-r`` includes becomes part of the including file's answer under its own path and line, and
-``covers`` names the included file, so that it is not told twice. Constraints (``-c``) only give
-versions. Comments that pip-compile and uv write (``# via``) are the edges.
+What ``-r`` includes is a file of its own in the answer, with the versions that constraints
+(``-c``) of the including file give it. A file of constraints installs nothing: one that ``-c``
+names is covered by whoever names it. Comments that pip-compile and uv write (``# via``) are the
+edges.
 """
 
 from __future__ import annotations
@@ -12,11 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
-from msgspec.structs import replace
-
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.coverage import Gap
-from haechi.model.location import Location
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of
@@ -47,7 +45,7 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read a requirements or constraints file with what it includes."""
     reader = _Reader(path, around)
     reader.read(data, path)
-    return (reader.file(),) if reader.drafts or reader.gaps else ()
+    return reader.files() if reader.drafts or reader.gaps else ()
 
 
 class _Reader:
@@ -59,6 +57,7 @@ class _Reader:
         self._places: list[str] = []
         self._via: list[tuple[str, ...]] = []
         self._seen = {path}
+        self._constraints: set[str] = set()
         self._pins: dict[str, set[str]] = {}
         self._constraining = 0
 
@@ -95,6 +94,8 @@ class _Reader:
         if len(self._seen) >= MAX_INCLUDES:
             raise LimitExceeded(f"more than {MAX_INCLUDES} files included", where=where)
         self._seen.add(target)
+        if constrains or self._constraining:
+            self._constraints.add(target)
         data = None if target.startswith(("../", "/")) else self._around.read(target)
         if data is None:
             self._gap(where, f"includes {named}, which cannot be read", "correct the path")
@@ -172,45 +173,44 @@ class _Reader:
     def _gap(self, where: str, reason: str, do: str) -> None:
         self.gaps.append(Gap(kind="lockfile", path=where, reason=clean_url(reason), do=do))
 
-    def file(self) -> PackageFile:
-        """Constraints applied, edges from comments, and the places in the included files."""
+    def files(self) -> Sequence[PackageFile]:
+        """Constraints applied and edges from comments, by the file that each package stands in."""
         for draft in self.drafts:
             pins = self._pins.get(draft.name, set())
             if not draft.version and draft.source is Source.REGISTRY and len(pins) == 1:
                 draft.version = next(iter(pins))
-        roots = self._edges()
-        packages, requires = settle(
-            self.drafts, roots, ecosystem="PyPI", path=self.path, scopes=False
-        )
-        moved = tuple(
-            package
-            if place == self.path
-            else replace(package, location=_at(place, package.location.line))
-            for package, place in zip(packages, self._places, strict=True)
-        )
+        return [self._file(place) for place in dict.fromkeys((self.path, *self._places))]
+
+    def _file(self, place: str) -> PackageFile:
+        chosen = [at for at, where in enumerate(self._places) if where == place]
+        drafts = [self.drafts[at] for at in chosen]
+        roots = _edges(drafts, [self._via[at] for at in chosen])
+        packages, requires = settle(drafts, roots, ecosystem="PyPI", path=place, scopes=False)
+        own = place == self.path
         return PackageFile(
-            path=self.path,
+            path=place,
             format="requirements.txt",
             ecosystem="PyPI",
-            packages=moved,
+            packages=packages,
             requires=requires,
-            covers=tuple(sorted(self._seen - {self.path})),
-            gaps=tuple(self.gaps),
+            covers=tuple(sorted(self._constraints)) if own else (),
+            gaps=tuple(self.gaps) if own else (),
         )
 
-    def _edges(self) -> Roots | None:
-        """``# via`` names who needs a package; without such comments nobody knows."""
-        if not any(self._via):
-            return None
-        by_name = {draft.name: at for at, draft in enumerate(self.drafts)}
-        direct = []
-        for at, via in enumerate(self._via):
-            owners = [by_name[name] for name in via if name in by_name]
-            for owner in owners:
-                self.drafts[owner].needs.append(at)
-            if len(owners) < len(via) or not via:
-                direct.append(at)
-        return Roots(direct)
+
+def _edges(drafts: list[Draft], vias: list[tuple[str, ...]]) -> Roots | None:
+    """``# via`` names who needs a package; without such comments nobody knows."""
+    if not any(vias):
+        return None
+    by_name = {draft.name: at for at, draft in enumerate(drafts)}
+    direct = []
+    for at, via in enumerate(vias):
+        owners = [by_name[name] for name in via if name in by_name]
+        for owner in owners:
+            drafts[owner].needs.append(at)
+        if len(owners) < len(via) or not via:
+            direct.append(at)
+    return Roots(direct)
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str, str]]:
@@ -272,7 +272,3 @@ def _looks_like_path(text: str) -> bool:
 def _version_in(url: str) -> str:
     archive = _ARCHIVE.match(url.partition("#")[0].partition("?")[0])
     return archive[2] if archive else ""
-
-
-def _at(path: str, line: int) -> Location:
-    return Location(path=path, line=line, end_line=line)

@@ -172,20 +172,21 @@ def _entries(text: str, path: str) -> Iterator[_Entry]:
             if entry is not None:
                 yield entry
             if body[-1] != ":":
-                raise InputError(
-                    "not a lock file of yarn",
-                    where=f"{path}:{number}",
-                    do="write it again with yarn, or correct the line",
-                )
+                raise _not_yarn(path, number)
             entry, pairs = _Entry(_descriptors(body[:-1]), number), None
         elif entry is None:
-            continue
+            raise _not_yarn(path, number)
         elif indent == 2:
             pairs = _field(entry, body)
         elif pairs is not None:
             pairs.append(_words(body))
     if entry is not None:
         yield entry
+
+
+def _not_yarn(path: str, line: int) -> InputError:
+    do = "write it again with yarn, or correct the line"
+    return InputError("not a lock file of yarn", where=f"{path}:{line}", do=do)
 
 
 def _field(entry: _Entry, body: str) -> list[tuple[str, str]] | None:
@@ -274,9 +275,9 @@ def _berry(data: bytes, path: str, around: Around) -> PackageFile:
         needs.append((at, entry))
         if member:
             members.append((at, member, entry))
-    for at, entry in needs:
+    for at, needing in needs:
         if lock.drafts[at].source is not Source.WORKSPACE:
-            _connect(lock, at, entry)
+            _connect(lock, at, needing)
     roots = _berry_roots(lock, root, members, around)
     base = posixpath.dirname(path)
     folders = [posixpath.normpath(posixpath.join(base, folder)) for _, folder, _ in members]
