@@ -65,6 +65,8 @@ def read_type(node: Node | None, evaluate: Evaluate, depth: int = 0) -> Type:
         return Type(word)
     if word in _COLLECTIONS:
         return Type(word, ANY)  # as Terraform 0.11 wrote them
+    if word and isinstance(node, Literal):
+        return _written(word, node, evaluate, depth)
     if not isinstance(node, Call) or len(node.args) != 1:
         raise EvalFault("this is no type", node.span)
     inner = node.args[0]
@@ -78,6 +80,16 @@ def read_type(node: Node | None, evaluate: Evaluate, depth: int = 0) -> Type:
         members = [_member(_key(key), value, evaluate, depth + 1) for key, value in pairs]
         return Type("object", None, tuple(members))
     raise EvalFault(f"there is no type {node.name[:40]!r}", node.span)
+
+
+def _written(text: str, node: Node, evaluate: Evaluate, depth: int) -> Type:
+    """A type in quotes, as JSON syntax has it."""
+    from haechi.engines.hcl.parse import parse_expression
+
+    inner, faults = parse_expression(text)
+    if faults or isinstance(inner, Literal):
+        raise EvalFault("this is no type", node.span)
+    return read_type(inner, evaluate, depth + 1)
 
 
 def _word(node: Node) -> str:
