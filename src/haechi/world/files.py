@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -42,6 +43,8 @@ SKIPPED_DIRECTORIES = frozenset(
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 MAX_FILES = 1_000_000
 MAX_DEPTH = 100
+MAX_NAMES = 100_000
+"""Of one folder that is listed besides the walk."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +185,16 @@ class Tree:
         """True for a directory of the tree, scanned or not."""
         target = self.root / path
         return self._is_inside(path) and not target.is_symlink() and target.is_dir()
+
+    def listed(self, folder: str) -> frozenset[str]:
+        """Names of everything right in a folder of the tree, folders included, scanned or not."""
+        if not self._is_inside(f"{folder}/." if folder else "."):
+            return frozenset()
+        try:
+            with os.scandir(f"{self.root}/{folder}") as entries:
+                return frozenset(entry.name for entry in islice(entries, MAX_NAMES))
+        except OSError:
+            return frozenset()
 
     def _is_inside(self, path: str) -> bool:
         """False when a path leads out of the tree, by ``..`` or by a link among its folders.
