@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from haechi.engines.versions.keys import NUMBERS, checked, refuse
+from haechi.engines.versions.keys import NUMBERS, Pieces, checked, refuse
 from haechi.engines.versions.relations import satisfied
 
 _UPSTREAM = re.compile(r"[0-9A-Za-z.+~_^][0-9A-Za-z.+:~_^-]*(?<!-)", re.ASCII).fullmatch
@@ -23,11 +23,17 @@ _ORDER = {
 def _part(value: str) -> bytes:
     """An upstream version or a revision; nothing is the same as a zero."""
     pieces: list[bytes] = []
-    for found in _PART.finditer(value):
-        if not found[0] and pieces:
-            break
-        pieces += (found[1].translate(_ORDER).encode("latin-1"), _END, NUMBERS[found[2] or "0"])
-    return b"".join((*pieces, _END))
+    for signs, digits in _PART.findall(value or "0"):
+        # the empty match at the very end is the end itself, but for its number
+        pieces += (_SIGNS[signs], NUMBERS[digits])
+    return b"".join(pieces[:-1])
+
+
+def _signs(signs: str) -> bytes:
+    return signs.translate(_ORDER).encode("latin-1") + _END
+
+
+_SIGNS = Pieces(_signs)
 
 
 class Debian:

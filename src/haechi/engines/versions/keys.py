@@ -7,6 +7,7 @@ version may end, a tag byte says what stands there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from haechi.errors import VersionError
@@ -19,6 +20,7 @@ MAX_CONSTRAINT = 2000
 """Characters of a constraint."""
 
 _REMEMBERED = 4
+_MOST_PIECES = 4096
 
 
 class Numbers(dict[str, bytes]):
@@ -30,6 +32,20 @@ class Numbers(dict[str, bytes]):
         piece = bytes((len(bare),)) + bare.encode("ascii")
         if len(digits) <= _REMEMBERED:
             self[digits] = piece
+        return piece
+
+
+class Pieces(dict[str, bytes]):
+    """Words to their piece of a key, made by ``make``; the first some thousand are remembered."""
+
+    def __init__(self, make: Callable[[str], bytes]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, word: str) -> bytes:
+        piece = self._make(word)
+        if len(self) < _MOST_PIECES:
+            self[word] = piece
         return piece
 
 

@@ -8,11 +8,11 @@ import re
 from typing import NamedTuple
 
 from haechi.engines.versions.intervals import Interval, intervals, within
-from haechi.engines.versions.keys import NUMBERS, ZERO, checked, refuse, refuse_constraint
+from haechi.engines.versions.keys import NUMBERS, checked, refuse, refuse_constraint
 from haechi.engines.versions.ranges import bounded
 from haechi.engines.versions.semver import prerelease_key
 
-_PLAIN = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII).fullmatch
+_PLAIN = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)(?:\.([0-9]+))?", re.ASCII).fullmatch
 _FULL = re.compile(
     r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?"
     r"(?:-([0-9a-z-]+(?:\.[0-9a-z-]+)*))?(?:\+[0-9a-z.-]*)?",
@@ -37,8 +37,10 @@ class NuGet:
         """See Scheme."""
         plain = _PLAIN(version)
         if plain is not None and len(version) < 100:
-            major, minor, patch = plain.groups()
-            return NUMBERS[major] + NUMBERS[minor] + NUMBERS[patch] + _PLAIN_TAIL
+            major, minor, patch, revision = plain.groups("0")
+            return (
+                NUMBERS[major] + NUMBERS[minor] + NUMBERS[patch] + NUMBERS[revision] + _PLAIN_TAIL
+            )
         numbers, prerelease = _parts(version)
         return b"".join(NUMBERS[part] for part in numbers) + prerelease_key(prerelease)
 
@@ -55,7 +57,7 @@ class NuGet:
         return bool(_parts(version)[1])
 
 
-_PLAIN_TAIL = ZERO + prerelease_key("")
+_PLAIN_TAIL = prerelease_key("")
 
 
 def _parts(version: str) -> tuple[tuple[str, ...], str]:

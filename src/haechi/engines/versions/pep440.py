@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from haechi.engines.versions.keys import NUMBERS, ZERO, checked, refuse, text
 
-_PLAIN = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII).fullmatch
+_PLAIN = re.compile(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?", re.ASCII).fullmatch
 _FULL = re.compile(
     r"v?(?:(?P<epoch>[0-9]+)!)?(?P<release>[0-9]+(?:\.[0-9]+)*)"
     r"(?:[-_.]?(?P<kind>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?P<pre>[0-9]+)?)?"
@@ -108,7 +108,7 @@ class Pep440:
         plain = _PLAIN(version)
         if plain is not None and len(version) < 100:
             major, minor, patch = plain.groups()
-            return ZERO + NUMBERS[major] + NUMBERS[minor] + NUMBERS[patch] + _PLAIN_TAIL
+            return ZERO + NUMBERS[major] + NUMBERS[minor] + NUMBERS[patch or "0"] + _PLAIN_TAIL
         return key_of(parsed(version))
 
     def satisfies(self, version: str, constraint: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from haechi.engines.versions.keys import NUMBERS, ZERO, checked, refuse, text
+from haechi.engines.versions.keys import NUMBERS, ZERO, Pieces, checked, refuse, text
 from haechi.engines.versions.relations import satisfied
 
 _FORM = re.compile(r"(?:([0-9]+|\(none\)):)?([^\s:-]+)(?:-([^\s:-]+))?").fullmatch
@@ -19,12 +19,16 @@ def _part(value: str) -> bytes:
     """A version or a release; what is neither letter nor digit only parts."""
     pieces: list[bytes] = []
     for digits, letters, sign in _SEGMENT.findall(value):
-        if digits:
-            pieces.append(_NUMBER + NUMBERS[digits])
-        else:
-            pieces.append(_SIGNS[sign] if sign else _TEXT + text(letters))
+        pieces.append(_NUMBER + NUMBERS[digits] if digits else _WORDS[letters or sign])
     pieces.append(_END)
     return b"".join(pieces)
+
+
+def _word(word: str) -> bytes:
+    return _SIGNS.get(word) or _TEXT + text(word)
+
+
+_WORDS = Pieces(_word)
 
 
 class Rpm:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from haechi.engines.versions.keys import NUMBERS, checked, refuse, text
+from haechi.engines.versions.keys import NUMBERS, Pieces, checked, refuse, text
 from haechi.engines.versions.semver_ranges import Dialect, Release, parse, satisfied
 
-_PLAIN = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII).fullmatch
+_PLAIN = re.compile(r"v?([0-9]+)\.([0-9]+)\.([0-9]+)", re.ASCII).fullmatch
 _LOOSE = re.compile(
     r"[vV=\s]*([0-9]+(?:\.[0-9]+)*)"
     r"(?:-((?:[0-9A-Za-z-]+)(?:\.[0-9A-Za-z-]+)*)|([A-Za-z-][0-9A-Za-z-]*(?:\.[0-9A-Za-z-]+)*))?"
@@ -55,11 +55,14 @@ def prerelease_key(prerelease: str) -> bytes:
     """What follows the numbers of a key."""
     if not prerelease:
         return _RELEASE
-    return b"".join((_PRERELEASE, *map(_identifier, prerelease.split(".")), _END))
+    return b"".join((_PRERELEASE, *[_IDENTIFIERS[it] for it in prerelease.split(".")], _END))
 
 
 def _identifier(part: str) -> bytes:
     return _NUMBER + NUMBERS[part] if part.isdigit() else _TEXT + text(part)
+
+
+_IDENTIFIERS = Pieces(_identifier)
 
 
 class Semver:
