@@ -17,8 +17,10 @@ import msgspec
 from haechi.engines.globs import glob_fault, is_catch_all
 from haechi.engines.typed import Misfit, config_error, misfits, read_single, shown
 from haechi.engines.values import Limits
+from haechi.model.advisory import is_vulnerability
 from haechi.model.config import Section
 from haechi.model.location import AttrPath, Location
+from haechi.model.vex import Justification
 from haechi.model.waiver import Waiver, WaiverOrigin
 
 MAX_DAYS = 365
@@ -39,6 +41,7 @@ class _Entry(Section, frozen=True, kw_only=True):
     resource: str | None = None
     fingerprint: str | None = None
     everywhere: bool = False
+    justification: Justification | None = None
 
 
 class _File(Section, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ def _read(value: Any, today: dt.date) -> tuple[_Entry, list[Misfit]]:
         "resource": "x",
         "fingerprint": "0" * 32,
         "everywhere": isinstance(value, dict) and value.keys().isdisjoint(_SCOPE),
+        "justification": None,
     }
     if not isinstance(value, dict):
         return msgspec.convert(harmless, _Entry), wrong
@@ -111,6 +115,7 @@ def _waiver(entry: _Entry, location: Location) -> Waiver:
         reason=entry.reason.strip(),
         owner=entry.owner.strip(),
         expires=entry.expires,
+        justification=entry.justification or "",
     )
 
 
@@ -125,6 +130,9 @@ def _semantic(entry: _Entry, today: dt.date) -> Iterator[Misfit]:
         yield Misfit(path=("expires",), message=message, do=f"{last} is the latest date today")
     yield from _rule(entry)
     yield from _scope(entry)
+    if entry.justification is not None and not is_vulnerability(entry.rule):
+        message = "`justification` is about a vulnerability, and `rule` names none"
+        yield Misfit(path=("justification",), message=message, do="say it in `reason`")
 
 
 def _rule(entry: _Entry) -> Iterator[Misfit]:

@@ -74,7 +74,7 @@ def statements(document: Document, path: str) -> tuple[list[Statement], list[str
                 )
         if unknown:
             some = ", ".join(sorted(unknown)[:3])
-            faults.append(f"{location}: products that the tree does not hold or name: {some}")
+            faults.append(f"{location}: no package URL or CPE for {some}")
     return found, faults
 
 

@@ -35,6 +35,11 @@ _FOR_DEVELOPMENT = frozenset(
 _OPTIONAL = frozenset({"OPTIONAL_DEPENDENCY_OF"})
 _NOTHING = frozenset({"", "NOASSERTION", "NONE"})
 _SYSTEMS = frozenset({"OPERATING-SYSTEM", "FILE", "ARCHIVE", "SOURCE", "CONTAINER", "OTHER"})
+_NO_PACKAGES = tuple(
+    f"SPDXRef-{kind}"
+    for kind in ("DocumentRoot", "Application-", "OperatingSystem", "ContainerImage", "Filesystem")
+)
+"""What Syft and Trivy before SPDX 2.3 said by the id alone."""
 _DOCUMENT = "SPDXRef-DOCUMENT"
 
 
@@ -97,7 +102,7 @@ def _component(entry: dict[str, Any], ref: str) -> Component:
         licence=_licence(entry),
         digests=_digests(entry.get("checksums")),
         library=text(entry.get("primaryPackagePurpose")) not in _SYSTEMS
-        and not ref.startswith(("SPDXRef-DocumentRoot", "SPDXRef-Application-")),
+        and not ref.startswith(_NO_PACKAGES),
         properties=_properties(entry),
     )
 
