@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from haechi.errors import ConfigError
-from haechi.model.config import INLINE_POLICIES, Config, GateSection, PodTemplate
+from haechi.model.config import INLINE_POLICIES, Config, Development, GateSection, PodTemplate
 from haechi.model.severity import Severity
 from haechi.world.config import load_config, parse_config
 
@@ -220,7 +220,7 @@ def _default(field: inspect.Field) -> str:
             return "{" + ", ".join(f"{key}: {item}" for key, item in value.items()) + "}"
         case bool():
             return str(value).lower()
-        case Severity() | list():
+        case Severity() | Development() | list() | int():
             return str(value)
         case "allow":
             return "allow"

@@ -194,7 +194,8 @@ def _what(package: Package, rules: Mapping[str, Rule]) -> tuple[str, str]:
 
 def _change(package: Package, rules: Mapping[str, Rule]) -> tuple[str, str]:
     worst = package.worst
-    name = str(worst.evidence.get("package") or worst.label)
+    name = worst.label.partition(" ")[0] if worst.label else worst.rule
+    name = worst.label.removesuffix(f" {worst.evidence.get('version')}") or name
     version = package.upgrade
     if not version or "malicious" in worst.tags:
         rule = rules.get(worst.rule)

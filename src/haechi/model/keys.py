@@ -1,8 +1,8 @@
 """The one way to name a thing. Parts are percent-encoded, so a key splits without ambiguity.
 
 ``k8s:{cluster|-}/{group|core}/{Kind}/{namespace|-}/{name}``, ``file:<repo>/<path>``,
-``repo:<url>``, ``image:<reference>``. Other kinds of key (``tf:`` …) are added here by the rooms
-that need them.
+``repo:<url>``, ``image:<reference>``; a package's key is its package URL (``pkg:``). Other kinds
+of key (``tf:`` …) are added here by the rooms that need them.
 """
 
 from __future__ import annotations

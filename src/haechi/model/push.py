@@ -55,7 +55,8 @@ class PushedResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class PushedEdge(msgspec.Struct, frozen=True, kw_only=True):
-    """``src`` and ``dst`` are keys. Kinds: ``declares`` (repository or file → resource),
+    """``src`` and ``dst`` are keys. Kinds: ``declares`` (repository or file → resource, lock
+    file → vulnerable package),
     ``runs`` (workload → image), ``uses`` (workload → service account, secret, config map),
     ``selects`` (service → workload), ``routes`` (ingress, route → service), ``builds``
     (Dockerfile → image), ``from`` (Dockerfile → base image), ``grants`` (service account →

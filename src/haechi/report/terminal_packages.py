@@ -50,7 +50,7 @@ def _vulnerability(finding: Finding, ink: Ink) -> list[str]:
     name = finding.severity.value.upper()
     head = f"{_INDENT}{name} {one_line(finding.rule)} "
     said = one_line(finding.title)
-    notes = [
+    notes: list[str] = [
         tag for tag in ("malicious", "exploited", "development", "no-fix") if tag in finding.tags
     ]
     if finding.evidence.get("rated") is None and "malicious" not in finding.tags:

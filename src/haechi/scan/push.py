@@ -19,6 +19,7 @@ from haechi.checks.neighbours import may_share_namespace
 from haechi.checks.pods.view import PodView, items, mapping, view_of
 from haechi.engines.image_ref import parse_image
 from haechi.engines.logins import without_logins
+from haechi.model.finding import DEPENDENCIES
 from haechi.model.keys import file_key, image_key, k8s_key, repository_key
 from haechi.model.location import AttrPath
 from haechi.model.push import PushedEdge, PushedResource
@@ -29,6 +30,7 @@ from haechi.scan.look import Looked
 OwnerOf = Callable[[str, str], str | None]
 """(path, resource key) → owner; ``gate.owners.Owners.owner_of``."""
 _SCRATCH = "scratch"
+_LOCK_FILES = 2_000
 
 
 class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +141,7 @@ def seen_things(looked: Looked, facts: ProjectFacts) -> Things:
         things.link(file, "declares", things.object(resource))
     for workload in looked.inventory.workloads():
         _workload(things, looked, workload)
+    _packages(things, home, looked)
     for finding in looked.scan.findings:
         # What a finding is about is on the page, also where nothing but its file is known.
         if finding.resource.startswith("file:"):
@@ -159,6 +162,33 @@ def _file(
     key = key or file_key(path)
     things.link(home, "declares", things.add(key, kind, path, file=path, attributes=attributes))
     return key
+
+
+def _packages(things: Things, home: str, looked: Looked) -> None:
+    """Files that tell of packages, and of the packages those that something is known against: a
+    monorepo has tens of thousands, which are what an SBOM is for."""
+    files = looked.dependencies.files if looked.dependencies else ()
+    for file in files[:_LOCK_FILES]:
+        facts = {"format": file.format, "packages": len(file.packages)}
+        _file(things, home, file.path, attributes=facts)
+    for finding in looked.scan.findings:
+        if finding.domain != DEPENDENCIES or not finding.resource.startswith("pkg:"):
+            continue
+        said = finding.evidence
+        facts = {
+            "ecosystem": said.get("ecosystem"),
+            "version": said.get("version"),
+            **({"development": True} if "development" in finding.tags else {}),
+        }
+        package = things.add(
+            finding.resource,
+            "package",
+            str(said.get("package") or finding.label),
+            file=finding.location.path,
+            line=finding.location.line,
+            attributes={key: value for key, value in facts.items() if value},
+        )
+        things.link(_file(things, home, finding.location.path), "declares", package)
 
 
 def _dockerfile(things: Things, home: str, resource: Resource) -> None:

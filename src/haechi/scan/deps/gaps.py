@@ -21,6 +21,8 @@ from haechi.world.advisories.shapes import EcosystemState
 
 WARN_DAYS = 30
 """Data older than this is warned about; ``deps.max_age_days`` makes a gap of it."""
+_TOLD = frozenset({"no-lock-file", "ignored-lock-file"})
+"""Gaps by which ``collect`` says that a file pins nothing."""
 _NAMED = 3
 States = Mapping[str, EcosystemState | None]
 
@@ -46,13 +48,18 @@ def ecosystems_of(files: Iterable[PackageFile]) -> dict[str, str]:
 def data_gaps(
     ecosystems: Mapping[str, str], states: States, *, today: dt.date, max_age: int
 ) -> Data:
-    """Ecosystems without data, with data that is too old, with data that grows old."""
+    """Ecosystems without data, with data that is too old, with data that grows old. ``states``
+    are all that is known; what is not in ``ecosystems`` concerns no package here."""
     missing: dict[str, list[str]] = {}
     stale: dict[str, list[str]] = {}
     warnings: list[str] = []
     evaluated: set[str] = set()
-    for name, path in ecosystems.items():
-        state = states.get(name)
+    for name in dict.fromkeys((*ecosystems, *states)):
+        state, path = states.get(name), ecosystems.get(name)
+        if path is None:
+            if state and state.covered and _counts(state, today, max_age):
+                evaluated.add(name)
+            continue
         if state is None or not state.covered:
             missing.setdefault(path, []).append(name)
             continue
@@ -78,6 +85,11 @@ def data_gaps(
             )
     gaps = [*_missing(missing), *_stale(stale, max_age)]
     return Data(frozenset(evaluated), tuple(gaps), tuple(warnings))
+
+
+def _counts(state: EcosystemState, today: dt.date, max_age: int) -> bool:
+    day = day_of(state)
+    return day is not None and (today - day).days <= max_age
 
 
 def day_of(state: EcosystemState) -> dt.date | None:
@@ -130,6 +142,8 @@ def package_gaps(
             elif (number, index) in matching.undecided:
                 ids = ", ".join(one.id for one in matching.undecided[number, index][:_NAMED])
                 undecided.append(f"{_called(package)} ({ids})")
+        if not _TOLD.isdisjoint(gap.kind for gap in file.gaps):
+            unpinned = []
         yield from _of_file(file, unpinned, foreign, undecided)
 
 

@@ -54,10 +54,10 @@ def look_at_dependencies(tree: Tree, setup: Setup) -> Dependencies:
     files = (*collected.files, *_sboms(collected.files, setup))
     if not files:
         looked = {"lock files": 0}
-        return Dependencies(part=Part(gaps=tuple(collected.gaps), looked=looked))
+        return Dependencies(part=Part(gaps=collected.gaps, looked=looked, files=collected.seen))
     with ExitStack() as stack:
         sources = _sources(tree.project, setup, stack)
-        return _judged(tree, setup, files, tuple(collected.gaps), sources)
+        return _judged(tree, setup, files, collected.gaps, collected.seen, sources)
 
 
 def _sboms(files: Sequence[PackageFile], setup: Setup) -> Sequence[PackageFile]:
@@ -74,6 +74,7 @@ def _judged(
     setup: Setup,
     files: tuple[PackageFile, ...],
     gaps: Sequence[Gap],
+    seen: frozenset[str],
     sources: Sources,
 ) -> Dependencies:
     ecosystems = ecosystems_of(files)
@@ -82,7 +83,7 @@ def _judged(
     told = findings_of(files, matching, setup.config)
     data = data_gaps(
         ecosystems,
-        states,
+        {**sources.all_states(), **states},
         today=setup.clock().date(),
         max_age=setup.config.deps.max_age_days,
     )
@@ -101,7 +102,7 @@ def _judged(
             waivers=waivers,
             looked=_counts(files, told),
             evaluated=_evaluated(data.evaluated, ecosystems, told, sources, setup),
-            files=frozenset(file.path for file in files),
+            files=seen | {file.path for file in files},
             warnings=data.warnings,
         ),
         files=files,
@@ -178,9 +179,11 @@ def _evaluated(
     sources: Sources,
     setup: Setup,
 ) -> frozenset[str]:
-    """Ecosystems that were judged, what was found, and those vulnerabilities that waivers ask
+    """Ecosystems with data that counts (also those of which no package is left), the
+    repository's own advisories, what was found, and those vulnerabilities that waivers ask
     about whose ecosystems were judged, as far as there are any packages of them here."""
     found = {f"{EVALUATED}{name}" for name in covered}
+    found.update(id_ for source in sources.own for id_ in source.ids())
     found.update(id_ for finding in told.findings for id_ in finding.ids)
     for name in setup.vulnerabilities:
         concerned = sources.ids_of(name)

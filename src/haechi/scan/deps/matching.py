@@ -34,6 +34,10 @@ class Sources(msgspec.Struct, frozen=True):
         held = self.database
         return {name: held.state_of(name) if held else None for name in ecosystems}
 
+    def all_states(self) -> Mapping[str, EcosystemState]:
+        """Everything that the database holds."""
+        return self.database.states() if self.database else {}
+
     def ids_of(self, name: str) -> Mapping[str, frozenset[str]]:
         """Ecosystem → ids, of the vulnerability that has this id or alias."""
         found: dict[str, set[str]] = {}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from haechi.model.package import Package, PackageFile
+from haechi.model.package import Package, PackageFile, Source
 
 ARROW = " → "
 
@@ -87,7 +87,9 @@ def project_name(file: PackageFile) -> str:
 
 
 def spelled(package: Package) -> str:
-    """The package as it was written."""
+    """The package as it was written; a language's own library by the language's name."""
+    if package.source is Source.STDLIB:
+        return f"{package.ecosystem} {shown(package.name)}"
     return shown(package.spelled or package.name)
 
 

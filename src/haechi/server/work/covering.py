@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from haechi.model.advisory import is_vulnerability
+from haechi.model.finding import DEPENDENCIES
 from haechi.model.keys import without_repository
 from haechi.model.push import Push
 from haechi.store.records import StoredFinding
@@ -29,8 +31,22 @@ _EVERYTHING = frozenset({"too-much", "unknown"})
 """Gaps that name one file of those that were left out."""
 _HARMLESS = frozenset({"too-large"})
 """Gaps of git's history behind which no finding can lie: what was never read was never found."""
-_LOOKED = {"iac": "files", "secrets": "files for secrets"}
+_LOOKED = {"iac": "files", "secrets": "files for secrets", "deps": "lock files"}
 """The count that every run of a domain gives."""
+_MAY_BE_NONE = frozenset({"deps"})
+"""Domains that counted nothing where nothing is left to count."""
+_ADVISORIES = "advisories:"
+_ECOSYSTEMS = {
+    "pypi": "PyPI",
+    "npm": "npm",
+    "golang": "Go",
+    "cargo": "crates.io",
+    "maven": "Maven",
+    "gem": "RubyGems",
+    "composer": "Packagist",
+    "nuget": "NuGet",
+}
+"""Types of package URLs, as advisories call their ecosystems."""
 
 
 class _Gap(msgspec.Struct, frozen=True):
@@ -91,7 +107,8 @@ class Covering:
     def _domain_ran(self, domain: str) -> bool:
         count = self._looked.get(_LOOKED.get(domain, domain))
         # A domain that this version does not know may count as it likes, but it has to count.
-        return isinstance(count, int) and count > 0
+        least = 0 if domain in _MAY_BE_NONE else 1
+        return isinstance(count, int) and count >= least
 
     def _read_history(self, gaps: Iterable[_Gap]) -> bool:
         read = any(str(name).startswith("git ") for name in self._looked)
@@ -132,9 +149,19 @@ class Covering:
             return False
         if rule in self._evaluated:
             return True
+        if finding.domain == DEPENDENCIES and is_vulnerability(rule):
+            return self._advised(finding)
         if finding.domain == "iac" and not self._seen(finding):
             return True  # what it was about is gone, so there was nothing left to judge
         return rule not in self._known and self._user_rules_ran
+
+    def _advised(self, finding: StoredFinding) -> bool:
+        """Whether advisories of the package's ecosystem were at hand. Where no package at all is
+        left nobody has to ask."""
+        if self._looked.get(_LOOKED["deps"]) == 0:
+            return True
+        kind = finding.resource.removeprefix("pkg:").partition("/")[0]
+        return f"{_ADVISORIES}{_ECOSYSTEMS.get(kind, kind)}" in self._evaluated
 
 
 def _rules_of(gaps: Iterable[_Gap]) -> Iterable[str]:

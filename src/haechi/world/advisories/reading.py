@@ -257,6 +257,12 @@ class Advisories:
         found = self._records("WHERE id = ? ORDER BY active DESC, modified DESC LIMIT 1", (id_,))
         return found[0] if found else None
 
+    def ids(self) -> frozenset[str]:
+        """The leading id of every vulnerability that is held."""
+        return frozenset(
+            one for (one,) in self._all("SELECT DISTINCT vulnerability FROM records WHERE active")
+        )
+
     def by_alias(self, name: str) -> tuple[Advisory, ...]:
         """All records about the vulnerability that has this id or alias."""
         return self._records(
