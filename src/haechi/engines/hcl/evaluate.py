@@ -52,6 +52,10 @@ from haechi.model.unknown import Unknown
 __all__ = ["Bound", "Budget", "EvalFault", "Files", "Lazy", "Scope", "Set", "evaluate"]
 
 
+_ELEMENT = 8
+"""What an element of a list or an object costs, in characters."""
+
+
 class Scope(Protocol):
     """Where names get their values. A scope may have ``files: Files``, for file functions."""
 
@@ -179,7 +183,8 @@ def _splat(node: Splat, scope: Scope, budget: Budget) -> Any:
     if value is None:
         return []
     items = value if isinstance(value, list) else [value]
-    budget.grow(len(items))
+    budget.step(len(items))
+    budget.grow(_ELEMENT * len(items))
     names: dict[str, Any] = {}
     inner = _bound(names, scope)
     out: list[Any] = []
@@ -266,7 +271,7 @@ def _is_text(node: Node) -> bool:
 def _either(condition: Unknown, then: Any, otherwise: Any, budget: Budget) -> Any:
     """One of the two: what they share is known."""
     budget.step()
-    if equal(then, otherwise) is True or then is otherwise:
+    if equal(then, otherwise, budget) is True or then is otherwise:
         return then
     if isinstance(then, dict) and isinstance(otherwise, dict) and then.keys() == otherwise.keys():
         return {key: _either(condition, then[key], otherwise[key], budget) for key in then}
@@ -283,7 +288,7 @@ def _either(condition: Unknown, then: Any, otherwise: Any, budget: Budget) -> An
 
 
 def _tuple(node: Tuple, scope: Scope, budget: Budget) -> Any:
-    budget.grow(len(node.items))
+    budget.grow(_ELEMENT * len(node.items))
     out: list[Any] = []
     for item in node.items:
         out.append(evaluate(item, scope, budget))  # noqa: PERF401 (a frame less)
@@ -293,7 +298,7 @@ def _tuple(node: Tuple, scope: Scope, budget: Budget) -> Any:
 def _object(node: Object, scope: Scope, budget: Budget) -> Any:
     out: dict[str, Any] = {}
     unclear: list[Unknown] = []
-    budget.grow(len(node.items))
+    budget.grow(_ELEMENT * len(node.items))
     for key_node, value_node in node.items:
         key = evaluate(key_node, scope, budget)
         value = evaluate(value_node, scope, budget)
@@ -322,7 +327,8 @@ def _for(node: For, scope: Scope, budget: Budget) -> Any:
     keyed: dict[str, Any] = {}
     unclear: list[Unknown] = []
     for key, value in _entries(collection, node.collection):
-        budget.grow(1)
+        budget.steps -= 1
+        budget.grow(_ELEMENT)
         if node.key_name is not None:
             names[node.key_name] = key
         names[node.value_name] = value

@@ -24,7 +24,10 @@ where indentation goes) and ``ch``, ``txt`` (raw text of a template), ``${`` and
 ``~`` where they trim) up to ``}t``, ``bad`` (text says why), ``end`` (of this run of lines).
 """
 
-MAX_TOKENS = 2_000_000
+MAX_TOKENS = 1_000_000
+"""Of one file, what is read twice after a fault counted twice; comments count, too."""
+MAX_ITEM = 400_000
+"""Of one argument or block at the top, which is in memory at once. 1.5 MB of text."""
 _RUN = 20_000
 """After so many tokens a run of lines ends at the next line outside of all brackets."""
 
@@ -48,7 +51,7 @@ _FOR = re.compile(r"(?:\s|\#[^\n]*+\n|//[^\n]*+\n)*+for\s++[\w-]++\s*+(?:,|in\b)
 _QUOTED = re.compile(r'(?:[^"\\\r\n$%]++|\\[^\r\n]|\$\$\{|%%\{|[$%](?!\{))*+')
 _WHOLE = re.compile(r"\$\$\{|%%\{|\$\{|%\{|\n")
 _OPENS_PAIR = {")": "(", "]": "["}
-_CONTROL = re.compile(r"[^\s\"'`(){}\[\]]{1,20}+|.")
+_CONTROL = re.compile(r"[^\s\"'`(){}\[\]]{1,20}+|[^\S\n]++|.")
 
 
 class Lexer:
@@ -93,18 +96,22 @@ class Lexer:
         self.tokens = []
         self._lines()
         self.count += len(self.tokens)
-        if self.count > MAX_TOKENS:
-            raise LimitExceeded(f"more than {MAX_TOKENS} words of HCL in one file", where=self.name)
+        if self.count + len(self.comments) > MAX_TOKENS:
+            raise LimitExceeded(f"more than {MAX_TOKENS:,} words of HCL", where=self.name)
+        if len(self.tokens) > MAX_ITEM:
+            raise LimitExceeded(f"more than {MAX_ITEM:,} words in one block", where=self.name)
         self.tokens.append(("end", "", self.line, self.position - self.bol + 1, 0))
         return self.tokens
 
     def _lines(self) -> None:
-        text, stack, push = self.text, self.stack, self.tokens.append
+        text, stack, tokens, comments = self.text, self.stack, self.tokens, self.comments
+        push = tokens.append
         match = _TOKEN.match
         position, line, bol = self.position, self.line, self.bol
         ignore = bool(stack) and stack[-1] != "{"
-        limit = min(_RUN, MAX_TOKENS - self.count + 1)
         while True:
+            if len(tokens) > MAX_ITEM or len(comments) > MAX_TOKENS:
+                break
             found = match(text, position)
             if found is None:
                 self.position = self._bad(position, line, bol)
@@ -121,7 +128,7 @@ class Lexer:
                     push(("nl", "", line, start - bol + 1, start - bol + 1))
                 line += text.count("\n", start, position)
                 bol = position
-                if not stack and len(self.tokens) > limit:
+                if not stack and len(tokens) > _RUN:
                     break
             elif group == 4:
                 kind = found[4]
@@ -137,7 +144,7 @@ class Lexer:
                 start = found.start(5)
                 push(("num", found[5], line, start - bol + 1, position - bol + 1))
             elif group == 7:
-                self.comments.append((found[7], line, line))
+                comments.append((found[7], line, line))
             elif group == 11:
                 break
             else:
@@ -153,8 +160,6 @@ class Lexer:
                     self._heredoc(start, found[10])
                 position, line, bol = self.position, self.line, self.bol
                 ignore = bool(stack) and stack[-1] != "{"
-            if len(self.tokens) > MAX_TOKENS:
-                break
         self.position, self.line, self.bol = position, line, bol
 
     def _bracket(self, kind: str, position: int) -> None:
@@ -246,8 +251,8 @@ class Lexer:
         self.stack.append("h")
         self._template()
         self._lines()
-        if len(self.tokens) > MAX_TOKENS:
-            raise LimitExceeded(f"more than {MAX_TOKENS} words in a template", where=self.name)
+        if len(self.tokens) > MAX_ITEM:
+            raise LimitExceeded(f"more than {MAX_ITEM:,} words in a template", where=self.name)
         self.tokens.append(("end", "", self.line, self.position - self.bol + 1, 0))
         return self.tokens
 
@@ -290,7 +295,7 @@ class Lexer:
                 self._add("txt", text[start:at], start, at)
                 self.line += 1
                 self.bol = start = at
-                if len(self.tokens) > MAX_TOKENS:
+                if len(self.tokens) > MAX_ITEM:
                     self.position = at
                     self.stack.clear()
                     return

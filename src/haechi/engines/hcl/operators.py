@@ -37,8 +37,7 @@ def unary(op: str, value: Any, budget: Budget) -> Any:
 def binary(op: str, left: Any, right: Any, budget: Budget) -> Any:
     """The result of an operator that is not ``&&`` or ``||``."""
     if op == "==" or op == "!=":
-        same = equal(solid(left), solid(right))
-        budget.step()
+        same = equal(solid(left), solid(right), budget)
         return same if isinstance(same, Unknown) or op == "==" else not same
     unknowns = [value for value in (left, right) if isinstance(value, Unknown)]
     if unknowns:

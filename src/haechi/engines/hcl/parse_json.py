@@ -16,7 +16,7 @@ from typing import Any
 
 from haechi.engines.hcl.cursor import Cursor, SyntaxFault, told
 from haechi.engines.hcl.expressions import expression, number
-from haechi.engines.hcl.lexer import MAX_TOKENS, Lexer, Token
+from haechi.engines.hcl.lexer import MAX_ITEM, Lexer, Token
 from haechi.engines.hcl.parse import decode
 from haechi.engines.hcl.templates import whole_template
 from haechi.engines.hcl.tree import (
@@ -39,7 +39,7 @@ _TOKEN = re.compile(
     r"""[ \t]*+(?:
       "((?:[^"\\\r\n]++|\\[^\r\n])*+)"   # 1 text
     | ([{}\[\]:,])                       # 2
-    | (\r?\n)                            # 3
+    | (\r?\n(?:[ \t]*+\r?\n)*+)        # 3
     | (-?[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+)  # 4
     | (true|false|null)(?![\w])          # 5
     | (\Z)                               # 6
@@ -128,7 +128,7 @@ def _tokens(text: str, name: str) -> list[Token]:
         elif group == 2:
             tokens.append((found[2], found[2], line, column, end))
         elif group == 3:
-            line += 1
+            line += text.count("\n", start, position)
             bol = position
         elif group == 4:
             tokens.append(("num", found[4], line, column, end))
@@ -136,8 +136,8 @@ def _tokens(text: str, name: str) -> list[Token]:
             tokens.append(("id", found[5], line, column, end))
         else:
             break
-        if len(tokens) > MAX_TOKENS:
-            raise LimitExceeded(f"more than {MAX_TOKENS} words in one file", where=name)
+        if len(tokens) > MAX_ITEM:
+            raise LimitExceeded(f"more than {MAX_ITEM:,} words in one file", where=name)
     tokens.append(("end", "", line, max(position - bol + 1, 1), 0))
     return tokens
 

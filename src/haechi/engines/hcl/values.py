@@ -52,12 +52,15 @@ class Set(list[Any]):
 
 class Budget:
     """What an evaluation may still take. ``steps`` are nodes of expressions and elements that
-    functions touch; ``size`` are characters and elements made; ``depth`` bounds recursion, also
+    functions touch; ``size`` are characters made (an
+    element of a list counts as 8); ``depth`` bounds recursion, also
     of values that need each other. Every one is spent for good but depth."""
 
     __slots__ = ("depth", "size", "steps")
 
-    def __init__(self, *, steps: int = 1_000_000, size: int = 64_000_000, depth: int = 150) -> None:
+    def __init__(
+        self, *, steps: int = 1_000_000, size: int = 100_000_000, depth: int = 150
+    ) -> None:
         self.steps = steps
         self.size = size
         self.depth = depth
@@ -201,8 +204,9 @@ def as_bool(value: Any) -> bool:
     raise EvalFault(f"a bool is needed, not {kind_of(value)}")
 
 
-def equal(left: Any, right: Any) -> bool | Unknown:
+def equal(left: Any, right: Any, budget: Budget) -> bool | Unknown:
     """``==``: values of different types differ. Unknown only where the answer hangs on it."""
+    budget.step()
     if isinstance(left, Unknown):
         # null is never what is certainly given
         return False if right is None and left.given else joined([left, *unknowns_in(right)][:20])
@@ -211,11 +215,11 @@ def equal(left: Any, right: Any) -> bool | Unknown:
     if isinstance(left, dict) and isinstance(right, dict):
         if left.keys() != right.keys():
             return False
-        return _all_equal((left[key], right[key]) for key in left)
+        return _all_equal(((left[key], right[key]) for key in left), budget)
     if isinstance(left, list) and isinstance(right, list):
         if len(left) != len(right) or isinstance(left, Set) is not isinstance(right, Set):
             return False
-        return _all_equal(zip(left, right, strict=True))
+        return _all_equal(zip(left, right, strict=True), budget)
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
@@ -223,10 +227,10 @@ def equal(left: Any, right: Any) -> bool | Unknown:
     return type(left) is type(right) and bool(left == right)
 
 
-def _all_equal(pairs: Iterable[tuple[Any, Any]]) -> bool | Unknown:
+def _all_equal(pairs: Iterable[tuple[Any, Any]], budget: Budget) -> bool | Unknown:
     unclear: list[Unknown] = []
     for one, other in pairs:
-        same = equal(one, other)
+        same = equal(one, other, budget)
         if same is False:
             return False
         if isinstance(same, Unknown):

@@ -37,7 +37,7 @@ def _length(context: Context, value: Any) -> int:
 
 
 def _concat(context: Context, *lists: list[Any]) -> list[Any]:
-    context.budget.grow(sum(map(len, lists)))
+    context.budget.grow(8 * (sum(map(len, lists))))
     return [item for values in lists for item in values]
 
 
@@ -73,7 +73,7 @@ def _merge(context: Context, *maps: dict[str, Any] | None) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for one in maps:
         if one is not None:
-            context.budget.grow(len(one))
+            context.budget.grow(8 * (len(one)))
             out.update(one)
     return out
 
@@ -152,8 +152,7 @@ def _compact(context: Context, values: list[Any]) -> Any:
 def _contains(context: Context, values: list[Any], wanted: Any) -> bool | Unknown:
     unclear: list[Unknown] = []
     for value in values:
-        context.budget.step()
-        same = equal(value, wanted)
+        same = equal(value, wanted, context.budget)
         if same is True:
             return True
         if isinstance(same, Unknown):
@@ -167,7 +166,7 @@ def _contains(context: Context, values: list[Any], wanted: Any) -> bool | Unknow
 
 def _index(context: Context, values: list[Any], wanted: Any) -> int | Unknown:
     for number, value in enumerate(_ordered("index", values)):
-        same = equal(value, wanted)
+        same = equal(value, wanted, context.budget)
         if same is True:
             return number
         if isinstance(same, Unknown):
@@ -204,8 +203,11 @@ def _chunklist(context: Context, values: list[Any], size: int) -> list[Any]:
 def _distinct(context: Context, values: list[Any]) -> Any:
     out: list[Any] = []
     for value in values:
-        context.budget.step(1 + len(out) // 8)
-        found = [same for same in (equal(value, kept) for kept in out) if same is not False]
+        found = [
+            same
+            for same in (equal(value, kept, context.budget) for kept in out)
+            if same is not False
+        ]
         unclear = [same for same in found if isinstance(same, Unknown)]
         if True in [same for same in found if isinstance(same, bool)]:
             continue
@@ -232,7 +234,7 @@ def _range(context: Context, *args: Number) -> list[Number]:
             raise EvalFault(f"range: more than {_MAX_RANGE} numbers")
         out.append(start)
         start = arithmetic("+", start, step)
-    context.budget.grow(len(out))
+    context.budget.grow(8 * (len(out)))
     return out
 
 
@@ -248,7 +250,7 @@ def _transpose(context: Context, value: dict[str, Any]) -> dict[str, list[str]]:
         if not isinstance(value[key], list):
             raise EvalFault("transpose: the values must be lists of strings")
         for item in value[key]:
-            context.budget.grow(1)
+            context.budget.grow(8)
             out.setdefault(as_text(item), []).append(key)
     return {key: sorted(out[key]) for key in sorted(out)}
 
@@ -267,13 +269,12 @@ def _matchkeys(
 ) -> list[Any]:
     if len(keys) != len(values):
         raise EvalFault("matchkeys: keys and values differ in length")
-    context.budget.step(len(keys) * len(wanted))
     aligned = unified([*keys, *wanted])
     keys, wanted = aligned[: len(keys)], aligned[len(keys) :]
     return [
         value
         for value, key in zip(values, keys, strict=True)
-        if any(equal(key, one) is True for one in wanted)
+        if any(equal(key, one, context.budget) is True for one in wanted)
     ]
 
 

@@ -47,7 +47,7 @@ def _product(context: Context, *lists: list[Any]) -> list[Any]:
         raise EvalFault("setproduct: takes at least 2 lists")
     count = math.prod(len(values) for values in lists)
     context.budget.step(count)
-    context.budget.grow(count * len(lists))
+    context.budget.grow(8 * count * len(lists))
     rows = [list(row) for row in itertools.product(*lists)]
     return to_set(rows) if all(isinstance(values, Set) for values in lists) else rows
 

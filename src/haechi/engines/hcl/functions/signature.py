@@ -89,6 +89,8 @@ class Function:
                 ready.append(value)
             else:
                 ready.append(self._converted(self.params[at], value, index))
+                if isinstance(value, (list, dict)):
+                    context.budget.step(len(value))
                 if not self.open and isinstance(value, (list, dict)):
                     unknowns.extend(unknowns_in(value))
         if unknowns:
