@@ -147,6 +147,8 @@ def read(data: bytes, *, yaml: bool = False, source: str = "") -> Read:
         raise _misfit(data, yaml, error) from None
     except msgspec.DecodeError as error:
         raise InputError(f"no JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise InputError("it is not UTF-8") from None
     except RecursionError:
         raise InputError("nested too deeply") from None
     return _read(record, source)
@@ -156,7 +158,7 @@ def _misfit(data: bytes, yaml: bool, error: Exception) -> InputError:
     """Another kind of document is told from an advisory with a fault."""
     try:
         value = _plain_yaml(data) if yaml else msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError, InputError):
+    except (ValueError, RecursionError, InputError):
         return InputError(f"no OSV record: {error}")
     if not isinstance(value, dict) or "id" not in value:
         return NotOsv("no advisory: it has no id")

@@ -146,14 +146,14 @@ def kev(data: bytes) -> Catalogue:
         raise LimitExceeded(f"more than {MAX_BYTES >> 20} MiB")
     try:
         whole = msgspec.json.decode(data, type=_Catalogue)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"no KEV catalogue: {error}") from None
     found = Catalogue(_first_day(whole.dateReleased), [], [])
     for number, raw in enumerate(whole.vulnerabilities, start=1):
         try:
             entry = msgspec.json.decode(raw, type=_Entry)
             since = dt.date.fromisoformat(entry.dateAdded)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             found.faults.append(f"entry {number}: {error}"[:160])
             continue
         cve = number_of(entry.cveID)
