@@ -60,6 +60,7 @@ class _Assembly:
         self._at: dict[str, int] = {}
         self._steps = 0
         self._flat = True
+        self._ours = False
         self.packages: list[Package] = []
         self.requires: tuple[int, ...] = ()
         self._collect()
@@ -74,6 +75,7 @@ class _Assembly:
             package = self._package(component)
             if package is None:
                 continue
+            self._ours |= SOURCE in component.properties
             key = component.purl or component.ref
             index = known.setdefault(key, len(self.packages))
             if index == len(self.packages):
@@ -114,9 +116,9 @@ class _Assembly:
         told = [i for i, package in enumerate(self.packages) if package.direct is not None]
         if told:
             self.requires = tuple(i for i in told if self.packages[i].direct)
-        elif asked and not (self._flat and len(asked) == len(self.packages) > 1):
-            # A document in which the root needs everything and nothing needs anything else was
-            # written by somebody who did not know either.
+        elif asked and not self._ours and not (self._flat and len(asked) == len(self.packages) > 1):
+            # Our own say so where they know. A document in which the root needs everything and
+            # nothing needs anything else was written by somebody who did not know either.
             self.requires = asked
             wanted = set(asked)
             for index, package in enumerate(self.packages):
