@@ -86,22 +86,19 @@ def _documents(text: str, limit: int) -> list[Blocks]:
         while stack[-1][0] >= indent:
             stack.pop()
         holder = stack[-1][1]
-        if len(stack) <= 2:
-            if len(stack) == 1:
+        depth = len(stack)
+        if depth <= 2:
+            if depth == 1:
                 top = key
-                above = ""
-            else:
-                above = top
-            if len(holder) < limit:
-                current.lines.setdefault(above, {})[key] = number
             if len(holder) >= limit and key not in holder:
                 current.cut = True
                 stack.append((indent, {}))
                 continue
+            current.lines.setdefault(top if depth == 2 else "", {})[key] = number
         if rest:
             holder[key] = _value(rest)
         else:
-            if len(stack) > _MAX_LEVEL:
+            if depth > _MAX_LEVEL:
                 raise _Foreign
             child: dict[str, Any] = {}
             holder[key] = child
@@ -110,12 +107,16 @@ def _documents(text: str, limit: int) -> list[Blocks]:
 
 
 def _pair(body: str) -> tuple[str, str]:
-    if body[0] in "'\"":
+    first = body[0]
+    if first in "'\"":
+        end = body.find(first, 1)
+        if body[end + 1 : end + 3] == ": " and "\\" not in body[1:end]:
+            return body[1:end], body[end + 3 :].lstrip()
         match = _QUOTED.match(body)
         if match is None:
             raise _Foreign
         return _scalar(match[1]), match[2] or ""
-    if body[0] in _FOREIGN or " #" in body:
+    if first in _FOREIGN or " #" in body:
         raise _Foreign
     key, colon, rest = body.partition(": ")
     if colon:

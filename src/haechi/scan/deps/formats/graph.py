@@ -91,12 +91,14 @@ def settle(
     ecosystem: str,
     path: str,
     scopes: bool = True,
+    project: int = -1,
 ) -> tuple[tuple[Package, ...], tuple[int, ...]]:
     """The packages and what the project requires.
 
     Without roots (None) nobody knows what is direct. ``scopes`` false: ``development`` and
     ``optional`` are as the file says; true: they follow from the roots (what the roots do not
-    reach keeps what the file says).
+    reach keeps what the file says). ``project`` is the position of the project itself, which is
+    no package: positions behind it move up by one.
     """
     if roots is not None and scopes:
         _mark(drafts, roots)
@@ -107,13 +109,13 @@ def settle(
     requires = direct
     if roots is not None and roots.requires is not None:
         requires = {_package(drafts, at) for at in roots.requires}
-    needs = _joined(drafts)
+    needs = _joined(drafts, project)
     packages = tuple(
         _finished(draft, needs[at], None if roots is None else at in direct, ecosystem, path)
         for at, draft in enumerate(drafts)
-        if draft.part_of < 0
+        if draft.part_of < 0 and at != project
     )
-    return packages, tuple(sorted(requires))
+    return packages, tuple(sorted(at - (at > project >= 0) for at in requires if at != project))
 
 
 def _mark(drafts: Sequence[Draft], roots: Roots) -> None:
@@ -149,7 +151,7 @@ def _package(drafts: Sequence[Draft], at: int) -> int:
     return at if part_of < 0 else part_of
 
 
-def _joined(drafts: Sequence[Draft]) -> list[list[int]]:
+def _joined(drafts: Sequence[Draft], project: int) -> list[list[int]]:
     """Needs of each package with those of its extras, every one once, never itself."""
     needs: list[list[int]] = [[] for _ in drafts]
     for at, draft in enumerate(drafts):
@@ -159,13 +161,17 @@ def _joined(drafts: Sequence[Draft]) -> list[list[int]]:
             needs[owner] += draft.maybe
         if draft.tools:
             needs[owner] += draft.tools
+    extras = any(draft.part_of >= 0 for draft in drafts)
     for at, edges in enumerate(needs):
-        if edges:
-            needs[at] = [
-                edge
-                for edge in dict.fromkeys(_package(drafts, edge) for edge in edges)
-                if edge != at
-            ]
+        if not edges:
+            continue
+        found = dict.fromkeys((_package(drafts, to) for to in edges) if extras else edges)
+        found.pop(at, None)
+        if project >= 0:
+            found.pop(project, None)
+            needs[at] = [to - (to > project) for to in found]
+        else:
+            needs[at] = list(found)
     return needs
 
 

@@ -9,7 +9,7 @@ which.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from haechi.errors import InputError
@@ -107,27 +107,23 @@ class _Lock:
             roots.development += self._targets(wanted)
         known = roots.production or roots.development or roots.optional or self._project >= 0
         packages, requires = settle(
-            self._drafts, roots if known else None, ecosystem="PyPI", path=self._path
+            self._drafts,
+            roots if known else None,
+            ecosystem="PyPI",
+            path=self._path,
+            project=self._project,
         )
-        if self._project < 0:
-            return PackageFile(
-                path=self._path, format="uv.lock", ecosystem="PyPI", packages=packages,
-                requires=requires, covers=tuple(covers), gaps=gaps,
-            )  # fmt: skip
-        entry = self._entries[self._project]
-        return without_project(
-            PackageFile(
-                path=self._path,
-                format="uv.lock",
-                ecosystem="PyPI",
-                packages=packages,
-                requires=requires,
-                name=word(entry.get("name")),
-                version=word(entry.get("version")),
-                covers=tuple(covers),
-                gaps=gaps,
-            ),
-            self._project,
+        project = self._entries[self._project] if self._project >= 0 else {}
+        return PackageFile(
+            path=self._path,
+            format="uv.lock",
+            ecosystem="PyPI",
+            packages=packages,
+            requires=requires,
+            name=word(project.get("name")),
+            version=word(project.get("version")),
+            covers=tuple(covers),
+            gaps=gaps,
         )
 
     def _is_member(self, at: int) -> bool:
@@ -158,7 +154,7 @@ class _Lock:
         if roots.requires is not None:
             roots.requires += asked if at == self._project else [at]
 
-    def _targets(self, wanted: Any) -> Iterable[int]:
+    def _targets(self, wanted: Any) -> list[int]:
         targets: list[int] = []
         for need in rows(wanted):
             at = self._find(table(need))
@@ -181,20 +177,6 @@ class _Lock:
             if version in (None, entry.get("version")) and source in (None, entry.get("source")):
                 return at
         return found[0] if found else -1
-
-
-def without_project(file: PackageFile, project: int) -> PackageFile:
-    """The file without the package that is the project itself: positions move up by one."""
-    from msgspec.structs import replace
-
-    def moved(positions: Iterable[int]) -> tuple[int, ...]:
-        return tuple(at - (at > project) for at in positions if at != project)
-
-    packages = [
-        replace(package, needs=moved(package.needs)) if package.needs else package
-        for package in (*file.packages[:project], *file.packages[project + 1 :])
-    ]
-    return replace(file, packages=tuple(packages), requires=moved(file.requires))
 
 
 def _members(value: dict[str, Any], entries: list[dict[str, Any]]) -> frozenset[str]:
