@@ -12,9 +12,12 @@ MAX_CHAIN = 250
 
 
 class SyntaxFault(Exception):
-    """What stands at ``token`` cannot stand there."""
+    """What stands at ``token`` cannot stand there. What the lexer could not read says why
+    itself."""
 
     def __init__(self, message: str, token: Token) -> None:
+        if token[0] == "bad":
+            message = token[1]
         super().__init__(message)
         self.message = message
         self.token = token
@@ -75,7 +78,5 @@ def told(token: Token) -> str:
             return "a heredoc"
         case "}t":
             return "'}'"
-        case "bad":
-            return text
     shown = text if kind in ("id", "num") else kind
     return repr(shown if len(shown) <= 40 else shown[:40] + "…")

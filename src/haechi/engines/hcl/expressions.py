@@ -116,9 +116,7 @@ def _operand(cursor: Cursor) -> Node:
     elif kind == "-" or kind == "!":
         return _signs(cursor)
     else:
-        raise SyntaxFault(
-            token[1] if kind == "bad" else f"a value is missing before {told(token)}", token
-        )
+        raise SyntaxFault(f"a value is missing before {told(token)}", token)
     kind = tokens[cursor.at][0]
     if kind == "." or kind == "[":
         return _steps(cursor, node, full=True)

@@ -151,12 +151,7 @@ class _Parser:
     def _item(self, token: Token, attributes: dict[str, Assignment], blocks: list[Block]) -> None:
         cursor = self.cursor
         if token[0] != "id":
-            raise SyntaxFault(
-                token[1]
-                if token[0] == "bad"
-                else f"an argument or a block must begin here, not {told(token)}",
-                token,
-            )
+            raise SyntaxFault(f"an argument or a block must begin here, not {told(token)}", token)
         cursor.at += 1
         following = cursor.tokens[cursor.at]
         kind = following[0]

@@ -108,7 +108,7 @@ def _pieces(cursor: Cursor, closing: str, quoted: bool, expression: Expression) 
         if kind == closing:
             return pieces
         if kind not in ("${", "%{"):
-            raise SyntaxFault(_unclosed(token), token)
+            raise SyntaxFault(f"a text is not closed before {told(token)}", token)
         cursor.at += 1
         if token[1] and pieces and type(pieces[-1]) is str:
             pieces[-1] = pieces[-1].rstrip()
@@ -127,10 +127,6 @@ def _plain(raw: str) -> str:
     if "{" in raw:
         return _DOLLARS.sub(lambda found: found[0][1:], raw)
     return raw
-
-
-def _unclosed(token: Token) -> str:
-    return token[1] if token[0] == "bad" else f"a text is not closed before {told(token)}"
 
 
 def _directive(cursor: Cursor, expression: Expression) -> _Mark:
@@ -169,7 +165,9 @@ class _Builder:
         out: list[Any] = []
         while self.at < len(self.pieces):
             piece = self.pieces[self.at]
-            if type(piece) is not _Mark:
+            if type(piece) is str:
+                self._text(out)
+            elif type(piece) is not _Mark:
                 out.append(piece)
                 self.at += 1
             elif piece.word in ("if", "for"):
@@ -181,6 +179,16 @@ class _Builder:
         if ends:
             raise SyntaxFault(f"'%{{ {ends[-1]} }}' is missing", self._opener)
         return tuple(out)
+
+    def _text(self, out: list[Any]) -> None:
+        """Neighbouring texts as one. An empty one counts only beside a lone expression, which
+        it makes a template."""
+        start = self.at
+        while self.at < len(self.pieces) and type(self.pieces[self.at]) is str:
+            self.at += 1
+        text = "".join(self.pieces[start : self.at])
+        if text or (len(self.pieces) - (self.at - start) == 1 and not out) or len(out) == 1:
+            out.append(text)
 
     def _nested(self, mark: _Mark) -> Node:
         self.cursor.deeper()
