@@ -34,7 +34,7 @@ _TYPES = {
 }  # fmt: skip
 _SKIPPED = frozenset({".git", "node_modules", ".venv"})
 _OWN = frozenset({Source.WORKSPACE, Source.PATH})
-_PURL = re.compile(r"pkg:([a-z]+)/([^@?#]+)(?:@([^?#]+))?")
+_PURL = re.compile(r"pkg:([a-z]+)/([^@?#]+)(?:@([^?#]+))?(?:\?[^#]*)?(?:#(.+))?")
 
 Name = tuple[str, str]
 """Name and version as they are compared."""
@@ -153,6 +153,10 @@ def _of_purl(purl: str) -> Name | None:
     if match is None or ecosystem is None or not match[3] or match[3] == "UNKNOWN":
         return None
     name, version = unquote(match[2]), unquote(match[3])
+    if ecosystem == "Go" and match[4]:
+        name = (
+            f"{name}/{unquote(match[4])}"  # Syft takes what follows a host's project for a folder
+        )
     if ecosystem == "Maven":
         name = ":".join(name.rsplit("/", 1))
     return _form(ecosystem, name, version)

@@ -45,8 +45,12 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     lines = lines_of(text, table_offsets(text, "package", len(entries)), len(entries))
     if "root" in lock:  # of before 2018
         entries, lines = [table(lock["root"]), *entries], [1, *lines]
+    places = [
+        (one, line) for one, line in zip(entries, lines, strict=True) if word(one.get("name"))
+    ]
+    entries = [one for one, _ in places]
     sums = _sums(table(lock.get("metadata")))
-    drafts = [_draft(one, line, sums) for one, line in zip(entries, lines, strict=True)]
+    drafts = [_draft(one, line, sums) for one, line in places]
     _link(drafts, entries)
     found = manifests(posixpath.dirname(path), around)
     roots = _roots(drafts, found)

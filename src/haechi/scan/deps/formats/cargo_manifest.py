@@ -61,7 +61,8 @@ class Manifest(NamedTuple):
         for prefix, holder in holders:
             for section in (*_NORMAL, *_DEVELOPMENT):
                 for key, value in table(holder.get(section)).items():
-                    yield self._one((*prefix, section, key), value, on)
+                    if key:
+                        yield self._one((*prefix, section, key), value, on)
 
     def _on_by_default(self) -> set[str]:
         """Features and dependencies that the feature ``default`` leads to. ``name?/feature``

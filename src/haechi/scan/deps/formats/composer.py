@@ -33,9 +33,9 @@ _RUNS = frozenset({"composer-plugin", "composer-installer"})
 def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``composer.lock``; ``packages-dev`` are for development."""
     lock = json_of(data, path, dict[str, Any])
-    entries = [table(one) for one in rows(lock.get("packages"))]
+    entries = _entries(lock.get("packages"))
     shipped = len(entries)
-    entries += [table(one) for one in rows(lock.get("packages-dev"))]
+    entries += _entries(lock.get("packages-dev"))
     if len(entries) > MAX_PACKAGES:
         raise LimitExceeded(f"more than {MAX_PACKAGES:,} packages", where=path)
     lines = _lines(data, [word(one.get("name")) for one in entries])
@@ -107,6 +107,10 @@ def read_manifest(data: bytes, path: str, around: Around) -> Sequence[PackageFil
             version=word(told.get("version")),
         )
     ]
+
+
+def _entries(told: Any) -> list[dict[str, Any]]:
+    return [one for one in map(table, rows(told)) if word(one.get("name"))]
 
 
 def _draft(entry: dict[str, Any], line: int, *, development: bool) -> Draft:

@@ -116,7 +116,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     for framework in table(lock.get("dependencies")).values():
         positions: dict[str, int] = {}
         needs: dict[int, list[str]] = {}
-        for name, value in table(framework).items():
+        for name, value in filter(_is_named, table(framework).items()):
             entry = table(value)
             kind = word(entry.get("type")).lower()
             version = word(entry.get("resolved"))
@@ -181,7 +181,7 @@ def _targets(
     for target in targets.values():
         positions: dict[str, int] = {}
         needs: dict[int, list[str]] = {}
-        for key, value in table(target).items():
+        for key, value in filter(_is_named, table(target).items()):
             name, _, version = key.partition("/")
             library = table(libraries.get(key))
             kind = (word(library.get("type")) or word(table(value).get("type"))).lower()
@@ -197,12 +197,17 @@ def _targets(
             if at not in found.setdefault(name.lower(), []):
                 found[name.lower()].append(at)
         graph.link(positions, needs)
-    for key, library in libraries.items():
+    for key, library in filter(_is_named, libraries.items()):
         name, _, version = key.partition("/")
         if name.lower() not in found and word(table(library).get("type")).lower() == "package":
             at = graph.add(name, version, key=key, digest=word(table(library).get("sha512")))
             found[name.lower()] = [at]
     return found
+
+
+def _is_named(entry: tuple[str, Any]) -> bool:
+    """Names may not be empty (before the version in ``name/version``)."""
+    return entry[0].partition("/")[0] != ""
 
 
 def _sha512(told: str) -> tuple[str, ...]:
