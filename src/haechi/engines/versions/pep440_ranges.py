@@ -61,7 +61,7 @@ def _specifier(word: str) -> _Specifier:
     op, written = found[1] or "==", found[2]
     op = "==" if op == "=" else op
     if op == "===":
-        return _Specifier(op, written, _NO_VERSION, b"")
+        return _Specifier(op, written, _readable(written), b"")
     try:
         return _read(op, written)
     except VersionError as error:
@@ -83,6 +83,14 @@ def _read(op: str, written: str) -> _Specifier:
 
 
 _NO_VERSION = parsed("0")
+
+
+def _readable(written: str) -> Parsed:
+    """``===`` takes any text; one that is a version may name a pre-release."""
+    try:
+        return parsed(written)
+    except VersionError:
+        return _NO_VERSION
 
 
 def _opens(specifiers: tuple[_Specifier, ...]) -> bool:
@@ -115,12 +123,24 @@ def _matches(written: str, version: Parsed, wanted: _Specifier) -> bool:
 
 def _before_release(version: Parsed, bound: Parsed) -> bool:
     """``<1.0`` does not let in 1.0rc1 (§"Exclusive ordered comparison")."""
-    return version.prerelease and not bound.prerelease and _same_release(version, bound)
+    same_post = version.post == bound.post and not version.kind
+    return (
+        version.prerelease
+        and not bound.prerelease
+        and (not bound.post or same_post)
+        and _same_release(version, bound)
+    )
 
 
 def _after_release(version: Parsed, bound: Parsed) -> bool:
     """``>1.0`` does not let in 1.0.post1."""
-    return bool(version.post) and not bound.post and _same_release(version, bound)
+    return (
+        bool(version.post)
+        and not bound.post
+        and not bound.dev
+        and (version.kind, int(version.pre)) == (bound.kind, int(bound.pre))
+        and _same_release(version, bound)
+    )
 
 
 def _same_release(one: Parsed, other: Parsed) -> bool:

@@ -102,7 +102,8 @@ class Semver:
     def satisfies(self, version: str, constraint: str) -> bool:
         """See Scheme."""
         release = self._release(version)
-        return satisfied(release, self._key(release), parse(constraint, self._dialect, key_of))
+        alternatives = parse(constraint, self._dialect, key_of)
+        return satisfied(release, self._key(release), alternatives, admits=self._dialect.admits)
 
     def prerelease(self, version: str) -> bool:
         """See Scheme."""

@@ -37,7 +37,8 @@ class Release(NamedTuple):
 class Dialect(msgspec.Struct, frozen=True):
     """``bare`` is the operator of a version without one. ``either`` and ``both`` are expressions
     that part alternatives and comparisons. ``minor_breaks``: ``^0.0.3`` goes up to 0.1 (Pub).
-    ``pessimistic``: ``~> 1.2`` goes up to 2 (Hex). ``everything``: further words for "any"."""
+    ``pessimistic``: ``~> 1.2`` goes up to 2 (Hex). ``everything``: further words for "any".
+    ``admits``: pre-releases are versions as any other (Go, whose commits are pre-releases)."""
 
     name: str
     bare: str = "="
@@ -47,13 +48,14 @@ class Dialect(msgspec.Struct, frozen=True):
     minor_breaks: bool = False
     pessimistic: bool = False
     everything: tuple[str, ...] = ()
+    admits: bool = False
 
 
 NPM = Dialect("npm", either=r"\|\|", hyphens=True)
 CARGO = Dialect("crates.io", bare="^", both=r"\s*,\s*")
 HEX = Dialect("Hex", either=r"\s+or\s+", both=r"\s+and\s+", pessimistic=True)
 PUB = Dialect("Pub", minor_breaks=True, everything=("any",))
-GO = Dialect("Go", bare=">=")
+GO = Dialect("Go", bare=">=", admits=True)
 PLAIN = Dialect("semver", hyphens=True)
 
 _OPERATOR_GAP = re.compile(r"(~>|[<>]=?|[=^~!]=?)\s+")
@@ -88,9 +90,11 @@ def parse(constraint: str, dialect: Dialect, keyed: Keyed) -> Alternatives:
     return found
 
 
-def satisfied(release: Release, key: bytes, alternatives: Alternatives) -> bool:
+def satisfied(
+    release: Release, key: bytes, alternatives: Alternatives, *, admits: bool = False
+) -> bool:
     """A pre-release is let in only by a comparison with a pre-release of the same numbers."""
-    opened = ".".join(release.numbers) if release.prerelease else ""
+    opened = ".".join(release.numbers) if release.prerelease and not admits else ""
     for comparisons in alternatives:
         if holds(key, comparisons) and (
             not opened or any(it.opens == opened for it in comparisons)
