@@ -82,7 +82,7 @@ def mutated(text: bytes, count: int, seed: int = 7) -> Iterator[bytes]:
     chance = random.Random(seed)  # noqa: S311 # the same damage in each run
     for _ in range(count):
         data = bytearray(text)
-        for _ in range(chance.randint(1, 6)):
+        for _ in range(chance.randint(1, 3)):
             at = chance.randrange(len(data) + 1)
             length = chance.randint(0, 40)
             match chance.randrange(4):
