@@ -81,7 +81,7 @@ class Fitter:
             return Fit.NOT
         if self._is_whole(product.names, path) or self._is_the_way(product.names, purl, path):
             return Fit.FITS
-        return Fit.NEAR
+        return Fit.NOT if self._is_elsewhere(product.names, path) else Fit.NEAR
 
     def _is_whole(self, names: Iterable[Identity], path: str) -> bool:
         return any(
@@ -89,6 +89,11 @@ class Fitter:
             for called in self._subject.called(path)
             for name in names
         )
+
+    def _is_elsewhere(self, names: Iterable[Identity], path: str) -> bool:
+        """True when what was scanned is meant, and another file of it."""
+        bare = tuple(Identity(name.name.partition("#")[0], name.range) for name in names)
+        return self._is_whole(bare, path)
 
     def _is_the_way(self, names: tuple[Identity, ...], purl: str, path: str) -> bool:
         """True when the package comes in through packages with these names alone."""
