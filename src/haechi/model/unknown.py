@@ -126,3 +126,17 @@ def withheld(unknown: Unknown) -> Withheld:
         parts=unknown.parts,
         content=unknown.content,
     )
+
+
+def is_unknown_within(value: Any) -> bool:
+    """Whether a value, or something inside of it, is not known."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Unknown):
+            return True
+        if isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False

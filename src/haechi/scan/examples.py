@@ -108,7 +108,14 @@ def is_terraform_rule(rule: Rule) -> bool:
 
 
 def _terraform(text: str) -> list[Resource]:
-    """The resources of an example, which is one root module in one file."""
+    """The resources of an example, which is one root module in one file, or a state."""
+    if text.lstrip().startswith("{"):
+        from haechi.scan.iac.terraform.plans import read_plan
+
+        planned = read_plan(text.encode(), "terraform.tfstate")
+        if planned is None:
+            raise InputError("neither a state nor a plan")
+        return [*planned.resources, *([planned.state] if planned.state else [])]
     from haechi.scan.iac.terraform.read import read_texts
 
     found = read_texts({"main.tf": text.encode()})

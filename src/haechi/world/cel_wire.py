@@ -57,13 +57,15 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Material(msgspec.Struct, frozen=True, array_like=True):
-    """The variables of a review."""
+    """The variables of a review. ``key`` is that of the resource, by which it is told what its
+    data means."""
 
     object: Any
     old: Any
     request: Any
     params: Any
     namespace: Any
+    key: str = "isolated"
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +83,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 def _mark(value: Any) -> Any:
     if isinstance(value, Unknown):
-        return msgspec.msgpack.Ext(_UNKNOWN, value.reason.encode("utf-8", "replace"))
+        told = "\0".join((value.reason, value.cause, "given" if value.given else ""))
+        return msgspec.msgpack.Ext(_UNKNOWN, told.encode("utf-8", "replace"))
     if isinstance(value, Unfit):
         return msgspec.msgpack.Ext(_UNFIT, value.fault.encode("utf-8", "replace"))
     raise NotImplementedError
@@ -89,7 +92,11 @@ def _mark(value: Any) -> Any:
 
 def _unmark(code: int, data: memoryview) -> Any:
     text = bytes(data).decode("utf-8", "replace")
-    return Unknown(text) if code == _UNKNOWN else Unfit(text)
+    if code != _UNKNOWN:
+        return Unfit(text)
+    reason, _, rest = text.partition("\0")
+    cause, _, given = rest.rpartition("\0")
+    return Unknown(reason, cause=cause, given=bool(given))
 
 
 ENCODER = msgspec.msgpack.Encoder(enc_hook=_mark)

@@ -90,7 +90,7 @@ class _Worker:
         _limit_seconds(len(task.rules) * self._setup.deadline_s)
         material = MATERIAL.decode(task.data)
         review = Review(
-            resource=Resource(key="isolated", kind="", data=material.object, locate=_nowhere),
+            resource=Resource(key=material.key, kind="", data=material.object, locate=_nowhere),
             old=material.old,
             request=material.request,
             params=material.params,

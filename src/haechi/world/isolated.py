@@ -309,8 +309,9 @@ def _encode(review: Review) -> bytes:
         fault = examine(value).fault
         if fault:
             values[place] = Unfit(fault)
-    data = ENCODER.encode(Material(*values))
+    key = "tf:" if review.resource.key.startswith("tf:") else "isolated"
+    data = ENCODER.encode(Material(*values, key=key))
     if len(data) <= _TASK_BYTES:
         return data
     too_large = Unfit(f"more than {_TASK_BYTES // 1024**2} MiB")
-    return ENCODER.encode(Material(*[value and too_large for value in values]))
+    return ENCODER.encode(Material(*[value and too_large for value in values], key=key))

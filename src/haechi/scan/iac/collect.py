@@ -37,6 +37,7 @@ from haechi.scan.iac.sources import (
     CHART,
     KUSTOMIZATIONS,
     NEEDLES,
+    PLAN,
     Source,
     classify,
     may_hold_objects,
@@ -51,9 +52,12 @@ Progress = Callable[[int, int, str], None]
 
 MAX_TEXT = 100 * 1024 * 1024
 """Bytes of manifests held at once; about 400 MB as Python values is never reached below it."""
+MAX_PLAN = 64 * 1024 * 1024
+"""Bytes of a plan or state of Terraform."""
 RENDER_SECONDS = 600.0
 KEEP_NODES = 4 * 1024 * 1024
 """Bytes of YAML whose node trees stay in memory; later documents are composed again on demand."""
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
 _REMEDIES = {
     "template": "render it (helm, envsubst, jinja) and scan the result",
     "syntax": "correct the YAML",
@@ -82,6 +86,7 @@ class Collector:
         self._progress = progress
         self._text = 0
         self._falco_texts: dict[str, str] = {}
+        self._plans: dict[str, bytes] = {}
         self._full = False
 
     def collect(self) -> Collected:
@@ -109,7 +114,6 @@ class Collector:
             if entry.path not in consumed and not in_templates(entry.path, charts)
         ]
         self._charts(charts)
-        self._terraform(entries)
         steps = [(self._manifest, entry) for entry in manifests]
         steps += [(self._dockerfile, entry) for entry in entries[Source.DOCKERFILE]]
         for source in PIPELINES:
@@ -117,6 +121,7 @@ class Collector:
         for done, (step, entry) in enumerate(steps):
             self._tick(done, len(steps), entry.path)
             step(entry)
+        self._terraform(entries)
         self.out.falco, gaps = read_rules(self._falco_texts)
         self.out.gaps.extend(gaps)
         return self.out
@@ -145,12 +150,18 @@ class Collector:
     # --- manifests -------------------------------------------------------------------------
 
     def _manifest(self, entry: Entry) -> None:
+        if entry.size > LIMITS.size and self._plan(entry):
+            return
         if entry.size > LIMITS.size:
             if self.tree.contains(entry.path, NEEDLES, limit=256 << 20):
                 self._too_large(entry)
             return
         data = self._read(entry)
-        if data is None or self._falco(data, entry.path) or not may_hold_objects(data):
+        if data is None or self._falco(data, entry.path):
+            return
+        if (PLAN[0] in data or data[:2] in _WIDE) and self._plan(entry):
+            return
+        if not may_hold_objects(data):
             return
         if not self._within_budget(len(data), entry.path):
             return
@@ -403,18 +414,43 @@ class Collector:
 
     # --- Terraform -------------------------------------------------------------------------
 
+    def _plan(self, entry: Entry) -> bool:
+        """Keep a JSON file that is a plan of Terraform; True when it is one."""
+        limit = LIMITS.size if entry.size <= LIMITS.size else MAX_PLAN
+        if entry.size > limit or not entry.path.endswith(".json"):
+            return False
+        if entry.size > LIMITS.size and not self.tree.contains(entry.path, PLAN, limit=MAX_PLAN):
+            return False
+        try:
+            data = self.tree.read(entry.path, limit=limit)
+        except InputError:
+            return False
+        if data[:2] in _WIDE:  # what a shell of Windows writes
+            data = data.decode("utf-16", "replace").encode()
+        if not all(needle in data for needle in PLAN):
+            return False
+        if self._within_budget(len(data), entry.path):
+            self._plans[entry.path] = data
+        return True
+
     def _terraform(self, entries: Mapping[Source, list[Entry]]) -> None:
         """Everything of Terraform is imported when there is any."""
         found, terragrunt = entries[Source.TERRAFORM], entries[Source.TERRAGRUNT]
-        if not found and not terragrunt:
+        states = {}
+        for entry in entries[Source.TERRAFORM_STATE]:
+            if entry.size > MAX_PLAN:
+                self._too_large(entry)
+            elif (data := self._read(entry)) is not None:
+                states[entry.path] = data
+        if not found and not terragrunt and not states and not self._plans:
             return
-        from haechi.scan.iac.terraform.collect import collect_terraform, terragrunt_gap
+        from haechi.scan.iac.terraform.collect import Found, collect_terraform, terragrunt_gap
 
         if terragrunt:
             self.out.gaps.append(terragrunt_gap([entry.path for entry in terragrunt]))
-        if found:
-            self._tick(0, 1, found[0].path)
-            collect_terraform(self.tree, found, self.out, self.index, self._var_files)
+        self._tick(0, 1, "Terraform")
+        everything = Found(found, self._plans, states)
+        collect_terraform(self.tree, everything, self.out, self.index, self._var_files)
 
     # --- Dockerfiles -----------------------------------------------------------------------
 

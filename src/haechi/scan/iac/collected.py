@@ -22,13 +22,15 @@ class Collected:
     ``origins`` says of resources that came out of an overlay, chart or block, by ``id``, which
     object of which file they were made from: two overlays of one base have it in common.
 
-    ``terraform`` are blocks of Terraform, ``carried`` the waivers on its module calls, ``counts``
-    what was counted of it; ``chains`` says by ``id`` through which calls (folder, name) a block
-    comes, ``built`` which block a Kubernetes object was made of.
+    ``terraform`` are blocks of Terraform, ``objects`` those of Kubernetes that they declare,
+    ``carried`` the waivers on module calls, ``counts`` what was counted, ``secrets`` texts that are
+    marked as sensitive; ``chains`` says by ``id`` through which calls (folder, name) a block comes,
+    ``built`` which block an object was made of.
     """
 
     resources: list[Resource] = field(default_factory=list)
     terraform: list[Resource] = field(default_factory=list)
+    objects: list[Resource] = field(default_factory=list)
     dockerfiles: list[Resource] = field(default_factory=list)
     workflows: list[Resource] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Collected:
     chains: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     built: dict[int, Resource] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    secrets: set[str] = field(default_factory=set)
     seen: int = 0
 
 

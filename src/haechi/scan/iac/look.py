@@ -13,6 +13,7 @@ from haechi.checks.judge import Judge, applies
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
 from haechi.model.review import Review, State, Verdict
+from haechi.model.unknown import is_unknown_within
 from haechi.model.waiver import Waiver
 from haechi.rules.schema import JudgeKind, Rule
 from haechi.scan.findings import Findings
@@ -51,7 +52,10 @@ def look_at_configuration(tree: Tree, setup: Setup) -> Configuration:
     )
     collected = collector.collect()
     templates = pod_templates(config)
-    inventory = Inventory(collected.resources, templates, others=collected.terraform)
+    known, doubtful = _objects_of(collected)
+    inventory = Inventory(
+        [*collected.resources, *known], templates, others=[*collected.terraform, *doubtful]
+    )
     run = _Run(Judge(rules, setup.expressions(), templates=templates), setup, collected, inventory)
     run.shared[AUDITS] = audited(collected, rules, index, tree.project)
     run.judge_all()
@@ -81,6 +85,16 @@ def look_at_configuration(tree: Tree, setup: Setup) -> Configuration:
     )
 
 
+def _objects_of(collected: Collected) -> tuple[list[Resource], list[Resource]]:
+    """The Kubernetes objects that Terraform declares: those of which all is known, which
+    everything may look at, and the others, which judges alone know how to ask."""
+    known: list[Resource] = []
+    doubtful: list[Resource] = []
+    for resource in collected.objects:
+        (doubtful if is_unknown_within(resource.data) else known).append(resource)
+    return known, doubtful
+
+
 class _Run:
     def __init__(
         self, judge: Judge, setup: Setup, collected: Collected, inventory: Inventory
@@ -99,7 +113,7 @@ class _Run:
         self.counts: Mapping[str, int] = {}
         self.waivers: Sequence[Waiver] = ()
         self._terraform: Verdicts | None = None
-        if collected.terraform:
+        if collected.terraform or collected.objects:
             from haechi.scan.iac.terraform.verdicts import Verdicts
 
             self._terraform = Verdicts(collected, self.findings)
@@ -109,9 +123,21 @@ class _Run:
         held = self.collected
         for resource in (*held.resources, *held.dockerfiles, *held.workflows, *held.falco):
             self._take(resource, self.judge.review(self.review(resource)))
+        if held.objects:
+            self._judge_objects()
         for resource in held.terraform:
             if self.judge.rules_for(resource):
                 self._take(resource, self.judge.review(self.review(resource)))
+
+    def _judge_objects(self) -> None:
+        """Objects that Terraform declares, in a scope that holds those of them of which not all is
+        known: whoever looks at such a neighbour learns that, and manifests are not held up."""
+        held = self.collected
+        own = Inventory([*held.resources, *held.objects], self.judge.templates)
+        shared: dict[str, object] = {}
+        for resource in held.objects:
+            review = self.review(resource, scope=own, shared=shared)
+            self._take(resource, self.judge.review(review))
 
     def judge_user_rules(self, rules: Sequence[Rule]) -> None:
         """Users' rules in a child process that can be killed at its deadline."""
@@ -120,7 +146,8 @@ class _Run:
         from haechi.world.isolated import IsolatedRules
 
         self._rules.update({rule.id: rule for rule in rules})
-        reviews = [self.review(r) for r in (*self.collected.resources, *self.collected.terraform)]
+        held = self.collected
+        reviews = [self.review(r) for r in (*held.resources, *held.objects, *held.terraform)]
         by_type: dict[str, list[str]] = {}
 
         def rules_of(review: Review) -> list[str]:
@@ -143,10 +170,21 @@ class _Run:
             for key in [key for key in self._troubles if key[1] in told]:
                 del self._troubles[key]
 
-    def review(self, resource: Resource) -> Review:
+    def review(
+        self,
+        resource: Resource,
+        *,
+        scope: Inventory | None = None,
+        shared: dict[str, object] | None = None,
+    ) -> Review:
         """The review of a resource found in a file."""
         memo: dict[str, object] = {"kubernetes_version": self.setup.config.kubernetes_version}
-        return Review(resource=resource, scope=self.inventory, memo=memo, shared=self.shared)
+        return Review(
+            resource=resource,
+            scope=scope or self.inventory,
+            memo=memo,
+            shared=self.shared if shared is None else shared,
+        )
 
     def finish(self) -> None:
         """What is told of all of Terraform together."""

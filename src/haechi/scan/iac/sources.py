@@ -83,6 +83,8 @@ def classify(path: str) -> Source:
 
 
 NEEDLES = (b"apiVersion", b"kind")
+PLAN = (b'"root_module"', b'"format_version"')
+"""What every plan of Terraform in JSON holds."""
 
 
 def may_hold_objects(data: bytes) -> bool:

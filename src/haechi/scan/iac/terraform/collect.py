@@ -7,38 +7,60 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from haechi.engines.globs import compile_glob
 from haechi.model.coverage import Gap
 from haechi.scan.iac.terraform.read import Terraform, read_terraform
 from haechi.scan.iac.terraform.tree_files import TreeFiles
-from haechi.scan.suppressions.terraform import Carried, waivers_of
+from haechi.scan.suppressions.terraform import waivers_of
+from haechi.world.files import Entry
 
 if TYPE_CHECKING:
     from haechi.model.config import VariableFiles
     from haechi.scan.iac.collected import Collected
     from haechi.scan.suppressions import Index
-    from haechi.world.files import Entry, Tree
+    from haechi.world.files import Tree
 
 
 def collect_terraform(
     tree: Tree,
-    entries: Sequence[Entry],
+    found: Found,
     out: Collected,
     index: Index,
     var_files: Sequence[VariableFiles] = (),
 ) -> None:
-    """Read the Terraform files that a walk found."""
+    """Read what a walk found: Terraform files, plans, state."""
     walked: dict[str, list[str]] = defaultdict(list)
-    for entry in entries:
+    for entry in found.files:
         folder, _, name = entry.path.rpartition("/")
         walked[folder].append(name)
-    folders = sorted(walked)
-    files = TreeFiles(tree, walked)
-    found = read_terraform(files, folders, var_files=_named(folders, var_files))
-    take(found, out, index)
+    if walked:
+        folders = sorted(walked)
+        files = TreeFiles(tree, walked)
+        take(read_terraform(files, folders, var_files=_named(folders, var_files)), out, index)
+    if found.plans or found.states:
+        from haechi.scan.iac.terraform.planned import take_plans
+
+        take_plans(found.plans, found.states, out)
+    if any(one.kind.startswith(KUBERNETES) for one in out.terraform):
+        from haechi.scan.iac.terraform.kubernetes import take_kubernetes
+
+        take_kubernetes(out)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a walk found: files of Terraform, and the texts of plans and of state by path."""
+
+    files: Sequence[Entry]
+    plans: Mapping[str, bytes]
+    states: Mapping[str, bytes]
+
+
+KUBERNETES = ("kubernetes_", "kubectl_", "helm_")
 
 
 def take(found: Terraform, out: Collected, index: Index) -> None:
@@ -48,15 +70,12 @@ def take(found: Terraform, out: Collected, index: Index) -> None:
     out.chains.update(found.chains)
     out.gaps.extend(found.gaps)
     out.counts.update(found.counts)
+    out.secrets |= found.secrets
     out.files.update(found.texts)
     for module, path, comments in found.comments:
         waivers, carried = waivers_of(module, path, comments, index, found)
         out.waivers.extend(waivers)
         out.carried.extend(carried)
-    if any(one.kind.startswith(("kubernetes_", "kubectl_", "helm_")) for one in found.resources):
-        from haechi.scan.iac.terraform.kubernetes import take_kubernetes
-
-        take_kubernetes(found, out)
 
 
 def _named(folders: Sequence[str], var_files: Sequence[VariableFiles]) -> dict[str, Sequence[str]]:
@@ -79,6 +98,3 @@ def terragrunt_gap(paths: Sequence[str]) -> Gap:
         reason=f"Terragrunt's inputs and generated files are not evaluated ({paths[0]}{more})",
         do="run `terragrunt run --all -- plan` and `terraform show -json`, and scan the plans",
     )
-
-
-__all__ = ["Carried", "collect_terraform", "take", "terragrunt_gap"]

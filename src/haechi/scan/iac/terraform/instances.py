@@ -225,6 +225,9 @@ class ModuleRun:
                 return self._without_value(name, element)
             value = self.run.value(default.value, self.scope, element.path)
         type_ = attributes.get("type")
+        sensitive = attributes.get("sensitive")
+        if sensitive is not None and getattr(sensitive.value, "value", None) is True:
+            self.run.sensitive(value)
         return convert(
             value,
             type_.value if type_ else None,

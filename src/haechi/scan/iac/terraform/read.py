@@ -41,6 +41,7 @@ class Terraform:
     counts: dict[str, int] = field(default_factory=dict)
     modules: list[Module] = field(default_factory=list)
     texts: dict[str, bytes] = field(default_factory=dict)
+    secrets: set[str] = field(default_factory=set)
 
     @property
     def comments(self) -> Iterator[tuple[Module, str, tuple[Comment, ...]]]:
@@ -104,6 +105,7 @@ def read_terraform(
     out.gaps = run.gaps
     out.modules = [module for module in parsed.modules.values() if module is not None]
     out.texts = parsed.texts
+    out.secrets = run.secrets
     out.counts = {
         "terraform blocks": sum(module.blocks for module in out.modules),
         "terraform resources": maker.made,

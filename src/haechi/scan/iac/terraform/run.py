@@ -30,6 +30,8 @@ SECONDS = 120.0
 STEPS = 20_000_000
 SYNTAX, FAULT, LIMIT = "terraform-syntax", "terraform-fault", "terraform-limit"
 MAX_FAULTS = 200
+MIN_SECRET = 6
+"""Characters of a text that is taken for a secret: shorter ones are words of messages."""
 
 
 class Run:
@@ -51,6 +53,7 @@ class Run:
         self.resources = 0
         self.blocks = 0
         self.counts: Counter[str] = Counter()
+        self.secrets: set[str] = set()
         self._told: dict[tuple[str, str], tuple[Gap, set[str]]] = {}
         self._end = clock() + seconds
         self._clock = clock
@@ -79,6 +82,15 @@ class Run:
             else:
                 self.fault(LIMIT, f"{path}:{node.span[0]}", limit.what, "make it smaller")
             return Unknown(limit.what, cause=f"{path}:{node.span[0]}")
+
+    def sensitive(self, value: Any, depth: int = 0) -> None:
+        """Keep the texts of a value that must not be shown."""
+        if isinstance(value, str):
+            if len(value) >= MIN_SECRET:
+                self.secrets.add(value)
+        elif isinstance(value, (dict, list)) and depth < MAX_DEPTH:
+            for inner in value.values() if isinstance(value, dict) else value:
+                self.sensitive(inner, depth + 1)
 
     @property
     def budget_is_spent(self) -> bool:

@@ -33,7 +33,7 @@ class TreeFiles:
     def names(self, folder: str) -> list[str]:
         """Names of the regular files of a folder."""
         known = self._walked.get(folder)
-        listed = sorted(self._tree.names(folder))
+        listed = sorted(self._tree.listed(folder))
         if known is None:
             return listed
         others = (name for name in listed if ".tfvars" in name)

@@ -8,7 +8,7 @@ is told once, with the numbers. Values that are secret appear in no message and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +71,7 @@ class Verdicts:
         """A violation. One that a waiver on the module call covers waits: when another call
         brings the same fault, it stands."""
         block = self.block_of(resource)
-        verdict = masked(verdict, block)
+        verdict = masked(verdict, block, self._collected.secrets)
         chain = self._collected.chains.get(id(block), ())
         waivers = [
             one.waiver
@@ -89,6 +89,9 @@ class Verdicts:
         before = len(self._findings.found)
         origin = self._collected.origins.get(id(resource))
         at = self._findings.add(rule, verdict, resource, origin=origin)
+        if block is not resource and len(self._findings.found) > before:
+            # What corrects manifests does not write Terraform.
+            self._findings.found[-1] = replace(self._findings.found[-1], fix=None)
         call = brought_by(block)
         if at is not None and call:
             self._calls.setdefault(at, {})[_instances(block.name, call)] = None
@@ -193,9 +196,10 @@ def _instances(address: str, call: str) -> str:
     return address[: at + 1]
 
 
-def masked(verdict: Verdict, resource: Resource) -> Verdict:
-    """The verdict without secret values and without values that nobody knows."""
-    secrets = sorted(set(_secrets(resource.data, 0)), key=len, reverse=True)
+def masked(verdict: Verdict, resource: Resource, secrets: Iterable[str] = ()) -> Verdict:
+    """The verdict without secret values (``secrets`` besides those of the resource) and without
+    values that nobody knows."""
+    secrets = sorted({*secrets, *_secrets(resource.data, 0)}, key=len, reverse=True)
     evidence = dict(list(verdict.evidence.items())[:_MAX_EVIDENCE])
     clean = {key: _shown(value, secrets, 0) for key, value in evidence.items()}
     message = verdict.message

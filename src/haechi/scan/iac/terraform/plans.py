@@ -1,0 +1,388 @@
+"""``terraform show -json`` (plans and state) and ``*.tfstate`` → resources.
+
+A plan knows what variables, providers and data sources say, so its resources are judged instead of
+those that the files beside it would give; what only apply can tell is unknown and refers to what
+the configuration says it comes from. Findings point to the block beside the plan, else into it.
+https://developer.hashicorp.com/terraform/internals/json-format
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from haechi.checks.terraform.links import bare
+from haechi.engines.documents import Document, Fault, parse_documents
+from haechi.engines.values import Limits
+from haechi.errors import InputError
+from haechi.model.coverage import Gap
+from haechi.model.location import AttrPath, Location, format_path
+from haechi.model.resource import Resource
+from haechi.model.unknown import Reference, Unknown
+from haechi.scan.iac.terraform.values import Judged
+
+MAX_PLAN = 64 * 1024 * 1024
+LIMITS = Limits(size=MAX_PLAN, documents=1, values=4_000_000, depth=200)
+MAX_RESOURCES = 50_000
+_MAX_DEPTH = 40
+_MIN_SECRET = 6
+PLAN = "terraform-plan"
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan or a state holds. ``secrets`` are texts that it marks as sensitive; ``state`` is
+    the file itself as something to judge, when it is a state."""
+
+    path: str
+    resources: list[Resource]
+    secrets: set[str]
+    gaps: list[Gap]
+    state: Resource | None = None
+
+
+def may_be_plan(data: bytes) -> bool:
+    """A cheap first look at a JSON file."""
+    return b'"format_version"' in data and b'"root_module"' in data
+
+
+def read_plan(data: bytes, path: str) -> Planned | None:
+    """The resources of a plan, of ``show -json`` of a state, or of a state file; None for JSON
+    that is neither."""
+    gaps: list[Gap] = []
+    document: Document | None = None
+    try:
+        for result in parse_documents(data, limits=LIMITS):
+            if isinstance(result, Fault):
+                gaps.append(Gap(kind=PLAN, path=f"{path}:{result.line}", reason=result.message))
+            else:
+                document = document or result
+    except InputError as error:
+        gaps.append(Gap(kind=PLAN, path=path, reason=error.what, do=error.do))
+    if document is None:
+        if not gaps:
+            return None
+        return Planned(path=path, resources=[], secrets=set(), gaps=gaps)
+    content = document.data
+    reader = _Reader(path, document)
+    if not isinstance(content, dict):
+        return None
+    if content.get("version") in (3, 4) and "lineage" in content:
+        reader.state_file(content)
+        return reader.planned(gaps, state=_state(content, path, document))
+    values = content.get("planned_values") or content.get("values")
+    root = values.get("root_module") if isinstance(values, dict) else None
+    if not isinstance(root, dict) or "format_version" not in content:
+        if path.endswith((".tfstate", ".backup")) and "encrypted_data" not in content:
+            reason = "not a state that haechi reads"
+            gaps.append(Gap(kind=PLAN, path=path, reason=reason))
+            return reader.planned(gaps)
+        return None
+    key = "planned_values" if content.get("planned_values") else "values"
+    reader.changes(content)
+    reader.configured(content)
+    reader.module(root, (key, "root_module"), 0)
+    return reader.planned(gaps)
+
+
+class _Reader:
+    def __init__(self, path: str, document: Document) -> None:
+        self.path = path
+        self.folder = posixpath.dirname(path)
+        self._root = quote(self.folder, safe="-._~") or "-"
+        self._document = document
+        self._judged = Judged(Counter())
+        self._unknown: dict[str, Any] = {}
+        self._config: Mapping[str, Any] = {}
+        self.resources: list[Resource] = []
+        self.secrets: set[str] = set()
+        self._left_out = 0
+
+    def planned(self, gaps: list[Gap], state: Resource | None = None) -> Planned:
+        """What was read."""
+        if self._left_out:
+            reason = f"{self._left_out:,} resources past the first {MAX_RESOURCES:,}"
+            gaps.append(Gap(kind=PLAN, path=self.path, reason=reason, do="plan a part of it"))
+        return Planned(
+            path=self.path,
+            resources=self.resources,
+            secrets=self.secrets,
+            gaps=gaps,
+            state=state,
+        )
+
+    def changes(self, content: Mapping[str, Any]) -> None:
+        """What is known after apply, by address."""
+        for change in _list(content.get("resource_changes")):
+            if isinstance(change, dict) and isinstance(change.get("change"), dict):
+                unknown = change["change"].get("after_unknown")
+                if unknown and isinstance(change.get("address"), str):
+                    self._unknown[change["address"]] = unknown
+
+    def configured(self, content: Mapping[str, Any]) -> None:
+        """Where values come from."""
+        configuration = content.get("configuration")
+        root = configuration.get("root_module") if isinstance(configuration, dict) else None
+        self._config = root if isinstance(root, dict) else {}
+
+    def module(self, module: Mapping[str, Any], at: AttrPath, depth: int) -> None:
+        """The resources of a module and of those inside."""
+        for index, one in enumerate(_list(module.get("resources"))):
+            if isinstance(one, dict):
+                self._resource(one, (*at, "resources", index, "values"))
+        if depth < _MAX_DEPTH:
+            for index, child in enumerate(_list(module.get("child_modules"))):
+                if isinstance(child, dict):
+                    self.module(child, (*at, "child_modules", index), depth + 1)
+
+    def _resource(self, one: Mapping[str, Any], at: AttrPath) -> None:
+        address, type_ = one.get("address"), one.get("type")
+        values = one.get("values")
+        if not isinstance(address, str) or not isinstance(type_, str):
+            return
+        data: dict[str, Any] = dict(values) if isinstance(values, dict) else {}
+        unknown = self._unknown.get(address)
+        if isinstance(unknown, dict):
+            data = self._with_unknown(data, unknown, _Origin(self._config, address), ())
+        self._collect(values, one.get("sensitive_values"), 0)
+        self._add(address, type_, one.get("mode") == "data", data, at)
+
+    def _add(
+        self, address: str, type_: str, is_data: bool, data: Mapping[str, Any], at: AttrPath
+    ) -> None:
+        if len(self.resources) >= MAX_RESOURCES:
+            self._left_out += 1
+            return
+        kept = {key: value for key, value in _pruned(data, 0).items() if value is not None}
+        self.resources.append(
+            Resource(
+                key=f"tf:{self._root}/{address}",
+                kind=f"data.{type_}" if is_data else type_,
+                name=address,
+                data=self._judged.data(kept),
+                file=self.path,
+                locate=self._locator(at),
+            )
+        )
+
+    def _locator(self, at: AttrPath) -> Callable[[AttrPath], Location]:
+        return lambda path: self._document.location((*at, *path), self.path)
+
+    def _with_unknown(self, known: Any, unknown: Any, origin: _Origin, path: AttrPath) -> Any:
+        """The values with an Unknown wherever the plan says so."""
+        if unknown is True:
+            return origin.unknown(path)
+        if isinstance(unknown, dict):
+            base = known if isinstance(known, dict) else {}
+            out = dict(base)
+            for key, inner in unknown.items():
+                if inner:
+                    out[key] = self._with_unknown(base.get(key), inner, origin, (*path, key))
+            return out
+        if isinstance(unknown, list):
+            listed = list(known) if isinstance(known, list) else []
+            for index, inner in enumerate(unknown):
+                if index >= len(listed):
+                    listed.append(None)
+                if inner:
+                    listed[index] = self._with_unknown(listed[index], inner, origin, (*path, index))
+            return listed
+        return known
+
+    def _collect(self, values: Any, sensitive: Any, depth: int) -> None:
+        """Texts that the plan marks as sensitive."""
+        if depth > _MAX_DEPTH or not sensitive:
+            return
+        if sensitive is True:
+            self._texts(values, depth)
+        elif isinstance(sensitive, dict) and isinstance(values, dict):
+            for key, inner in sensitive.items():
+                self._collect(values.get(key), inner, depth + 1)
+        elif isinstance(sensitive, list) and isinstance(values, list):
+            for value, inner in zip(values, sensitive, strict=False):
+                self._collect(value, inner, depth + 1)
+
+    def _texts(self, value: Any, depth: int) -> None:
+        if isinstance(value, str):
+            if len(value) >= _MIN_SECRET:
+                self.secrets.add(value)
+        elif isinstance(value, (dict, list)) and depth < _MAX_DEPTH:
+            for inner in value.values() if isinstance(value, dict) else value:
+                self._texts(inner, depth + 1)
+
+    def state_file(self, content: Mapping[str, Any]) -> None:
+        """The resources of a state file, version 4."""
+        for index, one in enumerate(_list(content.get("resources"))):
+            if not isinstance(one, dict):
+                continue
+            module, type_, name = one.get("module"), one.get("type"), one.get("name")
+            if not isinstance(type_, str) or not isinstance(name, str):
+                continue
+            is_data = one.get("mode") == "data"
+            prefix = f"{module}." if isinstance(module, str) and module else ""
+            base = f"{prefix}{'data.' if is_data else ''}{type_}.{name}"
+            for number, instance in enumerate(_list(one.get("instances"))):
+                if isinstance(instance, dict):
+                    self._instance(
+                        base, type_, is_data, instance, ("resources", index, "instances", number)
+                    )
+
+    def _instance(
+        self, base: str, type_: str, is_data: bool, instance: Mapping[str, Any], at: AttrPath
+    ) -> None:
+        key = instance.get("index_key")
+        suffix = f"[{key}]" if isinstance(key, int) else f'["{key}"]' if key is not None else ""
+        attributes = instance.get("attributes")
+        if not isinstance(attributes, dict):
+            return
+        for steps in _list(instance.get("sensitive_attributes")):
+            self._texts(_at(attributes, steps), 0)
+        self._add(base + suffix, type_, is_data, attributes, (*at, "attributes"))
+
+
+def _at(value: Any, steps: Any) -> Any:
+    """The value at a path of the state file: ``[{type, value}, …]``."""
+    for step in _list(steps):
+        key = step.get("value") if isinstance(step, dict) else None
+        if isinstance(key, dict):
+            key = key.get("value")
+        if isinstance(value, dict) and isinstance(key, str):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and 0 <= key < len(value):
+            value = value[key]
+        else:
+            return value
+    return value
+
+
+class _Origin:
+    """Where the unknown values of one resource come from, by the configuration in the plan."""
+
+    def __init__(self, root: Mapping[str, Any], address: str) -> None:
+        self._address = address
+        steps = bare(address).split(".")
+        self._modules: list[Mapping[str, Any]] = [root]
+        self._calls: list[Mapping[str, Any]] = []
+        at = 0
+        while at + 1 < len(steps) and steps[at] == "module":
+            calls = self._modules[-1].get("module_calls")
+            call = calls.get(steps[at + 1]) if isinstance(calls, dict) else None
+            call = call if isinstance(call, dict) else {}
+            inner = call.get("module")
+            self._calls.append(call)
+            self._modules.append(inner if isinstance(inner, dict) else {})
+            at += 2
+        self._names = steps[1:at:2]
+        own = ".".join(steps[at:])
+        found = (
+            one
+            for one in _list(self._modules[-1].get("resources"))
+            if isinstance(one, dict) and one.get("address") == own
+        )
+        self._expressions = next(found, {}).get("expressions")
+
+    def unknown(self, path: AttrPath) -> Unknown:
+        """The value at a path."""
+        refs = tuple(self._references(path))
+        cause = f"{self._address}.{format_path(path)}"
+        if refs:
+            first = refs[0]
+            cause = ".".join((first.address, *map(str, first.path)))
+        return Unknown(f"{cause} is known after apply", cause=cause, refs=refs, given=True)
+
+    def _references(self, path: AttrPath) -> Iterator[Reference]:
+        node: Any = self._expressions
+        for step in path:
+            if isinstance(node, list):
+                node = node[step] if isinstance(step, int) and step < len(node) else None
+            elif isinstance(node, dict) and "references" not in node:
+                node = node.get(step) if isinstance(step, str) else node
+        names = node.get("references") if isinstance(node, dict) else None
+        yield from dict.fromkeys(self._resolved(_most(names), len(self._calls), 0))
+
+    def _resolved(self, names: Sequence[str], level: int, depth: int) -> Iterator[Reference]:
+        """References of the module at a level as addresses of resources."""
+        for name in names if depth < _MAX_DEPTH else ():
+            steps = bare(name).split(".")
+            if steps[0] == "var" and level > 0 and len(steps) > 1:
+                expressions = self._calls[level - 1].get("expressions")
+                told = expressions.get(steps[1]) if isinstance(expressions, dict) else None
+                inner = told.get("references") if isinstance(told, dict) else None
+                yield from self._resolved(_most(inner), level - 1, depth + 1)
+            elif steps[0] == "module" and len(steps) > 2:
+                yield from self._output(steps, level)
+            elif steps[0] not in ("var", "local", "each", "count", "path", "terraform", "module"):
+                size = 3 if steps[0] == "data" else 2
+                if len(steps) >= size:
+                    address = ".".join((*self._prefix(level), *steps[:size]))
+                    yield Reference(address, tuple(steps[size:]))
+
+    def _output(self, steps: list[str], level: int) -> Iterator[Reference]:
+        calls = self._modules[level].get("module_calls")
+        call = calls.get(steps[1]) if isinstance(calls, dict) else None
+        module = call.get("module") if isinstance(call, dict) else None
+        outputs = module.get("outputs") if isinstance(module, dict) else None
+        output = outputs.get(steps[2]) if isinstance(outputs, dict) else None
+        told = output.get("expression") if isinstance(output, dict) else None
+        names = told.get("references") if isinstance(told, dict) else None
+        for name in _most(names):
+            parts = bare(name).split(".")
+            size = 3 if parts[0] == "data" else 2
+            if parts[0] not in ("var", "local", "module") and len(parts) >= size:
+                prefix = (*self._prefix(level), "module", steps[1])
+                yield Reference(".".join((*prefix, *parts[:size])), tuple(parts[size:]))
+
+    def _prefix(self, level: int) -> tuple[str, ...]:
+        return tuple(part for name in self._names[:level] for part in ("module", name))
+
+
+def _most(names: Any) -> list[str]:
+    """References without those that are only the beginning of another one."""
+    listed = [name for name in _list(names) if isinstance(name, str)]
+    return [
+        name
+        for name in listed
+        if not any(other != name and other.startswith((f"{name}.", f"{name}[")) for other in listed)
+    ]
+
+
+def _pruned(value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    """Without what is not set: null, and lists of blocks of which there are none."""
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        if item is None or item == [] or (item == {} and depth == 0):
+            continue
+        if isinstance(item, dict) and depth < _MAX_DEPTH:
+            out[key] = _pruned(item, depth + 1)
+        elif isinstance(item, list) and depth < _MAX_DEPTH:
+            out[key] = [_pruned(one, depth + 1) if isinstance(one, dict) else one for one in item]
+        else:
+            out[key] = item
+    return out
+
+
+def _state(content: Mapping[str, Any], path: str, document: Document) -> Resource:
+    """A state file as something to judge: how much is in it."""
+    folder = quote(posixpath.dirname(path), safe="-._~") or "-"
+    resources = _list(content.get("resources"))
+    outputs = content.get("outputs")
+    return Resource(
+        key=f"tf:{folder}/state.{posixpath.basename(path)}",
+        kind="tf-state",
+        name=posixpath.basename(path),
+        data={
+            "path": path,
+            "resources": len(resources),
+            "outputs": len(outputs) if isinstance(outputs, dict) else 0,
+        },
+        file=path,
+        locate=lambda at: document.location((), path),
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
