@@ -122,14 +122,15 @@ def _finding(hit: _Hit, paths: Paths, config: Config) -> Finding:
     package = file.packages[index]
     upgrades = [upgrade_of(one, vulnerability) for one in hit.packages]
     upgrade = highest(package.ecosystem, upgrades) if all(upgrades) else ""
+    title = title_of(vulnerability, spelled(package))
     context = f"{package.ecosystem}/{package.name}/{vulnerability.id}"
     versions = list(dict.fromkeys(one.version for one in hit.packages))
     return Finding(
         rule=vulnerability.id,
         aliases=tuple(id_ for id_ in vulnerability.ids if id_ != vulnerability.id),
         severity=severity_of(hit.vulnerability, config, development=hit.development),
-        title=title_of(vulnerability, spelled(package)),
-        message=_message(hit, package, versions, upgrade, _way(chain, paths, package)),
+        title=title,
+        message=_message(hit, title, package, versions, upgrade, _way(chain, paths, package)),
         location=package.location,
         resource=purl_of(package),
         label=f"{spelled(package)} {', '.join(versions[:3])}",
@@ -198,13 +199,15 @@ def _way(chain: Chain | None, paths: Paths, package: Package) -> str:
     return f"comes in by {ARROW.join(names)}{others}"
 
 
-def _message(hit: _Hit, package: Package, versions: Sequence[str], upgrade: str, way: str) -> str:
+def _message(
+    hit: _Hit, title: str, package: Package, versions: Sequence[str], upgrade: str, way: str
+) -> str:
     vulnerability = hit.vulnerability
     more = f" and {len(versions) - 3} more" if len(versions) > 3 else ""
     head = f"{spelled(package)} {', '.join(versions[:3])}{more}"
     if vulnerability.advisory.malicious:
         return "; ".join(filter(None, (f"{head} is malicious", way)))
-    said = [f"{head}: {title_of(vulnerability, spelled(package))}"]
+    said = [f"{head}: {title}"]
     if held := affected_text(package, vulnerability):
         said[0] += f" (affects {held})"
     if upgrade:
@@ -275,7 +278,8 @@ def _rule(cases: Sequence[tuple[_Hit, Finding]]) -> Rule:
             wanted.setdefault(key, []).append(finding.upgrade)
     upgrades = [f"{name} {highest(eco, found)}" for (eco, name), found in wanted.items()]
     worst = min((finding.severity for _, finding in cases), key=lambda one: one.rank)
-    return rule_of(cases[0][0].vulnerability, worst, packages, upgrades)
+    hit, finding = cases[0]
+    return rule_of(hit.vulnerability, finding.title, worst, packages, upgrades)
 
 
 def _known(hit: _Hit, *, own: bool) -> Known:

@@ -109,7 +109,7 @@ def _missing(missing: Mapping[str, Sequence[str]]) -> Iterator[Gap]:
             "no-advisories",
             path,
             f"no advisories of {_joined(names)} were imported: nothing is known of its packages",
-            "haechi db import FOLDER|FILE|URL with an OSV export (PyPI/all.zip, npm/all.zip …)",
+            f"haechi db import {' '.join(names)} (without network: the OSV export as a file)",
         )
 
 
@@ -120,7 +120,7 @@ def _stale(stale: Mapping[str, Sequence[str]], max_age: int) -> Iterator[Gap]:
             path,
             f"advisories older than {counted(max_age, 'day')} (deps.max_age_days): "
             + _joined(names),
-            "haechi db import with a newer OSV export",
+            "haechi db import a newer OSV export",
         )
 
 

@@ -1,37 +1,24 @@
 """The look at dependencies: collect what is pinned, ask what is known against it, tell.
 
-Nothing is imported and no database is opened where no file tells of packages. Without data the
-packages are still read: they are what an SBOM lists, and the gaps say what is not known.
+Where no file tells of packages, nothing more is imported and no database is opened. Without data
+the packages are still read: they are what an SBOM lists, and the gaps say what is not known.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
 
-from haechi.errors import ConfigError, InputError
-from haechi.model.coverage import Gap
-from haechi.model.finding import Finding
-from haechi.model.location import Location
 from haechi.model.package import PackageFile
-from haechi.model.waiver import Waiver
 from haechi.rules.schema import Rule
-from haechi.scan.deps.findings import Known, Told, findings_of
-from haechi.scan.deps.gaps import data_gaps, day_of, ecosystems_of, package_gaps
-from haechi.scan.deps.manifests import Manifests, Read
-from haechi.scan.deps.matching import BY_NAME, Sources, match
-from haechi.scan.deps.remarks import Remarks
 from haechi.scan.setup import Part, Setup
 from haechi.world.files import Tree
 
-EVALUATED = "advisories:"
-"""What ``Coverage.evaluated`` says of an ecosystem that was judged begins so."""
-_TEXT = 8 << 20
+if TYPE_CHECKING:
+    from haechi.scan.deps.findings import Known
 
 
 class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +42,9 @@ def look_at_dependencies(tree: Tree, setup: Setup) -> Dependencies:
     if not files:
         looked = {"lock files": 0}
         return Dependencies(part=Part(gaps=collected.gaps, looked=looked, files=collected.seen))
-    with ExitStack() as stack:
-        sources = _sources(tree.project, setup, stack)
-        return _judged(tree, setup, files, collected.gaps, collected.seen, sources)
+    from haechi.scan.deps.judged import judged
+
+    return judged(tree, setup, files, collected)
 
 
 def _sboms(files: Sequence[PackageFile], setup: Setup) -> Sequence[PackageFile]:
@@ -67,159 +54,3 @@ def _sboms(files: Sequence[PackageFile], setup: Setup) -> Sequence[PackageFile]:
     from haechi.scan.deps.sbom import without_pinned
 
     return without_pinned(setup.sboms, files)
-
-
-def _judged(
-    tree: Tree,
-    setup: Setup,
-    files: tuple[PackageFile, ...],
-    gaps: Sequence[Gap],
-    seen: frozenset[str],
-    sources: Sources,
-) -> Dependencies:
-    ecosystems = ecosystems_of(files)
-    states = sources.states(ecosystems)
-    matching = match(files, sources)
-    told = findings_of(files, matching, setup.config)
-    data = data_gaps(
-        ecosystems,
-        {**sources.all_states(), **states},
-        today=setup.clock().date(),
-        max_age=setup.config.deps.max_age_days,
-    )
-    held = frozenset(name for name, state in states.items() if state and state.covered)
-    findings, waivers = _placed(told, files, tree)
-    return Dependencies(
-        part=Part(
-            findings=findings,
-            gaps=(
-                *gaps,
-                *data.gaps,
-                *package_gaps(files, matching, held),
-                *_own_faults(sources, setup),
-                *_left_out(told),
-            ),
-            waivers=waivers,
-            looked=_counts(files, told),
-            evaluated=_evaluated(data.evaluated, ecosystems, told, sources, setup),
-            files=seen | {file.path for file in files},
-            warnings=data.warnings,
-        ),
-        files=files,
-        rules=told.rules,
-        known=told.known,
-        data={
-            name: day
-            for name, state in states.items()
-            if state and state.covered and (day := day_of(state))
-        },
-    )
-
-
-def _sources(root: Path, setup: Setup, stack: ExitStack) -> Sources:
-    from haechi.world.advisories.reading import Advisories, open_default
-
-    own = [
-        stack.enter_context(Advisories.of_folder(_inside(root, place)))
-        for place in setup.config.deps.advisories
-    ]
-    database = setup.advisories
-    if database is None:
-        database = open_default()
-        if database is not None:
-            stack.enter_context(database)
-    return Sources(database, own)
-
-
-def _inside(root: Path, place: str) -> Path:
-    path = (root / place).resolve()
-    if not path.is_relative_to(root.resolve()) or not path.exists():
-        raise ConfigError(
-            f"deps.advisories: there is no {place} in this repository",
-            do="name a folder with OSV files, relative to haechi.yaml",
-            where="haechi.yaml",
-        )
-    return path
-
-
-def _own_faults(sources: Sources, setup: Setup) -> Iterator[Gap]:
-    for place, source in zip(setup.config.deps.advisories, sources.own, strict=True):
-        for fault in source.faults:
-            yield Gap(
-                kind="advisory-syntax",
-                path=f"{place.rstrip('/')}/{fault.place}".removeprefix("./"),
-                reason=f"no advisory in OSV's format: {fault.why}",
-                do="correct it",
-            )
-
-
-def _left_out(told: Told) -> Iterator[Gap]:
-    if told.left_out:
-        reason = f"{told.left_out:,} further findings are not listed"
-        yield Gap(kind="too-many-findings", path=".", reason=reason)
-
-
-def _counts(files: Sequence[PackageFile], told: Told) -> dict[str, int]:
-    packages = {
-        (package.ecosystem, package.name, package.version)
-        for file in files
-        for package in file.packages
-        if package.source in BY_NAME
-    }
-    counts = {"lock files": len(files), "packages": len(packages)}
-    if told.ignored:
-        counts["vulnerabilities left out for development only"] = told.ignored
-    return counts
-
-
-def _evaluated(
-    covered: frozenset[str],
-    present: Mapping[str, str],
-    told: Told,
-    sources: Sources,
-    setup: Setup,
-) -> frozenset[str]:
-    """Ecosystems with data that counts (also those of which no package is left), the
-    repository's own advisories, what was found, and those vulnerabilities that waivers ask
-    about whose ecosystems were judged, as far as there are any packages of them here."""
-    found = {f"{EVALUATED}{name}" for name in covered}
-    found.update(id_ for source in sources.own for id_ in source.ids())
-    found.update(id_ for finding in told.findings for id_ in finding.ids)
-    for name in setup.vulnerabilities:
-        concerned = sources.ids_of(name)
-        if concerned and all(one in covered or one not in present for one in concerned):
-            found.add(name)
-    return frozenset(found)
-
-
-def _placed(
-    told: Told, files: Sequence[PackageFile], tree: Tree
-) -> tuple[tuple[Finding, ...], tuple[Waiver, ...]]:
-    """Findings with the line of the manifest that brings each in, and what people said there."""
-    if not told.findings:
-        return (), ()
-    read = _reader(tree)
-    manifests = Manifests(read)
-    findings: list[tuple[Finding, Location | None]] = []
-    for finding in told.findings:
-        path = finding.evidence["path"]
-        first = path[1] if len(path) > 1 else finding.evidence["package"]
-        place = manifests.place_of(finding.location.path, finding.evidence["ecosystem"], first)
-        if place is not None:
-            evidence = {**finding.evidence, "manifest": str(place)}
-            finding = replace(finding, evidence=evidence)
-        findings.append((finding, place))
-    waivers = dict.fromkeys(Remarks(read).of(findings))
-    return tuple(finding for finding, _ in findings), tuple(waivers)
-
-
-def _reader(tree: Tree) -> Read:
-    def read(path: str) -> str | None:
-        if not tree.is_file(path):
-            return None
-        try:
-            return tree.read(path, limit=_TEXT).decode("utf-8-sig", "replace")
-        except InputError:
-            return None
-
-    return read

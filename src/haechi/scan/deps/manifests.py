@@ -28,12 +28,22 @@ class Manifests:
         self._read = read
         self._beside: dict[str, tuple[str, ...]] = {}
         self._lines: dict[str, list[str]] = {}
+        self._places: dict[tuple[str, str, str], Location | None] = {}
 
     def place_of(self, lock: str, ecosystem: str, name: str) -> Location | None:
         """The line that asks for a package, or None."""
+        key = (lock, ecosystem, name)
+        if key not in self._places:
+            self._places[key] = self._found(lock, ecosystem, name)
+        return self._places[key]
+
+    def _found(self, lock: str, ecosystem: str, name: str) -> Location | None:
+        texts = [(path, lines) for path in self._manifests(lock) if (lines := self._text(path))]
+        if not texts:
+            return None
         pattern = _pattern(ecosystem, name)
-        for path in self._manifests(lock):
-            for number, line in enumerate(self._text(path), 1):
+        for path, lines in texts:
+            for number, line in enumerate(lines, 1):
                 found = pattern.search(line[:_LINE])
                 if found is not None:
                     start, end = found.span()

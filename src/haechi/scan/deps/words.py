@@ -18,10 +18,13 @@ VULNERABILITY = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Za-z0-9]+)+\Z")
 """How ids of vulnerabilities look; rules of the catalogue are lower-case."""
 _TITLE = 160
 _DETAILS = 700
+_HEAD = 2_000
+"""Characters of the details in which a title is looked for."""
 _MARKUP = re.compile(
-    r"```.*?```|\[([^\]]*)\]\([^)]*\)|^#+\s.*$|[`*_]{1,3}(?=\S)|(?<=\S)[`*_]{1,3}",
+    r"```.*?```|\[([^\]]*)\]\([^)]*\)|^#+\s.*$|[`*]+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)",
     re.DOTALL | re.MULTILINE,
 )
+_MARKS = re.compile(r"[`*_#\[]")
 _SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 _HARM = re.compile(
@@ -45,7 +48,7 @@ def title_of(vulnerability: Vulnerability, package: str) -> str:
     advisory = vulnerability.advisory
     if advisory.malicious:
         return f"{shown(package)} is a malicious package"
-    text = _plain(advisory.summary) or _telling(_plain(advisory.details))
+    text = _plain(advisory.summary) or _telling(_plain(advisory.details[:_HEAD]))
     text = text or f"Known vulnerability in {shown(package)}"
     return (text if len(text) <= _TITLE else text[: _TITLE - 1].rstrip() + "…").rstrip(".")
 
@@ -70,6 +73,7 @@ def url_of(vulnerability: Vulnerability) -> str:
 
 def rule_of(
     vulnerability: Vulnerability,
+    title: str,
     severity: Severity,
     packages: Sequence[str],
     upgrades: Sequence[str],
@@ -78,8 +82,7 @@ def rule_of(
     which this run found it, ``upgrades`` what each needs (``requests 2.32.4``)."""
     advisory = vulnerability.advisory
     names = ", ".join(map(shown, packages[:3]))
-    title = title_of(vulnerability, packages[0])
-    told = _plain(advisory.details)
+    told = _plain(advisory.details[: 2 * _HEAD])
     why = " ".join(filter(None, (_ended(title), _beyond(title, told), *_facts(vulnerability))))
     return Rule(
         id=vulnerability.id,
@@ -108,8 +111,13 @@ def _link(vulnerability: Vulnerability) -> dict[str, list[str]]:
 
 def _plain(text: str) -> str:
     """Markdown as a sentence: without headings, code blocks and marks."""
-    bare = _MARKUP.sub(lambda match: match[1] or " ", text[:8_000])
+    bare = _MARKUP.sub(_bare, text) if _MARKS.search(text) else text
     return _SPACES.sub(" ", bare).strip()
+
+
+def _bare(match: re.Match[str]) -> str:
+    """The text of a link; a space for what is left out whole."""
+    return match[1] or (" " if match[0].startswith(("```", "#", "[")) else "")
 
 
 def _ended(text: str) -> str:

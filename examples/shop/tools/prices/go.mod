@@ -1,0 +1,5 @@
+module shop.example/prices
+
+go 1.25
+
+require golang.org/x/text v0.3.6
