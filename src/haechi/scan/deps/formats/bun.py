@@ -15,12 +15,19 @@ from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, json_of, rows, table, text_of, word
+from haechi.scan.deps.formats.decoding import (
+    MAX_PACKAGES,
+    json_of,
+    rows,
+    table,
+    text_of,
+    too_many,
+    word,
+)
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.node_names import kind_of, split_name, texts
 from haechi.scan.deps.formats.places import Keys
 from haechi.scan.deps.formats.urls import clean_url
-from haechi.scan.deps.formats.uv import too_many
 
 _EXTRA = re.compile(r'("(?:[^"\\]|\\.)*+")|//[^\n]*+|/\*.*?\*/|,(?=\s*+[\]}])', re.DOTALL)
 

@@ -15,6 +15,7 @@ import msgspec
 from haechi.engines import documents
 from haechi.engines.values import Limits
 from haechi.errors import InputError, LimitExceeded
+from haechi.model.coverage import Gap
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of one file; the largest public lock files known have about 5 MB."""
@@ -22,6 +23,10 @@ MAX_VALUES = 6_000_000
 """Separators and opening brackets of one file."""
 MAX_PACKAGES = 100_000
 """Of one file. The largest public monorepos have about 10,000."""
+MAX_OBJECTS = 8 * MAX_PACKAGES
+"""Of one JSON file, which can only be decoded as a whole."""
+MAX_MANIFEST = 4 * 1024 * 1024
+"""Bytes of a manifest: people write those."""
 MAX_YAML = 8 * 1024 * 1024
 """Bytes that the general YAML parser is given; lock files that tools write do not need it."""
 MAX_DEPTH = 100
@@ -54,10 +59,10 @@ def refuse_conflict(data: bytes, path: str) -> None:
         raise InputError("an unresolved merge conflict", where=where, do=do)
 
 
-def bounded(data: bytes, path: str) -> None:
-    """Raise LimitExceeded for a file with too many bytes or values."""
-    if len(data) > MAX_BYTES:
-        raise LimitExceeded(f"{len(data):,} bytes; the limit is {MAX_BYTES:,}", where=path)
+def bounded(data: bytes, path: str, limit: int = MAX_BYTES) -> None:
+    """Raise LimitExceeded for a file with more than ``limit`` bytes or too many values."""
+    if len(data) > limit:
+        raise LimitExceeded(f"{len(data):,} bytes; the limit is {limit:,}", where=path)
     if len(data) > MAX_VALUES:
         values = sum(map(data.count, (b",", b"{", b"[", b"\n")))
         if values > MAX_VALUES:
@@ -67,6 +72,9 @@ def bounded(data: bytes, path: str) -> None:
 def json_of(data: bytes, path: str, type: type[T]) -> T:
     """Decode JSON into a msgspec type (unknown keys are skipped, not built)."""
     bounded(data, path)
+    if len(data) > MAX_OBJECTS and (objects := data.count(b"{")) > MAX_OBJECTS:
+        what = f"about {objects:,} objects; the limit is {MAX_OBJECTS:,}"
+        raise LimitExceeded(what, where=path)
     if data[:3] == b"\xef\xbb\xbf":
         data = data[3:]
     elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -117,6 +125,16 @@ def yaml_of(data: bytes, path: str) -> documents.Document:
     except LimitExceeded as error:
         raise LimitExceeded(error.what, where=path) from error
     raise InputError("the file is empty", where=path, do=_DO)
+
+
+def too_many(path: str) -> Gap:
+    """The gap of a file that holds more packages than are read."""
+    return Gap(
+        kind="too-large",
+        path=path,
+        reason=f"more than {MAX_PACKAGES:,} packages; only the first ones were read",
+        do="split the project, or accept the gap",
+    )
 
 
 def table(value: Any) -> dict[str, Any]:

@@ -19,11 +19,10 @@ from haechi.model.coverage import Gap
 from haechi.model.location import Location
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, text_of, word
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, text_of, too_many, word
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import Requirement, normal_name, requirement
 from haechi.scan.deps.formats.urls import clean_url
-from haechi.scan.deps.formats.uv import too_many
 
 _FIELD = re.compile(r"^([A-Za-z-]{1,40}):[ \t]*(.*)$", re.M)
 _HEAD = 512 * 1024

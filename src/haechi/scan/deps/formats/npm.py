@@ -17,12 +17,18 @@ from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import MAX_DEPTH, MAX_PACKAGES, json_of, table, word
+from haechi.scan.deps.formats.decoding import (
+    MAX_DEPTH,
+    MAX_PACKAGES,
+    json_of,
+    table,
+    too_many,
+    word,
+)
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.node_names import asked, licence_of, resolved_kind, split_name, texts
 from haechi.scan.deps.formats.places import Keys, key_lines
 from haechi.scan.deps.formats.urls import clean_url
-from haechi.scan.deps.formats.uv import too_many
 
 _MODULES = "node_modules/"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from haechi.errors import InputError
+from haechi.errors import LimitExceeded
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import json_of
+from haechi.scan.deps.formats.decoding import MAX_MANIFEST, bounded, json_of
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.members import members_of, project_of
 from haechi.scan.deps.formats.node_names import asked
@@ -19,6 +19,7 @@ MAX_ASKS = 20_000
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read package.json. What members of its own workspace provide is no package to fetch."""
+    bounded(data, path, MAX_MANIFEST)
     project = project_of(json_of(data, path, dict[str, Any]), path.rpartition("/")[0])
     roots = Roots()
     wanted = [
@@ -33,7 +34,7 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     if not wanted:
         return ()
     if len(wanted) > MAX_ASKS:
-        raise InputError(f"more than {MAX_ASKS:,} dependencies", where=path)
+        raise LimitExceeded(f"more than {MAX_ASKS:,} dependencies", where=path)
     own = {member.name for member in members_of(project, around)} if project.workspaces else set()
     drafts: list[Draft] = []
     keys = {

@@ -7,9 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from haechi.errors import InputError
+from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import json_of, rows, table, text_of, toml_of, word
+from haechi.scan.deps.formats.decoding import (
+    MAX_PACKAGES,
+    json_of,
+    rows,
+    table,
+    text_of,
+    toml_of,
+    too_many,
+    word,
+)
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import normal_name, pinned
 from haechi.scan.deps.formats.places import Keys
@@ -33,12 +43,16 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     if "default" not in value and "_meta" not in value:
         raise InputError("no Pipfile.lock: it has no default packages", where=path)
     drafts: dict[tuple[str, str], Draft] = {}
+    gaps: tuple[Gap, ...] = ()
     keys = Keys(data)
     for category, entries in value.items():
         keys.line(category)
         if category == "_meta" or not isinstance(entries, dict):
             continue
         for name, entry in entries.items():
+            if len(drafts) >= MAX_PACKAGES:
+                gaps = (too_many(path),)
+                break
             if isinstance(entry, dict):
                 draft = _draft(name, entry, keys.line(name), category == "develop")
                 known = drafts.setdefault((draft.name, draft.version), draft)
@@ -55,6 +69,7 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             ecosystem="PyPI",
             packages=packages,
             requires=requires,
+            gaps=gaps,
         ),
     )
 

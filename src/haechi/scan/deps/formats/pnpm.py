@@ -17,12 +17,11 @@ from haechi.errors import InputError
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.blocks import Blocks, read_blocks
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, word
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, too_many, word
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.members import project_in
 from haechi.scan.deps.formats.node_names import kind_of, resolved_kind, split_name
 from haechi.scan.deps.formats.urls import clean_url
-from haechi.scan.deps.formats.uv import too_many
 
 _SLASHED = re.compile(r"/((?:@[^/]+/)?[^/@]+)/(\d[^/_(]*)")
 _DEVELOPMENT = ("devDependencies", "configDependencies", "packageManagerDependencies")
@@ -204,6 +203,10 @@ class _Lock:
                 at = self._members.get(posixpath.normpath(posixpath.join(folder, ref[5:])), -1)
             else:
                 at = self._find(name, ref)
+            if at < 0 and ref[:1].isdigit():  # a lock file that was cut by hand
+                key = f"{name}@{ref.partition('_')[0]}"
+                self._add(key, {}, 1)
+                at = self._at.get(key, -1)
             if at >= 0:
                 yield at
 

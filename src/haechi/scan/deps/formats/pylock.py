@@ -14,12 +14,19 @@ from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, rows, table, text_of, toml_of, word
+from haechi.scan.deps.formats.decoding import (
+    MAX_PACKAGES,
+    rows,
+    table,
+    text_of,
+    toml_of,
+    too_many,
+    word,
+)
 from haechi.scan.deps.formats.graph import Draft, settle
 from haechi.scan.deps.formats.pep508 import normal_name
 from haechi.scan.deps.formats.places import lines_of, table_offsets
 from haechi.scan.deps.formats.urls import clean_url
-from haechi.scan.deps.formats.uv import too_many
 
 _GROUP = re.compile(r"['\"]([^'\"]{0,200})['\"]\s+in\s+dependency_groups")
 _EXTRA = re.compile(r"\bin\s+extras\b")

@@ -13,10 +13,18 @@ from typing import Any
 
 import msgspec
 
-from haechi.errors import InputError
+from haechi.errors import LimitExceeded
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import rows, table, text_of, toml_of, word
+from haechi.scan.deps.formats.decoding import (
+    MAX_MANIFEST,
+    bounded,
+    rows,
+    table,
+    text_of,
+    toml_of,
+    word,
+)
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import Requirement, normal_name, requirement
 from haechi.scan.deps.formats.places import Lines
@@ -47,13 +55,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read pyproject.toml; nothing comes of one that only configures tools."""
+    bounded(data, path, MAX_MANIFEST)
     text = text_of(data, path)
     value = toml_of(text, path)
     found = list(asks(value))
     if not found:
         return ()
     if len(found) > MAX_ASKS:
-        raise InputError(f"more than {MAX_ASKS:,} dependencies", where=path)
+        raise LimitExceeded(f"more than {MAX_ASKS:,} dependencies", where=path)
     name, version = project_of(value)
     return (
         manifest_file(found, path, "pyproject.toml", line_index(text), name=name, version=version),

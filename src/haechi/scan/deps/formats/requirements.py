@@ -17,12 +17,11 @@ from haechi.errors import InputError, LimitExceeded
 from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of, too_many
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import normal_name, requirement
 from haechi.scan.deps.formats.pyproject import source_of_url
 from haechi.scan.deps.formats.urls import clean_url
-from haechi.scan.deps.formats.uv import too_many
 
 MAX_INCLUDES = 200
 _LINE = 20_000
@@ -60,6 +59,7 @@ class _Reader:
         self._constraints: set[str] = set()
         self._pins: dict[str, set[str]] = {}
         self._constraining = 0
+        self._full = False
 
     def read(self, data: bytes, path: str) -> None:
         """One file and, depth first, what it includes; each file once, so cycles end."""
@@ -71,9 +71,10 @@ class _Reader:
                 self._option(text, path, line)
             elif text:
                 self._requirement(text, path, line, via)
-            if len(self.drafts) > MAX_PACKAGES:
-                self.gaps.append(too_many(path))
-                self.drafts.pop()
+            if len(self.drafts) >= MAX_PACKAGES:
+                if not self._full:
+                    self.gaps.append(too_many(path))
+                self._full = True
                 return
 
     def _option(self, text: str, path: str, line: int) -> None:
@@ -179,10 +180,12 @@ class _Reader:
             pins = self._pins.get(draft.name, set())
             if not draft.version and draft.source is Source.REGISTRY and len(pins) == 1:
                 draft.version = next(iter(pins))
-        return [self._file(place) for place in dict.fromkeys((self.path, *self._places))]
+        chosen: dict[str, list[int]] = {self.path: []}
+        for at, place in enumerate(self._places):
+            chosen.setdefault(place, []).append(at)
+        return [self._file(place, positions) for place, positions in chosen.items()]
 
-    def _file(self, place: str) -> PackageFile:
-        chosen = [at for at, where in enumerate(self._places) if where == place]
+    def _file(self, place: str, chosen: list[int]) -> PackageFile:
         drafts = [self.drafts[at] for at in chosen]
         roots = _edges(drafts, [self._via[at] for at in chosen])
         packages, requires = settle(drafts, roots, ecosystem="PyPI", path=place, scopes=False)

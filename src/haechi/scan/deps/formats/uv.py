@@ -16,7 +16,15 @@ from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, rows, table, text_of, toml_of, word
+from haechi.scan.deps.formats.decoding import (
+    MAX_PACKAGES,
+    rows,
+    table,
+    text_of,
+    toml_of,
+    too_many,
+    word,
+)
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import normal_name
 from haechi.scan.deps.formats.places import lines_of, table_offsets
@@ -36,16 +44,6 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
         raise InputError("no uv.lock: it names no version of its format", where=path)
     entries = [entry for entry in rows(value.get("package")) if isinstance(entry, dict)]
     return (_Lock(value, entries, lines_of(text, offsets, len(entries)), path).file(gaps),)
-
-
-def too_many(path: str) -> Gap:
-    """The gap of a file that holds more packages than are read."""
-    return Gap(
-        kind="too-large",
-        path=path,
-        reason=f"more than {MAX_PACKAGES:,} packages; only the first ones were read",
-        do="split the project, or accept the gap",
-    )
 
 
 class _Lock:

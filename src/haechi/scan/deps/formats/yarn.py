@@ -17,12 +17,11 @@ from haechi.errors import InputError
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.blocks import Blocks, read_blocks
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, text_of, word
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, text_of, too_many, word
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.members import Project, members_of, project_in
 from haechi.scan.deps.formats.node_names import kind_of, resolved_kind, split_name
 from haechi.scan.deps.formats.urls import clean_url
-from haechi.scan.deps.formats.uv import too_many
 
 _DESCRIPTOR = re.compile(r'\s*("(?:[^"\\]|\\.)*+"|[^,"]+)\s*(?:,|\Z)')
 _KNOWN = frozenset(
