@@ -156,6 +156,20 @@ def test_boundaries_follow_the_order_of_the_ecosystem(
     }
 
 
+def test_ranges_that_were_not_mapped_narrow_what_is_certain() -> None:
+    """Go's database: all versions, and besides that the original advisory's "before 3.31.6"."""
+    key = scheme_of("Go").key
+    original = [("introduced", "3.30.0"), ("fixed", "3.31.6")]
+    extent = extent_of([[("introduced", "0")]], (), key, [original])
+    answers = {v: extent.judge(v, (key(v),)) for v in ("v3.29.0", "v3.31.5", "v3.31.6")}
+    assert answers == {"v3.29.0": None, "v3.31.5": True, "v3.31.6": None}
+    assert [text for _, text in extent.fixes] == ["3.31.6"]
+    bounded = [("introduced", "0"), ("fixed", "3.32.0")]
+    assert extent_of([bounded], (), key, [original]) == extent_of([bounded], (), key)
+    odd = [("introduced", "release-3")]
+    assert not extent_of([[("introduced", "0")]], (), key, [odd]).unsure
+
+
 def test_ranges_are_spelled_as_written() -> None:
     told = spelled([("introduced", "0"), ("fixed", "1"), ("introduced", "2"), ("limit", "9")])
     assert [(one.introduced, one.fixed, one.limit) for one in told] == [

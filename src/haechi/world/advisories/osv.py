@@ -66,6 +66,9 @@ class _Range(msgspec.Struct):
     type: str = ""
     events: list[_Event] | None = None
 
+    def pairs(self) -> list[tuple[str, str]]:
+        return [pair for event in self.events or () for pair in event.pairs()]
+
 
 class _Package(msgspec.Struct):
     ecosystem: str = ""
@@ -84,9 +87,11 @@ class _Functions(msgspec.Struct):
 
 
 class _Specific(msgspec.Struct):
-    """``ecosystem_specific`` of Go (imports), crates.io (affects), Debian (urgency)."""
+    """``ecosystem_specific`` of Go (imports, custom_ranges), crates.io (affects), Debian
+    (urgency)."""
 
     imports: list[_Import] | None = None
+    custom_ranges: list[_Range] | None = None
     affects: _Functions | None = None
     urgency: str | None = None
     severity: str | None = None
@@ -221,10 +226,11 @@ def _affected(one: _Affected) -> tuple[Affected, Extent, int]:
     assert one.package is not None  # noqa: S101 - asked by the caller
     ecosystem = _name(one.package.ecosystem)
     ranges = [r for r in one.ranges or () if r.type != "GIT"]
-    events = [[pair for event in r.events or () for pair in event.pairs()] for r in ranges]
+    events = [r.pairs() for r in ranges]
     listed = one.versions or []
     specific = _lenient(one.ecosystem_specific, _Specific)
-    extent = extent_of(events, listed, _key_of(ecosystem))
+    unmapped = [r.pairs() for r in specific.custom_ranges or ()]
+    extent = extent_of(events, listed, _key_of(ecosystem), unmapped)
     debian = base(ecosystem) == "Debian"
     affected = Affected(
         ecosystem=ecosystem,

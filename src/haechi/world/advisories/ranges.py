@@ -80,16 +80,21 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
 
 
 def extent_of(
-    events: Iterable[Sequence[tuple[str, str]]], versions: Sequence[str], key: Key
+    events: Iterable[Sequence[tuple[str, str]]],
+    versions: Sequence[str],
+    key: Key,
+    unmapped: Iterable[Sequence[tuple[str, str]]] = (),
 ) -> Extent:
     """The extent of several ranges and a list of versions. An event is a pair of kind and text.
 
-    ``key`` raises VersionError for what is no version.
+    ``unmapped`` are ranges of versions that the database could not map to those of its
+    ecosystem. ``key`` raises VersionError for what is no version.
     """
     intervals: list[Interval] = []
     fixes: dict[bytes, str] = {}
     for one in events:
         intervals += _intervals(one, key, fixes)
+    intervals = _narrowed(intervals, unmapped, key, fixes)
     listed: set[bytes] = set()
     texts: set[str] = set()
     sure = [interval for interval in intervals if not interval.unsure]
@@ -141,6 +146,33 @@ def _intervals(
     placed.sort(key=lambda event: event[0])
     cut = (_cut(*one, bound, unsure) for one in _walked(placed))
     return [interval for interval in cut if interval is not None]
+
+
+def _narrowed(
+    intervals: list[Interval],
+    unmapped: Iterable[Sequence[tuple[str, str]]],
+    key: Key,
+    fixes: dict[bytes, str],
+) -> list[Interval]:
+    """Go's database writes "all versions from here on" where it could not map the ranges of the
+    original advisory, and gives those besides (``custom_ranges``). Inside of both a version is
+    affected; outside of the original's it would be wrong to say so, and to say that it is not."""
+    ends: dict[bytes, str] = {}
+    original = [part for one in unmapped for part in _intervals(one, key, ends)]
+    if not original or any(part.unsure for part in original):
+        return intervals
+    made: list[Interval] = []
+    for one in intervals:
+        if one.high is not None or one.unsure:
+            made.append(one)
+            continue
+        fixes.update(ends)
+        made.append(Interval(one.low, unsure=True))
+        for part in original:
+            low = max(one.low, part.low)
+            if part.high is None or low < part.high or (part.closed and low == part.high):
+                made.append(Interval(low, part.high, part.closed))
+    return made
 
 
 def _walked(placed: Sequence[tuple[bytes, str]]) -> Iterator[tuple[bytes, bytes | None, bool]]:

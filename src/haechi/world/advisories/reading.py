@@ -226,7 +226,7 @@ class Advisories:
     ) -> Undecided:
         known = self._group(vulnerability)
         why = (
-            "a boundary of its range is no version of that ecosystem"
+            "its range has a boundary that is no version there, or that could not be mapped to one"
             if keys
             else f"{version[:80]!r} of {name[1]} is no version of {name[0]}"
         )
