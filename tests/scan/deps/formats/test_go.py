@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from haechi.errors import InputError
 from haechi.model.package import Source
 from tests.scan.deps.formats.written import (
     Written,
@@ -178,6 +179,11 @@ def test_workspace_names_its_modules_and_replaces() -> None:
     assert named(tree.told("out/go.mod"), "m/b").source is Source.REGISTRY
     work = tree.told("go.work")
     assert versions(work) == {"m/a": "", "m/b": "", "stdlib": "1.22"}
+
+
+def test_a_file_without_a_module_is_none() -> None:
+    with pytest.raises(InputError, match="no module line"):
+        told("go.mod", "require a v1\n")
 
 
 def test_excluded_requirement_is_told() -> None:

@@ -73,6 +73,11 @@ def test_other_lock_files(path: str, tools: bool) -> None:
     assert [(one.name, one.development) for one in file.packages] == [("a:b", tools)]
 
 
+def test_unreadable_lines_are_told() -> None:
+    file = told("gradle.lockfile", "# c\na:b:1=x\nwhat is this\nempty=\n")
+    assert (versions(file), kinds(file)) == ({"a:b": "1"}, ["syntax"])
+
+
 def test_verification_metadata_lists_binaries_where_nothing_is_locked() -> None:
     tree = Written({"gradle/verification-metadata.xml": _VERIFICATION})
     assert versions(tree.told("gradle/verification-metadata.xml")) == {

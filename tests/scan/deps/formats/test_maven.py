@@ -251,5 +251,5 @@ def test_damaged_files_never_crash() -> None:
         parent=_PARENT.format(""),
     )
     assert (
-        survives("app/pom.xml", text, {"pom.xml": _pom(_managed(_dependency("g:a:1")), "root")}) > 5
+        survives("app/pom.xml", text, {"pom.xml": _pom(_managed(_dependency("g:a:1")), "root")}) > 1
     )

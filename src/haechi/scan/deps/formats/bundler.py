@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from haechi.errors import LimitExceeded
+from haechi.errors import InputError, LimitExceeded
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats.bundler_gemfile import Gem, gemfile, gemspec
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of, unread_lines
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.urls import clean_url
 
@@ -27,7 +27,7 @@ _SPEC = re.compile(r" {4}([^\s(!]{1,200})(?: \(([^)-]{1,200})(?:-([^)]{0,200}))?
 _NEED = re.compile(r" {6}([^\s(!]{1,200})(?: \(([^)]{0,500})\))?$")
 _ASKED = re.compile(r" {2}([^\s(!]{1,200})(?: \(([^)]{0,500})\))?(!)?$")
 _SUM = re.compile(r" {2}([^\s(!]{1,200}) \(([^)-]{1,200})(?:-[^)]{0,200})?\) (\S.{0,2000})$")
-_OPTION = re.compile(r" {2}(remote|revision|ref|branch|tag|glob): (.{1,2000})$")
+_OPTION = re.compile(r" {2}([a-z_]{1,40}):(?: (.{1,2000}))?$")
 _SOURCES = {
     "GEM": Source.REGISTRY,
     "GIT": Source.GIT,
@@ -35,6 +35,7 @@ _SOURCES = {
     "PLUGIN": Source.REGISTRY,
     "PLUGIN SOURCE": Source.REGISTRY,
 }
+_OTHERS = frozenset({"PLATFORMS", "DEPENDENCIES", "CHECKSUMS", "BUNDLED WITH", "RUBY VERSION"})
 _PUBLIC = ("https://rubygems.org", "http://rubygems.org")
 _EXACT = re.compile(r"=?\s*(\d[\w.]{0,100})")
 
@@ -44,6 +45,8 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     lock = _Lock(path)
     for number, line in enumerate(text_of(data, path).splitlines(), 1):
         lock.line(line.rstrip(), number)
+    if data.strip() and not lock.known:
+        raise InputError("no section of a lock file", where=path, do="run bundle lock")
     drafts = lock.linked()
     roots = _roots(lock, _asked(posixpath.dirname(path), path, around))
     packages, requires = settle(drafts, roots, ecosystem=ECOSYSTEM, path=path)
@@ -57,6 +60,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             requires=requires,
             name=own.name if own else "",
             version=own.version if own else "",
+            gaps=unread_lines(path, lock.unread),
         )
     ]
 
@@ -112,6 +116,8 @@ class _Lock:
     def __init__(self, path: str) -> None:
         self.path = path
         self.asked: list[str] = []
+        self.known = False
+        self.unread = 0
         self._places: dict[str, int] = {}
         self._drafts: list[Draft] = []
         self._needs: list[dict[str, None]] = []
@@ -124,6 +130,7 @@ class _Lock:
     def line(self, line: str, number: int) -> None:
         if line[:1].strip():
             self._section, self._remote, self._revision, self._here = line, [], "", -1
+            self.known = self.known or line in _SOURCES or line in _OTHERS
         elif self._section in _SOURCES:
             self._in_source(line, number)
         elif self._section == "DEPENDENCIES":
@@ -145,9 +152,11 @@ class _Lock:
             return
         option = _OPTION.match(line)
         if option is not None and option[1] == "remote":
-            self._remote.append(option[2].strip())
+            self._remote.append((option[2] or "").strip())
         elif option is not None and option[1] == "revision":
-            self._revision = option[2].strip()
+            self._revision = (option[2] or "").strip()
+        elif option is None and line.strip():
+            self.unread += 1
 
     def _spec(self, name: str, version: str, number: int) -> int:
         at = self._versions.get((name, version))

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from haechi.errors import LimitExceeded
+from haechi.errors import InputError, LimitExceeded
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats.cargo_manifest import (
     Manifest,
@@ -39,6 +39,8 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``Cargo.lock`` with the scopes that the workspace's manifests tell."""
     text = text_of(data, path)
     lock = toml_of(text, path)
+    if not isinstance(lock.get("package", []), list):
+        raise InputError("package is no list", where=path, do="run cargo generate-lockfile")
     entries = [table(one) for one in rows(lock.get("package"))]
     if len(entries) > MAX_PACKAGES:
         raise LimitExceeded(f"more than {MAX_PACKAGES:,} packages", where=path)

@@ -33,6 +33,8 @@ _RUNS = frozenset({"composer-plugin", "composer-installer"})
 def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``composer.lock``; ``packages-dev`` are for development."""
     lock = json_of(data, path, dict[str, Any])
+    if not isinstance(lock.get("packages"), list):
+        raise InputError("no list of packages", where=path, do="run composer update --lock")
     entries = _entries(lock.get("packages"))
     shipped = len(entries)
     entries += _entries(lock.get("packages-dev"))

@@ -137,6 +137,14 @@ def too_many(path: str) -> Gap:
     )
 
 
+def unread_lines(path: str, count: int) -> tuple[Gap, ...]:
+    """A gap for lines of a list that are no entries: what they name was not looked at."""
+    if not count:
+        return ()
+    reason = f"{count} lines are not as the tool writes them"
+    return (Gap(kind="syntax", path=path, reason=reason, do=_DO),)
+
+
 def table(value: Any) -> dict[str, Any]:
     """The value if it is an object with text keys, else an empty one: shapes are not trusted."""
     return value if isinstance(value, dict) else {}

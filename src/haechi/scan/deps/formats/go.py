@@ -21,7 +21,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from haechi.errors import LimitExceeded
+from haechi.errors import InputError, LimitExceeded
 from haechi.model.coverage import Gap
 from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile, Source
@@ -42,6 +42,8 @@ _NAMES_TOOLCHAIN = (1, 21)
 def read_mod(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``go.mod`` with the digests of ``go.sum`` and the replacements of a workspace."""
     told = go_mod.module(text_of(data, path))
+    if not told.name and data.strip():
+        raise InputError("no module line", where=path, do="run go mod init, or correct the file")
     folder = posixpath.dirname(path)
     work, used = _workspace(folder, around)
     sums = _sums(posixpath.join(folder, "go.sum"), around)

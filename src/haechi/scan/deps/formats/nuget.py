@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from haechi.errors import LimitExceeded
+from haechi.errors import InputError, LimitExceeded
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats.decoding import MAX_PACKAGES, json_of, table, word
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
@@ -111,7 +111,7 @@ class _Graph:
 def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``packages.lock.json``. ``CentralTransitive`` is a package that others bring in, at the
     version that the project itself pins."""
-    lock = json_of(data, path, dict[str, Any])
+    lock = _with(json_of(data, path, dict[str, Any]), "dependencies", path)
     graph = _Graph(path, data)
     for framework in table(lock.get("dependencies")).values():
         positions: dict[str, int] = {}
@@ -133,7 +133,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
 
 def read_assets(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``obj/project.assets.json``, what a restore wrote."""
-    assets = json_of(data, path, dict[str, Any])
+    assets = _with(json_of(data, path, dict[str, Any]), "targets", path)
     graph = _Graph(path, data)
     libraries = table(assets.get("libraries"))
     positions = _targets(table(assets.get("targets")), libraries, graph)
@@ -160,7 +160,7 @@ def read_assets(data: bytes, path: str, around: Around) -> Sequence[PackageFile]
 def read_deps(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``*.deps.json`` beside a program: what it is run with. What the program itself needs are
     the edges of the project that the file is named after."""
-    deps = json_of(data, path, dict[str, Any])
+    deps = _with(json_of(data, path, dict[str, Any]), "targets", path)
     graph = _Graph(path, data)
     libraries = table(deps.get("libraries"))
     _targets(table(deps.get("targets")), libraries, graph)
@@ -203,6 +203,13 @@ def _targets(
             at = graph.add(name, version, key=key, digest=word(table(library).get("sha512")))
             found[name.lower()] = [at]
     return found
+
+
+def _with(told: dict[str, Any], key: str, path: str) -> dict[str, Any]:
+    """Without the part that lists packages a file is not what its name says."""
+    if not isinstance(told.get(key), dict):
+        raise InputError(f"no object {key}", where=path, do="restore the project again")
+    return told
 
 
 def _is_named(entry: tuple[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from haechi.engines.xml import Element
-from haechi.errors import LimitExceeded
+from haechi.errors import InputError, LimitExceeded
 from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile
 from haechi.scan.deps.formats.decoding import MAX_PACKAGES
@@ -37,14 +37,21 @@ _TOOLS = frozenset({"PackageDownload", "DotNetCliToolReference", "GlobalPackageR
 
 def read_project(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``*.csproj``. Conditions are not judged: every reference that is written counts."""
-    return [_told(parsed(data, path), path, around)]
+    return [_told(_root(data, path, "Project"), path, around)]
 
 
 def read_central(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``Directory.Packages.props`` and ``Directory.Build.props``: packages that they add to every
     project below. The versions that they set are told by the projects that use them."""
-    file = _told(parsed(data, path), path, around)
+    file = _told(_root(data, path, "Project"), path, around)
     return [file] if file.packages else []
+
+
+def _root(data: bytes, path: str, name: str) -> Element:
+    root = parsed(data, path)
+    if root.name != name:
+        raise InputError(f"begins with <{root.name[:40]}>, not <{name}>", where=path)
+    return root
 
 
 def _told(root: Element, path: str, around: Around) -> PackageFile:
@@ -112,7 +119,7 @@ def _file(path: str, drafts: list[Draft]) -> PackageFile:
 def read_config(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``packages.config``: all packages, flat, with what others bring in."""
     drafts = []
-    for element in parsed(data, path).all("package"):
+    for element in _root(data, path, "packages").all("package"):
         told = {name.lower(): value for name, value in element.attributes.items()}
         name = told.get("id", "").strip()
         if name:
