@@ -280,7 +280,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Finding], list[Waiver]]:
     """Findings over few vulnerabilities, packages and files, so that they meet, each open,
     accepted or justified."""
     seen: dict[str, Finding] = {}
-    waivers = []
+    waivers: list[Waiver] = []
     for _ in range(draw(st.integers(1, 8))):
         rule = draw(st.sampled_from(["CVE-2020-0001", "GHSA-aaaa-bbbb-cccc"]))
         one = vulnerable(

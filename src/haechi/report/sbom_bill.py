@@ -18,6 +18,7 @@ import msgspec
 
 from haechi.engines.licences import spelled
 from haechi.engines.logins import without_logins
+from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile, Source
@@ -149,7 +150,10 @@ def _purl(package: Package) -> str:
         return ""
     from haechi.engines.purl import purl_of
 
-    return without_logins(purl_of(package))
+    try:
+        return without_logins(purl_of(package))
+    except InputError:
+        return ""
 
 
 def _part(ref: str, found: list[Package], needs: tuple[str, ...]) -> Part:

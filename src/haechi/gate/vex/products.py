@@ -21,6 +21,7 @@ from haechi.model.package import PackageFile
 from haechi.model.vex import Identity, Product
 
 _PREFIXED = frozenset({"golang"})
+_FOLDED = frozenset({"nuget"})
 _TYPES = {
     "PyPI": "pypi",
     "npm": "npm",
@@ -155,10 +156,10 @@ def _names(name: Identity, called: str, path: str) -> bool:
 
 
 def _covers(pattern: Purl, span: str, actual: Purl) -> bool:
-    if (pattern.type, pattern.namespace, pattern.name) != (
-        actual.type,
-        actual.namespace,
-        actual.name,
+    if (pattern.type, pattern.namespace) != (actual.type, actual.namespace):
+        return False
+    if pattern.name != actual.name and not (
+        pattern.type in _FOLDED and pattern.name.lower() == actual.name.lower()
     ):
         return False
     if pattern.version and _bare(pattern) != _bare(actual):

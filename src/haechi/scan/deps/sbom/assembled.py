@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from haechi.engines.bom.places import Places
 from haechi.engines.logins import without_logins
+from haechi.engines.purl import package_of_purl, parse_purl
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.location import Location
@@ -57,6 +58,7 @@ class _Assembly:
         self._path = path
         self._nameless: list[str] = []
         self._wrong: list[str] = []
+        self._foreign: list[str] = []
         self._at: dict[str, int] = {}
         self._steps = 0
         self._flat = True
@@ -92,10 +94,15 @@ class _Assembly:
                 self._nameless.append(component.name or component.ref)
             return None
         try:
-            return _described(_of_purl(component, self._location(component)), component)
+            package = _of_purl(component, self._location(component))
         except InputError:
             self._wrong.append(component.purl)
             return None
+        if package is None:
+            if component.library:
+                self._foreign.append(component.purl)
+            return None
+        return _described(package, component)
 
     def _location(self, component: Component) -> Location:
         line, column = self._places.of(component.purl)
@@ -153,6 +160,13 @@ class _Assembly:
                 f"{len(self._wrong):,} package URLs are not understood: {_some(self._wrong)}",
                 "correct them (https://github.com/package-url/purl-spec)",
             )
+        if self._foreign:
+            yield self._gap(
+                "sbom-purl",
+                f"{len(self._foreign):,} package URLs are of types that no advisories are for: "
+                f"{_some(self._foreign)}",
+                "judge them by hand, and accept this gap in haechi.yaml (coverage.accept)",
+            )
         if self._contents.more:
             yield self._gap(
                 "too-large",
@@ -176,10 +190,28 @@ class _Assembly:
         return Gap(kind=kind, path=self._path, reason=without_logins(reason), do=do)
 
 
-def _of_purl(component: Component, location: Location) -> Package:
-    from haechi.engines.purl import package_of_purl
-
-    return package_of_purl(component.purl, location=location)
+def _of_purl(component: Component, location: Location) -> Package | None:
+    """The package that a URL names; None where no ecosystem has its type."""
+    purl = parse_purl(component.purl)
+    found = package_of_purl(purl)
+    if found is None:
+        return None
+    qualifiers = purl.qualifiers
+    at = qualifiers.get("vcs_url") or qualifiers.get("download_url", "")
+    source = Source.REGISTRY
+    if at:
+        source = Source.GIT if "vcs_url" in qualifiers else Source.URL
+    return Package(
+        ecosystem=found.ecosystem,
+        name=found.name,
+        version=found.version,
+        location=location,
+        source=source,
+        url=without_logins(at),
+        distribution=qualifiers.get("distro", ""),
+        source_package=qualifiers.get("upstream", "").partition("@")[0],
+        module_stream=qualifiers.get("rpmmod", ""),
+    )
 
 
 def _own(component: Component, location: Location) -> Package:
