@@ -151,8 +151,8 @@ def _imported(one: Imported) -> Iterator[str]:
         yield f"  covers {', '.join(one.covers)}" if one.covers else "  covers no ecosystem"
     if one.undecidable:
         yield (
-            f"  {_count(one.undecidable, 'package')} with a boundary that is no version or not mapped"
-            " to one: where only that would tell, it is told as not evaluated"
+            f"  {_count(one.undecidable, 'package')} with a boundary that is no version, or not"
+            " mapped to one: where only that would tell, it is told as not evaluated"
         )
     if one.commit_ranges:
         yield f"  {_count(one.commit_ranges, 'range')} of commits left out"
