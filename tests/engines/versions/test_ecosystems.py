@@ -104,7 +104,7 @@ OSV = Path("/work/shared/data/osv")
 
 @pytest.mark.parametrize("ecosystem", ["PyPI", "Go"])
 def test_reads_every_version_of_real_advisories(ecosystem: str) -> None:
-    """Ends of ranges are versions but for NO_ENDS. Lists name what was once uploaded, before PEP 440,
+    """Ends of ranges are versions but for NO_ENDS. Lists name what was uploaded before PEP 440,
     too; what is refused there, packaging refuses as well."""
     archive = OSV / ecosystem / "all.zip"
     if not archive.is_file():
