@@ -33,11 +33,11 @@ def test_push_carries_the_report_and_what_was_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "wanted"),
     [
-        ({}, PushScope(domains=("iac", "secrets"), history="full")),
-        ({"history": False}, PushScope(domains=("iac", "secrets"), history="none")),
+        ({}, PushScope(domains=("iac", "secrets", "deps"), history="full")),
+        ({"history": False}, PushScope(domains=("iac", "secrets", "deps"), history="none")),
         ({"only": ("iac",)}, PushScope(domains=("iac",), history="none")),
-        ({"part": True}, PushScope(domains=("iac", "secrets"), history="part")),
-        ({"within": "a"}, PushScope(domains=("iac", "secrets"), within="a", history="part")),
+        ({"part": True}, PushScope(domains=("iac", "secrets", "deps"), history="part")),
+        ({"within": "a"}, PushScope(domains=("iac", "secrets", "deps"), within="a", history="part")),
         (
             {"only": ("secrets",), "staged": True},
             PushScope(domains=("secrets",), tree=False, history="part"),

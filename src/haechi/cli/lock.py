@@ -80,9 +80,6 @@ def _advisories(path: Path, before: Lock | None) -> tuple[dict[str, dt.date], li
     from haechi.cli.pipeline import Options, run
     from haechi.model.finding import FindingState
 
-    from haechi.scan.look import DOMAINS  # until collect is there
-    if "deps" not in DOMAINS:
-        return {}, []
     outcome = run(Options(path=path, only=("deps",)))
     found = outcome.looked.dependencies
     days = dict(before.advisories) if before else {}

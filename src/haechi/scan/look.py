@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from haechi.scan.deps.look import Dependencies
     from haechi.scan.iac.look import Configuration
 
-DOMAINS = ("iac", "secrets")
+DOMAINS = ("iac", "secrets", "deps")
 """What this version can look at; more of code, image, api, crypto come."""
 _CREDENTIAL = frozenset({"CWE-259", "CWE-321", "CWE-798"})
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from haechi.engines.purl import package_of_purl
+from haechi.errors import InputError
 from haechi.model.advisory import is_vulnerability
 from haechi.model.finding import DEPENDENCIES
 from haechi.model.keys import without_repository
@@ -36,17 +38,6 @@ _LOOKED = {"iac": "files", "secrets": "files for secrets", "deps": "lock files"}
 _MAY_BE_NONE = frozenset({"deps"})
 """Domains that counted nothing where nothing is left to count."""
 _ADVISORIES = "advisories:"
-_ECOSYSTEMS = {
-    "pypi": "PyPI",
-    "npm": "npm",
-    "golang": "Go",
-    "cargo": "crates.io",
-    "maven": "Maven",
-    "gem": "RubyGems",
-    "composer": "Packagist",
-    "nuget": "NuGet",
-}
-"""Types of package URLs, as advisories call their ecosystems."""
 
 
 class _Gap(msgspec.Struct, frozen=True):
@@ -160,8 +151,11 @@ class Covering:
         left nobody has to ask."""
         if self._looked.get(_LOOKED["deps"]) == 0:
             return True
-        kind = finding.resource.removeprefix("pkg:").partition("/")[0]
-        return f"{_ADVISORIES}{_ECOSYSTEMS.get(kind, kind)}" in self._evaluated
+        try:
+            package = package_of_purl(finding.resource)
+        except InputError:
+            return False
+        return package is not None and f"{_ADVISORIES}{package.ecosystem}" in self._evaluated
 
 
 def _rules_of(gaps: Iterable[_Gap]) -> Iterable[str]:

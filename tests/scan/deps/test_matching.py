@@ -1,0 +1,72 @@
+"""What two sources say of one package: one vulnerability once, each package asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from haechi.model.advisory import Advisory, Vulnerability
+from haechi.model.package import Package, Source
+from haechi.scan.deps.matching import Sources, joined, judged, match
+from haechi.world.advisories.shapes import Matched, Undecided
+from tests.scan.deps.advised import database, file_of, package
+from tests.world.advisories.records import record
+
+
+def vulnerability(*ids: str, fixed: Sequence[str] = ()) -> Vulnerability:
+    return Vulnerability(id=ids[0], ids=ids, advisory=Advisory(id=ids[0]), fixed=tuple(fixed))
+
+
+def test_what_both_know_is_told_once_with_all_ids_and_fixes() -> None:
+    first = Matched(vulnerabilities=(vulnerability("CVE-1", "GHSA-1", fixed=["2.0"]),))
+    second = Matched(vulnerabilities=(vulnerability("GHSA-1", "OWN-1", fixed=["1.9"]),))
+    (one,) = joined(first, second).vulnerabilities
+    assert (one.id, one.ids, one.fixed) == ("CVE-1", ("CVE-1", "GHSA-1", "OWN-1"), ("2.0", "1.9"))
+
+
+def test_different_ones_stand_side_by_side() -> None:
+    both = joined(
+        Matched(vulnerabilities=(vulnerability("CVE-1"),)),
+        Matched(vulnerabilities=(vulnerability("CVE-2"),)),
+    )
+    assert [one.id for one in both.vulnerabilities] == ["CVE-1", "CVE-2"]
+
+
+def test_what_one_source_is_sure_of_is_not_undecided() -> None:
+    about = Advisory(id="CVE-1")
+    unsure = Undecided(id="CVE-1", ids=("CVE-1",), why="no version", advisory=about)
+    sure = Matched(vulnerabilities=(vulnerability("OWN-1", "CVE-1"),))
+    assert joined(Matched(undecided=(unsure,)), sure).undecided == ()
+    assert joined(Matched(undecided=(unsure,)), Matched()).undecided == (unsure,)
+
+
+@pytest.mark.parametrize(
+    ("one", "asked"),
+    [
+        (package("a"), True),
+        (package("a", source=Source.STDLIB), True),
+        (package("a", ""), False),
+        (package("a", source=Source.GIT), False),
+        (package("a", source=Source.WORKSPACE), False),
+    ],
+    ids=["registry", "stdlib", "no version", "git", "workspace"],
+)
+def test_only_packages_with_a_name_and_a_version_are_asked_for(one: Package, asked: bool) -> None:
+    assert judged(one) is asked
+
+
+def test_each_place_of_a_package_gets_the_answer(tmp_path: Path) -> None:
+    files = [file_of(package("demo"), package("other")), file_of(package("demo"), path="b")]
+    with database(tmp_path, [record()]) as held:
+        found = match(files, Sources(held))
+    assert sorted(found.found) == [(0, 0), (1, 0)]
+    assert found.own == frozenset()
+
+
+def test_ids_of_a_name_are_those_of_the_whole_vulnerability(tmp_path: Path) -> None:
+    with database(tmp_path, [record(aliases=["CVE-2024-1"])]) as held:
+        ids = Sources(held).ids_of("CVE-2024-1")
+    assert ids == {"PyPI": frozenset({"PYSEC-2024-1", "CVE-2024-1"})}
+    assert Sources().ids_of("CVE-2024-1") == {}
