@@ -260,7 +260,9 @@ class _Parser:
     def _pass_over(self, first: Token, opened: int) -> None:
         """Go to the end of the item, or to a line that begins no further right than it."""
         cursor = self.cursor
-        line = max(first[2], cursor.tokens[cursor.at][2] if cursor.at else first[2])
+        line = first[2]
+        if cursor.at:
+            line = max(line, cursor.tokens[cursor.at - 1][2])
         while True:
             token = cursor.tokens[cursor.at]
             kind = token[0]
@@ -299,18 +301,17 @@ class _Parser:
 
     def _read_anew(self, template: Token) -> None:
         """Behind the line on which the template begins; behind the end of a heredoc."""
-        text = self.text
-        position = text.find("\n", self._line_start(template[2])) + 1 or len(text)
-        line = template[2] + 1
-        if template[0] == "oh":
-            marker = template[1].lstrip("-")
-            while position < len(text):
-                end = text.find("\n", position)
-                end = len(text) if end < 0 else end
-                whole = text[position:end].strip()
-                position = min(end + 1, len(text))
-                line += 1
-                if whole == marker:
-                    break
-        self.lexer.restart(position, line)
+        marker = template[1].lstrip("-") if template[0] == "oh" else None
+        start, line = self._line_start(template[2]), template[2]
+        while True:
+            end = self.text.find("\n", start)
+            if end < 0:
+                self.lexer.restart(start, line)
+                self.lexer.position = len(self.text)
+                break
+            whole = self.text[start:end].strip() if marker is not None else None
+            start, line = end + 1, line + 1
+            if whole == marker:
+                self.lexer.restart(start, line)
+                break
         self._next_run()

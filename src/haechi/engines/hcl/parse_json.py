@@ -102,7 +102,7 @@ def parse_json(data: bytes, *, name: str = "") -> File:
     node = reader.value()
     end = reader.cursor.tokens[reader.cursor.at]
     if end[0] != "end" and not reader.broken:
-        faults.append(Fault(f"{told(end)} stands behind the end", end[2], end[3]))
+        reader.fail(f"{told(end)} stands behind the end", end)
     return File(_Bodies(faults, name).body([node], "file", node.span), (), tuple(faults))
 
 
@@ -167,13 +167,13 @@ class _Reader:
             try:
                 value = number(token[1].lstrip("-"), token)
             except SyntaxFault as fault:
-                self._fail(fault.message, token)
+                self.fail(fault.message, token)
                 return Bad(span, token[1])
             return Literal(span, -value if negative else value)
         if kind == "id":
             return Literal(span, _WORDS[token[1]])
         cursor.at -= 1
-        self._fail(token[1] if kind == "bad" else f"a value is missing before {told(token)}", token)
+        self.fail(f"a value is missing before {told(token)}", token)
         return Bad(span, "")
 
     def _text(self, token: Token, span: Span) -> Node:
@@ -216,13 +216,13 @@ class _Reader:
         items: list[tuple[Node, Node]] = []
         for key in self._until("}"):
             if key[0] != "str":
-                self._fail(f"a key in quotes is missing before {told(key)}", key)
+                self.fail(f"a key in quotes is missing before {told(key)}", key)
                 break
             cursor.at += 1
             name = self._text(key, (key[2], key[3], key[2], key[4]))
             colon = cursor.tokens[cursor.at]
             if colon[0] != ":":
-                self._fail(f"':' must follow a key, not {told(colon)}", colon)
+                self.fail(f"':' must follow a key, not {told(colon)}", colon)
                 break
             cursor.at += 1
             items.append((name, self.value()))
@@ -253,7 +253,7 @@ class _Reader:
                 cursor.at += 1
                 return
             if token[0] != ",":
-                self._fail(f"',' or '{closing}' must follow, not {told(token)}", token)
+                self.fail(f"',' or '{closing}' must follow, not {told(token)}", token)
                 return
             cursor.at += 1
 
@@ -265,9 +265,9 @@ class _Reader:
         if len(self.faults) < 100:
             self.faults.append(Fault(message, token[2], max(token[3], 1)))
 
-    def _fail(self, message: str, token: Token) -> None:
+    def fail(self, message: str, token: Token) -> None:
         if not self.broken:
-            self._tell(message, token)
+            self._tell(token[1] if token[0] == "bad" else message, token)
         self.broken = True
 
 
