@@ -17,8 +17,9 @@ from haechi.cli.plain import plain
 from haechi.errors import UsageError
 
 if TYPE_CHECKING:
-    from haechi.cli.pipeline import Outcome
     from haechi.cli.project import Project
+    from haechi.model.coverage import Gap
+    from haechi.model.package import PackageFile
     from haechi.report.sbom_bill import Bill
 
 FORMATS = ("cyclonedx-json", "spdx-json")
@@ -70,7 +71,8 @@ def command(
         version=__version__,
         author=(author or "").strip(),
     )
-    bill, entries = _bill(path, product, with_vulnerabilities)
+    bill = _bill(path, product)
+    entries, gaps = _judged(path, bill) if with_vulnerabilities else ((), ())
     if spdx:
         from haechi.report.spdx import render as as_spdx
 
@@ -85,37 +87,23 @@ def command(
         save(output, text)
     for sentence in bill.missing[:10]:
         click.echo(plain(f"haechi: not complete: {sentence}"), err=True)
-    ctx.exit(3 if bill.missing else 0)
+    for gap in gaps[:10]:
+        click.echo(plain(f"haechi: not evaluated: {gap.path}: {gap.reason}"), err=True)
+    ctx.exit(3 if bill.missing or gaps else 0)
 
 
-def _bill(
-    path: Path, product: str | None, judged: bool
-) -> tuple[Bill, Sequence[Mapping[str, Any]]]:
-    """The bill and, where they were asked for, the vulnerabilities."""
+def _bill(path: Path, product: str | None) -> Bill:
     from haechi.cli.product import product_of
     from haechi.cli.project import open_project
     from haechi.report.sbom_bill import bill_of
 
     project = open_project(path)
     about = product_of(project, product)
-    if not judged:
-        files, gaps = _collected(project)
-        bill = bill_of(files, gaps, name=about.name, version=about.version, purl=about.purl)
-        return bill, ()
-    from haechi.cli.pipeline import Options, run
-
-    outcome = run(Options(path=path, only=("deps",)))
-    bill = bill_of(
-        outcome.looked.dependencies.files if outcome.looked.dependencies else (),
-        outcome.material.scan.coverage.gaps,
-        name=about.name,
-        version=about.version,
-        purl=about.purl,
-    )
-    return bill, _entries(outcome, bill)
+    files, gaps = _collected(project)
+    return bill_of(files, gaps, name=about.name, version=about.version, purl=about.purl)
 
 
-def _collected(project: Project) -> tuple[Sequence[Any], Sequence[Any]]:
+def _collected(project: Project) -> tuple[Sequence[PackageFile], Sequence[Gap]]:
     from haechi.cli.pipeline import tree_of
     from haechi.cli.sboms import named_documents
     from haechi.scan.deps.collect import collect
@@ -127,15 +115,21 @@ def _collected(project: Project) -> tuple[Sequence[Any], Sequence[Any]]:
     return (*found.files, *sboms), (*found.gaps, *named.gaps)
 
 
-def _entries(outcome: Outcome, bill: Bill) -> Sequence[Mapping[str, Any]]:
-    """The scan's vulnerabilities as CycloneDX has them, pointing at the bill's components."""
+def _judged(path: Path, bill: Bill) -> tuple[Sequence[Mapping[str, Any]], Sequence[Gap]]:
+    """What a scan finds as CycloneDX has it, pointing at the bill's components, and what it could
+    not evaluate (which does not make the list of packages less complete)."""
+    from haechi.cli.pipeline import Options, run
     from haechi.report.vex.claims import claims_of
     from haechi.report.vex.cyclonedx import entry
 
+    outcome = run(Options(path=path, only=("deps",)))
     refs: dict[str, str] = {}
     for part in bill.parts:
         refs.setdefault(part.purl, part.ref)
-    return [
+    entries = [
         entry(claim, refs=[refs.get(purl, purl) for purl in claim.packages])
         for claim in claims_of(outcome.material)
     ]
+    told = set(bill.missing)
+    gaps = outcome.material.scan.coverage.open_gaps
+    return entries, [gap for gap in gaps if f"{gap.path}: {gap.reason}" not in told]

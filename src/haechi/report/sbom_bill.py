@@ -217,22 +217,37 @@ def _fits(algorithm: str, digits: str) -> bool:
 
 
 def _project(file: PackageFile, refs: Sequence[str]) -> Project:
-    graph = any(package.needs for package in file.packages) or bool(file.requires)
-    asked: Sequence[int] = file.requires
-    if graph and not asked:
-        needed = {index for package in file.packages for index in package.needs}
-        asked = [index for index in range(len(refs)) if index not in needed]
-    # Where nobody knows what is asked for, everything hangs on the file.
-    asked = asked or range(len(refs))
+    edges = any(package.needs for package in file.packages)
     return Project(
         ref=f"file:{file.path}",
         path=file.path,
         format=file.format,
         name=file.name or file.path,
         version=file.version,
-        needs=tuple(sorted({refs[index] for index in asked})),
-        graph=graph,
+        needs=tuple(sorted({refs[index] for index in _asked(file)})),
+        graph=edges or len(file.requires) == len(refs),
     )
+
+
+def _asked(file: PackageFile) -> Sequence[int]:
+    """What a file asks for; besides, whatever hangs on nothing (go.mod tells no edges): no package
+    of an SBOM is without a way from the project to it."""
+    needed = {index for package in file.packages for index in package.needs}
+    first = [index for index in range(len(file.packages)) if index not in needed]
+    asked: list[int] = []
+    seen: set[int] = set()
+    requires = frozenset(file.requires)
+    for start in (*file.requires, *first, *range(len(file.packages))):
+        if start in seen and start not in requires:
+            continue
+        asked.append(start)
+        pending = [start]
+        while pending:
+            index = pending.pop()
+            if index not in seen:
+                seen.add(index)
+                pending.extend(file.packages[index].needs)
+    return asked
 
 
 def _missing(files: Sequence[PackageFile], gaps: Iterable[Gap]) -> Iterable[str]:

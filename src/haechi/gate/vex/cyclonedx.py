@@ -100,8 +100,8 @@ def statements(
                 said=f"cyclonedx:{state}",
                 justification=_justification(text(analysis.get("justification"))),
                 impact=text(analysis.get("detail")),
-                action=", ".join(texts(analysis.get("response")))
-                or text(each.get("recommendation")),
+                action=text(each.get("recommendation"))
+                or ", ".join(texts(analysis.get("response"))),
                 author=author,
                 time=time,
                 location=location,
