@@ -186,6 +186,11 @@ def test_a_file_without_a_module_is_none() -> None:
         told("go.mod", "require a v1\n")
 
 
+def test_empty_and_incomplete_words_are_passed_over() -> None:
+    text = 'module m\ngo 1.20\nrequire "" v1\nrequire a\nreplace => b v1\nreplace a =>\nexclude a\n'
+    assert told("go.mod", text).packages == ()
+
+
 def test_excluded_requirement_is_told() -> None:
     file = told("go.mod", "module m\ngo 1.20\nrequire a.b/c v1.0.0\nexclude a.b/c v1.0.0\n")
     assert kinds(file) == ["go-excluded"]

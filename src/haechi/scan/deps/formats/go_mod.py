@@ -81,6 +81,8 @@ def module(text: str) -> Module:
     found = Module("", None, None, [], {}, set(), [], [])
     for one in directives(text):
         words = one.words
+        if not words or not words[0]:
+            continue
         match one.verb:
             case "module" if words and not found.name:
                 found = found._replace(name=words[0])
@@ -106,7 +108,7 @@ def module(text: str) -> Module:
 def _replace(found: Module, one: Directive) -> None:
     arrow = one.words.index("=>")
     old, new = one.words[:arrow], one.words[arrow + 1 :]
-    if not old or not new:
+    if not old or not new or not new[0]:
         return
     key = (old[0], old[1] if len(old) > 1 else "")
     version = new[1] if len(new) > 1 else ""
