@@ -30,7 +30,7 @@ __all__ = ["read_build", "read_catalogue", "read_lock", "read_verification"]
 ECOSYSTEM = "Maven"
 _LOCKED = re.compile(r"([^\s:=#]{1,200}):([^\s:=#]{1,200}):([^\s:=]{1,200})(?:=(\S*))?\s*")
 _TEST = re.compile(
-    r"(?:^|[a-z0-9])(?:Test|Jmh|IntTest|Fixtures)(?=[A-Z]|$)|^(?:test|jmh)(?=[A-Z]|$)"
+    r"(?:^|[a-z0-9])(?:Test|Jmh|IntTest|Fixtures)(?=[A-Z0-9_]|$)|^(?:test|jmh)(?=[A-Z0-9_]|$)"
 )
 _TOOLS = re.compile(
     r"(?i)(?:^|.)(?:annotationProcessor|kapt|ksp|checkstyle|pmd|pmdAux|spotbugs(?:Plugins|Slf4j)?|"
