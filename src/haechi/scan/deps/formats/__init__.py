@@ -25,7 +25,10 @@ from haechi.model.package import PackageFile
 
 
 class Around(Protocol):
-    """The files around one that is read. Paths are relative to the scan root, with slashes."""
+    """The files around one that is read. Paths are relative to the scan root, with slashes.
+
+    Readers keep what they parsed of shared files (parent poms, MSBuild's props) by this object,
+    for as long as it lives: it is hashed by identity and can be referred to weakly."""
 
     def read(self, path: str) -> bytes | None:
         """The content of a file; None when it is not there, not readable or too large."""
