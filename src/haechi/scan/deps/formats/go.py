@@ -17,26 +17,25 @@ so they do not count as development only.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.coverage import Gap
-from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile, Source
 from haechi.scan.deps.formats import go_mod
 from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of
 from haechi.scan.deps.formats.go_sum import Sums, Vendored, sums_of, vendored_of
+from haechi.scan.deps.formats.go_work import language, read_work, stdlib, workspace
+from haechi.scan.deps.formats.places import on_line
 
 if TYPE_CHECKING:
     from haechi.scan.deps.formats import Around
 
+__all__ = ["read_mod", "read_sum", "read_vendor", "read_work"]
+
 ECOSYSTEM = "Go"
-_FOLDERS_UP = 12
-_VERSION = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?")
 _NAMES_ALL = (1, 17)
-_NAMES_TOOLCHAIN = (1, 21)
 
 
 def read_mod(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
@@ -45,15 +44,15 @@ def read_mod(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     if not told.name and data.strip():
         raise InputError("no module line", where=path, do="run go mod init, or correct the file")
     folder = posixpath.dirname(path)
-    work, used = _workspace(folder, around)
+    work, used = workspace(folder, around)
     sums = _sums(posixpath.join(folder, "go.sum"), around)
     reading = _Module(path, told, work, used, sums)
     for one in told.requires:
         reading.require(one)
     gaps: list[Gap] = reading.excluded()
-    if _language(told.go) < _NAMES_ALL and told.requires:
+    if language(told.go) < _NAMES_ALL and told.requires:
         gaps += reading.others(_vendored(posixpath.join(folder, "vendor/modules.txt"), around))
-    packages = [*reading.packages, *_stdlib(told, path)]
+    packages = [*reading.packages, *stdlib(told, path)]
     if len(packages) > MAX_PACKAGES:
         raise LimitExceeded(f"more than {MAX_PACKAGES:,} packages", where=path)
     return [
@@ -65,37 +64,6 @@ def read_mod(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             requires=tuple(n for n, package in enumerate(packages) if package.direct),
             name=told.name,
             gaps=tuple(gaps),
-        )
-    ]
-
-
-def read_work(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
-    """``go.work``: the modules in use, and the toolchain for all of them."""
-    told = go_mod.module(text_of(data, path))
-    folder = posixpath.dirname(path)
-    packages = []
-    for one in told.uses:
-        where = posixpath.normpath(posixpath.join(folder, one.words[0]))
-        name = _name_of(where, around)
-        if name:
-            packages.append(
-                Package(
-                    ecosystem=ECOSYSTEM,
-                    name=name,
-                    location=_on(path, one.line, one.column),
-                    source=Source.WORKSPACE,
-                    url=where,
-                    direct=True,
-                )
-            )
-    packages += _stdlib(told, path)
-    return [
-        PackageFile(
-            path=path,
-            format="go.work",
-            ecosystem=ECOSYSTEM,
-            packages=tuple(packages),
-            requires=tuple(range(len(packages))),
         )
     ]
 
@@ -125,7 +93,7 @@ def read_vendor(data: bytes, path: str, around: Around) -> Sequence[PackageFile]
             name=one.path,
             version=one.version,
             spelled=one.spelled,
-            location=_on(path, one.line),
+            location=on_line(path, one.line),
             source=Source.REGISTRY if one.version else Source.PATH,
             direct=one.explicit,
         )
@@ -220,18 +188,18 @@ class _Module:
         sums: bool = False,
     ) -> None:
         folder = posixpath.dirname(self.path)
-        location = _on(self.path, line, column)
+        location = on_line(self.path, line, column)
         if sums:
-            location = _on(posixpath.join(folder, "go.sum"), line, column)
+            location = on_line(posixpath.join(folder, "go.sum"), line, column)
         elif vendored is not None:
-            location = _on(posixpath.join(folder, "vendor/modules.txt"), vendored.line)
+            location = on_line(posixpath.join(folder, "vendor/modules.txt"), vendored.line)
         spelled, source, url = "", Source.REGISTRY, ""
         override = self.work.replaced(name, version) if self.work is not None else None
         own = None if override is not None else self.told.replaced(name, version)
         found = override or own
         if found is not None:
             if own is not None:
-                location = _on(self.path, own.line, own.column)
+                location = on_line(self.path, own.line, own.column)
             if found.version:
                 spelled = name if found.path != name else ""
                 name, version = found.path, found.version
@@ -270,7 +238,7 @@ def _highest(sums: Sums, path: str, known: set[str]) -> tuple[list[Package], int
                 ecosystem=ECOSYSTEM,
                 name=name,
                 version=version,
-                location=_on(where, versions[version]),
+                location=on_line(where, versions[version]),
                 digests=(sums.digests[(name, version)],),
             )
         )
@@ -298,63 +266,6 @@ def _unsure(path: str, count: int) -> Gap:
     )
 
 
-def _stdlib(told: go_mod.Module, path: str) -> list[Package]:
-    named = told.toolchain
-    if named is not None and named.words[0].startswith("go"):
-        version = named.words[0][2:].split("-")[0]
-    elif told.go is not None and _language(told.go) >= _NAMES_TOOLCHAIN:
-        named, version = told.go, told.go.words[0]
-    else:
-        return []
-    if _VERSION.match(version) is None:
-        return []
-    return [
-        Package(
-            ecosystem=ECOSYSTEM,
-            name="stdlib",
-            version=version,
-            constraint=f">={version}",
-            location=_on(path, named.line, named.column),
-            source=Source.STDLIB,
-            direct=True,
-        )
-    ]
-
-
-def _language(line: go_mod.Directive | None) -> tuple[int, int]:
-    """The version of a ``go`` line; without one Go assumes 1.16."""
-    found = _VERSION.match(line.words[0]) if line is not None else None
-    return (int(found[1]), int(found[2] or 0)) if found else (1, 16)
-
-
-def _workspace(folder: str, around: Around) -> tuple[go_mod.Module | None, set[str]]:
-    """The workspace that uses the module of a folder, and the names of all its modules."""
-    here = folder
-    for _ in range(_FOLDERS_UP):
-        if "go.work" in around.names(here):
-            data = around.read(posixpath.join(here, "go.work"))
-            told = go_mod.module(data.decode(errors="replace")) if data else None
-            if told is None:
-                return None, set()
-            uses = {posixpath.normpath(posixpath.join(here, use.words[0])) for use in told.uses}
-            if (folder or ".") not in uses:
-                return None, set()
-            names = {_name_of(use, around) for use in uses if use != folder}
-            return told, names - {""}
-        if not here:
-            break
-        here = posixpath.dirname(here)
-    return None, set()
-
-
-def _name_of(folder: str, around: Around) -> str:
-    if folder.startswith(".."):
-        return ""
-    data = around.read(posixpath.normpath(posixpath.join(folder, "go.mod")))
-    found = re.search(rb'^\s*module\s+"?([^\s"]+)', data, re.MULTILINE) if data else None
-    return found[1].decode(errors="replace") if found else ""
-
-
 def _sums(path: str, around: Around) -> Sums:
     data = around.read(path)
     return sums_of(data.decode(errors="replace")) if data else Sums({}, {})
@@ -363,7 +274,3 @@ def _sums(path: str, around: Around) -> Sums:
 def _vendored(path: str, around: Around) -> list[Vendored] | None:
     data = around.read(path)
     return vendored_of(data.decode(errors="replace")) if data else None
-
-
-def _on(path: str, line: int, column: int = 1) -> Location:
-    return Location(path=path, line=line, column=column, end_line=line, end_column=column)

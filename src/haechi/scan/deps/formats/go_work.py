@@ -1,0 +1,110 @@
+"""Go's workspaces, and the standard library that a ``go`` or ``toolchain`` line names."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from haechi.model.package import Package, PackageFile, Source
+from haechi.scan.deps.formats import go_mod
+from haechi.scan.deps.formats.decoding import text_of
+from haechi.scan.deps.formats.places import on_line
+
+if TYPE_CHECKING:
+    from haechi.scan.deps.formats import Around
+
+ECOSYSTEM = "Go"
+_FOLDERS_UP = 12
+_VERSION = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?")
+_NAMES_TOOLCHAIN = (1, 21)
+
+
+def read_work(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
+    """``go.work``: the modules in use, and the toolchain for all of them."""
+    told = go_mod.module(text_of(data, path))
+    folder = posixpath.dirname(path)
+    packages = []
+    for one in told.uses:
+        where = posixpath.normpath(posixpath.join(folder, one.words[0]))
+        name = _name_of(where, around)
+        if name:
+            packages.append(
+                Package(
+                    ecosystem=ECOSYSTEM,
+                    name=name,
+                    location=on_line(path, one.line, one.column),
+                    source=Source.WORKSPACE,
+                    url=where,
+                    direct=True,
+                )
+            )
+    packages += stdlib(told, path)
+    return [
+        PackageFile(
+            path=path,
+            format="go.work",
+            ecosystem=ECOSYSTEM,
+            packages=tuple(packages),
+            requires=tuple(range(len(packages))),
+        )
+    ]
+
+
+def stdlib(told: go_mod.Module, path: str) -> list[Package]:
+    """The standard library as a package, or nothing: see the head of ``go``."""
+    named = told.toolchain
+    if named is not None and named.words[0].startswith("go"):
+        version = named.words[0][2:].split("-")[0]
+    elif told.go is not None and language(told.go) >= _NAMES_TOOLCHAIN:
+        named, version = told.go, told.go.words[0]
+    else:
+        return []
+    if _VERSION.match(version) is None:
+        return []
+    return [
+        Package(
+            ecosystem=ECOSYSTEM,
+            name="stdlib",
+            version=version,
+            constraint=f">={version}",
+            location=on_line(path, named.line, named.column),
+            source=Source.STDLIB,
+            direct=True,
+        )
+    ]
+
+
+def language(line: go_mod.Directive | None) -> tuple[int, int]:
+    """The version of a ``go`` line; without one Go assumes 1.16."""
+    found = _VERSION.match(line.words[0]) if line is not None else None
+    return (int(found[1]), int(found[2] or 0)) if found else (1, 16)
+
+
+def workspace(folder: str, around: Around) -> tuple[go_mod.Module | None, set[str]]:
+    """The workspace that uses the module of a folder, and the names of all its modules."""
+    here = folder
+    for _ in range(_FOLDERS_UP):
+        if "go.work" in around.names(here):
+            data = around.read(posixpath.join(here, "go.work"))
+            told = go_mod.module(data.decode(errors="replace")) if data else None
+            if told is None:
+                return None, set()
+            uses = {posixpath.normpath(posixpath.join(here, use.words[0])) for use in told.uses}
+            if (folder or ".") not in uses:
+                return None, set()
+            names = {_name_of(use, around) for use in uses if use != folder}
+            return told, names - {""}
+        if not here:
+            break
+        here = posixpath.dirname(here)
+    return None, set()
+
+
+def _name_of(folder: str, around: Around) -> str:
+    if folder.startswith(".."):
+        return ""
+    data = around.read(posixpath.normpath(posixpath.join(folder, "go.mod")))
+    found = re.search(rb'^\s*module\s+"?([^\s"]+)', data, re.MULTILINE) if data else None
+    return found[1].decode(errors="replace") if found else ""
