@@ -1,0 +1,78 @@
+"""Where AWS keeps data: what everybody may use by a resource policy, and secrets in clear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haechi.checks.placeholders import is_stand_in
+from haechi.checks.terraform.view import (
+    Hit,
+    documents,
+    fails,
+    is_set,
+    is_unknown,
+    resources,
+    text,
+    truth,
+    value,
+)
+from haechi.model.review import Review
+
+_PASSWORDS = ("password", "master_password")
+
+
+def public_policy(review: Review) -> Iterator[Hit]:
+    """A resource policy that lets everybody in, without a condition on who or from where."""
+    for statement in documents(review.resource, "policy"):
+        if statement.is_public:
+            named = ", ".join(str(one) for one in statement.actions[:3] if not is_unknown(one))
+            yield Hit(f"whoever has any AWS account may {named or 'use it'}", statement.path)
+            return
+
+
+def public_search(review: Review) -> Iterator[Hit]:
+    """A search domain outside of any VPC that everybody may use."""
+    if is_set(value(review.resource, "vpc_options.0.subnet_ids")):
+        return
+    if truth(value(review.resource, "advanced_security_options.0.enabled"), False):
+        return  # it asks for a user and password of its own
+    for statement in documents(review.resource, "access_policies"):
+        if statement.is_public:
+            yield Hit("whoever finds its address may use it", statement.path)
+            return
+
+
+def literal_password(review: Review) -> Iterator[Hit]:
+    """A database's password as a literal, or as a default of a variable."""
+    for name in _PASSWORDS:
+        found = review.resource.data.get(name)
+        if found is None or is_unknown(found):
+            continue
+        word = text(found)
+        if word and not is_stand_in(word):
+            yield fails(f"{name} is written into the configuration", name)
+
+
+def literal_secret(review: Review) -> Iterator[Hit]:
+    """The value of a secret beside the secret."""
+    resource = review.resource
+    name = "secret_string" if resource.kind == "aws_secretsmanager_secret_version" else "value"
+    found = resource.data.get(name)
+    if found is None or is_unknown(found):
+        return
+    if resource.kind == "aws_ssm_parameter" and text(resource.data.get("type")) != "SecureString":
+        return  # what it says is not meant to be secret, or ssm-plain-secret tells of it
+    word = text(found)
+    if word and not is_stand_in(word):
+        yield fails("the secret's value is written into the configuration", name)
+
+
+def volume_unencrypted(review: Review) -> Iterator[Hit]:
+    """A volume without encryption where the region does not encrypt by default."""
+    resource = review.resource
+    if truth(resource.data.get("encrypted"), False) or is_set(resource.data.get("snapshot_id")):
+        return
+    for default in resources(review, "aws_ebs_encryption_by_default"):
+        if truth(default.data.get("enabled"), True):
+            return
+    yield fails("the storage is not encrypted", "encrypted")
