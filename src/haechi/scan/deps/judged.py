@@ -66,7 +66,7 @@ def _judged(
                 *gaps,
                 *data.gaps,
                 *package_gaps(files, matching, held),
-                *_own_faults(sources, setup),
+                *_own_faults(sources, tree.project),
                 *_left_out(told),
             ),
             waivers=waivers,
@@ -110,12 +110,13 @@ def _inside(root: Path, place: str) -> Path:
     return path
 
 
-def _own_faults(sources: Sources, setup: Setup) -> Iterator[Gap]:
-    for place, source in zip(setup.config.deps.advisories, sources.own, strict=True):
+def _own_faults(sources: Sources, root: Path) -> Iterator[Gap]:
+    for source in sources.own:
         for fault in source.faults:
+            place = fault.place.removeprefix(f"{root.resolve()}/")
             yield Gap(
                 kind="advisory-syntax",
-                path=f"{place.rstrip('/')}/{fault.place}".removeprefix("./"),
+                path=place,
                 reason=f"no advisory in OSV's format: {fault.why}",
                 do="correct it",
             )

@@ -21,7 +21,7 @@ _DETAILS = 700
 _HEAD = 2_000
 """Characters of the details in which a title is looked for."""
 _MARKUP = re.compile(
-    r"```.*?```|\[([^\]]*)\]\([^)]*\)|^#+\s.*$|[`*]+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)",
+    r"```.*?```|\[([^\]]*)\]\([^)]*\)|^#+\s[^\n]*$|[`*]+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)",
     re.DOTALL | re.MULTILINE,
 )
 _MARKS = re.compile(r"[`*_#\[]")
