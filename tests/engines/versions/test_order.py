@@ -320,3 +320,13 @@ def test_numbers_of_any_length_within_the_limit(ecosystem: str) -> None:
     assert scheme.key("1.2") < scheme.key(longer) < scheme.key("2.1")
     with pytest.raises(VersionError, match="characters"):
         scheme.key("1" * (MAX_LENGTH + 1))
+
+
+@pytest.mark.parametrize("ecosystem", LADDERS)
+@pytest.mark.parametrize("piece", ["1", "0", "a", "-", "~", ".0", "0a", "1-", "-beta1"])
+def test_long_repetitions_do_not_backtrack(ecosystem: str, piece: str) -> None:
+    """With a pattern that does, this would not end."""
+    scheme = scheme_of(ecosystem)
+    for beginning in ("", "1.0", "1.0-beta"):
+        with pytest.raises(VersionError):
+            scheme.key((beginning + piece * MAX_LENGTH)[: MAX_LENGTH - 1] + "\0")

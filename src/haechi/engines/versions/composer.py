@@ -10,7 +10,7 @@ from typing import NamedTuple
 from haechi.engines.versions.keys import NUMBERS, checked, refuse, text
 
 _MODIFIER = (
-    r"[._-]?(?:(stable|beta|b|rc|alpha|a|patch|pl|p)((?:[.-]?[0-9]+)*))?([.-]?dev)?(?:\+\S+)?"
+    r"[._-]?(?:(stable|beta|b|rc|alpha|a|patch|pl|p)((?:[.-]?[0-9]+)*+))?([.-]?dev)?(?:\+\S+)?"
 )
 _CLASSICAL = re.compile(
     r"v?([0-9]{1,5})(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?" + _MODIFIER,
