@@ -205,3 +205,26 @@ def test_values_that_need_themselves_are_cut() -> None:
     with pytest.raises(LimitExceeded, match="nested too deeply"):
         value_of("local.a", budget, local=Endless(budget))
     assert budget.depth == Budget().depth
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 100_000, "- " * 100_000, "[" * 101])
+def test_deep_yaml_does_not_reach_the_parser_in_c(text: str) -> None:
+    with pytest.raises(EvalFault, match="nested too deeply"):
+        value_of("yamldecode(text)", text=text)
+
+
+def test_deep_json_is_a_fault() -> None:
+    with pytest.raises(EvalFault, match="jsondecode"):
+        value_of("jsondecode(text)", text="[" * 100_000)
+
+
+@pytest.mark.parametrize("text", ["jsonencode(deep)", "deep == other", "yamlencode(deep)"])
+def test_deep_values_are_over_a_limit(text: str) -> None:
+    def nested(count: int) -> Any:
+        value: Any = []
+        for _ in range(count):
+            value = [value]
+        return value
+
+    with pytest.raises(LimitExceeded, match="nested too deeply"):
+        value_of(text, deep=nested(3_000), other=nested(3_000))

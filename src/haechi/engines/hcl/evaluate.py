@@ -99,6 +99,8 @@ def evaluate(node: Node, scope: Scope, budget: Budget) -> Any:
         if fault.span is None:
             fault.span = node.span
         raise
+    except RecursionError:
+        raise LimitExceeded("a value is nested too deeply") from None
     finally:
         budget.depth += 1
 

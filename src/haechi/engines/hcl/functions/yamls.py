@@ -23,14 +23,30 @@ def decode(text: str, budget: Budget) -> Any:
     """The value of one document. Raises EvalFault."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node = loader.get_single_node()
+        _check_depth(text, yaml, loader_class)
+        loader = loader_class(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise EvalFault(f"yamldecode: {' '.join(str(error).split())[:200]}") from None
-    finally:
-        loader.dispose()
     return None if node is None else _value(node, budget, 0)
+
+
+def _check_depth(text: str, yaml: Any, loader_class: Any) -> None:
+    """libyaml composes nodes by recursion and crashes where they are deep: its events, which come
+    one after the other, are counted first."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader_class):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise EvalFault("yamldecode: nested too deeply")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _value(node: Any, budget: Budget, depth: int) -> Any:
