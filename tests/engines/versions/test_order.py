@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -328,5 +329,7 @@ def test_long_repetitions_do_not_backtrack(ecosystem: str, piece: str) -> None:
     """With a pattern that does, this would not end."""
     scheme = scheme_of(ecosystem)
     for beginning in ("", "1.0", "1.0-beta"):
-        with pytest.raises(VersionError):
-            scheme.key((beginning + piece * MAX_LENGTH)[: MAX_LENGTH - 1] + "\0")
+        hostile = (beginning + piece * MAX_LENGTH)[: MAX_LENGTH - 1] + "!"
+        assert hostile.isprintable()
+        with contextlib.suppress(VersionError):
+            scheme.key(hostile)

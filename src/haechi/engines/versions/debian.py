@@ -34,6 +34,8 @@ def _signs(signs: str) -> bytes:
 
 
 _SIGNS = Pieces(_signs)
+_REVISIONS = Pieces(_part)
+"""Few revisions make up most of a distribution (1, 2, 1+b1)."""
 
 
 class Debian:
@@ -48,7 +50,7 @@ class Debian:
         if not _DIGITS(epoch) or not _UPSTREAM(rest):
             refuse(version, "Debian")
         upstream, revision = rest.rsplit("-", 1) if "-" in rest else (rest, "")
-        return NUMBERS[epoch] + _part(upstream) + _part(revision)
+        return NUMBERS[epoch] + _part(upstream) + _REVISIONS[revision]
 
     def satisfies(self, version: str, constraint: str) -> bool:
         """See Scheme: relations as in control files (``>= 1.2``, ``<< 2``), all must hold."""

@@ -29,6 +29,8 @@ def _word(word: str) -> bytes:
 
 
 _WORDS = Pieces(_word)
+_RELEASES = Pieces(_part)
+"""Few releases make up most of a distribution (1.el9, 2.el9)."""
 
 
 class Rpm:
@@ -43,7 +45,7 @@ class Rpm:
             refuse(version, "rpm")
         epoch, number, release = found.groups()
         known = NUMBERS[epoch] if epoch and epoch != "(none)" else ZERO
-        return known + _part(number) + (_RELEASE + _part(release) if release else _NO_RELEASE)
+        return known + _part(number) + (_RELEASE + _RELEASES[release] if release else _NO_RELEASE)
 
     def satisfies(self, version: str, constraint: str) -> bool:
         """See Scheme: relations (``>= 1.2-3``), all must hold."""
