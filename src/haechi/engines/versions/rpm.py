@@ -9,7 +9,7 @@ from haechi.engines.versions.keys import NUMBERS, ZERO, Pieces, checked, refuse,
 from haechi.engines.versions.relations import satisfied
 
 _FORM = re.compile(r"(?:([0-9]+|\(none\)):)?([^\s:-]+)(?:-([^\s:-]+))?").fullmatch
-_SEGMENT = re.compile(r"([0-9]+)|([A-Za-z]+)|([~^])", re.ASCII)
+_SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+|[~^]")
 _SIGNS = {"~": b"\x01", "^": b"\x03"}
 _END, _TEXT, _NUMBER = b"\x02", b"\x04", b"\x05"
 _NO_RELEASE, _RELEASE = b"\x00", b"\x01"
@@ -17,18 +17,16 @@ _NO_RELEASE, _RELEASE = b"\x00", b"\x01"
 
 def _part(value: str) -> bytes:
     """A version or a release; what is neither letter nor digit only parts."""
-    pieces: list[bytes] = []
-    for digits, letters, sign in _SEGMENT.findall(value):
-        pieces.append(_NUMBER + NUMBERS[digits] if digits else _WORDS[letters or sign])
-    pieces.append(_END)
-    return b"".join(pieces)
+    return b"".join([_SEGMENTS[it] for it in _SEGMENT.findall(value)]) + _END
 
 
-def _word(word: str) -> bytes:
-    return _SIGNS.get(word) or _TEXT + text(word)
+def _segment(segment: str) -> bytes:
+    if segment.isdigit():
+        return _NUMBER + NUMBERS[segment]
+    return _SIGNS.get(segment) or _TEXT + text(segment)
 
 
-_WORDS = Pieces(_word)
+_SEGMENTS = Pieces(_segment)
 _RELEASES = Pieces(_part)
 """Few releases make up most of a distribution (1.el9, 2.el9)."""
 
