@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -310,8 +310,13 @@ def _encode(review: Review) -> bytes:
         if fault:
             values[place] = Unfit(fault)
     key = "tf:" if review.resource.key.startswith("tf:") else "isolated"
-    data = ENCODER.encode(Material(*values, key=key))
+    data = ENCODER.encode(_material(values, key))
     if len(data) <= _TASK_BYTES:
         return data
     too_large = Unfit(f"more than {_TASK_BYTES // 1024**2} MiB")
-    return ENCODER.encode(Material(*[value and too_large for value in values], key=key))
+    return ENCODER.encode(_material([value and too_large for value in values], key))
+
+
+def _material(values: Sequence[Any], key: str) -> Material:
+    first, old, request, params, namespace = values
+    return Material(first, old, request, params, namespace, key)

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from haechi.engines.hcl.tree import Node
-from haechi.engines.hcl.values import EvalFault, Lazy, solid
+from haechi.engines.hcl.values import Lazy, solid
 from haechi.model.unknown import Reference, Unknown
 from haechi.scan.iac.terraform.bodies import META_ARGUMENTS, nested_blocks, pairs
-from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH
+from haechi.scan.iac.terraform.modules import TWICE
+from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH, Undeclared
 from haechi.scan.iac.terraform.scopes import ModuleScope, Names, from_cause, of_count, of_each
 from haechi.scan.iac.terraform.type_constraints import convert
 from haechi.scan.iac.terraform.walk import names_in
@@ -37,9 +38,9 @@ class ResourceInstance(Lazy):
         self, module: ModuleRun, name: str, element: Element, key: str, scope: ModuleScope
     ) -> None:
         self.module = module
-        self.name = name
+        self.name = name.partition(TWICE)[0]
         self.element = element
-        self.address = f"{module.prefix}{name}{key}"
+        self.address = f"{module.prefix}{self.name}{key}"
         self.scope = scope
         self.lists: Mapping[str, Any] = {}
         self._memo: dict[str, Any] = {}
@@ -209,7 +210,7 @@ class ModuleRun:
             found = self._variables[name]
             return self._circle(f"var.{name}") if found is _BUSY else found
         if name not in self.module.variables:
-            raise EvalFault(f"var.{name} is not declared")
+            raise Undeclared(f"{self.prefix}var.{name}")
         self._variables[name] = _BUSY
         self._variables[name] = value = self._variable(name, self.module.variables[name])
         return value
@@ -269,7 +270,7 @@ class ModuleRun:
             return self._circle(f"local.{name}") if found is _BUSY else found
         local = self.module.locals.get(name)
         if local is None:
-            raise EvalFault(f"local.{name} is not declared")
+            raise Undeclared(f"{self.prefix}local.{name}")
         self._locals[name] = _BUSY
         value = self.run.value(local.assignment.value, self.scope, local.path)
         self._locals[name] = value
@@ -314,7 +315,10 @@ class ModuleRun:
         """What ``aws_s3_bucket.logs`` means to an expression."""
         element = self.module.resources.get(name)
         if element is None:
-            raise EvalFault(f"{self.prefix}{name} is not declared")
+            address = f"{self.prefix}{name}"
+            self.run.undeclared(address)
+            reason = f"{address} is not declared"
+            return Unknown(reason, cause=address, refs=(Reference(address),), given=True)
         return self.expansion(name, element).value
 
     def expansion(self, name: str, element: Element) -> Expansion:
@@ -433,8 +437,11 @@ class ModuleRun:
             self.run.fault(LIMIT, element.where, reason, "break the circle")
             return Expansion([], Unknown(reason, cause=element.where))
         attributes = element.block.body.attributes
+        if not self.run.may_go_on(element.where):
+            return Expansion([], Unknown("a limit was met", cause=LIMIT))
 
         def make(key: str, scope: ModuleScope) -> ModuleRun:
+            self.run.take_module(element.where)
             inputs = {
                 one: (
                     assignment.value,
@@ -470,7 +477,7 @@ class ModuleRun:
         """What ``module.vpc`` means to an expression."""
         element = self.module.calls.get(name)
         if element is None:
-            raise EvalFault(f"{self.prefix}module.{name} is not declared")
+            raise Undeclared(f"{self.prefix}module.{name}")
         return self.called(name, element).value
 
     def output(self, name: str) -> Any:
@@ -481,7 +488,7 @@ class ModuleRun:
         element = self.module.outputs.get(name)
         assignment = element.block.body.attributes.get("value") if element else None
         if element is None or assignment is None:
-            raise EvalFault(f"{self.address} has no output {name!r}")
+            raise Undeclared(f"{self.address}.{name}")
         self._outputs[name] = _BUSY
         value = self.run.value(assignment.value, self.scope, element.path)
         self._outputs[name] = value

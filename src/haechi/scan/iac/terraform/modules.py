@@ -1,7 +1,7 @@
 """One module: what the Terraform files of a folder declare, overrides merged.
 
 Nothing is evaluated here. Everything keeps the file that it stands in. Where an element is declared
-twice Terraform refuses the folder; the first one counts here, and the second is a fault.
+twice Terraform refuses the folder; here expressions mean the first one, and both are judged.
 https://developer.hashicorp.com/terraform/language/files/override
 """
 
@@ -149,10 +149,16 @@ def _put(
         table[name] = _merged(module, known, element)
     else:
         _twice(module, element.path, element.block.head[0], name)
+        if table is module.resources:
+            table[f"{name}{TWICE}{len(table)}"] = element
+
+
+TWICE = "\0"
+"""Parts the name of what is declared again from a number."""
 
 
 def _twice(module: Module, path: str, line: int, name: str) -> None:
-    message = f"{name} is declared twice in this folder; the first declaration counts here"
+    message = f"{name} is declared twice in this folder; expressions mean the first declaration"
     module.faults.append((path, Fault(message, line, 1)))
 
 

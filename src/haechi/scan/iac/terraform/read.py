@@ -197,16 +197,19 @@ class _Maker:
         from haechi.scan.iac.terraform.bodies import nested_blocks
 
         body = element.block.body
+        scope = module.scope
+        if "count" in body.attributes or "for_each" in body.attributes:
+            scope = scope.for_any(f"{module.prefix}{name}")
         data: dict[str, Any] = dict(extra or {})
         for key, assignment in body.attributes.items():
             if kind == "tf-variable" and key == "type":
                 node = assignment.value
                 data[key] = node.name if isinstance(node, Name) else "complex"
             elif key not in ("for_each", "count", "depends_on", "providers"):
-                value = self._run.value(assignment.value, module.scope, element.path)
+                value = self._run.value(assignment.value, scope, element.path)
                 if value is not None:
                     data.setdefault(key, value)
-        lists, sources = nested_blocks(body, module.scope, self._run, element.path)
+        lists, sources = nested_blocks(body, scope, self._run, element.path)
         for key, items in lists.items():
             data.setdefault(key, items)
         places = Places(element, sources, module.module.moved)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from haechi.engines.hcl.tree import Literal, Node
+from haechi.engines.hcl.values import EvalFault
 from haechi.errors import LimitExceeded
 from haechi.model.coverage import Gap
 from haechi.model.unknown import Unknown
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from haechi.engines.hcl.evaluate import Budget, Scope
 
 MAX_RESOURCES = 50_000
+MAX_MODULES = 5_000
+"""Instances of module calls in all: two calls in each of thirty folders are a billion."""
 MAX_BLOCKS = 200_000
 """Nested blocks in all."""
 MAX_DEPTH = 40
@@ -29,9 +32,18 @@ MAX_DEPTH = 40
 SECONDS = 120.0
 STEPS = 20_000_000
 SYNTAX, FAULT, LIMIT = "terraform-syntax", "terraform-fault", "terraform-limit"
+UNDECLARED = "terraform-undeclared"
 MAX_FAULTS = 200
 MIN_SECRET = 6
 """Characters of a text that is taken for a secret: shorter ones are words of messages."""
+
+
+class Undeclared(EvalFault):
+    """An expression names what no file declares."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not declared")
+        self.name = name
 
 
 class Run:
@@ -45,15 +57,18 @@ class Run:
         seconds: float = SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        from haechi.engines.hcl.evaluate import Budget, EvalFault, evaluate
+        from haechi.engines.hcl.evaluate import Budget, evaluate
 
-        self._evaluate, self._fault = evaluate, EvalFault
+        self._evaluate = evaluate
         self.budget: Budget = Budget(steps=steps)
         self.max_resources = resources
         self.resources = 0
+        self.modules = 0
         self.blocks = 0
         self.counts: Counter[str] = Counter()
         self.secrets: set[str] = set()
+        self._place = (".", 1)
+        self._undeclared: dict[str, str] = {}
         self._told: dict[tuple[str, str], tuple[Gap, set[str]]] = {}
         self._end = clock() + seconds
         self._clock = clock
@@ -66,9 +81,13 @@ class Run:
             return node.value
         if self._spent:
             return Unknown(self._spent, cause=LIMIT)
+        around, self._place = self._place, (path, node.span[0])
         try:
             return self._evaluate(node, scope, self.budget)
-        except self._fault as fault:
+        except Undeclared as fault:
+            self.undeclared(fault.name)
+            return Unknown(fault.what, cause=fault.name)
+        except EvalFault as fault:
             where = f"{path}:{(fault.span or node.span)[0]}"
             self.fault(FAULT, where, str(fault), "correct the expression")
             return Unknown(str(fault), cause=where)
@@ -82,6 +101,13 @@ class Run:
             else:
                 self.fault(LIMIT, f"{path}:{node.span[0]}", limit.what, "make it smaller")
             return Unknown(limit.what, cause=f"{path}:{node.span[0]}")
+        finally:
+            self._place = around
+
+    def undeclared(self, name: str) -> None:
+        """Something refers to what no file declares; all of it is told together."""
+        path, line = self._place
+        self._undeclared.setdefault(name, f"{path}:{line}")
 
     def sensitive(self, value: Any, depth: int = 0) -> None:
         """Keep the texts of a value that must not be shown."""
@@ -113,6 +139,13 @@ class Run:
             self.stop(where, f"more than {self.max_resources:,} instances of resources")
         return not self._spent
 
+    def take_module(self, where: str) -> bool:
+        """False once modules are called too often."""
+        self.modules += 1
+        if self.modules > MAX_MODULES:
+            self.stop(where, f"more than {MAX_MODULES:,} instances of modules")
+        return not self._spent
+
     def take_block(self, where: str) -> bool:
         """False once there are too many nested blocks."""
         self.blocks += 1
@@ -139,4 +172,12 @@ class Run:
         if len(self._told) > MAX_FAULTS:
             reason = f"{len(self._told) - MAX_FAULTS:,} more faults, which are not listed"
             out.append(Gap(kind=FAULT, path=".", reason=reason))
+        if self._undeclared:
+            names = list(self._undeclared)
+            more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+            verb = "is" if len(names) == 1 else "are"
+            reason = f"{', '.join(names[:3])}{more} {verb} not declared"
+            where = self._undeclared[names[0]]
+            do = "declare them, or scan the folder as a whole"
+            out.append(Gap(kind=UNDECLARED, path=where, reason=reason, do=do))
         return out

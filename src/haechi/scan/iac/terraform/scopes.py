@@ -56,6 +56,11 @@ class ModuleScope:
         """The scope inside the content of a dynamic block."""
         return ModuleScope(self.module, {**self.bound, name: {"key": key, "value": value}})
 
+    def for_any(self, address: str) -> ModuleScope:
+        """The scope of a block for all of its instances together."""
+        one = Unknown(f"{address} has several instances", cause=address)
+        return ModuleScope(self.module, {**self.bound, **of_each(one, one), **of_count(one)})
+
 
 def of_each(key: Any, value: Any) -> dict[str, Any]:
     """What ``for_each`` binds."""

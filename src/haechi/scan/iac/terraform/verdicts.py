@@ -138,7 +138,7 @@ class Verdicts:
             variable = _VARIABLE.search(cause)
             if variable is not None or "terraform.workspace" in cause:
                 yield _unknown(cause, doubt, variable[1].rstrip(",") if variable else doubt.place)
-            elif not _PLACE.match(cause) and not self._is_missing(cause):
+            elif not _PLACE.match(cause) and not _is_told(cause, doubt.reason):
                 causes.append(cause)
                 computed.place = computed.place or doubt.place
                 computed.verdicts += doubt.verdicts
@@ -151,9 +151,10 @@ class Verdicts:
         waiting = sum(doubt.verdicts for doubt in self._doubts.values())
         return {"verdicts that wait for unknown terraform values": waiting} if waiting else {}
 
-    def _is_missing(self, cause: str) -> bool:
-        """A module that is not there has a gap of its own."""
-        return cause.startswith("module.") or ".module." in cause.partition("[")[0]
+
+def _is_told(cause: str, reason: str) -> bool:
+    """Modules that are not there and names that nobody declares have gaps of their own."""
+    return cause.startswith("module.") and "is not here" in reason or "not declared" in reason
 
 
 def _unknown(cause: str, doubt: _Doubt, place: str) -> Gap:
