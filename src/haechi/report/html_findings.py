@@ -119,6 +119,12 @@ def _finding(finding: Finding, page: _Page) -> str:
         chips += chip(("haechi fix", "자동 수정"), "fix")
     chips += "".join(chip(words, kind) for tag, words, kind in _TAGS if tag in finding.tags)
     message = shown(flat(finding.message or finding.title))
+    if is_package(finding):
+        title = both(
+            f"{flat(finding.title)} `{finding.rule}`",
+            flat(rule.ko.title if rule and rule.ko else ""),
+        )
+        message = message.removeprefix(f"{shown(flat(finding.label))}: ")
     number = page.numbers[finding.fingerprint]
     return (
         f'<details class="finding st-{finding.state.value}" id="f{number}"><summary>'
@@ -174,8 +180,10 @@ def _story(rule: Rule | None) -> str:
 
 def _facts(finding: Finding, rule: Rule | None, waivers: WaiverLookup) -> str:
     refs = sorted(rule.refs.items()) if rule else []
+    pages: list[tuple[str, str, list[str]]] = []
     if is_package(finding):
-        refs = [(name, ids) for name, ids in refs if name != "advisory"]
+        pages = [("Advisory", "권고문", ids) for name, ids in refs if name == "url"]
+        refs = []
     rows: list[tuple[tuple[str, str], str]] = [
         (("Rule", "규칙"), _code(finding.rule)),
         (("Place", "위치"), _code(f"{finding.location}:{finding.location.column}")),
@@ -192,6 +200,7 @@ def _facts(finding: Finding, rule: Rule | None, waivers: WaiverLookup) -> str:
         ),
         (("Weakness", "약점"), english(", ".join(finding.cwe)) if finding.cwe else ""),
         *(((name, name), english(", ".join(ids))) for name, ids in refs),
+        *(((name, korean), english(", ".join(ids))) for name, korean, ids in pages),
         (("Fingerprint", "지문"), _code(finding.fingerprint)),
     ]
     body = "".join(f"<dt>{both(*name)}</dt><dd>{value}</dd>" for name, value in rows if value)
