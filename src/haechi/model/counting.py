@@ -16,13 +16,27 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+DETAILS = frozenset(
+    {
+        "terraform blocks",
+        "terraform values",
+        "unknown terraform values",
+        "verdicts that wait for unknown terraform values",
+    }
+)
+"""Counts of how much of a thing was known. Reports for programs have them; a headline names the
+things."""
+
+
 def seen(counts: Mapping[str, int]) -> list[str]:
     """What was looked at, as people say it: ``48 files``, ``1 workflow``.
 
     The names of counts are plurals; of ``files for secrets`` the first word carries the number.
     """
     return [
-        f"{number:,} {_singular(what) if number == 1 else what}" for what, number in counts.items()
+        f"{number:,} {_singular(what) if number == 1 else what}"
+        for what, number in counts.items()
+        if what not in DETAILS
     ]
 
 
