@@ -101,6 +101,17 @@ class TestCycloneDX:
             assert text in lines[package.location.line - 1]
         assert file.format == "cyclonedx" and file.gaps == ()
 
+    @pytest.mark.parametrize("indent", [None, 1])
+    def test_places_lead_to_the_package_url(self, indent: int | None) -> None:
+        text = json.dumps(bom(part(A), part(B), part("pkg:npm/x&y@1")), indent=indent)
+        text = text.replace("&", "\\u0026")  # as Go writes it
+        lines = text.splitlines()
+        for package in read(text.encode()).packages:
+            place = package.location
+            assert lines[place.line - 1][place.column - 1 :].startswith('"purl": "pkg:npm/')
+            shown = lines[place.line - 1][place.column - 1 :].partition("@")[0]
+            assert shown.endswith(package.name.replace("&", "\\u0026"))
+
     def test_edges_lead_through_what_is_no_package(self) -> None:
         lock = {"type": "application", "bom-ref": "lock", "name": "package-lock.json"}
         file = read(

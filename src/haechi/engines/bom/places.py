@@ -43,11 +43,16 @@ class _Lines:
         self._data = data
         self._line = 1
         self._seen = 0
+        self._begins = -1
 
     def at(self, offset: int) -> Place:
+        # Nothing is looked at twice: a document may be one line of 100 MB.
         self._line += self._data.count(b"\n", self._seen, offset)
+        broken = self._data.rfind(b"\n", self._seen, offset)
+        if broken >= 0:
+            self._begins = broken
         self._seen = offset
-        return self._line, offset - self._data.rfind(b"\n", 0, offset)
+        return self._line, offset - self._begins
 
 
 def places_in(data: bytes, key: str) -> Places:
