@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from haechi.model.coverage import Coverage
+from haechi.model.location import Location
+from haechi.model.package import Package, PackageFile, Source
 from haechi.model.push import PushedResource
 from haechi.model.scan import Scan
+from haechi.scan.deps.look import Dependencies
 from haechi.scan.iac.dockerfiles import read_dockerfile
 from haechi.scan.iac.workflows import read_workflow
 from haechi.scan.look import Looked
@@ -55,6 +58,52 @@ def look(
         workflows=[pipeline] if pipeline else [],
         files=frozenset(),
     )
+
+
+def test_of_packages_the_vulnerable_and_the_unjudged_are_seen() -> None:
+    files = (
+        PackageFile(
+            path="cart/requirements.txt",
+            format="requirements.txt",
+            ecosystem="PyPI",
+            packages=tuple(
+                Package(
+                    ecosystem="PyPI",
+                    name=name,
+                    version=version,
+                    source=source,
+                    location=Location(path="cart/requirements.txt", line=line),
+                )
+                for line, (name, version, source) in enumerate(
+                    [
+                        ("demo", "1.5", Source.REGISTRY),
+                        ("fine", "1.0", Source.REGISTRY),
+                        ("open", "", Source.REGISTRY),
+                        ("forked", "2.0", Source.GIT),
+                        ("own", "", Source.PATH),
+                    ],
+                    1,
+                )
+            ),
+        ),
+    )
+    hit = finding(
+        rule="CVE-2024-9",
+        path="cart/requirements.txt",
+        domain="deps",
+        resource="pkg:pypi/demo@1.5",
+        evidence={"package": "demo", "ecosystem": "PyPI", "version": "1.5"},
+    )
+    seen = msgspec.structs.replace(look(found=scan(hit)), dependencies=Dependencies(files=files))
+    made = seen_things(seen, FACTS)
+    packages = {key: one for key, one in made.resources.items() if one.kind == "package"}
+    assert {key: one.attributes for key, one in packages.items()} == {
+        "pkg:pypi/demo@1.5": {"ecosystem": "PyPI", "version": "1.5"},
+        "pkg:pypi/open": {"notJudged": True},
+        "pkg:pypi/forked": {"notJudged": True},
+    }
+    declared = {edge.dst for edge in made.edges if edge.src == "file:-/cart/requirements.txt"}
+    assert declared == packages.keys()
 
 
 def things(*texts: str, dockerfile: str = "", workflow: str = "") -> Things:

@@ -14,6 +14,7 @@ import msgspec
 
 from haechi.errors import ConfigError
 from haechi.model.finding import DEPENDENCIES, Finding, FindingState
+from haechi.model.keys import without_version
 from haechi.model.scan import SCHEMA, Scan
 
 MAX_CHARACTERS = 256 * 1024 * 1024
@@ -137,7 +138,7 @@ def _baseline(source: str, findings: Iterable[_Earlier | Finding]) -> Baseline:
 def _named(finding: _Earlier | Finding) -> Iterator[tuple[str, str, str]]:
     """A vulnerability by each of its ids, in its package of any version."""
     if finding.domain == DEPENDENCIES:
-        package = finding.resource.partition("?")[0].rpartition("@")[0]
+        package = without_version(finding.resource)
         for id_ in (finding.rule, *finding.aliases):
             yield finding.location.path, package, id_
 

@@ -18,6 +18,7 @@ from haechi.checks.pods.view import view_of
 from haechi.engines.image_ref import parse_image
 from haechi.graph.exposure import Way
 from haechi.model.finding import DEPENDENCIES, Finding
+from haechi.model.keys import without_version
 from haechi.model.location import AttrPath
 from haechi.model.scan import Risk, Step
 from haechi.model.severity import Severity
@@ -62,7 +63,7 @@ def packages_of(findings: Iterable[Finding]) -> list[Package]:
     grouped: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.domain == DEPENDENCIES and finding.resource.startswith("pkg:"):
-            name = finding.resource.partition("?")[0].rpartition("@")[0]
+            name = without_version(finding.resource)
             grouped[finding.location.path, name].append(finding)
     return [Package(tuple(sorted(found, key=_weight))) for found in grouped.values()]
 

@@ -72,6 +72,14 @@ def without_repository(key: str) -> str:
     return f"file:-/{rest}"
 
 
+def without_version(key: str) -> str:
+    """A package's key for whatever version of it, from wherever."""
+    if not key.startswith("pkg:"):
+        return key
+    bare = key.partition("#")[0].partition("?")[0]
+    return bare.rpartition("@")[0] or bare
+
+
 def without_cluster(key: str) -> str:
     """The key as fingerprints use it: the same object in two clusters is one finding."""
     if not key.startswith("k8s:"):

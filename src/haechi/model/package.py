@@ -26,6 +26,10 @@ class Source(StrEnum):
     STDLIB = "stdlib"
 
 
+BY_NAME = frozenset({Source.REGISTRY, Source.STDLIB})
+"""Sources whose packages advisories call by name."""
+
+
 class Package(msgspec.Struct, frozen=True, kw_only=True):
     """One version of one package.
 

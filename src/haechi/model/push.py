@@ -11,7 +11,11 @@ from typing import Any
 
 import msgspec
 
+from haechi.model.bill import Bill
+
 SCHEMA = "haechi.push/1"
+UNJUDGED = "notJudged"
+"""The attribute of a package of which nobody can tell whether something is known against it."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +82,8 @@ class PushedRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):
-    """The document. ``report`` is a decoded ``haechi.scan/1``."""
+    """The document. ``report`` is a decoded ``haechi.scan/1``; ``packages`` are there when the run
+    looked at dependencies."""
 
     schema: str
     origin: Origin
@@ -87,3 +92,4 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[PushedResource, ...] = ()
     edges: tuple[PushedEdge, ...] = ()
     rules: tuple[PushedRule, ...] = ()
+    packages: Bill | None = None

@@ -11,18 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from haechi.checks.neighbours import may_share_namespace
 from haechi.checks.pods.view import PodView, items, mapping, view_of
 from haechi.engines.image_ref import parse_image
 from haechi.engines.logins import without_logins
+from haechi.engines.purl import purl_of
+from haechi.model.config import Config
 from haechi.model.finding import DEPENDENCIES
 from haechi.model.keys import file_key, image_key, k8s_key, repository_key
 from haechi.model.location import AttrPath
-from haechi.model.push import PushedEdge, PushedResource
+from haechi.model.package import BY_NAME, Package, Source
+from haechi.model.push import UNJUDGED, PushedEdge, PushedResource
 from haechi.model.resource import Resource, nearest
 from haechi.scan.facts import MOST, account_of, facts_of, image_of
 from haechi.scan.look import Looked
@@ -31,6 +36,7 @@ OwnerOf = Callable[[str, str], str | None]
 """(path, resource key) → owner; ``gate.owners.Owners.owner_of``."""
 _SCRATCH = "scratch"
 _LOCK_FILES = 2_000
+_UNJUDGED_OF_FILE = 1_000
 
 
 class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +49,7 @@ class ProjectFacts(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = "-"
     templates: Mapping[str, AttrPath] | None = None
     owner_of: OwnerOf | None = None
+    config: Config | None = None
 
 
 @dataclass(slots=True)
@@ -166,11 +173,17 @@ def _file(
 
 def _packages(things: Things, home: str, looked: Looked) -> None:
     """Files that tell of packages, and of the packages those that something is known against: a
-    monorepo has tens of thousands, which are what an SBOM is for."""
+    monorepo has tens of thousands, which are what an SBOM is for. Packages that nobody could
+    judge are named, too: that nothing was found in them means nothing."""
     files = looked.dependencies.files if looked.dependencies else ()
     for file in files[:_LOCK_FILES]:
         facts = {"format": file.format, "packages": len(file.packages)}
-        _file(things, home, file.path, attributes=facts)
+        key = _file(things, home, file.path, attributes=facts)
+        for package in islice(filter(_is_unjudged, file.packages), _UNJUDGED_OF_FILE):
+            named = purl_of(replace(package, version="", url=""))
+            things.add(named, "package", package.name, file=file.path,
+                       line=package.location.line, attributes={UNJUDGED: True})  # fmt: skip
+            things.link(key, "declares", named)
     for finding in looked.scan.findings:
         if finding.domain != DEPENDENCIES or not finding.resource.startswith("pkg:"):
             continue
@@ -189,6 +202,11 @@ def _packages(things: Things, home: str, looked: Looked) -> None:
             attributes={key: value for key, value in facts.items() if value},
         )
         things.link(_file(things, home, finding.location.path), "declares", package)
+
+
+def _is_unjudged(package: Package) -> bool:
+    own = package.source in (Source.PATH, Source.WORKSPACE)
+    return not own and not (package.version and package.source in BY_NAME)
 
 
 def _dockerfile(things: Things, home: str, resource: Resource) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from haechi.model.push import PushScope
+from haechi.model.push import UNJUDGED, PushedResource, PushScope
 from haechi.server.work.covering import Covering
 from tests.server.work.stored import KEY, gap, push, stored
 
@@ -174,6 +175,65 @@ def test_file_of_the_repository_is_known_by_its_key_in_the_scan() -> None:
     }
     assert not covers(docker, resources=("file:-/Dockerfile",))
     assert covers(docker, resources=(KEY,))
+
+
+PACKAGE = {
+    "rule": "CVE-2024-9",
+    "domain": "deps",
+    "path": "services/uv.lock",
+    "resource": "pkg:pypi/demo@1.5",
+}
+
+
+def advised(
+    *ids: str,
+    lock_files: int | None = 3,
+    unjudged: str = "",
+    gaps: tuple[dict[str, Any], ...] = (),
+    **more: Any,
+) -> bool:
+    """Whether a run with advisories of these ecosystems covers a vulnerability of demo."""
+    looked = {"files": 9} if lock_files is None else {"lock files": lock_files}
+    made = push(scope=PushScope(domains=("deps",)), looked=looked, gaps=gaps)
+    made.report["coverage"]["evaluated_rules"]["ids"] = list(ids)
+    seen = PushedResource(key=unjudged, kind="package", name="x", attributes={UNJUDGED: True})
+    made = msgspec.structs.replace(made, resources=(seen,) if unjudged else ())
+    return Covering(made, KNOWN, history_counts=False)(stored(**PACKAGE, **more))
+
+
+@pytest.mark.parametrize(
+    ("run", "covered"),
+    [
+        ({}, True),
+        ({"lock_files": None}, False),
+        ({"unjudged": "pkg:pypi/demo"}, False),
+        ({"unjudged": "pkg:pypi/other"}, True),
+        ({"gaps": (gap("no-advisories", "services/uv.lock"),)}, True),
+        ({"gaps": (gap("package-source", "services/uv.lock"),)}, True),
+        ({"gaps": (gap("lockfile", "services/uv.lock:3"),)}, False),
+        ({"gaps": (gap("undecided-version", "services/uv.lock"),)}, False),
+        ({"gaps": (gap("no-lock-file", "services/pyproject.toml"),)}, False),
+        ({"gaps": (gap("no-lock-file", "other/pyproject.toml"),)}, True),
+    ],
+)
+def test_vulnerability_is_gone_when_its_package_was_judged(
+    run: dict[str, Any], covered: bool
+) -> None:
+    assert advised("advisories:PyPI", **run) is covered
+
+
+@pytest.mark.parametrize(
+    ("ids", "covered"),
+    [((), False), (("advisories:npm",), False), (("CVE-2024-9",), True)],
+)
+def test_vulnerability_is_not_gone_because_nobody_knew_of_it(
+    ids: tuple[str, ...], covered: bool
+) -> None:
+    assert advised(*ids) is covered
+
+
+def test_without_any_lock_file_nothing_is_vulnerable() -> None:
+    assert advised(lock_files=0)
 
 
 @pytest.mark.parametrize("broken", [None, [], "x", {"gaps": 5}, {"gaps": [1, {"kind": 5}]}])

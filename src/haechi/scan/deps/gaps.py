@@ -14,8 +14,8 @@ import msgspec
 
 from haechi.model.counting import counted
 from haechi.model.coverage import Gap
-from haechi.model.package import Package, PackageFile, Source
-from haechi.scan.deps.matching import BY_NAME, Matching
+from haechi.model.package import BY_NAME, Package, PackageFile, Source
+from haechi.scan.deps.matching import Matching
 from haechi.scan.deps.paths import shown, spelled
 from haechi.world.advisories.shapes import EcosystemState
 

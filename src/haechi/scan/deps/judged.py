@@ -12,14 +12,14 @@ from haechi.errors import ConfigError, InputError
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding
 from haechi.model.location import Location
-from haechi.model.package import PackageFile
+from haechi.model.package import BY_NAME, PackageFile
 from haechi.model.waiver import Waiver
 from haechi.scan.deps.collect import Dependencies as Collected
 from haechi.scan.deps.findings import Told, findings_of
 from haechi.scan.deps.gaps import data_gaps, day_of, ecosystems_of, package_gaps
 from haechi.scan.deps.look import Dependencies
 from haechi.scan.deps.manifests import Manifests, Read
-from haechi.scan.deps.matching import BY_NAME, Sources, match
+from haechi.scan.deps.matching import Sources, match
 from haechi.scan.deps.remarks import Remarks
 from haechi.scan.setup import Part, Setup
 from haechi.world.advisories.reading import Advisories, open_default

@@ -13,12 +13,10 @@ import msgspec
 from msgspec.structs import replace
 
 from haechi.model.advisory import Vulnerability
-from haechi.model.package import Package, PackageFile, Source
+from haechi.model.package import BY_NAME, Package, PackageFile
 from haechi.world.advisories.reading import Advisories
 from haechi.world.advisories.shapes import NOTHING, EcosystemState, Matched, Undecided
 
-BY_NAME = frozenset({Source.REGISTRY, Source.STDLIB})
-"""Sources whose packages advisories call by name."""
 Place = tuple[int, int]
 """Position of a file, and of a package in it."""
 

@@ -17,8 +17,8 @@ from haechi.engines.purl import package_of_purl
 from haechi.errors import InputError
 from haechi.model.advisory import is_vulnerability
 from haechi.model.finding import DEPENDENCIES
-from haechi.model.keys import without_repository
-from haechi.model.push import Push
+from haechi.model.keys import without_repository, without_version
+from haechi.model.push import UNJUDGED, Push
 from haechi.store.records import StoredFinding
 
 Covered = Callable[[StoredFinding], bool]
@@ -38,6 +38,17 @@ _LOOKED = {"iac": "files", "secrets": "files for secrets", "deps": "lock files"}
 _MAY_BE_NONE = frozenset({"deps"})
 """Domains that counted nothing where nothing is left to count."""
 _ADVISORIES = "advisories:"
+_ABOUT_PACKAGES = frozenset(
+    {
+        *("no-advisories", "stale-advisories", "unpinned-package", "package-source", "computed"),
+        *("go-excluded", "go-transitive", "gradle-not-evaluated", "maven-transitive"),
+        *("maven-unresolved", "nuget-transitive", "no-lock-file", "ignored-lock-file"),
+    }
+)
+"""Gaps that say which packages of a file could not be judged. They hide no file: the push names
+those packages, and ecosystems without advisories are not among what was evaluated."""
+_UNLOCKED = frozenset({"no-lock-file", "ignored-lock-file"})
+"""Gaps by which nobody knows what is installed in a folder."""
 
 
 class _Gap(msgspec.Struct, frozen=True):
@@ -83,6 +94,12 @@ class Covering:
         self._everything = any(gap.kind in _EVERYTHING for gap in tree)
         self._unrendered = any(gap.kind in _RENDERED for gap in tree)
         self._hidden = frozenset(gap.area for gap in tree if _hides_a_place(gap))
+        self._unlocked = frozenset(
+            posixpath.dirname(gap.area) for gap in tree if gap.kind in _UNLOCKED
+        )
+        self._unjudged = frozenset(
+            one.key for one in push.resources if one.attributes.get(UNJUDGED)
+        )
 
     def __call__(self, finding: StoredFinding) -> bool:
         """True when this push would have found it if it were still there."""
@@ -151,6 +168,10 @@ class Covering:
         left nobody has to ask."""
         if self._looked.get(_LOOKED["deps"]) == 0:
             return True
+        if posixpath.dirname(finding.path) in self._unlocked:
+            return False
+        if without_version(finding.resource) in self._unjudged:
+            return False
         try:
             package = package_of_purl(finding.resource)
         except InputError:
@@ -169,9 +190,9 @@ def _rules_of(gaps: Iterable[_Gap]) -> Iterable[str]:
 
 
 def _hides_a_place(gap: _Gap) -> bool:
-    """False for gaps that name a rule, and for zizmor's absence: its rules are then not among
-    those that were evaluated."""
-    if gap.kind.startswith("rule-") or gap.kind == "not-evaluated":
+    """False for gaps that name a rule or packages, and for zizmor's absence: its rules are then
+    not among those that were evaluated."""
+    if gap.kind.startswith("rule-") or gap.kind == "not-evaluated" or gap.kind in _ABOUT_PACKAGES:
         return False
     return not (gap.kind == "zizmor" and not gap.area)
 
