@@ -30,7 +30,7 @@ _SCRIPT = """
 import json, sys, time, tfparse
 start = time.process_time()
 try:
-    found = tfparse.load_from_path(sys.argv[1])
+    found = tfparse.load_from_path(sys.argv[1], allow_downloads=False)
 except Exception as error:
     found = {"error": str(error)}
 print(json.dumps({"seconds": time.process_time() - start, "found": found}))
@@ -108,9 +108,12 @@ def _open(value: Any) -> Any:
 
 
 def _theirs(root: Path, python: Path) -> tuple[float, dict[str, Any]]:
-    done = subprocess.run(
-        [str(python), "-c", _SCRIPT, str(root)], capture_output=True, text=True, check=False
-    )
+    command = [str(python), "-c", _SCRIPT, str(root)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        print(f"  tfparse does not come to an end on {root}")
+        return 60.0, {}
     if done.returncode:
         print(f"  tfparse failed on {root}: {done.stderr.strip().splitlines()[-1:]}")
         return 0.0, {}
