@@ -12,7 +12,7 @@ import pytest
 from haechi.errors import LimitExceeded, NotFound, StoreError
 from haechi.model.advisory import Symbols
 from haechi.model.severity import Severity
-from haechi.world.advisories import importing, places, schema
+from haechi.world.advisories import importing, ordering, places, schema
 from haechi.world.advisories.importing import import_all
 from haechi.world.advisories.reading import Advisories, open_default
 from haechi.world.advisories.shapes import Matched
@@ -284,6 +284,22 @@ def test_a_newer_format_is_named(made: Made, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(schema, "FORMAT", 0)
     with pytest.raises(StoreError, match="newer haechi"):
         Advisories.open(made.path)
+
+
+def test_a_database_of_another_order_of_versions_answers_nothing(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advisories = made(record())
+    assert ids(advisories.vulnerabilities("PyPI", "demo", "1.5")) == ["PYSEC-2024-1"]
+    monkeypatch.setattr(ordering, "_TELLING", ("1.0",))
+    ordering.ordering_of.cache_clear()
+    try:
+        with pytest.raises(StoreError, match="ordered otherwise"):
+            advisories.vulnerabilities("PyPI", "demo", "1.5")
+        with pytest.raises(StoreError, match="ordered otherwise"):
+            import_all([str(made.folder / "PyPI/all.zip")], made.path)
+    finally:
+        ordering.ordering_of.cache_clear()
 
 
 def test_the_usual_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Made) -> None:

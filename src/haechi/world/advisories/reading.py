@@ -27,6 +27,7 @@ from haechi.world.advisories.merging import (
     symbols_of,
 )
 from haechi.world.advisories.names import base, normal
+from haechi.world.advisories.ordering import PREFIX, ordering_of
 from haechi.world.advisories.packing import unpack, unpack_extent
 from haechi.world.advisories.ranges import LONGEST
 from haechi.world.advisories.risk import SCALE, number_of
@@ -69,6 +70,11 @@ class Advisories:
         meta = dict(self._all("SELECT name, value FROM meta"))
         self.identity = str(meta.get("identity", ""))
         self.generation = int(meta.get("generation", 0))
+        self._orderings = {
+            name.removeprefix(PREFIX): value
+            for name, value in meta.items()
+            if name.startswith(PREFIX)
+        }
         self._oldest = int(meta.get("oldest", 0))
         self._dictionaries = dict(self._all("SELECT dictionary, body FROM dictionaries"))
         self._groups: dict[str, _Group] = {}
@@ -159,10 +165,19 @@ class Advisories:
             by_ecosystem.setdefault(ecosystem, []).append(name)
         found: dict[_Name, list[Row]] = {}
         for ecosystem, some in by_ecosystem.items():
+            self._require_same_ordering(ecosystem)
             some.sort()
             for start in range(0, len(some), _AT_ONCE):
                 self._add_rows(found, ecosystem, some[start : start + _AT_ONCE])
         return found
+
+    def _require_same_ordering(self, ecosystem: str) -> None:
+        family = base(ecosystem)
+        if self._orderings.get(family, ordering_of(family)) != ordering_of(family):
+            raise StoreError(
+                f"the database was made when {family}'s versions were ordered otherwise",
+                do="remove the file and import everything again: haechi db import",
+            )
 
     def _add_rows(self, found: dict[_Name, list[Row]], ecosystem: str, some: list[str]) -> None:
         marks = ",".join("?" * len(some))

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from haechi.errors import InputError
+from haechi.errors import InputError, StoreError
 from haechi.world.advisories.groups import grouped
 from haechi.world.advisories.names import base
+from haechi.world.advisories.ordering import PREFIX, ordering_of
 from haechi.world.advisories.osv import NotOsv, Read, read
 from haechi.world.advisories.packing import dictionary, pack, pack_extent, plain_bytes
 from haechi.world.advisories.shapes import EntryFault, Imported
@@ -57,6 +58,16 @@ class Writing:
         self._packages: dict[tuple[str, str], int] = {}
         self._dictionary = 0, b""
         self.reload()
+        self._require_same_ordering()
+
+    def _require_same_ordering(self) -> None:
+        families = {base(ecosystem) for ecosystem, _ in self._packages}
+        for family in sorted(families):
+            if self._meta(PREFIX + family) != ordering_of(family):
+                raise StoreError(
+                    f"the database was made when {family}'s versions were ordered otherwise",
+                    do="remove the file and import everything again",
+                )
 
     def reload(self) -> None:
         """Forget what is remembered of the tables: they were rolled back."""
@@ -316,6 +327,11 @@ class Writing:
             "DELETE FROM dictionaries WHERE dictionary NOT IN (SELECT dictionary FROM records)"
         )
         changed = self._changed()
+        families = {base(ecosystem) for ecosystem, _ in self._packages}
+        self._db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            [(PREFIX + family, ordering_of(family)) for family in sorted(families)],
+        )
         generation = int(self._meta("generation")) + 1
         oldest = max(int(self._meta("oldest")), generation - KEPT_GENERATIONS)
         self._db.execute(
@@ -333,7 +349,8 @@ class Writing:
         return generation, len(changed)
 
     def _meta(self, name: str) -> str:
-        return str(self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0])
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
 
     def _choose_active(self) -> None:
         """Of one id the newest record of all sources counts; when that is withdrawn, none."""
