@@ -293,6 +293,24 @@ class TestSpdx:
         assert [p.development for p in file.packages] == [False, False, True]
         assert file.packages[0].licence == "MIT"
 
+    def test_what_trivys_lock_files_depend_on_is_asked_for(self) -> None:
+        file = read(
+            spdx(
+                entry("Filesystem-1"),
+                entry("Application-2"),
+                entry("a", A),
+                entry("b", B),
+                edges=[
+                    ("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-Filesystem-1"),
+                    ("SPDXRef-Filesystem-1", "CONTAINS", "SPDXRef-Application-2"),
+                    ("SPDXRef-Application-2", "DEPENDS_ON", "SPDXRef-a"),
+                    ("SPDXRef-a", "DEPENDS_ON", "SPDXRef-b"),
+                ],
+            )
+        )
+        assert [file.packages[index].name for index in file.requires] == ["a"]
+        assert file.gaps == ()
+
     def test_where_everything_is_described_everything_is_a_package(self) -> None:
         document = spdx(entry("a", A), entry("b", B))
         document["documentDescribes"] = ["SPDXRef-a", "SPDXRef-b"]

@@ -51,6 +51,7 @@ def contents(document: dict[str, Any]) -> Contents:
     wanted: set[str] = set()
     development: set[str] = set()
     optional: set[str] = set()
+    held: list[tuple[str, str]] = []
     for each in mappings(document.get("relationships")):
         source, target = text(each.get("spdxElementId")), text(each.get("relatedSpdxElement"))
         kind = text(each.get("relationshipType"))
@@ -58,6 +59,8 @@ def contents(document: dict[str, Any]) -> Contents:
             described.add(target)
         elif kind == "DESCRIBED_BY" and target == _DOCUMENT:
             described.add(source)
+        elif kind == "CONTAINS":
+            held.append((source, target))
         elif kind in _NEEDS:
             found.needs.setdefault(source, []).append(target)
             wanted.add(target)
@@ -72,6 +75,7 @@ def contents(document: dict[str, Any]) -> Contents:
         found.roots = [text(roots[0].get("SPDXID"))]
         found.name, found.version = text(roots[0].get("name")), text(roots[0].get("versionInfo"))
         found.purl = _purl(roots[0])
+        _hang_lock_files(found, held, entries)
     for number, entry in enumerate(entries):
         ref = text(entry.get("SPDXID")) or f"\0{number}"
         if ref in found.roots:
@@ -91,6 +95,16 @@ def contents(document: dict[str, Any]) -> Contents:
         found.components.append(component)
     found.incomplete = _incomplete(document)
     return found
+
+
+def _hang_lock_files(
+    found: Contents, held: list[tuple[str, str]], entries: list[dict[str, Any]]
+) -> None:
+    """Trivy's root contains lock files, and those depend on packages: so does the root."""
+    files = {text(each.get("SPDXID")) for each in entries if not _purl(each)}
+    for source, target in held:
+        if source in found.roots and target in files:
+            found.needs.setdefault(source, []).append(target)
 
 
 def _component(entry: dict[str, Any], ref: str) -> Component:
