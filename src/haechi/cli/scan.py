@@ -44,7 +44,9 @@ _SIGNS = {"json": _JSON, "sarif": _JSON, "html": _MARKUP, "junit": _MARKUP}
 
 @click.command(name="scan", epilog=EPILOG)
 @click.argument("path", type=click.Path(path_type=Path), default=Path())
-@click.option("--only", multiple=True, metavar="DOMAIN", help="look at this alone: iac, secrets, deps")
+@click.option(
+    "--only", multiple=True, metavar="DOMAIN", help="look at this alone: iac, secrets, deps"
+)
 @click.option(
     "--fail-on",
     type=click.Choice([str(severity) for severity in Severity]),

@@ -179,10 +179,10 @@ def _packages(things: Things, home: str, looked: Looked) -> None:
     for file in files[:_LOCK_FILES]:
         facts = {"format": file.format, "packages": len(file.packages)}
         key = _file(things, home, file.path, attributes=facts)
-        for package in islice(filter(_is_unjudged, file.packages), _UNJUDGED_OF_FILE):
-            named = purl_of(replace(package, version="", url=""))
-            things.add(named, "package", package.name, file=file.path,
-                       line=package.location.line, attributes={UNJUDGED: True})  # fmt: skip
+        for one in islice(filter(_is_unjudged, file.packages), _UNJUDGED_OF_FILE):
+            named = purl_of(replace(one, version="", url=""))
+            things.add(named, "package", one.name, file=file.path,
+                       line=one.location.line, attributes={UNJUDGED: True})  # fmt: skip
             things.link(key, "declares", named)
     for finding in looked.scan.findings:
         if finding.domain != DEPENDENCIES or not finding.resource.startswith("pkg:"):
