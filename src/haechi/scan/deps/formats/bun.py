@@ -29,7 +29,11 @@ from haechi.scan.deps.formats.node_names import kind_of, split_name, texts
 from haechi.scan.deps.formats.places import Keys
 from haechi.scan.deps.formats.urls import clean_url
 
-_EXTRA = re.compile(r'("(?:[^"\\]|\\.)*+")|//[^\n]*+|/\*.*?\*/|,(?=\s*+[\]}])', re.DOTALL)
+_STRING = r'("(?:[^"\\]|\\.)*+(?:"|\Z))'
+_COMMENTS = re.compile(_STRING + r"|//[^\n]*+|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_COMMAS = re.compile(_STRING + r"|,(?=\s*+[\]}])", re.DOTALL)
+_MAX_KEY = 4_000
+_MAX_LEVELS = 64
 
 
 def read_binary(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
@@ -45,7 +49,7 @@ def read_binary(data: bytes, path: str, around: Around) -> Sequence[PackageFile]
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read bun.lock."""
-    plain = _EXTRA.sub(_kept, text_of(data, path)).encode()
+    plain = _COMMAS.sub(_kept, _COMMENTS.sub(_kept, text_of(data, path))).encode()
     value = json_of(plain, path, dict[str, Any])
     if "lockfileVersion" not in value or not isinstance(value.get("workspaces"), dict):
         raise InputError("no bun.lock: it names no version and no workspaces", where=path)
@@ -104,7 +108,7 @@ class _Lock:
 
     def _add(self, key: str, entry: list[Any], line: int) -> None:
         name, told = split_name(word(entry[0]) if entry else "")
-        if not name:
+        if not name or len(key) > _MAX_KEY:
             return
         spelled = key.rpartition("/")[2]
         if key.endswith(f"/{name}") or key == name:
@@ -152,7 +156,7 @@ class _Lock:
 
     def _find(self, key: str, name: str) -> int:
         """From ``a/b`` look at ``a/b/name``, ``a/name``, ``name``; scopes are part of a name."""
-        while key:
+        for _ in range(_MAX_LEVELS):
             found = self._at.get(f"{key}/{name}")
             if found is not None:
                 return found

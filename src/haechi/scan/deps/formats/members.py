@@ -17,6 +17,7 @@ from haechi.scan.deps.formats.node_names import texts
 
 MAX_MEMBERS = 5_000
 _MAX_FOLDERS = 20_000
+_MAX_STEPS = 30
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ def members_of(project: Project, around: Around) -> list[Project]:
     found: dict[str, Project] = {}
     budget = [_MAX_FOLDERS]
     for glob in kept[:1_000]:
-        for folder in _expand(glob.split("/"), "", project.folder, around, budget):
+        for folder in _expand(glob.split("/")[:_MAX_STEPS], "", project.folder, around, budget):
             if folder in found or any(fnmatch.fnmatchcase(folder, drop) for drop in dropped):
                 continue
             member = project_in(posixpath.join(project.folder, folder), around)

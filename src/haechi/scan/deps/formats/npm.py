@@ -31,6 +31,8 @@ from haechi.scan.deps.formats.places import Keys, key_lines
 from haechi.scan.deps.formats.urls import clean_url
 
 _MODULES = "node_modules/"
+_MAX_KEY = 4_000
+_MAX_LEVELS = 64
 
 
 class _File(msgspec.Struct, rename={"lock_version": "lockfileVersion"}):
@@ -125,7 +127,11 @@ class _Folders:
         self._path = path
         self._format = format
         packages = table(value.packages)
-        self._entries = {k: v for k, v in packages.items() if isinstance(v, dict)}
+        self._entries = {
+            folder: entry
+            for folder, entry in packages.items()
+            if isinstance(entry, dict) and len(folder) <= _MAX_KEY
+        }
         self._lines = key_lines(data, packages, data.find(b'"packages"') + 1)
         self._merged = _Merged()
         self._at: dict[str, int] = {}
@@ -236,7 +242,7 @@ class _Folders:
     def _find(self, folder: str, name: str) -> int:
         """Where Node finds ``name`` from a folder: its own node_modules, then upwards."""
         at = self._at
-        while True:
+        for _ in range(_MAX_LEVELS):
             found = at.get(f"{folder}/node_modules/{name}" if folder else f"node_modules/{name}")
             if found is not None:
                 return found
@@ -249,6 +255,7 @@ class _Folders:
                 folder = ""
             else:
                 folder = folder.rpartition("/")[0]
+        return -1
 
 
 class _Nested:

@@ -36,6 +36,8 @@ _SOURCES = {
     "file": Source.PATH,
     "url": Source.URL,
 }
+MAX_VERSIONS = 20
+"""Of one name that an edge leads to where it names no version."""
 _SHIPPED = frozenset({"main", "default"})
 
 
@@ -100,7 +102,7 @@ def _drafts(
         for name, wanted, optional in _needs(entry):
             targets = [
                 target
-                for one in by_name.get(name, ())
+                for one in by_name.get(name, [])[:MAX_VERSIONS]
                 for target in (one, *(extras[one, e] for e in wanted if (one, e) in extras))
             ]
             if optional:
@@ -190,7 +192,7 @@ def _roots(drafts: list[Draft], extras: dict[tuple[int, str], int], wanted: list
 
     def positions(number: int) -> list[int]:
         ask = wanted[number]
-        found = by_name.get(ask.name, [])
+        found = by_name.get(ask.name, [])[:MAX_VERSIONS]
         return [
             *found,
             *(

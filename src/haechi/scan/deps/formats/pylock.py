@@ -26,6 +26,7 @@ from haechi.scan.deps.formats.decoding import (
 from haechi.scan.deps.formats.graph import Draft, settle
 from haechi.scan.deps.formats.pep508 import normal_name
 from haechi.scan.deps.formats.places import lines_of, table_offsets
+from haechi.scan.deps.formats.poetry import MAX_VERSIONS
 from haechi.scan.deps.formats.urls import clean_url
 
 _GROUP = re.compile(r"['\"]([^'\"]{0,200})['\"]\s+in\s+dependency_groups")
@@ -123,6 +124,6 @@ def _connect(drafts: list[Draft], entries: list[dict[str, Any]]) -> None:
             version = word(asked.get("version"))
             draft.needs += [
                 at
-                for at in by_name.get(normal_name(word(asked.get("name"))), ())
+                for at in by_name.get(normal_name(word(asked.get("name"))), [])[:MAX_VERSIONS]
                 if version in ("", drafts[at].version)
             ]

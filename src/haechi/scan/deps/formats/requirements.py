@@ -25,15 +25,15 @@ from haechi.scan.deps.formats.urls import clean_url
 
 MAX_INCLUDES = 200
 _LINE = 20_000
+_FILE_NAME = 300
 _INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(.+)")
 _EDITABLE = re.compile(r"(?:-e|--editable)(?:\s*=\s*|\s+)(.+)")
 _OPTIONS = re.compile(r"\s(?:--(?:hash|config-settings|global-option|install-option)\b|-C\s).*")
 _HASH = re.compile(r"--hash[=\s]+['\"]?([A-Za-z0-9_-]{1,20}:[A-Za-z0-9_=+/-]{1,200})")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
-_VIA = re.compile(r"\s*#\s*(?:via\b\s*)?(.*)")
 _EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
 _ARCHIVE = re.compile(
-    r"(?:.*/)?([A-Za-z0-9][A-Za-z0-9._]*?)-(\d[^/-]*?)(?:-[^/]*\.whl|\.tar\.\w+|\.zip|\.tgz)\Z"
+    r"([A-Za-z0-9][A-Za-z0-9._]*?)-(\d[^/-]*?)(?:-[^/]*\.whl|\.tar\.\w+|\.zip|\.tgz)\Z"
 )
 _DEVELOPMENT = re.compile(
     r"(?:^|[-_./])(?:dev|devel|development|tests?|testing|lint|docs?)(?:[-_./]|$)"
@@ -147,12 +147,13 @@ class _Reader:
         if source is Source.PATH and not _looks_like_path(text):
             self._gap(f"{path}:{line}", "not a requirement that pip reads", "correct the line")
             return
-        egg, archive = _EGG.search(text), _ARCHIVE.match(text.partition("#")[0])
+        plain = text.partition("#")[0].partition("?")[0]
+        egg, archive = _EGG.search(text), _archive(plain)
         spelled = egg[1] if egg else archive[1] if archive else ""
         if not spelled and source is Source.PATH:
             return  # the project itself or a neighbour of it: told by its own manifest
         if not spelled:
-            spelled = text.partition("#")[0].rstrip("/").rpartition("/")[2].partition("@")[0]
+            spelled = plain.rstrip("/").rpartition("/")[2].partition("@")[0]
             spelled = spelled.removesuffix(".git")
         draft = Draft(
             normal_name(spelled),
@@ -273,5 +274,10 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _version_in(url: str) -> str:
-    archive = _ARCHIVE.match(url.partition("#")[0].partition("?")[0])
+    archive = _archive(url.partition("#")[0].partition("?")[0])
     return archive[2] if archive else ""
+
+
+def _archive(path: str) -> re.Match[str] | None:
+    name = path.rpartition("/")[2]
+    return _ARCHIVE.match(name) if len(name) <= _FILE_NAME else None

@@ -59,10 +59,13 @@ class _Lock:
         )
         self._drafts: list[Draft] = []
         self._by_name: dict[str, list[int]] = {}
+        self._by_version: dict[tuple[str, Any], list[int]] = {}
         self._extras: dict[tuple[int, str], int] = {}
         for at, entry in enumerate(entries):
             self._drafts.append(self._draft(entry, lines[at]))
-            self._by_name.setdefault(word(entry.get("name")), []).append(at)
+            draft = self._drafts[at]
+            self._by_name.setdefault(draft.name, []).append(at)
+            self._by_version.setdefault((draft.name, draft.version), []).append(at)
         for at, entry in enumerate(entries):
             for extra in table(entry.get("optional-dependencies")):
                 self._extras[at, extra] = len(self._drafts)
@@ -166,15 +169,15 @@ class _Lock:
         return targets
 
     def _find(self, need: dict[str, Any]) -> int:
-        found = self._by_name.get(word(need.get("name")), ())
-        if len(found) == 1:
-            return found[0]
-        version, source = need.get("version"), need.get("source")
-        for at in found:
+        found = self._by_name.get(normal_name(word(need.get("name"))), [])
+        if len(found) < 2:
+            return found[0] if found else -1
+        version, source = word(need.get("version")), need.get("source")
+        for at in self._by_version.get((self._drafts[found[0]].name, version), found)[:50]:
             entry = self._entries[at]
-            if version in (None, entry.get("version")) and source in (None, entry.get("source")):
+            if version in ("", entry.get("version")) and source in (None, entry.get("source")):
                 return at
-        return found[0] if found else -1
+        return found[0]
 
 
 def _members(value: dict[str, Any], entries: list[dict[str, Any]]) -> frozenset[str]:

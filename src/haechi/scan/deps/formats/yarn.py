@@ -23,7 +23,6 @@ from haechi.scan.deps.formats.members import Project, members_of, project_in
 from haechi.scan.deps.formats.node_names import kind_of, resolved_kind, split_name
 from haechi.scan.deps.formats.urls import clean_url
 
-_DESCRIPTOR = re.compile(r'\s*("(?:[^"\\]|\\.)*+"|[^,"]+)\s*(?:,|\Z)')
 _KNOWN = frozenset(
     {"version", "resolved", "integrity", "uid", "dependencies", "optionalDependencies"}
 )
@@ -218,10 +217,18 @@ def _words(body: str) -> tuple[str, str]:
 def _descriptors(text: str) -> list[str]:
     if '"' not in text:
         return text.split(", ")
-    return [
-        found[1:-1] if found[0] == '"' else found.strip()
-        for found in (match[1] for match in _DESCRIPTOR.finditer(text))
-    ]
+    found: list[str] = []
+    at = 0
+    while at < len(text):
+        if text[at] in ', "':
+            end = text.find('"', at + 1) if text[at] == '"' else at
+        else:
+            end = text.find(",", at)
+        end = len(text) if end < 0 else end
+        if end > at:
+            found.append(text[at:end].strip('"'))
+        at = end + 1
+    return found or [""]
 
 
 def _classic_draft(entry: _Entry) -> Draft:
