@@ -293,7 +293,7 @@ class TestSpdx:
         assert [p.development for p in file.packages] == [False, False, True]
         assert file.packages[0].licence == "MIT"
 
-    def test_what_trivys_lock_files_depend_on_is_asked_for(self) -> None:
+    def test_what_trivys_lock_files_contain_is_asked_for(self) -> None:
         file = read(
             spdx(
                 entry("Filesystem-1"),
@@ -303,7 +303,7 @@ class TestSpdx:
                 edges=[
                     ("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-Filesystem-1"),
                     ("SPDXRef-Filesystem-1", "CONTAINS", "SPDXRef-Application-2"),
-                    ("SPDXRef-Application-2", "DEPENDS_ON", "SPDXRef-a"),
+                    ("SPDXRef-Application-2", "CONTAINS", "SPDXRef-a"),
                     ("SPDXRef-a", "DEPENDS_ON", "SPDXRef-b"),
                 ],
             )

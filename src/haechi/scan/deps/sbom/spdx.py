@@ -100,10 +100,11 @@ def contents(document: dict[str, Any]) -> Contents:
 def _hang_lock_files(
     found: Contents, held: list[tuple[str, str]], entries: list[dict[str, Any]]
 ) -> None:
-    """Trivy's root contains lock files, and those depend on packages: so does the root."""
+    """Trivy's root contains lock files, and those contain what they ask for: so does the root."""
     files = {text(each.get("SPDXID")) for each in entries if not _purl(each)}
+    locks = {target for source, target in held if source in found.roots and target in files}
     for source, target in held:
-        if source in found.roots and target in files:
+        if source in locks or (source in found.roots and target in locks):
             found.needs.setdefault(source, []).append(target)
 
 
