@@ -55,7 +55,8 @@ def source_of(element: Element) -> Any:
 
 
 class Calls:
-    """Answers calls for all modules of a run. ``reached`` are the folders that were called."""
+    """Answers calls for all modules of a run. ``reached`` are the folders of which there is an
+    instance."""
 
     def __init__(self, parsed: Parsed, run: Run) -> None:
         self._parsed = parsed
@@ -75,7 +76,6 @@ class Calls:
         if module is None:
             self._missing(caller, name, element, source)
             return None
-        self.reached.add(module.folder)
         return module
 
     def data_of(self, root: str) -> Data:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from haechi.engines.hcl.tree import Node
 from haechi.engines.hcl.values import Lazy, solid
+from haechi.model.location import format_path
 from haechi.model.unknown import Reference, Unknown
 from haechi.scan.iac.terraform.bodies import META_ARGUMENTS, nested_blocks, pairs
 from haechi.scan.iac.terraform.modules import TWICE
@@ -78,12 +79,27 @@ class ResourceInstance(Lazy):
             lists, _ = nested_blocks(
                 body, self.scope, self.module.run, self.element.path, only=name
             )
-            return lists.get(name, [])
+            return self.readable(lists.get(name, []), (name,))
         if name in ("json", "minified_json") and self.name.startswith("data.aws_iam_policy_doc"):
             from haechi.scan.iac.terraform.policies import policy_json
 
             return policy_json(self)
         return None
+
+    def readable(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        """Blocks as expressions read them: what they do not set the provider may compute."""
+        if not isinstance(value, list):
+            return value
+        return [
+            BlockValue(self, item, (*path, at)) if isinstance(item, dict) else item
+            for at, item in enumerate(value)
+        ]
+
+    def computed(self, path: tuple[str | int, ...]) -> Unknown:
+        """What is known after apply, at a path."""
+        cause = f"{self.address}.{format_path(path)}"
+        reason = f"{cause} is known when it is applied"
+        return Unknown(reason, cause=cause, refs=(Reference(self.address, path),), given=True)
 
     def _computed(self, name: str) -> Unknown:
         cause = f"{self.address}.{name}"
@@ -119,6 +135,30 @@ class ResourceInstance(Lazy):
         for name, items in lists.items():
             out.setdefault(name, items)
         return out, sources
+
+
+class BlockValue(Lazy):
+    """A nested block of a resource as expressions read it."""
+
+    __slots__ = ("_data", "_instance", "_path")
+
+    def __init__(
+        self, instance: ResourceInstance, data: dict[str, Any], path: tuple[str | int, ...]
+    ) -> None:
+        self._instance = instance
+        self._data = data
+        self._path = path
+
+    def get(self, key: str | int) -> Any:
+        """An attribute or the blocks of a type."""
+        found = self._data.get(str(key))
+        if found is None:
+            return self._instance.computed((*self._path, key))
+        return self._instance.readable(found, (*self._path, key))
+
+    def whole(self) -> Any:
+        """What the block sets."""
+        return self._data
 
 
 class Expansion:
@@ -463,6 +503,8 @@ class ModuleRun:
             )
 
         expansion = self._expanded(element, address, make)
+        if expansion.instances:
+            self.calls.reached.add(module.folder)
         value = expansion.value
         if expansion.unknown is None:
             if isinstance(value, dict):

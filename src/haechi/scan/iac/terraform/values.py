@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from haechi.model.unknown import Reference, Unknown, Withheld, withheld
+from haechi.engines.hcl.values import Lazy, solid
+from haechi.model.unknown import Unknown, Withheld, withheld
 
 _TEXTS = frozenset(
     {"value", "values", "default", "default_value", "content", "description", "tags"}
@@ -65,7 +66,7 @@ class Judged:
             return [self.value(one, name, depth + 1) for one in ordered]
         if item is None:
             return None
-        return self._other(item)
+        return self.value(solid(item), name, depth + 1) if isinstance(item, Lazy) else str(item)
 
     def _unknown(self, item: Unknown, depth: int) -> Withheld:
         if not item.parts and item.content is None:
@@ -85,16 +86,6 @@ class Judged:
             parts=parts,
             content=content,
         )
-
-    def _other(self, item: Any) -> Any:
-        """A whole resource or module as a value."""
-        self._counts["unknown"] += 1
-        address = getattr(item, "address", "")
-        if not isinstance(address, str):
-            address = ""
-        refs = (Reference(address),) if address else ()
-        reason = f"{address or 'an object'} as a whole is known after apply"
-        return Withheld(reason, cause=address, refs=refs, given=True)
 
 
 def _plain(text: str, name: str) -> Any:

@@ -154,7 +154,7 @@ class Verdicts:
 
 def _is_told(cause: str, reason: str) -> bool:
     """Modules that are not there and names that nobody declares have gaps of their own."""
-    return cause.startswith("module.") and "is not here" in reason or "not declared" in reason
+    return (cause.startswith("module.") and "is not here" in reason) or "not declared" in reason
 
 
 def _unknown(cause: str, doubt: _Doubt, place: str) -> Gap:
