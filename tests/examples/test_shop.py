@@ -27,7 +27,7 @@ from haechi.model.waiver import WaiverOrigin
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "shop"
 ROOMS = {"iac", "secrets", "code", "deps", "workflows", "terraform", "runtime"}
-SEEN = {"iac", "secrets", "deps", "workflows", "runtime"}
+SEEN = {"iac", "secrets", "deps", "workflows", "terraform", "runtime"}
 """The rooms that this version looks into."""
 SERIOUS = ("critical", "high")
 
@@ -129,7 +129,7 @@ def test_every_planted_fault_is_found(report: dict[str, Any], found: Counter[Pla
     expected = planted(overlay=rendered(report))
     assert len(expected) >= 40
     rooms = {spot.rule.partition("-")[0] for spot in expected}
-    assert rooms == {"k8s", "docker", "workflow", "secret", "falco", "CVE"}
+    assert rooms == {"k8s", "docker", "workflow", "secret", "falco", "tf", "CVE"}
     assert sorted(expected - found.keys()) == []
 
 

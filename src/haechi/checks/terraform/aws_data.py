@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haechi.checks.placeholders import is_stand_in
+from haechi.checks.terraform.aws_network import DATA, GROUP, openings
 from haechi.checks.terraform.view import (
     Hit,
     documents,
     fails,
     is_set,
     is_unknown,
+    linked,
     resources,
+    target,
     text,
     truth,
     value,
@@ -40,6 +43,22 @@ def public_search(review: Review) -> Iterator[Hit]:
         if statement.is_public:
             yield Hit("whoever finds its address may use it", statement.path)
             return
+
+
+def reachable_database(review: Review) -> Iterator[Hit]:
+    """A database with a public address behind a group that lets the internet in."""
+    if not truth(review.resource.data.get("publicly_accessible"), False):
+        return
+    for group in target(review, "vpc_security_group_ids", type_=GROUP):
+        rules = [group]
+        for kind in ("aws_security_group_rule", "aws_vpc_security_group_ingress_rule"):
+            rules += linked(review, kind, "security_group_id", about=group)
+        for rule in rules:
+            for opening in openings(rule):
+                if opening.every or opening.named(DATA):
+                    who = f"{opening.cidr} reaches it through {rule.name}"
+                    yield fails(who, "publicly_accessible", evidence={"group": group.name})
+                    return
 
 
 def literal_password(review: Review) -> Iterator[Hit]:

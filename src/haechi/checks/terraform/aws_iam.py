@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.htm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from haechi.checks.terraform.view import (
@@ -45,6 +46,7 @@ _ESCALATIONS = (
     (("iam:PassRole", "cloudformation:CreateStack"), "make a stack with any role"),
     (("iam:PassRole", "glue:CreateJob"), "run a Glue job with any role"),
 )
+_WIDE = re.compile(r"(?:repo:|project_path:)[^*/:]+/\*")
 _EXFILTRATION = (
     "s3:GetObject",
     "secretsmanager:GetSecretValue",
@@ -144,6 +146,20 @@ def federated_without_subject(review: Review) -> Iterator[Hit]:
             if issuer and not _names_subject(statement, issuer):
                 yield Hit(f"every pipeline of {issuer} may take it", statement.path)
                 return
+
+
+def wide_subject(review: Review) -> Iterator[Hit]:
+    """All repositories of an organisation may take a role, though one of them has to."""
+    for statement in documents(review.resource, "assume_role_policy"):
+        if not statement.allows:
+            continue
+        for condition in statement.conditions:
+            if not condition.key.lower().endswith(":sub"):
+                continue
+            for subject in condition.values:
+                if not is_unknown(subject) and _WIDE.match(str(subject)):
+                    yield Hit(f"{subject} is every repository of the organisation", statement.path)
+                    return
 
 
 def _issuer(review: Review, kind: str, id_: object) -> str:
