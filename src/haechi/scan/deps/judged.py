@@ -53,7 +53,7 @@ def _judged(
     told = findings_of(files, matching, setup.config)
     data = data_gaps(
         ecosystems,
-        {**sources.all_states(), **states},
+        states,
         today=setup.clock().date(),
         max_age=setup.config.deps.max_age_days,
     )

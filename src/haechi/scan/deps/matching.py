@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from haechi.model.advisory import Vulnerability
 from haechi.model.package import BY_NAME, Package, PackageFile
+from haechi.world.advisories.names import base
 from haechi.world.advisories.reading import Advisories
 from haechi.world.advisories.shapes import NOTHING, EcosystemState, Matched, Undecided
 
@@ -28,13 +29,11 @@ class Sources(msgspec.Struct, frozen=True):
     own: Sequence[Advisories] = ()
 
     def states(self, ecosystems: Iterable[str]) -> dict[str, EcosystemState | None]:
-        """What the database knows about each ecosystem; None: nothing at all."""
-        held = self.database
-        return {name: held.state_of(name) if held else None for name in ecosystems}
-
-    def all_states(self) -> Mapping[str, EcosystemState]:
-        """Everything that the database holds."""
-        return self.database.states() if self.database else {}
+        """Everything that the database covers, and each of the ecosystems; None: nothing is known
+        about it. ``Debian:12`` is covered by all of Debian."""
+        covered = self.database.covered() if self.database else {}
+        asked = {name: covered.get(name) or covered.get(base(name)) for name in ecosystems}
+        return {**covered, **asked}
 
     def ids_of(self, name: str) -> Mapping[str, frozenset[str]]:
         """Ecosystem → ids, of the vulnerability that has this id or alias."""

@@ -80,6 +80,7 @@ class Advisories:
         self._groups: dict[str, _Group] = {}
         self._has_risk = bool(self._all(_ANY_RISK)[0][0])
         self._states: Mapping[str, EcosystemState] | None = None
+        self._covered: Mapping[str, EcosystemState] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Advisories:
@@ -115,6 +116,13 @@ class Advisories:
             with _told():
                 self._states = states_of(self._connection)
         return self._states
+
+    def covered(self) -> Mapping[str, EcosystemState]:
+        """Ecosystems that an import covers, their records not counted: what a scan asks for."""
+        if self._covered is None:
+            with _told():
+                self._covered = states_of(self._connection, counted=False)
+        return self._covered
 
     def state_of(self, ecosystem: str) -> EcosystemState | None:
         """Also for ``Debian:12`` when all of Debian was imported."""

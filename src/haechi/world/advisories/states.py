@@ -44,17 +44,14 @@ def origins(connection: sqlite3.Connection) -> tuple[Origin, ...]:
     )
 
 
-def states_of(connection: sqlite3.Connection) -> Mapping[str, EcosystemState]:
-    """By ecosystem, in order of their names."""
+def states_of(
+    connection: sqlite3.Connection, *, counted: bool = True
+) -> Mapping[str, EcosystemState]:
+    """By ecosystem, in order of their names. Without ``counted`` those alone that an import
+    covers, with no records counted: that costs a pass over everything."""
     told = origins(connection)
-    counts = {
-        ecosystem: (records, unsure)
-        for ecosystem, records, unsure in connection.execute(_COUNTS.format(table="affected"))
-    }
-    bad = {
-        ecosystem: (records, unsure)
-        for ecosystem, records, unsure in connection.execute(_COUNTS.format(table="malicious"))
-    }
+    counts = _counts(connection, "affected") if counted else {}
+    bad = _counts(connection, "malicious") if counted else {}
     covering: dict[str, list[Origin]] = {}
     for origin in told:
         for ecosystem in origin.covers:
@@ -63,6 +60,13 @@ def states_of(connection: sqlite3.Connection) -> Mapping[str, EcosystemState]:
     return {
         name: _state(name, counts.get(name, (0, 0)), bad.get(name, (0, 0)), covering)
         for name in names
+    }
+
+
+def _counts(connection: sqlite3.Connection, table: str) -> dict[str, tuple[int, int]]:
+    return {
+        ecosystem: (records, unsure)
+        for ecosystem, records, unsure in connection.execute(_COUNTS.format(table=table))
     }
 
 
