@@ -205,13 +205,15 @@ def test_rule_has_words_in_both_languages_and_a_page() -> None:
         ("One thing.", "x", "One thing"),
         ("", "Demo is a library. It allows `full_load` to run code. More.",
          "It allows full_load to run code"),
+        ("", "This allows much. Demo before 2 allows to run code.", "Demo before 2 allows to run code"),
         ("", "Demo is a library.", "Demo is a library"),
         ("", "## Impact\n[The parser](https://x.example) leaks *all* of it.",
          "The parser leaks all of it"),
         ("", "", "Known vulnerability in demo"),
         ("a" * 300, "", "a" * 159 + "…"),
     ],
-    ids=["summary", "first telling sentence", "first sentence", "markdown", "nothing", "long"],
+    ids=["summary", "first telling sentence", "that stands alone", "first sentence", "markdown",
+         "nothing", "long"],
 )  # fmt: skip
 def test_title(summary: str, details: str, expected: str) -> None:
     advisory = Advisory(id="X-1", summary=summary, details=details)

@@ -32,6 +32,7 @@ _HARM = re.compile(
     r"|forge|spoof|escape|expos|improper|malicious|unauthori|hijack|smuggl|craft",
     re.IGNORECASE,
 )
+_POINTS_BACK = re.compile(r"(?:This|These|It|If|Such|However|They)\b")
 _PAGES = (
     ("GHSA-", "https://github.com/advisories/{}"),
     ("GO-", "https://pkg.go.dev/vuln/{}"),
@@ -57,7 +58,8 @@ def _telling(details: str) -> str:
     """The first sentence that says what goes wrong: many records begin with what the package is
     good for."""
     sentences = _SENTENCE.split(details)[:8]
-    return next((one for one in sentences if _HARM.search(one)), sentences[0])
+    telling = [one for one in sentences if _HARM.search(one)] or sentences
+    return next((one for one in telling if not _POINTS_BACK.match(one)), telling[0])
 
 
 def url_of(vulnerability: Vulnerability) -> str:
