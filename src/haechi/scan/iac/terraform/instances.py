@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from haechi.engines.hcl.tree import Node
-from haechi.engines.hcl.values import Lazy, solid
+from haechi.engines.hcl.types import convert, read_type
+from haechi.engines.hcl.values import EvalFault, Lazy, solid
 from haechi.model.location import format_path
 from haechi.model.unknown import Reference, Unknown
 from haechi.scan.iac.terraform.bodies import META_ARGUMENTS, nested_blocks, pairs
 from haechi.scan.iac.terraform.modules import TWICE
 from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH, Undeclared
 from haechi.scan.iac.terraform.scopes import ModuleScope, Names, from_cause, of_count, of_each
-from haechi.scan.iac.terraform.type_constraints import convert
 from haechi.scan.iac.terraform.walk import names_in
 
 if TYPE_CHECKING:
@@ -269,11 +269,20 @@ class ModuleRun:
         sensitive = attributes.get("sensitive")
         if sensitive is not None and getattr(sensitive.value, "value", None) is True:
             self.run.sensitive(value)
-        return convert(
-            value,
-            type_.value if type_ else None,
-            lambda node: self.run.value(node, self.scope, element.path),
-        )
+        if type_ is None:
+            return value
+        return self._converted(value, type_.value, element)
+
+    def _converted(self, value: Any, type_: Node, element: Element) -> Any:
+        """The value as its type has it; one that does not fit is told and stays as it is."""
+        try:
+            wanted = read_type(type_, lambda node: self.run.value(node, self.scope, element.path))
+            return convert(solid(value), wanted)
+        except EvalFault as fault:
+            name = element.block.labels[0]
+            reason = f"var.{name}: {fault.what}"
+            self.run.fault(FAULT, element.where, reason, "give it a value of its type")
+            return value
 
     def _told(self, name: str) -> tuple[Any, bool]:
         if self._inputs is not None:

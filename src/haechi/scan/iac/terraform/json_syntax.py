@@ -1,251 +1,128 @@
 """Terraform's JSON syntax (``*.tf.json``, what CDKTF writes) as the tree of its own syntax.
 
-Texts are templates. Whether an object is a nested block or a map depends on the provider's schema,
-which is not here: an object under one of the usual names of maps is a map, every other object is
-a block, as are the objects of a list.
+Whether an object is a nested block or a map depends on the provider's schema, which is not here: an
+object under one of the usual names of maps is a map, every other object in a resource is a block,
+as are the objects of a list.
 https://developer.hashicorp.com/terraform/language/syntax/json
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from haechi.engines.documents import Document, parse_documents
-from haechi.engines.documents import Fault as DocumentFault
-from haechi.engines.hcl.parse import parse_expression
-from haechi.engines.hcl.tree import (
-    Assignment,
-    Block,
-    Body,
-    Fault,
-    File,
-    Literal,
-    Node,
-    Object,
-    Span,
-    Tuple,
-)
-from haechi.model.location import AttrPath
+from msgspec.structs import replace
 
-_LABELS = {
-    "resource": 2,
-    "data": 2,
-    "ephemeral": 2,
-    "module": 1,
-    "variable": 1,
-    "output": 1,
-    "provider": 1,
-    "locals": 0,
-    "terraform": 0,
-}
+from haechi.engines.hcl.parse_json import parse_json as parse
+from haechi.engines.hcl.tree import Assignment, Block, Body, File, Literal, Node, Object, Tuple
+from haechi.errors import InputError
+
+_NESTING = frozenset({"resource", "data", "ephemeral", "provider"})
 _MAPS = frozenset(
     {
-        "tags",
-        "tags_all",
-        "default_tags",
-        "labels",
         "annotations",
-        "variables",
-        "parameters",
-        "metadata_options_tags",
-        "triggers",
+        "app_settings",
+        "binary_data",
+        "data",
+        "default_tags_map",
+        "environment_variables",
+        "filter_policy",
         "keepers",
+        "labels",
+        "limits",
+        "manifest",
         "match_labels",
         "node_selector",
-        "string_data",
-        "data",
-        "binary_data",
-        "limits",
-        "requests",
-        "app_settings",
-        "user_labels",
-        "environment_variables",
+        "parameters",
         "request_parameters",
+        "requests",
         "response_parameters",
-        "filter_policy",
-        "manifest",
-        "values",
-        "settings_map",
         "selector",
+        "string_data",
+        "tags",
+        "tags_all",
+        "triggers",
+        "user_labels",
+        "values",
+        "variables",
     }
 )
-_META = frozenset({"default", "value", "for_each", "count", "providers", "depends_on"})
+_META = frozenset({"for_each", "count", "providers", "depends_on"})
+_MAX_DEPTH = 60
 
 
 def parse_json(data: bytes, path: str) -> File:
-    """The tree of a JSON file. Raises InputError where the text cannot be decoded."""
-    reader = _Reader()
-    document: Document | None = None
-    for result in parse_documents(data):
-        if isinstance(result, DocumentFault):
-            reader.faults.append(Fault(result.message, result.line, 1))
-        elif document is None:
-            document = result
-    if document is None or not isinstance(document.data, dict):
-        return File(Body({}, (), (1, 1, 1, 1)), (), tuple(reader.faults))
-    reader.document = document
-    blocks = tuple(reader.blocks(document.data))
-    return File(Body({}, blocks, (1, 1, 1, 1)), (), tuple(reader.faults))
+    """The tree of a JSON file. Raises LimitExceeded."""
+    file = parse(data, name=path)
+    blocks = tuple(
+        _nested(block, 0) if block.type in _NESTING else block for block in file.body.blocks
+    )
+    return replace(file, body=replace(file.body, blocks=blocks))
 
 
-class _Reader:
-    def __init__(self) -> None:
-        self.document: Document | None = None
-        self.faults: list[Fault] = []
-
-    def span(self, path: AttrPath) -> Span:
-        """Where a value stands."""
-        return self.document.locate(path) if self.document else (1, 1, 1, 1)
-
-    def blocks(self, data: dict[str, Any]) -> Iterator[Block]:
-        """The blocks of a whole file."""
-        for kind, content in data.items():
-            if kind in _LABELS:
-                yield from self._labelled(kind, (), content, (kind,), _LABELS[kind])
-
-    def _labelled(
-        self, kind: str, labels: tuple[str, ...], content: Any, path: AttrPath, left: int
-    ) -> Iterator[Block]:
-        for at, one in _several(content, path):
-            if not isinstance(one, dict):
-                continue
-            if left:
-                for label, inner in one.items():
-                    yield from self._labelled(kind, (*labels, label), inner, (*at, label), left - 1)
-            else:
-                flat = kind in ("locals", "variable", "output")
-                yield self._block(kind, labels, one, at, flat=flat)
-
-    def _block(
-        self,
-        kind: str,
-        labels: tuple[str, ...],
-        data: dict[str, Any],
-        path: AttrPath,
-        *,
-        flat: bool,
-    ) -> Block:
-        span = self.span(path)
-        head = (span[0], span[1], span[0], span[1])
-        return Block(
-            kind, labels, self._body(data, path, flat=flat or kind == "module"), span, head
-        )
-
-    def _body(self, data: dict[str, Any], path: AttrPath, *, flat: bool) -> Body:
-        attributes: dict[str, Assignment] = {}
-        blocks: list[Block] = []
-        for name, value in data.items():
-            at = (*path, name)
-            if name == "//":
-                continue
-            if not flat and name not in _META and self._is_nested(name, value):
-                blocks += self._nested(name, value, at)
-            else:
-                span = self.span(at)
-                attributes[name] = Assignment(name, self._node(value, at), span, span)
-        return Body(attributes, tuple(blocks), self.span(path))
-
-    def _is_nested(self, name: str, value: Any) -> bool:
-        if name in _MAPS:
-            return False
-        if isinstance(value, dict):
-            return True
-        return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
-
-    def _nested(self, name: str, value: Any, path: AttrPath) -> Iterator[Block]:
-        if name == "dynamic" and isinstance(value, dict):
-            for label, loops in value.items():
-                for at, one in _several(loops, (*path, label)):
-                    if isinstance(one, dict):
-                        yield self._block("dynamic", (label,), one, at, flat=False)
-            return
-        for at, one in _several(value, path):
-            yield self._block(name, (), one, at, flat=False)
-
-    def _node(self, value: Any, path: AttrPath) -> Node:
-        span = self.span(path)
-        if isinstance(value, str):
-            return self._text(value, span)
-        if isinstance(value, dict):
-            return Object(
-                span,
-                tuple(
-                    (self._text(key, span), self._node(item, (*path, key)))
-                    for key, item in value.items()
-                ),
-            )
-        if isinstance(value, list):
-            items = tuple(self._node(item, (*path, at)) for at, item in enumerate(value))
-            return Tuple(span, items)
-        return Literal(span, value)
-
-    def _text(self, text: str, span: Span) -> Node:
-        if "${" not in text and "%{" not in text:
-            return Literal(span, text)
-        node, faults = parse_expression(_quoted(text))
-        self.faults += [Fault(fault.message, span[0], span[1]) for fault in faults]
-        return node
-
-
-def _quoted(text: str) -> str:
-    """A text of JSON as a quoted template of HCL. Inside ``${}`` quotes are not escaped."""
-    out: list[str] = ['"']
-    depth = 0
-    inside = False
-    at = 0
-    while at < len(text):
-        two = text[at : at + 2]
-        if depth == 0:
-            if text.startswith(("$${", "%%{"), at):
-                out.append(text[at : at + 3])
-                at += 3
-                continue
-            if two in ("${", "%{"):
-                depth = 1
-                out.append(two)
-                at += 2
-                continue
-            out.append(_ESCAPES.get(text[at], text[at]))
+def _nested(block: Block, depth: int) -> Block:
+    """The block with blocks for the objects that its attributes hold."""
+    if depth > _MAX_DEPTH:
+        return block
+    body = block.body
+    blocks = [_nested(one, depth + 1) for one in body.blocks]
+    kept: dict[str, Assignment] = {}
+    for name, assignment in body.attributes.items():
+        objects = None if name in _MAPS or name in _META else _objects(assignment.value)
+        if objects is None:
+            kept[name] = assignment
         else:
-            char = text[at]
-            if char == "\\" and inside:
-                out.append(text[at : at + 2])
-                at += 2
-                continue
-            if char == '"':
-                inside = not inside
-            elif not inside:
-                depth += (char == "{") - (char == "}")
-            out.append(char)
-        at += 1
-    out.append('"')
-    return "".join(out)
+            blocks += [_nested(_block(name, one), depth + 1) for one in objects]
+    return replace(block, body=replace(body, attributes=kept, blocks=tuple(blocks)))
 
 
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+def _objects(value: Node) -> list[Object] | None:
+    """The objects that are blocks; None for everything else."""
+    if isinstance(value, Object):
+        return [value] if _is_plain(value) else None
+    if isinstance(value, Tuple) and value.items:
+        listed = [one for one in value.items if isinstance(one, Object) and _is_plain(one)]
+        return listed if len(listed) == len(value.items) else None
+    return None
 
 
-def _several(value: Any, path: AttrPath) -> list[tuple[AttrPath, Any]]:
-    if isinstance(value, list):
-        return [((*path, at), one) for at, one in enumerate(value)]
-    return [(path, value)]
+def _is_plain(value: Object) -> bool:
+    return all(isinstance(key, Literal) and isinstance(key.value, str) for key, _ in value.items)
+
+
+def _block(name: str, value: Object) -> Block:
+    attributes = dict(_assignments(value))
+    line, column = value.span[:2]
+    head = (line, column, line, column + 1)
+    return Block(name, (), Body(attributes, (), value.span), value.span, head)
+
+
+def _assignments(value: Object) -> Iterator[tuple[str, Assignment]]:
+    for key, item in value.items:
+        name = str(key.value) if isinstance(key, Literal) else ""
+        span = (*key.span[:2], *item.span[2:])
+        yield name, Assignment(name, item, span, key.span)
 
 
 def parse_values(data: bytes) -> list[tuple[str, Node]]:
     """The variables of a ``*.tfvars.json``: plain values, in which nothing is a template."""
-    for result in parse_documents(data):
-        if isinstance(result, Document) and isinstance(result.data, dict):
-            return [(name, _plain(value)) for name, value in result.data.items()]
-    return []
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError("not JSON", do="correct it") from error
+    if not isinstance(content, dict):
+        return []
+    return [(name, _plain(value, 0)) for name, value in content.items()]
 
 
-def _plain(value: Any) -> Node:
+def _plain(value: Any, depth: int) -> Node:
     span = (1, 1, 1, 1)
+    if depth > _MAX_DEPTH:
+        raise InputError(f"nested deeper than {_MAX_DEPTH} levels")
     if isinstance(value, dict):
-        return Object(
-            span, tuple((Literal(span, key), _plain(item)) for key, item in value.items())
-        )
+        pairs = ((Literal(span, key), _plain(item, depth + 1)) for key, item in value.items())
+        return Object(span, tuple(pairs))
     if isinstance(value, list):
-        return Tuple(span, tuple(_plain(item) for item in value))
+        return Tuple(span, tuple(_plain(item, depth + 1) for item in value))
     return Literal(span, value)
