@@ -196,7 +196,7 @@ snapshots:
         "lockfileVersion: &v '9.0'\npackages:\n  a@1.0.0: {resolution: {integrity: sha512-A}}\n",
         "lockfileVersion: '9.0'\npackages: {a@1.0.0: {}}\n",
         '{"lockfileVersion": "9.0", "packages": {"a@1.0.0": {}}}\n',
-        "lockfileVersion: '9.0'\npackages:\n  a@1.0.0:\n    deprecated: >-\n      long\n      text\n",
+        "lockfileVersion: '9.0'\npackages:\n  a@1.0.0:\n    deprecated: >-\n      long\n      x\n",
     ],
     ids=["anchor", "flow", "json", "folded"],
 )

@@ -166,9 +166,7 @@ def test_berry() -> None:
         '{"name": "shop", "dependencies": {"@scope/a": "^1.0.0", "alias": "npm:real@^2"}, '
         '"devDependencies": {"typescript": "^5"}}'
     )
-    tree = Written(
-        {"yarn.lock": BERRY, "package.json": root, "packages/mine/package.json": member}
-    )
+    tree = Written({"yarn.lock": BERRY, "package.json": root, "packages/mine/package.json": member})
     file = tree.told("yarn.lock")
     assert needs(file) == {"@scope/a": ["b", "opt"], "mine": ["fork", "tool"]}
     assert {one.name for one in file.packages if one.development} == {"tool", "typescript"}

@@ -29,7 +29,7 @@ from haechi.scan.deps.formats.node_names import kind_of, split_name, texts
 from haechi.scan.deps.formats.places import Keys
 from haechi.scan.deps.formats.urls import clean_url
 
-_STRING = r'("(?:[^"\\]|\\.)*+(?:"|\Z))'
+_STRING = r'("(?:[^"\\]|\\.)*+(?:"|\\?\Z))'
 _COMMENTS = re.compile(_STRING + r"|//[^\n]*+|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _COMMAS = re.compile(_STRING + r"|,(?=\s*+[\]}])", re.DOTALL)
 _MAX_KEY = 4_000

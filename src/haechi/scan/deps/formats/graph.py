@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from haechi.errors import InputError
 from haechi.model.location import Location
 from haechi.model.package import Package, Source
 
@@ -98,8 +99,11 @@ def settle(
     Without roots (None) nobody knows what is direct. ``scopes`` false: ``development`` and
     ``optional`` are as the file says; true: they follow from the roots (what the roots do not
     reach keeps what the file says). ``project`` is the position of the project itself, which is
-    no package: positions behind it move up by one.
+    no package: positions behind it move up by one. Raises InputError for a package without a name.
     """
+    for draft in drafts:
+        if not draft.name and draft.part_of < 0:
+            raise InputError("a package without a name", where=f"{path}:{draft.line}")
     if roots is not None and scopes:
         _mark(drafts, roots)
     direct: set[int] = set()

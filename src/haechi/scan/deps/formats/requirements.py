@@ -225,7 +225,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str, str]]:
     """
     # pip-compile writes "# via" behind or below the line that it is about.
     pending: list[str] = []
-    first = 0
+    first = length = 0
     held: tuple[int, str] | None = None
     comments: list[str] = []
     for number, line in enumerate([*text.splitlines(), ""], 1):
@@ -235,15 +235,12 @@ def logical_lines(text: str) -> Iterator[tuple[int, str, str]]:
             continue
         if not pending:
             first = number
-        if (
-            stripped.endswith("\\")
-            and sum(map(len, pending)) < _LINE
-            and not stripped.startswith("#")
-        ):
+        if stripped.endswith("\\") and length < _LINE and not stripped.startswith("#"):
             pending.append(stripped[:-1])
+            length += len(stripped)
             continue
         joined = " ".join((*pending, stripped))[:_LINE]
-        pending = []
+        pending, length = [], 0
         code = _COMMENT.sub("", joined).strip() if "#" in joined else joined.strip()
         if code:
             if held is not None:

@@ -158,11 +158,12 @@ class _Lock:
     def _targets(self, wanted: Any) -> list[int]:
         targets: list[int] = []
         for need in rows(wanted):
-            at = self._find(table(need))
+            asked = table(need)
+            at = self._find(asked)
             if at < 0:
                 continue
             targets.append(at)
-            for extra in rows(need.get("extra")):
+            for extra in rows(asked.get("extra")):
                 virtual = self._extras.get((at, extra), -1) if isinstance(extra, str) else -1
                 if virtual >= 0:
                     targets.append(virtual)
