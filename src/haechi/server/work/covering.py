@@ -155,10 +155,10 @@ class Covering:
         rule = finding.rule
         if rule in self._unsure_rules:
             return False
-        if rule in self._evaluated:
-            return True
         if finding.domain == DEPENDENCIES and is_vulnerability(rule):
             return self._advised(finding)
+        if rule in self._evaluated:
+            return True
         if finding.domain == "iac" and not self._seen(finding):
             return True  # what it was about is gone, so there was nothing left to judge
         return rule not in self._known and self._user_rules_ran
@@ -172,6 +172,8 @@ class Covering:
             return False
         if without_version(finding.resource) in self._unjudged:
             return False
+        if finding.rule in self._evaluated:
+            return True  # one of the repository's own, or found elsewhere
         try:
             package = package_of_purl(finding.resource)
         except InputError:
