@@ -63,7 +63,8 @@ def _suites(material: Material) -> Iterator[tuple[str, list[_Case]]]:
 
 
 def _clean_rules(coverage: Coverage, findings: Iterable[Finding]) -> list[str]:
-    return sorted(coverage.evaluated - {finding.rule for finding in findings})
+    found = {id_ for finding in findings for id_ in finding.ids}
+    return sorted(coverage.evaluated - found)
 
 
 def _suite(material: Material, name: str, cases: list[_Case]) -> _Suite:

@@ -153,7 +153,7 @@ def _evaluated(
     about whose ecosystems were judged, as far as there are any packages of them here."""
     found = {f"{EVALUATED}{name}" for name in covered}
     found.update(id_ for source in sources.own for id_ in source.ids())
-    found.update(id_ for finding in told.findings for id_ in finding.ids)
+    found.update(finding.rule for finding in told.findings)
     for name in setup.vulnerabilities:
         concerned = sources.ids_of(name)
         if concerned and all(one in covered or one not in present for one in concerned):
