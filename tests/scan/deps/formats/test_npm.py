@@ -181,3 +181,21 @@ def test_broken_json_has_a_line() -> None:
     with pytest.raises(InputError) as raised:
         told("package-lock.json", '{\n "a": 1,\n "b": }\n')
     assert raised.value.where == "package-lock.json:3"
+
+
+def test_version_1_that_names_the_tarball_of_a_registry() -> None:
+    text = _lock(
+        {
+            "lockfileVersion": 1,
+            "dependencies": {
+                "@s/a": {"version": "https://u:p@registry.npmjs.org/@s/a/-/a-3.3.0-rc.1.tgz"},
+                "b": {"version": "https://example.org/b.tgz"},
+            },
+        }
+    )
+    file = told("package-lock.json", text)
+    assert [(one.name, one.version, one.source) for one in file.packages] == [
+        ("@s/a", "3.3.0-rc.1", Source.REGISTRY),
+        ("b", "", Source.URL),
+    ]
+    assert "u:p" not in repr(file)

@@ -209,7 +209,7 @@ def test_yaml_that_pnpm_does_not_write(text: str) -> None:
     ("text", "said"),
     [
         ("packages: {}\n", "lockfileVersion"),
-        ("- a: b\n", "no mapping"),
+        ("just a text\n", "no mapping"),
         ("a: [\n", "not valid YAML"),
         ("", "lockfileVersion"),
     ],
@@ -225,3 +225,20 @@ def test_what_a_project_asks_for_counts_though_its_entry_is_missing() -> None:
     assert [(one.name, one.version) for one in told("pnpm-lock.yaml", text).packages] == [
         ("nanoid", "3.3.4")
     ]
+
+
+def test_mappings_in_lists_are_passed_over() -> None:
+    text = V9.replace(
+        "  real@2.0.0:\n    resolution: {integrity: sha512-DD==}\n",
+        "  real@2.0.0:\n    resolution:\n      type: variations\n      variants:\n"
+        "        - resolution:\n            archive: tarball\n          targets:\n"
+        "            - cpu: x64\n              os: linux\n    hasBin: true\n",
+    )
+    assert text != V9
+    assert len(told("pnpm-lock.yaml", text).packages) == len(told("pnpm-lock.yaml", V9).packages)
+
+
+def test_every_document_is_read_by_the_general_parser_too() -> None:
+    first = "---\nlockfileVersion: &v '9.0'\npackages:\n  pnpm@1.0.0: {}\n---\n"
+    names = {one.name for one in told("pnpm-lock.yaml", first + V9).packages}
+    assert {"pnpm", "@s/a", "tool"} <= names

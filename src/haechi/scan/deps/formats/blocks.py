@@ -12,6 +12,7 @@ import json
 import re
 from typing import Any
 
+from haechi.engines.documents import Document
 from haechi.errors import InputError
 from haechi.scan.deps.formats.decoding import text_of, yaml_of
 
@@ -48,7 +49,7 @@ def read_blocks(data: bytes, path: str, limit: int) -> list[Blocks]:
     try:
         return _documents(text, limit)
     except _Foreign:
-        return [_general(data, path)]
+        return [_general(document, path) for document in yaml_of(data, path)]
 
 
 def _documents(text: str, limit: int) -> list[Blocks]:
@@ -56,12 +57,17 @@ def _documents(text: str, limit: int) -> list[Blocks]:
     current = Blocks()
     stack: list[tuple[int, dict[str, Any]]] = [(-1, current.data)]
     top = ""
+    listed = -1
     explicit = ""
     for number, row in enumerate(text.split("\n"), 1):
         body = row.lstrip(" ")
         if not body or body[0] in "#\r":
             continue
         indent = len(row) - len(body)
+        if listed >= 0:
+            if indent > listed:
+                continue
+            listed = -1
         if body[-1] == "\r" or body[-1] == " ":
             body = body.rstrip()
         if body[0] == "-":
@@ -70,9 +76,11 @@ def _documents(text: str, limit: int) -> list[Blocks]:
                 current = Blocks()
                 stack = [(-1, current.data)]
                 continue
-            if body[:2] == "- " and ": " not in body and body[-1] != ":":
-                continue
-            raise _Foreign
+            if body[:2] != "- ":
+                raise _Foreign
+            if ": " in body or body[-1] == ":":
+                listed = indent  # what belongs to a mapping in a list is passed over with it
+            continue
         if body[0] == "?" and body[:2] == "? ":
             explicit = _scalar(body[2:].strip())
             continue
@@ -170,9 +178,8 @@ def _flow(text: str) -> dict[str, str]:
             return found
 
 
-def _general(data: bytes, path: str) -> Blocks:
-    """By the general parser: the first document, and the lines that its nodes tell."""
-    document = yaml_of(data, path)
+def _general(document: Document, path: str) -> Blocks:
+    """A document that the general parser read, and the lines that its nodes tell."""
     found = Blocks()
     if not isinstance(document.data, dict):
         do = "write the lock file again with its own tool"

@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _LINE = re.compile(r"at line (\d+)")
+_LIMITS = frozenset({"limit", "too-many-documents"})
 _DO = "write the lock file again with its own tool, or correct the line"
 
 
@@ -112,19 +113,21 @@ def toml_of(text: str, path: str) -> dict[str, Any]:
     return value
 
 
-def yaml_of(data: bytes, path: str) -> documents.Document:
-    """One YAML document with places of its values; slow, for files that no tool wrote."""
+def yaml_of(data: bytes, path: str) -> list[documents.Document]:
+    """YAML documents with places of their values; slow, for files that no tool wrote."""
     if len(data) > MAX_YAML:
         raise LimitExceeded(f"{len(data):,} bytes; the limit is {MAX_YAML:,}", where=path)
     limits = Limits(size=MAX_YAML, values=1_000_000, depth=MAX_DEPTH)
+    read: list[documents.Document] = []
     try:
         for found in documents.parse_documents(data, limits=limits):
-            if isinstance(found, documents.Document):
-                return found
-            raise InputError(found.message, where=f"{path}:{found.line}", do=_DO)
+            if isinstance(found, documents.Fault):
+                kind = LimitExceeded if found.kind in _LIMITS else InputError
+                raise kind(found.message, where=f"{path}:{found.line}", do=_DO)
+            read.append(found)
     except LimitExceeded as error:
-        raise LimitExceeded(error.what, where=path) from error
-    raise InputError("the file is empty", where=path, do=_DO)
+        raise LimitExceeded(error.what, where=error.where or path, do=error.do) from error
+    return read
 
 
 def too_many(path: str) -> Gap:

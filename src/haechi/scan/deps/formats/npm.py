@@ -8,6 +8,7 @@ in several folders is one package here. Scopes (``dev``, ``optional``) are npm's
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from haechi.scan.deps.formats.places import Keys, key_lines
 from haechi.scan.deps.formats.urls import clean_url
 
 _MODULES = "node_modules/"
+_TARBALL = re.compile(r"/-/[^/?#]{1,200}?-(\d+\.\d+\.\d[^/?#]{0,100})\.tgz")
 _MAX_KEY = 4_000
 _MAX_LEVELS = 64
 
@@ -80,7 +82,9 @@ class _Merged:
         """The position of a package; -1 when there are too many."""
         source = resolved_kind(url)
         if version and not version[0].isdigit() and ":" in version:
-            source, url, version = resolved_kind(version), url or version, ""
+            source, url = resolved_kind(version), url or version
+            tarball = _TARBALL.search(version) if source is Source.REGISTRY else None
+            version = tarball[1] if tarball else ""
         dev, optional = _scope(entry)
         key = (name, version, "" if source is Source.REGISTRY else url)
         at = self._known.get(key, -1)
