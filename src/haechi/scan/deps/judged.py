@@ -113,11 +113,11 @@ def _inside(root: Path, place: str) -> Path:
 def _own_faults(sources: Sources, root: Path) -> Iterator[Gap]:
     for source in sources.own:
         for fault in source.faults:
-            place = fault.place.removeprefix(f"{root.resolve()}/")
+            here = f"{root.resolve()}/"
             yield Gap(
                 kind="advisory-syntax",
-                path=place,
-                reason=f"no advisory in OSV's format: {fault.why}",
+                path=fault.place.removeprefix(here),
+                reason=f"no advisory in OSV's format: {fault.why.replace(here, '')}",
                 do="correct it",
             )
 
