@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from haechi.engines.hcl.tree import Node
 from haechi.engines.hcl.types import convert, read_type
-from haechi.engines.hcl.values import EvalFault, Lazy, solid
-from haechi.model.location import format_path
+from haechi.engines.hcl.values import EvalFault, solid
 from haechi.model.unknown import Reference, Unknown
-from haechi.scan.iac.terraform.bodies import META_ARGUMENTS, nested_blocks, pairs
-from haechi.scan.iac.terraform.modules import TWICE
+from haechi.scan.iac.terraform.bodies import pairs
+from haechi.scan.iac.terraform.resource_values import BUSY, ResourceInstance
 from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH, Undeclared
 from haechi.scan.iac.terraform.scopes import ModuleScope, Names, from_cause, of_count, of_each
 from haechi.scan.iac.terraform.walk import names_in
@@ -25,140 +24,6 @@ if TYPE_CHECKING:
     from haechi.scan.iac.terraform.calls import Calls
     from haechi.scan.iac.terraform.modules import Element, Module
     from haechi.scan.iac.terraform.run import Run
-
-_BUSY = object()
-
-
-class ResourceInstance(Lazy):
-    """One instance of a resource or data source. To expressions it is an object that answers
-    attributes: those that its block sets, and for all others an unknown value that is given."""
-
-    __slots__ = ("_memo", "address", "element", "lists", "module", "name", "scope")
-
-    def __init__(
-        self, module: ModuleRun, name: str, element: Element, key: str, scope: ModuleScope
-    ) -> None:
-        self.module = module
-        self.name = name.partition(TWICE)[0]
-        self.element = element
-        self.address = f"{module.prefix}{self.name}{key}"
-        self.scope = scope
-        self.lists: Mapping[str, Any] = {}
-        self._memo: dict[str, Any] = {}
-
-    def whole(self) -> Any:
-        """The resource as a value by itself."""
-        reason = f"{self.address} as a whole is known after apply"
-        return Unknown(reason, cause=self.address, refs=(Reference(self.address),), given=True)
-
-    def get(self, key: str | int) -> Any:
-        """The value that the block gives it, or what is known after apply."""
-        name = str(key)
-        found = self._memo.get(name, _BUSY if name in self._memo else None)
-        if found is _BUSY:
-            where = self.element.where
-            reason = f"{self.address}.{name} needs itself"
-            self.module.run.fault(FAULT, where, reason, "break the circle")
-            return Unknown(reason, cause=where)
-        if name in self._memo:
-            return found
-        self._memo[name] = _BUSY
-        value = self._value(name)
-        if value is None:
-            value = self._computed(name)
-        self._memo[name] = value
-        return value
-
-    def _value(self, name: str) -> Any:
-        body = self.element.block.body
-        assignment = body.attributes.get(name)
-        if assignment is not None and name not in META_ARGUMENTS:
-            path = self.module.module.moved.get(id(assignment), self.element.path)
-            return self.module.run.value(assignment.value, self.scope, path)
-        if any(b.type == name or (b.labels and b.labels[0] == name) for b in body.blocks):
-            lists, _ = nested_blocks(
-                body, self.scope, self.module.run, self.element.path, only=name
-            )
-            return self.readable(lists.get(name, []), (name,))
-        if name in ("json", "minified_json") and self.name.startswith("data.aws_iam_policy_doc"):
-            from haechi.scan.iac.terraform.policies import policy_json
-
-            return policy_json(self)
-        return None
-
-    def readable(self, value: Any, path: tuple[str | int, ...]) -> Any:
-        """Blocks as expressions read them: what they do not set the provider may compute."""
-        if not isinstance(value, list):
-            return value
-        return [
-            BlockValue(self, item, (*path, at)) if isinstance(item, dict) else item
-            for at, item in enumerate(value)
-        ]
-
-    def computed(self, path: tuple[str | int, ...]) -> Unknown:
-        """What is known after apply, at a path."""
-        cause = f"{self.address}.{format_path(path)}"
-        reason = f"{cause} is known when it is applied"
-        return Unknown(reason, cause=cause, refs=(Reference(self.address, path),), given=True)
-
-    def _computed(self, name: str) -> Unknown:
-        cause = f"{self.address}.{name}"
-        when = "read" if self.name.startswith("data.") else "known"
-        return Unknown(
-            f"{cause} is {when} when it is applied",
-            cause=cause,
-            refs=(Reference(self.address, (name,)),),
-            given=True,
-        )
-
-    def data(self) -> tuple[dict[str, Any], Mapping[str, Any]]:
-        """Everything that the block sets, and the sources of its lists."""
-        body, run = self.element.block.body, self.module.run
-        out: dict[str, Any] = {}
-        for name, assignment in body.attributes.items():
-            if name in META_ARGUMENTS:
-                continue
-            if name in self._memo and self._memo[name] is not _BUSY:
-                value = self._memo[name]
-                if isinstance(value, Unknown) and value.cause == f"{self.address}.{name}":
-                    value = None  # set to null: the provider chooses
-            else:
-                path = self.module.module.moved.get(id(assignment), self.element.path)
-                self._memo[name] = _BUSY
-                value = run.value(assignment.value, self.scope, path)
-                self._memo[name] = self._computed(name) if value is None else value
-            if value is not None:
-                out[name] = value
-        if not body.blocks:
-            return out, {}
-        lists, sources = nested_blocks(body, self.scope, run, self.element.path)
-        for name, items in lists.items():
-            out.setdefault(name, items)
-        return out, sources
-
-
-class BlockValue(Lazy):
-    """A nested block of a resource as expressions read it."""
-
-    __slots__ = ("_data", "_instance", "_path")
-
-    def __init__(
-        self, instance: ResourceInstance, data: dict[str, Any], path: tuple[str | int, ...]
-    ) -> None:
-        self._instance = instance
-        self._data = data
-        self._path = path
-
-    def get(self, key: str | int) -> Any:
-        """An attribute or the blocks of a type."""
-        found = self._data.get(str(key))
-        if found is None:
-            return self._instance.computed((*self._path, key))
-        return self._instance.readable(found, (*self._path, key))
-
-    def whole(self) -> Any:
-        """What the block sets."""
-        return self._data
 
 
 class Expansion:
@@ -248,10 +113,10 @@ class ModuleRun:
         """A variable's value: what the caller or a variable file says, else its default."""
         if name in self._variables:
             found = self._variables[name]
-            return self._circle(f"var.{name}") if found is _BUSY else found
+            return self._circle(f"var.{name}") if found is BUSY else found
         if name not in self.module.variables:
             raise Undeclared(f"{self.prefix}var.{name}")
-        self._variables[name] = _BUSY
+        self._variables[name] = BUSY
         self._variables[name] = value = self._variable(name, self.module.variables[name])
         return value
 
@@ -308,7 +173,7 @@ class ModuleRun:
         """A local's value. What it needs of other locals is computed first, without recursion."""
         if name in self._locals:
             found = self._locals[name]
-            return self._circle(f"local.{name}") if found is _BUSY else found
+            return self._circle(f"local.{name}") if found is BUSY else found
         for needed in self._order(name):
             self._one_local(needed)
         return self._one_local(name)
@@ -316,11 +181,11 @@ class ModuleRun:
     def _one_local(self, name: str) -> Any:
         if name in self._locals:
             found = self._locals[name]
-            return self._circle(f"local.{name}") if found is _BUSY else found
+            return self._circle(f"local.{name}") if found is BUSY else found
         local = self.module.locals.get(name)
         if local is None:
             raise Undeclared(f"{self.prefix}local.{name}")
-        self._locals[name] = _BUSY
+        self._locals[name] = BUSY
         value = self.run.value(local.assignment.value, self.scope, local.path)
         self._locals[name] = value
         return value
@@ -374,13 +239,13 @@ class ModuleRun:
         """The instances of a resource."""
         found = self._expansions.get(name)
         if found is None:
-            self._expansions[name] = _BUSY
+            self._expansions[name] = BUSY
             found = self._expansions[name] = self._expanded(
                 element,
                 f"{self.prefix}{name}",
                 lambda key, scope: ResourceInstance(self, name, element, key, scope),
             )
-        elif found is _BUSY:
+        elif found is BUSY:
             reason = f"how many {self.prefix}{name} there are depends on itself"
             self.run.fault(FAULT, element.where, reason, "break the circle")
             return Expansion([], Unknown(reason, cause=element.where))
@@ -463,12 +328,12 @@ class ModuleRun:
     def called(self, name: str, element: Element) -> Expansion:
         """The instances of a module call: ``ModuleRun``, none where the module is not there."""
         found = self._calls.get(name)
-        if found is _BUSY:
+        if found is BUSY:
             reason = f"how often {self.prefix}module.{name} is called depends on itself"
             self.run.fault(FAULT, element.where, reason, "break the circle")
             return Expansion([], Unknown(reason, cause=element.where))
         if found is None:
-            self._calls[name] = _BUSY
+            self._calls[name] = BUSY
             found = self._calls[name] = self._call(name, element)
         expansion: Expansion = found
         return expansion
@@ -535,12 +400,12 @@ class ModuleRun:
         """An output of this module."""
         if name in self._outputs:
             found = self._outputs[name]
-            return self._circle(f"output.{name}") if found is _BUSY else found
+            return self._circle(f"output.{name}") if found is BUSY else found
         element = self.module.outputs.get(name)
         assignment = element.block.body.attributes.get("value") if element else None
         if element is None or assignment is None:
             raise Undeclared(f"{self.address}.{name}")
-        self._outputs[name] = _BUSY
+        self._outputs[name] = BUSY
         value = self.run.value(assignment.value, self.scope, element.path)
         self._outputs[name] = value
         return value

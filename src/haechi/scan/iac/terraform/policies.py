@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from haechi.model.unknown import Reference, Unknown
 
 if TYPE_CHECKING:
-    from haechi.scan.iac.terraform.instances import ResourceInstance
+    from haechi.scan.iac.terraform.resource_values import ResourceInstance
 
 _LISTS = (
     ("actions", "Action"),
