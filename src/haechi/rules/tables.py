@@ -1,4 +1,4 @@
-"""Facts about base images that change with time: data files beside the rules, read when asked.
+"""Facts that change with time (base images, others' ids): data files, read when asked.
 
 The tables live in data/tables and are no rule files. Dates are compared with the table's own
 ``as_of``, not with the clock: a verdict changes with an upgrade of haechi, never overnight.
@@ -58,6 +58,12 @@ class ImageTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     official: frozenset[str] = frozenset()
 
 
+class TfsecTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """data/tables/tfsec.yaml."""
+
+    names: dict[str, str]
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A release that is past its end of life."""
 
@@ -71,6 +77,12 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def eol_table() -> EolTable:
     """The table of ends of life."""
     return table("eol", EolTable)
+
+
+@cache
+def tfsec_names() -> dict[str, str]:
+    """tfsec's names of checks (``aws-s3-enable-bucket-logging``) → Trivy's ids."""
+    return table("tfsec", TfsecTable).names
 
 
 @cache

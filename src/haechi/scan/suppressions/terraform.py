@@ -21,6 +21,7 @@ from haechi.model.location import Location
 from haechi.model.resource import Resource
 from haechi.model.unknown import Unknown
 from haechi.model.waiver import Waiver, WaiverOrigin
+from haechi.rules.tables import tfsec_names
 from haechi.scan.suppressions.index import CHECKOV, TFSEC, TRIVY, Index
 from haechi.scan.suppressions.inline import expiry, reason_text
 
@@ -223,7 +224,11 @@ def _peers(comment: Comment, path: str, places: _Places, index: Index) -> Iterat
 def _rules(index: Index, check: str) -> Iterable[str]:
     if check == "*":
         return dict.fromkeys(index.all_rules(TRIVY))
-    return dict.fromkeys((*index.rules(TRIVY, check), *index.rules(TFSEC, check)))
+    found = (*index.rules(TRIVY, check), *index.rules(TFSEC, check))
+    if not found and "-" in check:
+        known = tfsec_names().get(check.lower())
+        found = index.rules(TRIVY, known) if known else ()
+    return dict.fromkeys(found)
 
 
 def _params(text: str) -> list[tuple[str, str]]:
