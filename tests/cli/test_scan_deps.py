@@ -246,3 +246,12 @@ def test_packages_are_told_worst_first_and_one_upgrade_ends_several(
     assert out.index("demo 1.5 →") < out.index("other 1 →")
     found = scanned(advised)["findings"]
     assert [one["severity"] for one in found] == [Severity.CRITICAL, Severity.LOW, Severity.LOW]
+
+
+def test_malicious_package_is_taken_out_not_upgraded(advised: Haechi, tmp_path: Path) -> None:
+    bad = record("MAL-2026-1", affected("demo", ("introduced", "0")), published=EARLY)
+    given(tmp_path, bad)
+    out = advised("scan", "--only", "deps").out
+    assert "CRITICAL demo 1.5 is malicious" in out
+    assert "fix: Take demo out" in out
+    assert "take it out" in advised("scan", "--only", "deps", "--format", "markdown").out

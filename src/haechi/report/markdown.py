@@ -150,6 +150,8 @@ def _package(group: Group) -> str:
     more = f" and {len(group.findings) - _IDS} more" if len(group.findings) > _IDS else ""
     name = f"**{worst.severity}**" if worst.severity.rank < 2 else worst.severity.value
     upgrade = code(group.upgrade, 60) if group.upgrade else "no fix known"
+    if group.malicious:
+        upgrade = "take it out"
     way = f"<br>{literal(group.ways[0], 160)}" if group.ways else ""
     return (
         f"| {name} | {code(group.label, 80)}{way} | {upgrade} | {literal(worst.title, 160)}: "

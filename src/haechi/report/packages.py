@@ -22,9 +22,16 @@ class Group(msgspec.Struct, frozen=True):
     fixed: int
 
     @property
+    def malicious(self) -> bool:
+        """True when the package is to be taken out, not upgraded."""
+        return any("malicious" in finding.tags for finding in self.findings)
+
+    @property
     def head(self) -> str:
         """``requests 2.25.0 → 2.32.4 fixes 3 of 4``."""
         number = len(self.findings)
+        if self.malicious:
+            return f"{self.label} is malicious"
         if not self.upgrade:
             return f"{self.label}, no fixed version known"
         part = f"{self.fixed:,} of {number:,}" if self.fixed < number else f"{number:,}"
@@ -34,6 +41,8 @@ class Group(msgspec.Struct, frozen=True):
     def head_ko(self) -> str:
         """The same in Korean."""
         number = len(self.findings)
+        if self.malicious:
+            return f"{self.label}: 악성 패키지"
         if not self.upgrade:
             return f"{self.label}, 수정된 버전이 알려지지 않음"
         part = f"{number:,}건 중 {self.fixed:,}건" if self.fixed < number else f"{number:,}건"

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from haechi.graph.lineage import pushed_things
+from haechi.model.bill import Bill
 from haechi.model.push import SCHEMA, Origin, Push, PushedResource, PushedRule, PushScope
 from haechi.report.json import render
 from haechi.report.material import Material
@@ -41,7 +42,20 @@ def push_document(
         resources=tuple(map(_storable, resources)),
         edges=edges,
         rules=tuple(_words(material.rules.values())),
+        packages=_bill(looked, facts),
     )
+
+
+def _bill(looked: Looked, facts: ProjectFacts) -> Bill | None:
+    """The packages, where the run looked at dependencies and found files that tell of any."""
+    dependencies = looked.dependencies
+    if dependencies is None:
+        return None
+    if not dependencies.files:
+        return Bill()
+    from haechi.scan.deps.bills import bill_of
+
+    return bill_of(dependencies, facts.config, facts.owner_of)
 
 
 def push_scope(

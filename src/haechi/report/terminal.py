@@ -128,7 +128,9 @@ def _by_place(findings: Iterable[Finding]) -> list[Group | list[Finding]]:
 
 def _package(group: Group, told: _Told) -> list[str]:
     rule = told.rules.get(group.findings[0].rule)
-    fix = f"upgrade to {group.upgrade}" if group.upgrade else one_line(rule.fix) if rule else ""
+    fix = one_line(rule.fix) if rule else ""
+    if group.upgrade and not group.malicious:
+        fix = f"upgrade to {group.upgrade}"
     return package_lines(
         group,
         told.ink,

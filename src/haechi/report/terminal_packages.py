@@ -51,7 +51,7 @@ def _vulnerability(finding: Finding, ink: Ink) -> list[str]:
     head = f"{_INDENT}{name} {one_line(finding.rule)} "
     said = one_line(finding.title)
     notes: list[str] = [
-        tag for tag in ("malicious", "exploited", "development", "no-fix") if tag in finding.tags
+        tag for tag in ("malicious", "exploited", "development") if tag in finding.tags
     ]
     if finding.evidence.get("rated") is None and "malicious" not in finding.tags:
         notes.append("not rated")
