@@ -37,7 +37,10 @@ def test_push_carries_the_report_and_what_was_seen(tmp_path: Path) -> None:
         ({"history": False}, PushScope(domains=("iac", "secrets", "deps"), history="none")),
         ({"only": ("iac",)}, PushScope(domains=("iac",), history="none")),
         ({"part": True}, PushScope(domains=("iac", "secrets", "deps"), history="part")),
-        ({"within": "a"}, PushScope(domains=("iac", "secrets", "deps"), within="a", history="part")),
+        (
+            {"within": "a"},
+            PushScope(domains=("iac", "secrets", "deps"), within="a", history="part"),
+        ),
         (
             {"only": ("secrets",), "staged": True},
             PushScope(domains=("secrets",), tree=False, history="part"),
