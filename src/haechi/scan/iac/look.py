@@ -52,10 +52,8 @@ def look_at_configuration(tree: Tree, setup: Setup) -> Configuration:
     )
     collected = collector.collect()
     templates = pod_templates(config)
-    known, doubtful = _objects_of(collected)
-    inventory = Inventory(
-        [*collected.resources, *known], templates, others=[*collected.terraform, *doubtful]
-    )
+    known = [one for one in collected.objects if not is_unknown_within(one.data)]
+    inventory = Inventory([*collected.resources, *known], templates, others=collected.terraform)
     run = _Run(Judge(rules, setup.expressions(), templates=templates), setup, collected, inventory)
     run.shared[AUDITS] = audited(collected, rules, index, tree.project)
     run.judge_all()
@@ -83,16 +81,6 @@ def look_at_configuration(tree: Tree, setup: Setup) -> Configuration:
         dockerfiles=collected.dockerfiles,
         workflows=collected.workflows,
     )
-
-
-def _objects_of(collected: Collected) -> tuple[list[Resource], list[Resource]]:
-    """The Kubernetes objects that Terraform declares: those of which all is known, which
-    everything may look at, and the others, which judges alone know how to ask."""
-    known: list[Resource] = []
-    doubtful: list[Resource] = []
-    for resource in collected.objects:
-        (doubtful if is_unknown_within(resource.data) else known).append(resource)
-    return known, doubtful
 
 
 class _Run:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from haechi.engines.cel import CelEngine
@@ -368,6 +369,33 @@ def test_every_rule_for_pods_survives_objects_of_which_nothing_is_known(tmp_path
     rules = tuple(rule for rule in load_catalogue().rules if rule.id.startswith("k8s-"))
     part = scan(tmp_path, {"main.tf": text}, rules=rules)
     assert {gap.kind for gap in part.gaps} == {"terraform-unknown"}
+
+
+def test_objects_of_which_not_all_is_known_are_for_judges_alone(tmp_path: Path) -> None:
+    """The graph and the reports walk over everything and know no unknown value."""
+    known = WEB.replace("var.image", '"a:1"').replace('"web" {', '"known" {')
+    (tmp_path / "main.tf").write_text(WEB + known.replace('variable "image" {}', ""))
+    setup = Setup(config=Config(), rules=(), expressions=CelEngine)
+    inventory = look_at_configuration(Tree(root=tmp_path), setup).inventory
+    assert len(inventory.of_type("apps/Deployment")) == len(inventory.resources) == 1
+    assert len(inventory.of_type("kubernetes_deployment_v1")) == 2
+
+
+def test_rules_of_users_see_the_resource(tmp_path: Path) -> None:
+    own = msgspec.structs.replace(ACL, id="team-acl")
+    present = msgspec.structs.replace(ACL, id="team-key", expression="has(present.key)")
+    (tmp_path / "main.tf").write_text(
+        'resource "aws_k" "k" {}\nvariable "acl" {}\n'
+        'resource "aws_x" "a" {\n  acl = "public"\n  key = aws_k.k.arn\n}\n'
+        'resource "aws_x" "b" {\n  acl = var.acl\n}\n'
+    )
+    setup = Setup(config=Config(), rules=(), user_rules=(own, present), expressions=CelEngine)
+    part = look_at_configuration(Tree(root=tmp_path), setup).part
+    assert [(one.rule, one.label) for one in part.findings] == [
+        ("team-acl", "aws_x.a"),
+        ("team-key", "aws_x.b"),
+    ]
+    assert [gap.kind for gap in part.gaps] == ["not-evaluated"]
 
 
 def test_terragrunt_is_a_gap_and_a_tree_without_terraform_imports_none(tmp_path: Path) -> None:
