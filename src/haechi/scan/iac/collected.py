@@ -25,7 +25,8 @@ class Collected:
     ``terraform`` are blocks of Terraform, ``objects`` those of Kubernetes that they declare,
     ``carried`` the waivers on module calls, ``counts`` what was counted, ``secrets`` texts that are
     marked as sensitive; ``chains`` says by ``id`` through which calls (folder, name) a block comes,
-    ``built`` which block an object was made of.
+    ``built`` which block an object was made of. ``only`` is the one file of Terraform of which
+    something is to be said.
     """
 
     resources: list[Resource] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Collected:
     built: dict[int, Resource] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
+    only: str = ""
     seen: int = 0
 
 

@@ -114,6 +114,8 @@ class _Run:
         if held.objects:
             self._judge_objects()
         for resource in held.terraform:
+            if held.only and resource.file != held.only:
+                continue
             if self.judge.rules_for(resource):
                 self._take(resource, self.judge.review(self.review(resource)))
 
@@ -124,6 +126,8 @@ class _Run:
         own = Inventory([*held.resources, *held.objects], self.judge.templates)
         shared: dict[str, object] = {}
         for resource in held.objects:
+            if held.only and resource.file != held.only:
+                continue
             review = self.review(resource, scope=own, shared=shared)
             self._take(resource, self.judge.review(review))
 

@@ -398,6 +398,17 @@ def test_rules_of_users_see_the_resource(tmp_path: Path) -> None:
     assert [gap.kind for gap in part.gaps] == ["not-evaluated"]
 
 
+def test_one_file_is_judged_with_the_module_that_it_belongs_to(tmp_path: Path) -> None:
+    block = 'resource "aws_x" "{0}" {{\n  name = "n"\n  acl = var.acl\n}}\n'
+    (tmp_path / "a.tf").write_text(block.format("a"))
+    (tmp_path / "b.tf").write_text(block.format("b"))
+    (tmp_path / "variables.tf").write_text('variable "acl" { default = "public" }\n')
+    setup = Setup(config=Config(), rules=(ACL, OTHER), expressions=CelEngine)
+    part = look_at_configuration(Tree(root=tmp_path, within="a.tf"), setup).part
+    assert [one.label for one in part.findings] == ["aws_x.a"]
+    assert part.gaps == ()
+
+
 def test_terragrunt_is_a_gap_and_a_tree_without_terraform_imports_none(tmp_path: Path) -> None:
     part = scan(tmp_path, {"a/terragrunt.hcl": "inputs = {}", "b/terragrunt.hcl": ""})
     [gap] = part.gaps

@@ -40,6 +40,9 @@ def collect_terraform(
         walked[folder].append(name)
     if walked:
         folders = sorted(walked)
+        if len(found.files) == 1 and tree.within == found.files[0].path:
+            out.only = tree.within  # one file was asked for; its module is read as a whole
+            walked.clear()
         files = TreeFiles(tree, walked)
         take(read_terraform(files, folders, var_files=_named(folders, var_files)), out, index)
     if found.plans or found.states:
