@@ -81,12 +81,12 @@ def _gem(match: re.Match[str], blocks: list[frozenset[str] | None], line: int) -
     groups = _names(own[1]) if own is not None else None
     inside = [one for one in blocks if one]
     names = frozenset().union(*inside, groups or frozenset()) if inside or groups else frozenset()
-    kind = "git" if _GIT.search(rest) else "path" if _PATH.search(rest) else ""
+    source = "git" if _GIT.search(rest) else "path" if _PATH.search(rest) else ""
     return Gem(
         name=match[1] or match[2],
         constraint=_constraint(rest),
         development=bool(names) and names <= _DEVELOPMENT,
-        kind=kind,
+        kind=source,
         line=line,
     )
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from haechi.scan.iac.terraform.modules import Element, Module
     from haechi.scan.iac.terraform.run import Run
 
+_CWD = Unknown("path.cwd is the folder in which Terraform runs", cause="path.cwd", given=True)
+
 
 class Expansion:
     """The instances that ``count`` or ``for_each`` make of a block. ``value`` is what its name
@@ -87,7 +89,7 @@ class ModuleRun:
             "module": Names(self.call_value),
             "data": Names(lambda type_: self._named(f"data.{type_}")),
             "ephemeral": Names(lambda type_: self._named(f"ephemeral.{type_}")),
-            "path": {"module": module.folder or ".", "root": root or ".", "cwd": "."},
+            "path": {"module": module.folder or ".", "root": root or ".", "cwd": _CWD},
             "terraform": Names(_settings),
             "tofu": Names(_settings),
         }
