@@ -94,6 +94,7 @@ def document_of(outcome: Outcome, options: Options, origin: Origin) -> Push:
         cluster=origin.cluster,
         templates=pod_templates(project.config),
         owner_of=outcome.owners.owner_of,
+        config=project.config,
     )
     scope = push_scope(
         only=options.only,

@@ -39,7 +39,7 @@ def render(material: Material) -> str:
     before, mark, after = frame.partition(_NO_FINDINGS)
     parts = [before, mark[:-1]]
     for finding in view.findings:
-        text = to_text(_finding(finding)).rstrip().replace("\n", "\n    ")
+        text = to_text(finding_document(finding)).rstrip().replace("\n", "\n    ")
         parts += ("\n    ", text, ",")
     parts[-1] = "\n  ]"
     return "".join((*parts, after))
@@ -124,7 +124,8 @@ def _location(where: Location) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """One finding as the report has it."""
     return {
         "rule": finding.rule,
         "severity": finding.severity.value,

@@ -8,16 +8,20 @@ a small archive of a large nothing.
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from haechi.errors import StoreBusy
 from haechi.server.problems import Refusal
+from haechi.store.folder import storage_errors
 
 Receive = Callable[[], Awaitable[Any]]
 ENCODINGS = "gzip, zstd"
@@ -66,6 +70,63 @@ class Room:
             yield take
         finally:
             self.held -= mine
+
+
+_AT_ONCE = 1 << 20
+"""Bytes that are gathered before they are written to a file."""
+
+
+async def keep_body(
+    receive: Receive,
+    headers: Mapping[str, str],
+    *,
+    limit: int,
+    pace: Pace,
+    folder: Path,
+    clock: Callable[[], float] = time.monotonic,
+) -> Path:
+    """A large body, written to a file of its own as it comes: memory holds a piece. Whoever asks
+    owns the file; what fails leaves none. Raises as ``read_body``."""
+    _check_length(headers, limit)
+    if headers.get("content-encoding", "identity") != "identity":
+        raise Refusal(
+            415, "a packed body is not read here", do="send the file as it is, without an encoding"
+        )
+    number, name = tempfile.mkstemp(dir=folder, prefix=".body-")
+    path = Path(name)
+    started, size, waiting = clock(), 0, bytearray()
+    try:
+        with os.fdopen(number, "wb") as file:
+            more = True
+            while more:
+                part, more = await _next_part(receive, pace, size, clock() - started)
+                size += len(part)
+                if size > limit:
+                    raise too_large(limit)
+                waiting += part
+                if len(waiting) >= _AT_ONCE or not more:
+                    with storage_errors(folder):
+                        await asyncio.to_thread(file.write, bytes(waiting))
+                    waiting.clear()
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+async def _next_part(receive: Receive, pace: Pace, size: int, passed: float) -> tuple[bytes, bool]:
+    try:
+        message = await asyncio.wait_for(receive(), timeout=max(pace.ends(size) - passed, 0))
+    except TimeoutError:
+        raise Refusal(
+            408,
+            f"the body came too slowly: {size} bytes in {passed:.0f} s",
+            do="send it faster",
+            headers={"Connection": "close"},
+        ) from None
+    if message["type"] != "http.request":
+        raise Gone
+    return message.get("body", b""), bool(message.get("more_body", False))
 
 
 class Gone(Exception):

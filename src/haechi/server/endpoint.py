@@ -54,7 +54,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation. ``id`` is its operationId (``findings.list``), the first part its tag.
 
     ``role`` None needs no sign-in. ``everywhere`` asks for the role without limits of cluster
-    and namespace. ``query`` and ``body`` are Structs; ``answer`` a type. ``rows`` gives CSV and
+    and namespace. ``query`` and ``body`` are Structs (``bytes``: as it came; ``Path``: a file that
+    the handler may move away); ``answer`` a type. ``rows`` gives CSV and
     NDJSON twins of a Page (all rows, streamed, without a cursor): it yields them for a call.
     ``limit`` is the largest body in bytes. ``sends``: programs send here all the time, some of
     which cannot set a header: a token may come as the password of HTTP Basic, and the limits of

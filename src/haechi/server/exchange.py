@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,6 +28,16 @@ from haechi.server.problems import Refusal
 from haechi.server.table import full_path
 from haechi.server.wire import JSON, NDJSON, Made
 
+FILES = (
+    "application/octet-stream",
+    "application/zip",
+    "application/json",
+    "application/gzip",
+    "text/csv",
+)
+_FILE_SECONDS = 600.0
+"""For a body that is kept as a file: exports have hundreds of megabytes."""
+
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks, before it is decoded."""
@@ -34,7 +45,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     pairs: queries.Pairs
     query: Any
     format: str
-    body: bytes
+    body: bytes | Path
     encoding: str
     path: str
 
@@ -46,11 +57,14 @@ class Endpoint:
         self.operation = operation
         self._query = queries.QueryReader(operation.query) if operation.query else None
         self._raw = operation.body is bytes
+        self._file = operation.body is Path
         self._body = (
-            None if operation.body is None or self._raw else msgspec.json.Decoder(operation.body)
+            None
+            if operation.body is None or self._raw or self._file
+            else msgspec.json.Decoder(operation.body)
         )
         self._strict = self._body is not None and refuses_unknown(operation.body)
-        self._types = (JSON, NDJSON) if self._raw else (JSON,)
+        self._types = FILES if self._file else (JSON, NDJSON) if self._raw else (JSON,)
         self._row_type = twins.row_type(operation.answer) if operation.rows else None
 
     async def asked(
@@ -59,8 +73,9 @@ class Endpoint:
         receive: Receive,
         pace: bodies.Pace,
         take: Callable[[int], None],
+        folder: Callable[[], Path],
     ) -> Asked:
-        """Read query and body. Raises Refusal."""
+        """Read query and body; ``folder`` is where large ones are kept. Raises Refusal."""
         pairs = queries.parse(request.scope.get("query_string", b""))
         formats: list[str] = []
         if self.operation.rows is not None:
@@ -69,8 +84,18 @@ class Endpoint:
         query = self._query.read(pairs) if self._query else None
         if self._query is None:
             _refuse_query(pairs)
-        body = b""
-        if self.operation.body is not None:
+        body: bytes | Path = b""
+        if self._file:
+            self._check_type(request.headers)
+            pace = msgspec.structs.replace(pace, seconds=max(pace.seconds, _FILE_SECONDS))
+            body = await bodies.keep_body(
+                receive,
+                request.headers,
+                limit=self.operation.limit,
+                pace=pace,
+                folder=folder(),
+            )
+        elif self.operation.body is not None:
             self._check_type(request.headers)
             body = await bodies.read_body(
                 receive, request.headers, limit=self.operation.limit, pace=pace, take=take
@@ -139,6 +164,8 @@ class Endpoint:
     def _decoded(self, asked: Asked) -> Any:
         if self.operation.body is None:
             return None
+        if isinstance(asked.body, Path):
+            return asked.body
         data = bodies.unpack(asked.body, asked.encoding, limit=self.operation.limit)
         if self._raw:
             return data

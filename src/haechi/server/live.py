@@ -38,6 +38,8 @@ TOPICS = (
     "audit",
     "source",
     "token",
+    "advisory",
+    "proposal",
 )
 KEPT = 4096
 SHOWN = 20

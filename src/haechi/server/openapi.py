@@ -10,6 +10,7 @@ import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from msgspec import inspect
 
 from haechi import __version__
 from haechi.server.endpoint import Operation
-from haechi.server.exchange import refuses_unknown
+from haechi.server.exchange import FILES, refuses_unknown
 from haechi.server.live import Follow
 from haechi.server.queries import LONGEST_VALUE, MOST_ROWS, SAFE_INTEGER
 from haechi.server.shapes import Problem
@@ -47,6 +48,10 @@ _TAGS = {
     "stream": "What happens, live",
     "admission": "Requests at the door: what webhooks decided, and the audit of what is there",
     "policies": "Policies at the door, and what they say of what is there",
+    "sboms": "Packages of repositories: stored SBOMs, for download and for new advisories",
+    "packages": "Where packages are used",
+    "advisories": "The server's own advisories: imports, sources, records",
+    "proposals": "Upgrades that clear what is known against packages",
     "audit": "The signed log",
     "tokens": "Tokens of programs",
     "users": "People",
@@ -185,7 +190,7 @@ def encoded() -> msgspec.Raw:
 def _types(operations: Iterable[Operation]) -> Iterator[Any]:
     yield Problem
     for one in operations:
-        if one.body is not None and one.body is not bytes:
+        if one.body not in (None, bytes, Path):
             yield one.body
         if _is_document(one.answer):
             yield one.answer
@@ -308,8 +313,16 @@ def _in_a_query(schema: dict[str, Any], *, times: bool = False) -> dict[str, Any
 
 
 def _body(one: Operation, by_type: Mapping[Any, Any]) -> dict[str, Any]:
+    content: dict[str, Any]
+    if one.body is Path:
+        content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILES}
+        return {
+            "required": True,
+            "description": f"a file of at most {one.limit} bytes, as it is",
+            "content": content,
+        }
     if one.body is bytes:
-        content: dict[str, Any] = {
+        content = {
             _NDJSON: {"schema": {"type": "string"}},
             _JSON: {
                 "schema": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -82,9 +83,17 @@ class Api:
         story.operation, story.route = endpoint.operation.id, full_path(endpoint.operation.path)
         principal, within = await self.admitted(endpoint.operation, Request(scope), story)
         with self.room.share() as take:
-            asked = await endpoint.asked(Request(scope), receive, self._pace, take)
-            call = self._call(scope, principal, within, found.params)
-            await self._answered(endpoint, asked, call, Wire(scope, receive, send))
+            asked = await endpoint.asked(Request(scope), receive, self._pace, take, self._folder)
+            try:
+                call = self._call(scope, principal, within, found.params)
+                await self._answered(endpoint, asked, call, Wire(scope, receive, send))
+            finally:
+                if isinstance(asked.body, Path):  # the handler took it away, or nobody wants it
+                    asked.body.unlink(missing_ok=True)
+
+    def _folder(self) -> Path:
+        """Where large bodies are kept while they are worked on."""
+        return self.world.store.folder.incoming
 
     def _call(
         self,

@@ -29,6 +29,7 @@ from haechi.server.listener import Listener, bound
 from haechi.server.live import Hub
 from haechi.server.routing import Authenticate
 from haechi.server.settings import Settings
+from haechi.server.work.advisories import keep_advisories
 from haechi.server.work.alerting import send_alerts
 from haechi.server.work.clusters import follow_clusters
 from haechi.server.work.correlating import correlate
@@ -129,7 +130,7 @@ async def serve_world(
     if jobs is None:
         jobs = [*own_jobs(world), *_watch_over(pair, world)]
         background = [*background, follow_feeds, follow_clusters, correlate, respond, send_alerts]
-        background += [audit]
+        background += [audit, keep_advisories]
     tasks = [
         asyncio.create_task(world.jobs.run(jobs, world.clock)),
         *(asyncio.create_task(_guarded(one, world)) for one in background),
@@ -326,6 +327,7 @@ def own_jobs(world: World) -> list[Job]:
         Job(name="evidence", every=3600, work=world.respond.tidied(world), first=1200),
         Job(name="alerts", every=3600, work=told_long_ago, first=900),
         Job(name="decisions", every=3600, work=decided_long_ago, first=1500),
+        Job(name="packages", every=86_400, work=store.state.bills.tidy, first=1800),
     ]
 
 

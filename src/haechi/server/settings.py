@@ -262,6 +262,27 @@ class Admission(Section, frozen=True, kw_only=True):
     ] = 512 << 20
 
 
+class Advisories(Section, frozen=True, kw_only=True):
+    """The server's own advisories, by which it judges stored SBOMs when there are new ones."""
+
+    sources: Annotated[
+        list[str],
+        Meta(
+            description="files, folders, HTTPS addresses or ecosystems (PyPI: OSV's export) that "
+            "advisories are imported from; the network is not used unless one says so"
+        ),
+    ] = []
+    every_hours: Annotated[
+        float, Meta(ge=0.1, le=720, description="hours after which the sources are asked again")
+    ] = 24.0
+    stale_days: Annotated[
+        int, _DAYS, Meta(description="days after which advisories are too old to rely on")
+    ] = 30
+    max_bytes: Annotated[
+        int, Meta(ge=1 << 20, le=8 << 30, description="bytes of an upload of advisories, at most")
+    ] = 1 << 30
+
+
 class Respond(Section, frozen=True, kw_only=True):
     """What is done about incidents, and how far that goes by itself."""
 
@@ -315,6 +336,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Alerts = Alerts()
     clusters: ClustersSection = ClustersSection()
     admission: Admission = Admission()
+    advisories: Advisories = Advisories()
 
 
 class Settings(FileSettings, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from haechi.server.auth.memory import AuthMemory
 from haechi.server.jobs import Jobs
 from haechi.server.metrics import Metrics
+from haechi.server.work.advisories import Advising
 from haechi.server.work.alerting import Alerting
 from haechi.server.work.behaviour import Behaviour
 from haechi.server.work.clusters import Clusters
@@ -36,7 +37,8 @@ class World:
     ``memo`` keeps answers until what they were made of changes; ``watch`` judges events, and
     ``streams`` knows which live streams ask for some events only; ``sensors`` how the sensors
     do; ``behaviour`` what is normal for each workload; ``correlating`` makes incidents;
-    ``respond`` answers them; ``audits`` judge clusters by their policies, by name."""
+    ``respond`` answers them; ``audits`` judge clusters by their policies, by name;
+    ``advising`` keeps the advisories."""
 
     store: Store
     catalogue: Catalogue
@@ -57,6 +59,7 @@ class World:
     correlating: Correlating = field(default_factory=Correlating)
     respond: Responding = field(default_factory=Responding)
     audits: dict[str, ClusterAudit] = field(default_factory=dict)
+    advising: Advising = field(default_factory=Advising)
     traces: Traces | None = None
 
     def __post_init__(self) -> None:

@@ -32,7 +32,7 @@ class Folder:
         with storage_errors(self.path):
             _require_private(self.path / "state.db")
             _make(self.path)
-            for name in ("cold", "audit", "keys", "backup"):
+            for name in ("cold", "audit", "keys", "backup", "incoming"):
                 _make(self.path / name)
             self._lock = _lock(self.path / "lock")
             try:
@@ -50,6 +50,16 @@ class Folder:
     def hot_db(self) -> Path:
         """The newest events."""
         return self.path / "hot.db"
+
+    @property
+    def advisories_db(self) -> Path:
+        """Advisories by which SBOMs are judged; it is there once something was imported."""
+        return self.path / "advisories.db"
+
+    @property
+    def incoming(self) -> Path:
+        """Advisories that were sent and wait to be imported."""
+        return self.path / "incoming"
 
     @property
     def cold(self) -> Path:

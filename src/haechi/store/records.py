@@ -46,7 +46,8 @@ class StoredFinding(Record, frozen=True, kw_only=True):
     """A finding as it lives on. ``id`` is stable over its life. ``source`` is what was looked
     at (``repo:https://github.com/acme/shop``), ``ref`` the branch, ``default`` tells whether
     that branch counts. ``overdue`` is judged at the time of asking. ``waiver`` is the id of the
-    store's waiver or the words of the file's."""
+    store's waiver or the words of the file's. ``aliases`` are other ids of the vulnerability
+    ``rule``."""
 
     id: str
     source: str
@@ -79,6 +80,7 @@ class StoredFinding(Record, frozen=True, kw_only=True):
     fix: str | None
     cwe: list[str]
     tags: list[str]
+    aliases: list[str] = []
 
 
 class FindingChange(Record, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ MODULES = (
     "waivers",
     "scans",
     "resources",
+    "dependencies",
+    "advisories",
     "rules",
     "events",
     "events_read",

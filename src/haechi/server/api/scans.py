@@ -11,6 +11,7 @@ from haechi.model.keys import repository_key
 from haechi.model.push import Push
 from haechi.server.endpoint import MIB, Answer, Call, Operation
 from haechi.server.shapes import PushAnswer
+from haechi.server.work.bills_pushed import Keeping, Taken, judged_push
 from haechi.server.work.covering import Covering
 from haechi.server.work.matching import StoreWaivers
 from haechi.server.work.pushes import check_push, without_echoes
@@ -36,16 +37,34 @@ def pushed(call: Call) -> Answer:
     _may_push(call, push)
     today = call.now.date()
     push = without_echoes(push, today)
-    run = call.world.store.state.scans.receive(
+    taken = _judged(call, push)
+    push = taken.push
+    state = call.world.store.state
+    run = state.scans.receive(
         push,
         by=call.principal.id,
         covered=Covering(
-            push, call.world.catalogue.by_id.keys(), history_counts=_history_counts(call, push)
+            push,
+            call.world.catalogue.by_id.keys(),
+            history_counts=_history_counts(call, push),
+            judged=taken.judged,
         ),
         waived=StoreWaivers(today),
         today=today,
+        also=None if taken.bill is None else Keeping(state, taken, by=call.principal.id),
     )
+    if taken.bill is not None:
+        call.world.advising.wake()
     return Answer(value=PushAnswer(scan=run, url=_page(call.url, run)), status=201)
+
+
+def _judged(call: Call, push: Push) -> Taken:
+    """With what the server's own advisories say of its packages."""
+    world, today = call.world, call.now.date()
+    if push.packages is None and not world.store.folder.advisories_db.exists():
+        return Taken(push=push)
+    with world.advising.judge(world) as judge:
+        return judged_push(world.store.state, push, judge, today)
 
 
 def _may_push(call: Call, push: Push) -> None:

@@ -19,6 +19,7 @@ from haechi.model.advisory import is_vulnerability
 from haechi.model.finding import DEPENDENCIES
 from haechi.model.keys import without_repository, without_version
 from haechi.model.push import UNJUDGED, Push
+from haechi.server.work.bills import UPLOADED
 from haechi.store.records import StoredFinding
 
 Covered = Callable[[StoredFinding], bool]
@@ -72,14 +73,24 @@ class _Gap(msgspec.Struct, frozen=True):
 class Covering:
     """Answers for one push. ``known`` are the ids of the catalogue's rules; ``history_counts``
     says that earlier looks at this repository read its history: then a credential that left the
-    tree is gone only if history was read again."""
+    tree is gone only if history was read again. ``judged`` are the ecosystems by whose advisories
+    the server itself judged the push's packages; None: it has no advisories."""
 
-    def __init__(self, push: Push, known: Collection[str], *, history_counts: bool) -> None:
+    def __init__(
+        self,
+        push: Push,
+        known: Collection[str],
+        *,
+        history_counts: bool,
+        judged: Collection[str] | None = None,
+    ) -> None:
         coverage, summary = _mapping(push.report, "coverage"), _mapping(push.report, "summary")
         self._scope = push.scope
+        self._bill = push.packages is not None
         self._within = push.scope.within.strip("/")
         self._domains = frozenset(push.scope.domains)
         self._known = known
+        self._judged = judged
         self._history_counts = history_counts
         self._evaluated = frozenset(_texts(_mapping(coverage, "evaluated_rules").get("ids")))
         self._resources = frozenset(without_repository(one.key) for one in push.resources)
@@ -133,6 +144,8 @@ class Covering:
 
     def _place(self, finding: StoredFinding) -> bool:
         path = finding.path
+        if path.startswith(UPLOADED):
+            return False  # of an SBOM that was sent: no file of the repository
         if self._within and path != self._within and not path.startswith(f"{self._within}/"):
             return False
         if self._everything or (finding.commit is None and self._is_hidden(path)):
@@ -166,6 +179,8 @@ class Covering:
     def _advised(self, finding: StoredFinding) -> bool:
         """Whether advisories of the package's ecosystem were at hand. Where no package at all is
         left nobody has to ask."""
+        if self._judged is not None and not self._bill:
+            return False  # the server may know more, and cannot tell of which packages
         if self._looked.get(_LOOKED["deps"]) == 0:
             return True
         if posixpath.dirname(finding.path) in self._unlocked:
@@ -178,7 +193,11 @@ class Covering:
             package = package_of_purl(finding.resource)
         except InputError:
             return False
-        return package is not None and f"{_ADVISORIES}{package.ecosystem}" in self._evaluated
+        if package is None:
+            return False
+        if self._judged is not None and package.ecosystem in self._judged:
+            return True
+        return f"{_ADVISORIES}{package.ecosystem}" in self._evaluated
 
 
 def _rules_of(gaps: Iterable[_Gap]) -> Iterable[str]:

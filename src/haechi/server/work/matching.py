@@ -29,6 +29,7 @@ def as_finding(stored: StoredFinding) -> Finding:
         resource=without_repository(stored.resource),
         label=stored.label,
         fingerprint=stored.fingerprint,
+        aliases=tuple(stored.aliases),
     )
 
 
@@ -64,7 +65,7 @@ class StoreMatcher:
             stored.source in ("", finding.source)
             and stored.reach.covers(finding.cluster, finding.namespace)
             and (not self.fingerprints or finding.fingerprint in self.fingerprints)
-            and stored.rule in ("*", finding.rule)
+            and stored.rule in ("*", finding.rule, *finding.aliases)
             and self._inner.covers(as_finding(finding))
         )
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from haechi.store.records import StoredFinding, StoredWaiver
-from haechi.store.state.pushed import Seen
+from haechi.store.state.plain import from_json
+from haechi.store.state.pushed import NONE, Seen
 from haechi.store.state.times import to_day
 
 Waived = Callable[[StoredFinding, Sequence[StoredWaiver]], StoredWaiver | None]
@@ -42,16 +43,21 @@ class Acceptances:
         """Who accepts it; None when nobody does."""
         if seen.waived:
             return Acceptance(seen.waiver, REPORT, seen.waived_until, seen.waiver)
-        if not self._active or not (self._any or seen.rule in self._rules):
+        if not self._active or not (self._any or self._named(seen)):
             return None
         return self.by_store(make())
+
+    def _named(self, seen: Seen) -> bool:
+        return seen.rule in self._rules or (
+            seen.aliases != NONE and not self._rules.isdisjoint(from_json(seen.aliases))
+        )
 
     def by_store(self, finding: StoredFinding) -> Acceptance | None:
         """The store's waiver that covers it."""
         candidates = [
             waiver
             for waiver in self._active
-            if waiver.rule in ("*", finding.rule)
+            if waiver.rule in ("*", finding.rule, *finding.aliases)
             and waiver.source in ("", finding.source)
             and waiver.reach.covers(finding.cluster, finding.namespace)
         ]

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from haechi.errors import LimitExceeded
 from haechi.model.access import Reach
+from haechi.model.advisory import is_vulnerability
 from haechi.model.severity import Severity
 from haechi.store.records import FindingFilter, Life
 from haechi.store.state.acceptance import STORE
@@ -92,10 +93,22 @@ def _facet(ask: FindingFilter, name: str, *, whole: bool) -> ColumnElement[bool]
     values = facet_values(ask, name)
     if values is None:
         return and_(True)
-    narrowed = f.c[name].in_(sorted(values))
+    narrowed: ColumnElement[bool] = f.c[name].in_(sorted(values))
+    if name == "rule" and any(map(is_vulnerability, values)):
+        narrowed = or_(narrowed, *map(_also_called, filter(is_vulnerability, sorted(values))))
     if name == "state" and Life.FIXED not in states(ask):
         return and_(live, narrowed)
     return narrowed
+
+
+def named(rule: str) -> ColumnElement[bool]:
+    """Findings of this rule, by any id of a vulnerability."""
+    own: ColumnElement[bool] = f.c.rule == rule
+    return or_(own, _also_called(rule)) if is_vulnerability(rule) else own
+
+
+def _also_called(id_: str) -> ColumnElement[bool]:
+    return f.c.aliases.contains(to_json(id_), autoescape=True)
 
 
 def _holding(words: str) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ from haechi.store.state import (
     action_tables,
     admission_tables,
     alert_tables,
+    dependency_tables,
     incident_tables,
     object_tables,
     profile_tables,
@@ -69,7 +70,7 @@ def _make(connection: Connection, file: Path) -> None:
     # TABLES are those of access: imported, they hang on the same MetaData.
     several = (
         *(runtime_tables, incident_tables, action_tables, profile_tables, alert_tables),
-        admission_tables,
+        *(admission_tables, dependency_tables),
     )
     tables = [*schema.TABLES, *TABLES, *object_tables.TABLES]
     tables += [table for one in several for table in one.TABLES]

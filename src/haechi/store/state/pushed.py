@@ -31,6 +31,9 @@ _MOST_RISKS = 50
 _IDENTITY = 400
 _EVIDENCE = 16_384
 _LINES = 2**31 - 1
+_MOST_ALIASES = 50
+NONE = "[]"
+"""No aliases."""
 
 _Line = Annotated[int, msgspec.Meta(ge=0, le=_LINES)]
 
@@ -61,6 +64,7 @@ class _Finding(msgspec.Struct, frozen=True):
     commit: str | None = None
     secret_id: str | None = None
     evidence: dict[str, Any] = {}
+    aliases: list[str] = []
 
 
 class _Tool(msgspec.Struct, frozen=True):
@@ -138,10 +142,14 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     tags: str
     secret_id: str
     evidence: str
+    aliases: str
 
     def digest(self) -> int:
         """63 bits over all of it but the date, which a scan counts from its own day."""
-        joined = "\0".join(map(str, msgspec.structs.astuple(msgspec.structs.replace(self, due=""))))
+        values = list(msgspec.structs.astuple(msgspec.structs.replace(self, due="")))
+        if self.aliases == NONE:
+            values.pop()  # as before there were any: what did not change is not written again
+        joined = "\0".join(map(str, values))
         return int.from_bytes(hashlib.blake2b(joined.encode(), digest_size=8).digest(), "big") >> 1
 
 
@@ -210,6 +218,11 @@ def take(push: Push) -> Pushed:
     )
 
 
+def seen_findings(found: list[Any], repository: str) -> list[Seen]:
+    """Findings in the report's shape, made by the server itself from a stored SBOM."""
+    return list(_findings(found, {}, repository))
+
+
 def _findings(found: list[Any], waivers: dict[str, _Waiver], repository: str) -> Iterator[Seen]:
     """One after the other; equal fingerprints get a number from the second on."""
     taken: dict[str, int] = {}
@@ -257,6 +270,7 @@ def _seen(
         tags=_words(one.tags, 40, 80),
         secret_id=clean(one.secret_id or "", 200),
         evidence=bounded_json(one.evidence, _EVIDENCE) if one.evidence else "",
+        aliases=_words(one.aliases, _MOST_ALIASES, 200) if one.aliases else NONE,
     )
 
 

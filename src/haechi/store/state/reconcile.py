@@ -32,7 +32,7 @@ Covered = Callable[[StoredFinding], bool]
 
 _SAID = (
     *("rule", "domain", "severity", "title", "message", "path", "line", "resource", "label"),
-    *("attribute", "namespace", "commit_id", "fix", "cwe", "tags", "secret_id"),
+    *("attribute", "namespace", "commit_id", "fix", "cwe", "tags", "secret_id", "aliases"),
 )
 """Columns that a scan's words fill as they are."""
 _LIVED = (
@@ -40,7 +40,7 @@ _LIVED = (
     *("waiver_from", "waived_until", "opened", "last_seen", "changed", "fixed_at", "scan"),
     "digest",
 )
-_KNOWN = (
+KNOWN = (
     *("n", "fingerprint", "state", "severity", "reopened", "owner", "owner_scan", "owner_by"),
     *("due", "due_scan", "due_by", "waiver", "waiver_from", "waived_until", "opened", "changed"),
     *("first_seen", "digest"),
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass
-class _Batch:
+class Batch:
     """Rows to be written together."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Reconciler:
         """Write it all; the answer counts new, fixed, reopened, unchanged, out_of_scope."""
         known = self._known()
         for part in parts(self._pushed.findings, PART):
-            batch = _Batch()
+            batch = Batch()
             for seen in part:
                 row = known.pop(seen.fingerprint, None)
                 if row is None:
@@ -109,7 +109,7 @@ class Reconciler:
 
     def _known(self) -> dict[str, Any]:
         pushed = self._pushed
-        ask = select(*(f.c[name] for name in _KNOWN)).where(
+        ask = select(*(f.c[name] for name in KNOWN)).where(
             f.c.cluster == pushed.cluster, f.c.source == pushed.source, f.c.ref == pushed.ref
         )
         return {row.fingerprint: row for row in self._connection.execute(ask)}
@@ -118,7 +118,7 @@ class Reconciler:
         self._outcome.changes[what] += 1
         self._outcome.places[namespace][what] += 1
 
-    def _new(self, seen: Seen, batch: _Batch) -> None:
+    def _new(self, seen: Seen, batch: Batch) -> None:
         n, self._next = self._next, self._next + 1
         accepted = self._acceptances.of(seen, self._told(seen, self._at, self._at))
         state = Life.WAIVED if accepted else Life.OPEN
@@ -154,7 +154,7 @@ class Reconciler:
         batch.searched.append({"n": n, "folded": folded(seen)})
         self._count("new", seen.namespace)
 
-    def _again(self, seen: Seen, row: Any, batch: _Batch) -> None:
+    def _again(self, seen: Seen, row: Any, batch: Batch) -> None:
         back = row.state == Life.FIXED
         reopened = bool(row.reopened) or back
         accepted = self._acceptances.of(seen, self._told(seen, row.first_seen, row.changed))
@@ -236,7 +236,7 @@ class Reconciler:
         )
         record(self._connection, steps)
 
-    def _write(self, batch: _Batch) -> None:
+    def _write(self, batch: Batch) -> None:
         connection = self._connection
         insert_all(connection, f, batch.rows)
         insert_all(connection, finding_text, batch.texts)

@@ -48,6 +48,7 @@ LISTED = (
     f.c.fix,
     f.c.cwe,
     f.c.tags,
+    f.c.aliases,
 )
 PLACE = {column.name: place for place, column in enumerate(LISTED)}
 OVERDUE_STATES = (Life.OPEN, Life.REOPENED)
@@ -90,6 +91,7 @@ def to_finding(row: Sequence[Any], today: str) -> StoredFinding:
         fix=row[28] or None,
         cwe=_words.decode(row[29]),
         tags=_words.decode(row[30]),
+        aliases=_words.decode(row[31]),
     )
 
 

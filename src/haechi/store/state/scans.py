@@ -58,9 +58,11 @@ class Scans:
         covered: Callable[[StoredFinding], bool],
         waived: Waived,
         today: dt.date,
+        also: Callable[[Transaction, str], None] | None = None,
     ) -> ScanRun:
-        """Take a push; it is kept whole or not at all. InputError, LimitExceeded: what is wrong
-        and where."""
+        """Take a push; it is kept whole or not at all. ``also`` is done with it, in the same
+        transaction, and given the scan's id. InputError, LimitExceeded: what is wrong and
+        where."""
         pushed = take(push)
         things = take_things(push, pushed)
 
@@ -81,6 +83,8 @@ class Scans:
             keep_rules(connection, push.rules, at)
             run = _run(connection, pushed, outcome, id_, by, at)
             _heard(connection, pushed, at)
+            if also is not None:
+                also(transaction, id_)
             trim_runs(connection, pushed.cluster, pushed.source, pushed.ref)
             _announce(transaction, run, outcome)
             return run

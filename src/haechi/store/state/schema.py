@@ -12,7 +12,7 @@ from sqlalchemy import text as literally
 
 from haechi.store.state.metadata import Whole, metadata, number, row_number, text
 
-REVISION = "0011"
+REVISION = "0012"
 """The newest migration: what ``meta.schema`` says in a store of this code."""
 
 DEAD = literally("instr(tags, '\"dead-control\"') > 0")
@@ -66,6 +66,7 @@ finding = Table(
     text("secret_id"),
     text("scan"),
     number("digest"),  # of what a scan says: tells whether anything is to be written
+    text("aliases", server_default="[]"),  # 0012, JSON: other ids of the same vulnerability
     UniqueConstraint("cluster", "source", "ref", "fingerprint"),
     Index("ix_finding_rule", "rule", "severity"),
     Index("ix_finding_waiver", "waiver"),

@@ -14,7 +14,9 @@ from haechi.store.records import Notice
 from haechi.store.state.access import Access
 from haechi.store.state.actions import Actions
 from haechi.store.state.admission_counts import AdmissionCounts
+from haechi.store.state.advisories import AdvisoryRecords
 from haechi.store.state.alerts import Alerts
+from haechi.store.state.bills import Bills
 from haechi.store.state.decisions import Decisions
 from haechi.store.state.engine import Clock, Database, Transaction
 from haechi.store.state.feeds import Feeds
@@ -26,6 +28,7 @@ from haechi.store.state.outbox import AuditSink
 from haechi.store.state.policy_infos import PolicyInfos
 from haechi.store.state.policy_states import PolicyStates
 from haechi.store.state.profiles import Profiles
+from haechi.store.state.proposals import Proposals
 from haechi.store.state.resources import Resources
 from haechi.store.state.retention import forget
 from haechi.store.state.runtime_rules import RuntimeRules
@@ -64,6 +67,9 @@ class State:
         self.admissions = AdmissionCounts(database)
         self.policies = PolicyInfos(database)
         self.policy_states = PolicyStates(database)
+        self.bills = Bills(database)
+        self.advisories = AdvisoryRecords(database)
+        self.proposals = Proposals(database)
 
     @property
     def generation(self) -> int:
@@ -83,6 +89,11 @@ class State:
         """Run ``work`` in the writer's thread; it may be run twice and must only change the
         database. The answer comes when it is durable. StoreFull: nothing of it was kept."""
         return self._database.write(work)
+
+    @property
+    def database(self) -> Database:
+        """For works that span several parts."""
+        return self._database
 
     def subscribe(self, listener: Callable[[Notice], None]) -> Callable[[], None]:
         """Call after commits, from the writer's thread; the answer ends it."""

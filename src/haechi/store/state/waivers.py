@@ -30,6 +30,7 @@ from haechi.store.records import (
 from haechi.store.state.acceptance import STORE, Acceptances, Waived
 from haechi.store.state.bulk import next_number, parts, touch_all, update_all
 from haechi.store.state.engine import Database, Transaction
+from haechi.store.state.filters import named
 from haechi.store.state.history import Step, record
 from haechi.store.state.metadata import NEVER
 from haechi.store.state.plain import clean
@@ -233,7 +234,7 @@ def _candidates(connection: Connection, one: StoredWaiver) -> list[int]:
         reached((one.reach,), f.c.cluster, f.c.namespace),
     )
     if one.rule != "*":
-        ask = ask.where(f.c.rule == one.rule)
+        ask = ask.where(named(one.rule))
     if one.source:
         ask = ask.where(f.c.source == one.source)
     if one.fingerprints:

@@ -70,6 +70,7 @@ export interface StoredFinding {
   fix: string | null;
   cwe: string[];
   tags: string[];
+  aliases: string[];
 }
 
 export interface FindingChange {
@@ -709,6 +710,60 @@ export interface AdmissionSummary {
   recorded: number;
 }
 
+export interface AdvisoryDetail {
+  id: string;
+  vulnerability: string;
+  aliases: string[];
+  summary: string;
+  details: string;
+  published: string | null;
+  modified: string | null;
+  withdrawn: string | null;
+  severity: Severity | null;
+  score: number | null;
+  vectors: string[];
+  cwe: string[];
+  references: string[];
+  malicious: boolean;
+  exploited_since: string | null;
+  epss: number | null;
+  affected: AffectedPackage[];
+  where: string[];
+}
+
+export interface AdvisoryImport {
+  id: string;
+  place: string;
+  state: ImportState;
+  by: string;
+  asked: string;
+  finished: string | null;
+  generation: number;
+  records: number;
+  changed: number;
+  error: string;
+}
+
+export interface AdvisoryStatus {
+  state: string;
+  generation: number;
+  bytes: number;
+  error: string;
+  ecosystems: EcosystemData[];
+  sources: SourceState[];
+  imports: AdvisoryImport[];
+  reevaluation: Reevaluation | null;
+  pending: number;
+}
+
+export interface AffectedPackage {
+  ecosystem: string;
+  name: string;
+  ranges: string[];
+  versions: string[];
+  fixed: string[];
+}
+
 export interface AlertDelivery {
   id: string;
   cluster: string;
@@ -852,6 +907,60 @@ export interface AuditedKind {
   why: string;
 }
 
+export interface Bill {
+  files?: BilledFile[];
+  data?: Record<string, string>;
+  own?: string[];
+  disabled?: string[];
+  severity?: Record<string, Severity>;
+  development?: Development;
+  due_days?: Record<string, number>;
+  missing?: BilledGap[];
+  left_out?: number;
+}
+
+export interface BilledFile {
+  path: string;
+  format: string;
+  ecosystem: string;
+  name?: string;
+  version?: string;
+  purl?: string;
+  pins?: boolean;
+  owner?: string;
+  requires?: number[];
+  covers?: string[];
+  packages?: BilledPackage[];
+}
+
+export interface BilledGap {
+  path: string;
+  reason: string;
+}
+
+export interface BilledPackage {
+  name: string;
+  version?: string;
+  ecosystem?: string;
+  spelled?: string;
+  constraint?: string;
+  path?: string;
+  line?: number;
+  source?: Source;
+  url?: string;
+  direct?: boolean | null;
+  development?: boolean;
+  optional?: boolean;
+  needs?: number[];
+  digests?: string[];
+  licence?: string;
+  install_script?: boolean;
+  yanked?: string;
+  distribution?: string;
+  source_package?: string;
+  module_stream?: string;
+}
+
 export interface Check {
   name: string;
   said: Said;
@@ -948,9 +1057,24 @@ export interface DecisionsAnswer {
   refused: Record<string, string>;
 }
 
+export type Development = "report" | "lower" | "ignore";
+
 export interface DiffLine {
   sign: string;
   text: string;
+}
+
+export interface EcosystemData {
+  ecosystem: string;
+  records: number;
+  withdrawn: number;
+  malicious: number;
+  covered: boolean;
+  incomplete: boolean;
+  newest: string | null;
+  imported: string | null;
+  age_days: number | null;
+  stale: boolean;
 }
 
 export type Effect = "deny" | "warn" | "audit";
@@ -1072,6 +1196,8 @@ export interface HaltStatus {
   words: Halt[];
 }
 
+export type ImportState = "waiting" | "running" | "done" | "incomplete" | "refused";
+
 export interface IncidentCounts {
   total: number;
   facets: Record<string, Bucket[]>;
@@ -1179,6 +1305,16 @@ export interface Origin {
 }
 
 export type Outcome = "denied" | "error" | "shed" | "warned" | "unjudged" | "audited" | "waived" | "allowed";
+
+export interface PackageUse {
+  ecosystem: string;
+  name: string;
+  version: string;
+  source: string;
+  ref: string;
+  cluster: string;
+  sbom: string;
+}
 
 export interface PlannedResponse {
   kind: ActionKind;
@@ -1372,6 +1508,47 @@ export interface ProfileValue {
   last: string;
 }
 
+export interface Proposal {
+  id: string;
+  source: string;
+  ref: string;
+  cluster: string;
+  path: string;
+  ecosystem: string;
+  package: string;
+  versions: string[];
+  target: string;
+  direct: boolean | null;
+  via: string[];
+  development: boolean;
+  severity: Severity;
+  fixes: ProposedFix[];
+  state: ProposalState;
+  opened: string;
+  changed: string;
+  reason: string;
+  by: string;
+  title: string;
+  body: string;
+}
+
+export interface ProposalDismissal {
+  reason: string;
+}
+
+export type ProposalState = "open" | "taken" | "dismissed" | "obsolete";
+
+export interface ProposedFix {
+  id: string;
+  aliases: string[];
+  title: string;
+  severity: Severity;
+  fingerprint: string;
+  fixed: string;
+  url: string;
+  cleared: boolean;
+}
+
 export interface Push {
   schema: string;
   origin: Origin;
@@ -1380,6 +1557,7 @@ export interface Push {
   resources?: PushedResource[];
   edges?: PushedEdge[];
   rules?: PushedRule[];
+  packages?: Bill | null;
 }
 
 export interface PushScope {
@@ -1435,6 +1613,17 @@ export interface RecordedVerdict {
   evidence?: Record<string, unknown>;
   waiver?: string | null;
   generated?: boolean;
+}
+
+export interface Reevaluation {
+  generation: number;
+  started: string;
+  finished: string | null;
+  sboms: number;
+  affected: number;
+  opened: number;
+  fixed: number;
+  seconds: number;
 }
 
 export interface ResponseApproval {
@@ -1529,11 +1718,47 @@ export interface ResponseStep {
 
 export type Said = "yes" | "no" | "unknown" | "accepted";
 
+export interface Sbom {
+  id: string;
+  kind: string;
+  name: string;
+  source: string;
+  ref: string;
+  cluster: string;
+  commit: string;
+  current: boolean;
+  received: string;
+  by: string;
+  scan: string;
+  format: string;
+  files: number;
+  packages: number;
+  ecosystems: Record<string, number>;
+  missing: string[];
+  bytes: number;
+  judged: number;
+}
+
+export interface SbomAnswer {
+  sbom: Sbom;
+  changes: Record<string, number>;
+}
+
 export interface ScorePart {
   family: string;
   value: string;
   rarity: number;
   most: number;
+}
+
+export type Source = "registry" | "git" | "path" | "url" | "workspace" | "stdlib";
+
+export interface SourceState {
+  place: string;
+  state: string;
+  since: string;
+  last: string | null;
+  error: string;
 }
 
 export type Stage = "observe" | "recommend" | "approve" | "enforce";

@@ -12,5 +12,6 @@ ORDER = (
     "0009_alerts",
     "0010_objects",
     "0011_admission",
+    "0012_dependencies",
 )
 """Names of the modules, oldest first; the number is the revision."""

@@ -1,0 +1,186 @@
+"""A bill of packages on its way into the store and out of it again as an SBOM.
+
+Everything in a bill is hostile: names are bounded, positions checked, and what is kept is packed
+once, without what a run does not share with the next (dates of advisories, settings), so that
+equal packages are equal bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import posixpath
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from haechi import __version__
+from haechi.errors import InputError, LimitExceeded
+from haechi.model.bill import (
+    MOST_FILES,
+    MOST_PACKAGES,
+    Bill,
+    BilledFile,
+    BilledPackage,
+)
+from haechi.model.package import Source
+from haechi.server.shapes_dependencies import SbomFormat
+from haechi.store.state.bills import Content, Key, Stored
+
+if TYPE_CHECKING:
+    from haechi.model.package import PackageFile
+    from haechi.store.dependency_records import Sbom
+
+LARGEST = 64 << 20
+"""Bytes that the content of a bill unpacks to, at most."""
+_NAME, _TEXT, _LISTED = 1_000, 4_000, 20_000
+_OWN = frozenset({Source.PATH, Source.WORKSPACE})
+_Files = tuple[BilledFile, ...]
+_decoder = msgspec.msgpack.Decoder(_Files)
+_facts = msgspec.json.Decoder(Bill)
+UPLOADED = "sbom:"
+"""How the path of an uploaded SBOM begins: it is no file of the repository."""
+
+
+def check_bill(bill: Bill) -> None:
+    """Raises LimitExceeded, InputError."""
+    packages = sum(len(file.packages) for file in bill.files)
+    if packages > MOST_PACKAGES or len(bill.files) > MOST_FILES:
+        raise LimitExceeded(
+            f"{packages:,} packages in {len(bill.files):,} files are too many",
+            why=f"one push may hold {MOST_PACKAGES:,} in {MOST_FILES:,}",
+            where="packages",
+        )
+    seen: set[str] = set()
+    for number, file in enumerate(bill.files):
+        where = f"packages.files[{number}]"
+        if file.path in seen:
+            raise InputError("a file stands there twice", where=f"{where}.path")
+        seen.add(file.path)
+        _check(where, (file.path, file.format, file.ecosystem, file.name, file.version))
+        for at, one in enumerate(file.packages):
+            if not one.name:
+                raise InputError("a package without a name", where=f"{where}.packages[{at}]")
+            _check(
+                f"{where}.packages[{at}]",
+                (one.name, one.version, one.ecosystem, one.spelled, one.path, one.url),
+            )
+            if len(one.needs) > _LISTED or len(one.digests) > _LISTED:
+                raise LimitExceeded("a list is too long", where=f"{where}.packages[{at}]")
+
+
+def _check(where: str, texts: Iterable[str]) -> None:
+    for text in texts:
+        if len(text) > _NAME or "\0" in text:
+            raise InputError(
+                "a name is too long or holds what no name holds",
+                why=f"at most {_NAME:,} characters",
+                where=where,
+            )
+
+
+def content_of(files: Sequence[BilledFile]) -> Content:
+    """The files, packed, and which packages they hold."""
+    import zstandard
+
+    files = tuple(sorted(files, key=lambda file: (file.path, file.format)))
+    keys: dict[Key, None] = {}
+    ecosystems: dict[str, int] = {}
+    for file in files:
+        for one in file.packages:
+            ecosystem = one.ecosystem or file.ecosystem
+            ecosystems[ecosystem] = ecosystems.get(ecosystem, 0) + 1
+            if one.source not in _OWN:
+                keys[ecosystem, asked_as(ecosystem, one.name), one.version] = None
+    packed = zstandard.ZstdCompressor(level=6).compress(msgspec.msgpack.encode(files))
+    return Content(
+        body=packed,
+        files=len(files),
+        packages=sum(len(file.packages) for file in files),
+        ecosystems=dict(sorted(ecosystems.items())),
+        formats=tuple(dict.fromkeys(file.format for file in files))[:20],
+        keys=list(keys),
+    )
+
+
+def asked_as(ecosystem: str, name: str) -> str:
+    """A package's name as advisories call it."""
+    from haechi.world.advisories.names import normal
+
+    return normal(ecosystem, name)
+
+
+def files_in(content: bytes) -> tuple[BilledFile, ...]:
+    """What ``content_of`` packed."""
+    import zstandard
+
+    if not content:
+        return ()
+    raw = zstandard.ZstdDecompressor().decompress(content, max_output_size=2 * LARGEST)
+    return _decoder.decode(raw)
+
+
+def facts_of(bill: Bill) -> str:
+    """A bill without its files, as JSON."""
+    return msgspec.json.encode(replace(bill, files=())).decode()
+
+
+def bill_in(stored: Stored) -> Bill:
+    """A stored bill."""
+    return replace(_facts.decode(stored.facts), files=files_in(stored.content))
+
+
+def merged(known: Bill | None, pushed: Bill, within: str) -> Bill:
+    """What a push of a folder makes of the repository's bill: the files in the folder are its own,
+    the others are as they were."""
+    folder = within.strip("/")
+    if not folder or known is None:
+        return pushed
+    others = tuple(file for file in known.files if not _inside(file.path, folder))
+    mine = tuple(file for file in pushed.files if _inside(file.path, folder))
+    return replace(pushed, files=(*others, *mine))
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def upload_of(file: PackageFile, name: str) -> Bill:
+    """The bill of somebody else's SBOM, called by its name."""
+    from haechi.scan.deps.bills import bill_of
+    from haechi.scan.deps.look import Dependencies
+
+    made = bill_of(Dependencies(files=(file,)))
+    path = UPLOADED + posixpath.normpath(name or "sbom").lstrip("/")
+    files = tuple(replace(each, path=path, packages=_placed(each)) for each in made.files)
+    return replace(made, files=files)
+
+
+def _placed(file: BilledFile) -> tuple[BilledPackage, ...]:
+    return tuple(replace(one, path="") if one.path else one for one in file.packages)
+
+
+def rendered(record: Sbom, stored: Stored, form: SbomFormat) -> str:
+    """The SBOM as a document."""
+    from haechi.report.sbom_bill import bill_of
+    from haechi.report.sbom_frame import Origin
+    from haechi.scan.deps.bills import files_of, gaps_of
+
+    bill = bill_in(stored)
+    name = record.source.removeprefix("repo:").rstrip("/").rpartition("/")[2] or "repository"
+    listed = bill_of(
+        files_of(bill), gaps_of(bill), name=name[:200], version=record.commit or record.ref
+    )
+    origin = Origin(made=_told(record.received), version=__version__)
+    if form is SbomFormat.SPDX:
+        from haechi.report.spdx import render as as_spdx
+
+        return as_spdx(listed, origin)
+    from haechi.report.cyclonedx import render as as_cyclonedx
+
+    return as_cyclonedx(listed, origin)
+
+
+def _told(moment: dt.datetime) -> dt.datetime:
+    return moment.replace(microsecond=0)

@@ -1,0 +1,107 @@
+"""An SBOM that somebody sends: read, kept and judged as a push's packages are.
+
+Its findings stand under a path of its own (``sbom:<name>``), which is no file of the repository:
+a scan of that repository neither covers nor fixes them, the next SBOM of the same name does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from haechi.errors import StoreError
+from haechi.model.bill import Bill
+from haechi.model.keys import repository_key
+from haechi.scan.deps.bills import files_of
+from haechi.scan.deps.sbom import read_sbom
+from haechi.server.shapes_dependencies import SbomUpload
+from haechi.server.work.bills import check_bill, content_of, facts_of, upload_of
+from haechi.server.work.bills_judged import Judge, documents, words
+from haechi.server.work.matching import StoreWaivers
+from haechi.server.work.proposals import ended, proposed
+from haechi.store.records import AuditEntry
+from haechi.store.state.bills import UPLOAD, Billed, default_ref, keep_bill
+from haechi.store.state.engine import Transaction
+from haechi.store.state.pushed import seen_findings
+from haechi.store.state.rejudged import Generation, Rejudged, known_at, rejudge
+
+if TYPE_CHECKING:
+    from haechi.server.world import World
+
+
+def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str, dict[str, int]]:
+    """Store it; its id and what it changed. Raises InputError, LimitExceeded."""
+    state = world.store.state
+    name = ask.name.strip() or "sbom"
+    bill = upload_of(read_sbom(data, name), name)
+    check_bill(bill)
+    source = repository_key(ask.repository)
+    body = state.bills.keep_content(content_of(bill.files))
+    stored: list[str] = []
+    target = [ask.ref]
+
+    def keep(transaction: Transaction) -> None:
+        known = default_ref(transaction.connection, ask.cluster, source)
+        target[:] = [ask.ref or known or ""]
+        one = Billed(
+            cluster=ask.cluster,
+            source=source,
+            ref=target[0],
+            body=body,
+            facts=facts_of(bill),
+            kind=UPLOAD,
+            name=name,
+            commit=ask.commit,
+        )
+        stored[:] = [keep_bill(transaction, one, scan="", by=by)]
+        detail = {"repository": ask.repository, "name": name, "packages": _count(bill)}
+        transaction.audit(
+            AuditEntry(
+                at=transaction.now,
+                actor=by,
+                action="sbom.send",
+                object=stored[0],
+                cluster=ask.cluster,
+                detail=detail,
+            )
+        )
+
+    state.write(keep)
+    with world.advising.judge(world) as judge:
+        if judge is None:
+            return stored[0], {}
+        return stored[0], _judged(world, judge, bill, (ask.cluster, source, target[0]), stored[0])
+
+
+def _count(bill: Bill) -> int:
+    return sum(len(file.packages) for file in bill.files)
+
+
+def _judged(
+    world: World, judge: Judge, bill: Bill, target: tuple[str, str, str], id_: str
+) -> dict[str, int]:
+    state, today = world.store.state, world.clock().date()
+    said = judge.said(bill, files_of(bill))
+    found = documents(said.findings, bill, today)
+    now = proposed(found, target)
+    paths = {file.path for file in bill.files}
+    with state.read() as connection:
+        number, before = known_at(connection, id_, target, paths)
+    if number is None:
+        raise StoreError("the SBOM was replaced while it was judged", do="send it again")
+    fingerprints = {one.fingerprint for one in said.findings}
+    open_before = [one for one in state.proposals.of([target])[target] if one.path in paths]
+    one = Rejudged(
+        bill=number,
+        cluster=target[0],
+        source=target[1],
+        ref=target[2],
+        seen=seen_findings(found, target[1].removeprefix("repo:")),
+        over=[each for each in before if each not in fingerprints],
+        proposed=now,
+        ended=ended(open_before, now, bill, None),
+    )
+    generation = Generation(judge.database.identity, judge.database.generation)
+    rules = words(said.rules.values())
+    return rejudge(
+        state.database, [one], generation, rules=rules, waived=StoreWaivers(today), today=today
+    )
