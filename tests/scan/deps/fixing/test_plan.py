@@ -170,7 +170,7 @@ def test_the_way_of_what_another_brings_in(
 ) -> None:
     world = World("npm", Flaw("CVE-1", "x", (("", "1.1.0"),)))
     file = lock(package("top", "1.0.0", 1), package("x", "1.0.0"), format=format)
-    plan = planned(world, file, asks=lambda owner, needed: asked.get((owner, needed)))
+    plan = planned(world, file, asks=lambda *pair: [asked[pair]] if pair in asked else None)
     (upgrade,) = plan.upgrades
     assert (upgrade.way, upgrade.certain, upgrade.by) == (way, certain, ("top",))
     assert bool(upgrade.blockers) == (way in (Way.OVERRIDE, Way.PARENT))
@@ -185,7 +185,7 @@ def test_the_way_of_what_the_project_asks_for(asked: str | None, way: Way) -> No
     plan = planned(
         world,
         lock(package("x", "1.0.0")),
-        asks=lambda owner, _: asked if owner == PROJECT else None,
+        asks=lambda owner, _: [asked] if owner == PROJECT and asked else None,
     )
     assert plan.upgrades[0].way is way
     assert plan.upgrades[0].direct
@@ -194,7 +194,7 @@ def test_the_way_of_what_the_project_asks_for(asked: str | None, way: Way) -> No
 def test_who_moves_itself_blocks_nobody() -> None:
     world = World("npm", Flaw("CVE-1", "x", (("", "1.1.0"),)), Flaw("CVE-2", "p", (("", "1.0.1"),)))
     file = lock(package("p", "1.0.0", 1), package("x", "1.0.0"))
-    plan = planned(world, file, asks=lambda *_: "1.0.0")
+    plan = planned(world, file, asks=lambda *_: ["1.0.0"])
     assert {one.name: (one.way, one.certain) for one in plan.upgrades} == {
         "p": (Way.MANIFEST, True),
         "x": (Way.LOCK, False),

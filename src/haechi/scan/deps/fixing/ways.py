@@ -8,7 +8,7 @@ the way is not ``certain``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -20,8 +20,9 @@ from haechi.scan.deps.paths import Paths, spelled
 
 PROJECT = -1
 """The project itself as the one who asks."""
-Asks = Callable[[int, int], str | None]
-"""(who asks, what for), by position: the range asked for; None where no file tells it."""
+Asks = Callable[[int, int], Sequence[str] | None]
+"""(who asks, what for), by position: the ranges asked for, all of which hold ("": any version);
+None where no file tells them."""
 _LISTED = 20
 
 
@@ -136,13 +137,16 @@ class Routes:
                 certain = False
             elif not allowed and len(blockers) < _LISTED:
                 one = self._file.packages[owner]
-                asked = self._asks(owner, index) or ""
+                asked = ", ".join(self._asks(owner, index) or ())
                 blockers.append(Blocker(spelled(one), one.version, asked))
         return blockers, certain
 
     def _allows(self, owner: int, index: int, version: str) -> bool | None:
         asked = self._asks(owner, index)
-        return None if asked is None else allows(self._file.packages[index], asked, version)
+        if asked is None:
+            return None
+        answers = [allows(self._file.packages[index], one, version) for one in asked]
+        return False if False in answers else None if None in answers else True
 
     def _brought_in_by(self, index: int) -> tuple[str, ...]:
         """The project's own dependencies above a package, in the order of the file."""
@@ -169,5 +173,5 @@ def allows(package: Package, constraint: str, version: str) -> bool | None:
         return None
 
 
-def _nothing(_owner: int, _needed: int) -> str | None:
+def _nothing(_owner: int, _needed: int) -> Sequence[str] | None:
     return None
