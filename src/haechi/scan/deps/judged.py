@@ -20,6 +20,7 @@ from haechi.scan.deps.gaps import data_gaps, day_of, ecosystems_of, package_gaps
 from haechi.scan.deps.look import Dependencies
 from haechi.scan.deps.manifests import Manifests, Read
 from haechi.scan.deps.matching import Sources, match
+from haechi.scan.deps.reach import with_reach
 from haechi.scan.deps.remarks import Remarks
 from haechi.scan.setup import Part, Setup
 from haechi.world.advisories.reading import Advisories, open_default
@@ -58,10 +59,11 @@ def _judged(
         max_age=setup.config.deps.max_age_days,
     )
     held = frozenset(name for name, state in states.items() if state and state.covered)
-    findings, waivers = _placed(told, files, tree)
+    placed, waivers = _placed(told, files, tree)
+    findings, cut = with_reach(placed, files, tree)
     return Dependencies(
         part=Part(
-            findings=findings,
+            findings=tuple(findings),
             gaps=(
                 *gaps,
                 *data.gaps,
@@ -73,7 +75,7 @@ def _judged(
             looked=_counts(files, told),
             evaluated=_evaluated(data.evaluated, ecosystems, told, sources, setup),
             files=seen | {file.path for file in files},
-            warnings=data.warnings,
+            warnings=(*data.warnings, *cut),
         ),
         files=files,
         rules=told.rules,
