@@ -1,0 +1,348 @@
+"""Azure's services with a public address by default: which of them take requests from every
+network, which let keys stand for people, and which speak TLS that is broken.
+
+Every service has a switch and a list of its own; the tables here say which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from typing import Any
+
+import msgspec
+
+from haechi.checks.terraform.ports import is_world
+from haechi.checks.terraform.view import (
+    Hit,
+    fails,
+    is_set,
+    is_unknown,
+    known,
+    linked,
+    require_no_doubt,
+    resources,
+    target,
+    text,
+    truth,
+    value,
+)
+from haechi.model.resource import Resource
+from haechi.model.review import Review
+
+
+class Door(msgspec.Struct, frozen=True):
+    """How a service is closed to strangers. ``switch``: off closes it. ``refuses``: what must be
+    ``Deny``. ``narrows``: what, when set to anything but the world, lets only some in.
+    ``beside``: resources that do the same, by (type, their reference, what must be ``Deny``)."""
+
+    switch: tuple[str, ...] = ("public_network_access_enabled",)
+    refuses: tuple[str, ...] = ()
+    narrows: tuple[str, ...] = ()
+    beside: tuple[tuple[str, str, str], ...] = ()
+
+
+_DOORS: dict[str, Door] = {
+    "azurerm_storage_account": Door(
+        refuses=("network_rules.0.default_action",),
+        beside=(("azurerm_storage_account_network_rules", "storage_account_id", "default_action"),),
+    ),
+    "azurerm_key_vault": Door(refuses=("network_acls.0.default_action",)),
+    "azurerm_cosmosdb_account": Door(
+        narrows=("ip_range_filter", "is_virtual_network_filter_enabled")
+    ),
+    "azurerm_redis_cache": Door(
+        narrows=("subnet_id",), beside=(("azurerm_redis_firewall_rule", "redis_cache_name", ""),)
+    ),
+    "azurerm_container_registry": Door(refuses=("network_rule_set.0.default_action",)),
+    "azurerm_search_service": Door(narrows=("allowed_ips",)),
+    "azurerm_cognitive_account": Door(refuses=("network_acls.0.default_action",)),
+    "azurerm_ai_services": Door(
+        switch=("public_network_access",), refuses=("network_acls.0.default_action",)
+    ),
+    "azurerm_servicebus_namespace": Door(
+        refuses=("network_rule_set.0.default_action",),
+        beside=(
+            ("azurerm_servicebus_namespace_network_rule_set", "namespace_id", "default_action"),
+        ),
+    ),
+    "azurerm_eventhub_namespace": Door(refuses=("network_rulesets.0.default_action",)),
+    "azurerm_eventgrid_topic": Door(narrows=("inbound_ip_rule",)),
+    "azurerm_eventgrid_domain": Door(narrows=("inbound_ip_rule",)),
+    "azurerm_app_configuration": Door(switch=("public_network_access",)),
+    "azurerm_iothub": Door(refuses=("network_rule_set.0.default_action",)),
+    "azurerm_data_factory": Door(switch=("public_network_enabled",)),
+    "azurerm_purview_account": Door(switch=("public_network_enabled",)),
+    "azurerm_batch_account": Door(refuses=("network_profile.0.account_access.0.default_action",)),
+    "azurerm_kusto_cluster": Door(narrows=("allowed_ip_ranges",)),
+    "azurerm_mysql_flexible_server": Door(
+        switch=("public_network_access_enabled", "public_network_access"),
+        narrows=("delegated_subnet_id",),
+    ),
+    "azurerm_postgresql_flexible_server": Door(narrows=("delegated_subnet_id",)),
+    "azurerm_machine_learning_workspace": Door(
+        switch=("public_network_access_enabled", "public_access_behind_virtual_network_enabled")
+    ),
+}
+_OLD_PROTOCOLS = (
+    "min_tls_version",
+    "minimum_tls_version",
+    "minimal_tls_version",
+    "ssl_minimal_tls_version_enforced",
+    "tls_min_version",
+    "site_config.0.min_tls_version",
+    "site_config.0.minimum_tls_version",
+    "site_config.0.scm_min_tls_version",
+    "site_config.0.scm_minimum_tls_version",
+    "tls.0.minimum_tls_version",
+    "tls.0.min_tls_version",
+    "cdn_managed_https.0.tls_version",
+    "user_managed_https.0.tls_version",
+)
+_OLD = re.compile(r"(?:tls|ssl)?[ _v]*1?[._]?([01])?\Z", re.IGNORECASE)
+_NONE = frozenset({"tlsenforcementdisabled", "disabled", "none"})
+_KEYS = {
+    "shared_access_key_enabled": False,
+    "local_auth_enabled": False,
+    "local_authentication_enabled": False,
+    "local_authentication_disabled": True,
+    "local_account_disabled": True,
+}
+"""Switches by which keys are taken, and their value that takes none."""
+_PUBLIC_SERVERS = (
+    "server_id",
+    "server_name",
+    "synapse_workspace_id",
+    "redis_cache_name",
+    "mongo_cluster_id",
+    "cluster_id",
+)
+_ANY_AZURE = "0.0.0.0"  # noqa: S104 - how Azure writes its own data centres
+_MANY = 2**20
+"""Addresses in a range that nobody owns alone."""
+
+
+def any_network(review: Review) -> Iterator[Hit]:
+    """A service that takes requests from every network in the world."""
+    resource = review.resource
+    door = _DOORS.get(resource.kind, Door())
+    if any(_is_off(resource.data.get(name)) for name in door.switch):
+        return
+    if any(_is_deny(value(resource, path)) for path in door.refuses):
+        return
+    if any(_narrows(resource.data.get(name)) for name in door.narrows):
+        return
+    for type_, reference, path in door.beside:
+        near = linked(review, type_, reference)
+        if any(not path or _is_deny(value(one, path)) for one in near):
+            return
+        if not near:
+            require_no_doubt(review, type_, reference)
+    yield fails("requests from every network reach it", _blamed(resource, door))
+
+
+def _blamed(resource: Resource, door: Door) -> str:
+    for path in (*door.refuses, *door.narrows, *door.switch):
+        name = path.partition(".")[0]
+        if resource.data.get(name) is not None:
+            return name
+    return door.switch[0]
+
+
+def _is_off(found: Any) -> bool:
+    if found is None:
+        return False
+    word = known(found)
+    return not truth(word, True) if isinstance(word, bool) else str(word).lower() == "disabled"
+
+
+def _is_deny(found: Any) -> bool:
+    return (text(found) or "").lower() == "deny"
+
+
+def _narrows(found: Any) -> bool:
+    """Whether a list of addresses (or a subnet, or a switch) keeps strangers out."""
+    if found is None or found is False:
+        return False
+    if is_unknown(found):
+        return is_set(found)
+    if isinstance(found, bool):
+        return found
+    items = found.split(",") if isinstance(found, str) else list(found)
+    return bool(items) and not any(_is_everyone(item) for item in items)
+
+
+def _is_everyone(item: Any) -> bool:
+    if is_unknown(item):
+        return False
+    word = item.get("ip_mask") if isinstance(item, dict) else item
+    return is_world(word) or word == _ANY_AZURE
+
+
+def takes_keys(review: Review) -> Iterator[Hit]:
+    """A service that takes keys, which name nobody and do not end, besides identities."""
+    resource = review.resource
+    for name, closed in _KEYS.items():
+        found = resource.data.get(name)
+        if found is not None:
+            if truth(found, not closed) is not closed:
+                yield fails("whoever holds a key is let in", name)
+            return
+    yield fails("whoever holds a key is let in")
+
+
+def old_tls(review: Review) -> Iterator[Hit]:
+    """A service that is told to take TLS 1.0 or 1.1, or none at all. Left out means 1.2."""
+    for path in _OLD_PROTOCOLS:
+        word = text(value(review.resource, path))
+        if word is not None and is_old(word):
+            steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
+            yield fails(f"{word} is taken", *steps)
+
+
+def is_old(word: str) -> bool:
+    """``1.0``, ``TLS1_1``, ``TLS10``, ``Tls``, ``Disabled`` …"""
+    if word.strip().lower() in _NONE:
+        return True
+    return bool(word.strip()) and bool(_OLD.match(word.strip()))
+
+
+def world_firewall(review: Review) -> Iterator[Hit]:
+    """A database firewall rule for the internet."""
+    span = _span(review.resource)
+    if span is not None and span[0] != span[1] and _is_wide(*span) and _is_reachable(review):
+        first, last = span
+        yield fails(f"{first} to {last} may try to sign in", "start_ip_address")
+
+
+def azure_firewall(review: Review) -> Iterator[Hit]:
+    """A database firewall rule for everything that runs in Azure, of any customer."""
+    span = _span(review.resource)
+    if span is not None and int(span[0]) == int(span[1]) == 0 and _is_reachable(review):
+        yield fails("every customer's machines in Azure may try to sign in", "start_ip_address")
+
+
+def _span(resource: Resource) -> tuple[IPv4Address, IPv4Address] | None:
+    names = ("start_ip_address", "start_ip"), ("end_ip_address", "end_ip")
+    found = [
+        next((text(resource.data.get(name)) for name in pair if name in resource.data), None)
+        for pair in names
+    ]
+    try:
+        first, last = (IPv4Address((one or "").strip()) for one in found)
+    except ValueError:
+        return None
+    return first, last
+
+
+def _is_wide(first: IPv4Address, last: IPv4Address) -> bool:
+    return int(last) - int(first) >= _MANY and not (first.is_private and last.is_private)
+
+
+def _is_reachable(review: Review) -> bool:
+    """A server without a public address has no use for the rule."""
+    for name in _PUBLIC_SERVERS:
+        for server in target(review, name):
+            if any(
+                not is_unknown(server.data.get(one)) and _is_off(server.data.get(one))
+                for one in ("public_network_access_enabled", "public_network_access")
+            ):
+                return False
+    return True
+
+
+def public_container(review: Review) -> Iterator[Hit]:
+    """A container of blobs that strangers read, unless its account refuses that."""
+    kind = (text(review.resource.data.get("container_access_type")) or "private").lower()
+    if kind not in ("blob", "container"):
+        return
+    for account in _accounts(review):
+        for name in ("allow_nested_items_to_be_public", "allow_blob_public_access"):
+            if not truth(account.data.get(name), True):
+                return
+    what = "list and read" if kind == "container" else "read"
+    yield fails(f"everybody may {what} what is in it", "container_access_type")
+
+
+def _accounts(review: Review) -> list[Resource]:
+    return [
+        *target(review, "storage_account_id", type_="azurerm_storage_account"),
+        *target(review, "storage_account_name", type_="azurerm_storage_account"),
+    ]
+
+
+def public_blobs_allowed(review: Review) -> Iterator[Hit]:
+    """An account of which containers may be opened to everybody."""
+    data = review.resource.data
+    for name in ("allow_nested_items_to_be_public", "allow_blob_public_access"):
+        if data.get(name) is not None:
+            if truth(data.get(name), True):
+                yield fails("any container of it may be opened to everybody", name)
+            return
+    yield fails("any container of it may be opened to everybody")
+
+
+def no_soft_delete(review: Review) -> Iterator[Hit]:
+    """An account for blobs in which what is deleted is gone at once."""
+    data = review.resource.data
+    if (text(data.get("account_kind")) or "StorageV2") == "FileStorage":
+        return
+    if value(review.resource, "blob_properties.0.delete_retention_policy.0") is None:
+        yield fails("a deleted blob is gone at once", "blob_properties")
+
+
+def no_auditing(review: Review) -> Iterator[Hit]:
+    """A SQL server of which nobody writes down who does what."""
+    resource = review.resource
+    if value(resource, "extended_auditing_policy.0") is not None:
+        return
+    doubts = []
+    for type_, reference in _AUDITS:
+        if linked(review, type_, reference):
+            return
+        doubts.append((type_, reference))
+    for type_, reference in doubts:
+        require_no_doubt(review, type_, reference)
+    yield fails("nobody writes down who does what in it")
+
+
+_AUDITS = (
+    ("azurerm_mssql_server_extended_auditing_policy", "server_id"),
+    ("azurerm_mssql_database_extended_auditing_policy", "server_id"),
+    ("azurerm_sql_server_extended_auditing_policy", "server_id"),
+    ("azurerm_monitor_diagnostic_setting", "target_resource_id"),
+)
+
+
+def no_alert_policy(review: Review) -> Iterator[Hit]:
+    """A SQL server that nobody watches, though the configuration holds no plan of Defender."""
+    policies = "azurerm_mssql_server_security_alert_policy"
+    for name in ("server_name", "server_id"):
+        if linked(review, policies, name):
+            return
+        require_no_doubt(review, policies, name)
+    for plan in resources(review, "azurerm_security_center_subscription_pricing"):
+        if (text(plan.data.get("tier")), text(plan.data.get("resource_type"))) == (
+            "Standard",
+            "SqlServers",
+        ):
+            return
+    yield fails("nobody is told of injected queries or odd sign-ins")
+
+
+def no_directory_admin(review: Review) -> Iterator[Hit]:
+    """A database server without an administrator from the directory."""
+    resource = review.resource
+    if value(resource, "azuread_administrator.0") is not None:
+        return
+    beside = {
+        "azurerm_sql_server": "azurerm_sql_active_directory_administrator",
+        "azurerm_mysql_server": "azurerm_mysql_active_directory_administrator",
+        "azurerm_postgresql_server": "azurerm_postgresql_active_directory_administrator",
+    }.get(resource.kind)
+    if beside:
+        if linked(review, beside, "server_name"):
+            return
+        require_no_doubt(review, beside, "server_name")
+    yield fails("only a password of its own signs in")
