@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import msgspec
@@ -119,6 +119,7 @@ _PUBLIC_SERVERS = (
     "cluster_id",
 )
 _ANY_AZURE = "0.0.0.0"  # noqa: S104 - how Azure writes its own data centres
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _MANY = 2**20
 """Addresses in a range that nobody owns alone."""
 
@@ -237,7 +238,8 @@ def _span(resource: Resource) -> tuple[IPv4Address, IPv4Address] | None:
 
 
 def _is_wide(first: IPv4Address, last: IPv4Address) -> bool:
-    return int(last) - int(first) >= _MANY and not (first.is_private and last.is_private)
+    private = any(first in block and last in block for block in _PRIVATE)
+    return int(last) - int(first) >= _MANY and not private
 
 
 def _is_reachable(review: Review) -> bool:
