@@ -17,6 +17,7 @@ from haechi.model.package import Package, PackageFile, Source
 from haechi.model.severity import Severity
 from haechi.scan.deps.findings import Told, findings_of, severity_of
 from haechi.scan.deps.matching import Matching
+from haechi.scan.deps.versions import upgrade_of
 from haechi.scan.deps.words import title_of, url_of
 from tests.scan.deps.advised import (
     CRITICAL,
@@ -255,3 +256,9 @@ def test_from_lock_file_to_finding(tmp_path: Path) -> None:
     assert (finding.evidence["score"], finding.evidence["published"]) == (9.8, dt.date(2024, 2, 3))
     assert found.known["CVE-2024-1"].since == dt.date(2024, 2, 3)
     assert not found.known["CVE-2024-1"].own
+
+
+def test_an_upgrade_is_written_as_the_file_writes_versions() -> None:
+    module = replace(package("demo", "v1.5.0"), ecosystem="Go")
+    assert upgrade_of(module, vulnerability(fixed=("1.4.0", "1.6.0"))) == "v1.6.0"
+    assert upgrade_of(replace(module, version="1.5.0"), vulnerability(fixed=("1.6.0",))) == "1.6.0"

@@ -46,7 +46,13 @@ def upgrade_of(package: Package, vulnerability: Vulnerability) -> str:
     except VersionError:
         return ""
     above = sorted(_above(scheme, now, vulnerability.fixed))
-    return above[0][2] if above else ""
+    return as_written(package, above[0][2]) if above else ""
+
+
+def as_written(package: Package, version: str) -> str:
+    """A version as the package's own file writes them: Go's have a ``v``, its advisories do not."""
+    marked = package.ecosystem == "Go" and package.version.startswith("v")
+    return f"v{version}" if marked and version and not version.startswith("v") else version
 
 
 def highest(ecosystem: str, versions: Iterable[str]) -> str:
