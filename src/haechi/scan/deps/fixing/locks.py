@@ -1,0 +1,77 @@
+"""Lock files renewed by their own tools in a copy; what they wrote comes back as edits.
+
+One lock file's failure costs only that lock file: its manifest edits are taken back by the
+caller, who knows which belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from haechi.scan.deps.fixing.commands import Command
+from haechi.scan.deps.formats.decoding import MAX_BYTES
+from haechi.world.package_tools import Failed, Run, tool_path, workshop
+
+Say = Callable[[str], None]
+
+
+class Renewed(msgspec.Struct, frozen=True, kw_only=True):
+    """New contents by path, and why a lock file was not renewed, by the lock file's path."""
+
+    contents: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    failed: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+def renew(
+    tree: Path,
+    edits: Mapping[str, bytes],
+    commands: Mapping[str, Sequence[Command]],
+    *,
+    whole_environment: bool = False,
+    say: Say | None = None,
+) -> Renewed:
+    """Run the commands of each lock file in a copy with the edits."""
+    runnable, failed = _runnable(tree, commands)
+    if not runnable:
+        return Renewed(failed=failed)
+    contents: dict[str, bytes] = {}
+    try:
+        with workshop(tree, whole_environment=whole_environment) as shop:
+            shop.put(edits)
+            for lock, steps in runnable.items():
+                writes = list(dict.fromkeys(path for step in steps for path in step.writes))
+                before = shop.take(writes, limit=MAX_BYTES)
+                try:
+                    for step in steps:
+                        if say is not None:
+                            say(f"running {step}")
+                        shop.run(Run(argv=step.argv, folder=step.folder))
+                    now = shop.take(writes, limit=MAX_BYTES)
+                except Failed as error:
+                    failed[lock] = error.what
+                    shop.put(before)
+                    continue
+                contents.update({path: data for path, data in now.items() if path in before})
+    except Failed as error:
+        failed.update(dict.fromkeys(runnable, error.what))
+        return Renewed(failed=failed)
+    return Renewed(contents=contents, failed=failed)
+
+
+def _runnable(
+    tree: Path, commands: Mapping[str, Sequence[Command]]
+) -> tuple[dict[str, Sequence[Command]], dict[str, str]]:
+    runnable: dict[str, Sequence[Command]] = {}
+    failed: dict[str, str] = {}
+    for lock, steps in commands.items():
+        missing = [step.tool for step in steps if tool_path(step.tool, tree) is None]
+        if any(not step.runs for step in steps):
+            failed[lock] = f"{steps[0].tool} runs the project's own build: start it yourself"
+        elif missing:
+            failed[lock] = f"{missing[0]} is not installed here"
+        else:
+            runnable[lock] = steps
+    return runnable, failed

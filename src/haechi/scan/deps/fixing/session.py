@@ -1,0 +1,260 @@
+"""Fixes of a scan from the beginning to the proof: plan, edit, renew lock files, look again.
+
+What the proof does not bear out is taken back, file by file, until what is left holds. So the
+result never makes anything worse, and says of each upgrade whether its vulnerabilities are gone.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from haechi.errors import ConfigError
+from haechi.model.advisory import Vulnerability
+from haechi.model.config import Config
+from haechi.model.package import Package, PackageFile
+from haechi.model.severity import Severity
+from haechi.scan.deps.findings import severity_of
+from haechi.scan.deps.fixing.commands import Command
+from haechi.scan.deps.fixing.fixes import Fix, Fixes, make_fixes
+from haechi.scan.deps.fixing.locks import Renewed, Say, renew
+from haechi.scan.deps.fixing.plan import Plan, plan_upgrades
+from haechi.scan.deps.fixing.proof import Proof, proof_of
+from haechi.scan.deps.fixing.ranges import asks_of
+from haechi.scan.deps.matching import Sources, joined, match
+from haechi.scan.deps.neighbours import Neighbours
+from haechi.world.advisories.reading import Advisories, open_default
+from haechi.world.advisories.shapes import NOTHING, Matched
+from haechi.world.files import Tree
+
+Alive = frozenset[tuple[str, str, str, str]]
+"""(path, ecosystem, name, vulnerability) of findings that count: neither waived nor left out."""
+_ROUNDS = 6
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be fixed, and how: ``lock`` runs tools, ``whole_environment`` with the caller's
+    variables."""
+
+    tree: Tree
+    files: tuple[PackageFile, ...]
+    config: Config
+    threshold: Severity
+    alive: Alive
+    lock: bool = False
+    whole_environment: bool = False
+    say: Say | None = None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """``proven`` fixes are gone when looked at again; ``waiting`` ones need their lock file
+    renewed (``commands``); ``left`` ones were not made. Contents by path, of what stands."""
+
+    plans: tuple[Plan, ...] = ()
+    proven: tuple[Fix, ...] = ()
+    waiting: tuple[Fix, ...] = ()
+    left: tuple[Fix, ...] = ()
+    before: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    after: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    commands: Mapping[str, tuple[Command, ...]] = msgspec.field(default_factory=dict)
+
+
+def fix_dependencies(asked: Asked, *, database: Advisories | None = None) -> Result:
+    """Plan, make and prove. ``database`` is one that is open already. Nothing is written."""
+    with ExitStack() as stack:
+        sources = _sources(asked, database, stack)
+        return _Session(asked, sources).result()
+
+
+def _sources(asked: Asked, database: Advisories | None, stack: ExitStack) -> Sources:
+    root = asked.tree.project
+    own = []
+    for place in asked.config.deps.advisories:
+        path = (root / place).resolve()
+        if not path.is_relative_to(root.resolve()) or not path.exists():
+            raise ConfigError(f"deps.advisories: there is no {place} in this repository")
+        own.append(stack.enter_context(Advisories.of_folder(path)))
+    if database is None:
+        database = open_default()
+        if database is not None:
+            stack.enter_context(database)
+    return Sources(database, own)
+
+
+class _Session:
+    def __init__(self, asked: Asked, sources: Sources) -> None:
+        self._asked = asked
+        self._sources = sources
+        self._around = Neighbours(asked.tree)
+        self._known: dict[tuple[str, str, str], Matched] = {}
+
+    def result(self) -> Result:
+        work = self._plans()
+        refused: dict[tuple[str, str, str], str] = {}
+        renewed = Renewed()
+        fixes = Fixes()
+        proof: Proof | None = None
+        for _ in range(_ROUNDS):
+            kept = [(file, _without(plan, refused)) for file, plan in work]
+            fixes = make_fixes(kept, self._around, within=_folder(self._asked.tree))
+            renewed = self._renewed(fixes)
+            proof = proof_of(
+                self._asked.tree,
+                {**fixes.after, **renewed.contents},
+                self._sources,
+                self._asked.threshold,
+                self._rate,
+            )
+            bad = self._bad(fixes, renewed, proof)
+            if not bad:
+                break
+            refused.update(bad)
+        else:
+            fixes, renewed, proof = Fixes(), Renewed(), None
+        return self._told(work, fixes, renewed, proof, refused)
+
+    def _rate(self, vulnerability: Vulnerability, package: Package) -> Severity:
+        return severity_of(vulnerability, self._asked.config, development=package.development)
+
+    def _affected(self, ecosystem: str, name: str, version: str) -> Matched:
+        key = (ecosystem, name, version)
+        if key not in self._known:
+            database = self._sources.database
+            answer = database.vulnerabilities(*key) if database else NOTHING
+            for own in self._sources.own:
+                answer = joined(answer, own.vulnerabilities(*key))
+            self._known[key] = answer
+        return self._known[key]
+
+    def _plans(self) -> list[tuple[PackageFile, Plan]]:
+        found: dict[int, dict[int, list[Vulnerability]]] = {}
+        files = self._asked.files
+        for (number, index), hits in match(files, self._sources).found.items():
+            file, package = files[number], files[number].packages[index]
+            wanted = [
+                one
+                for one in hits
+                if (file.path, package.ecosystem, package.name, one.id) in self._asked.alive
+            ]
+            if wanted:
+                found.setdefault(number, {})[index] = wanted
+        return [
+            (
+                files[number],
+                plan_upgrades(
+                    files[number],
+                    vulnerabilities,
+                    self._asked.threshold,
+                    affected=self._affected,
+                    rate=self._rate,
+                    asks=asks_of(files[number], self._around),
+                ),
+            )
+            for number, vulnerabilities in sorted(found.items())
+        ]
+
+    def _renewed(self, fixes: Fixes) -> Renewed:
+        if not self._asked.lock or not fixes.commands:
+            return Renewed()
+        asked = self._asked
+        return renew(
+            Path(asked.tree.root),
+            fixes.after,
+            fixes.commands,
+            whole_environment=asked.whole_environment,
+            say=asked.say,
+        )
+
+    def _bad(self, fixes: Fixes, renewed: Renewed, proof: Proof) -> dict[tuple[str, str, str], str]:
+        """Upgrades to take back, with the reason."""
+        bad: dict[tuple[str, str, str], str] = {}
+        edited = [fix for fix in fixes.fixes if fix.edits or fix.path in renewed.contents]
+        for path, _ecosystem, name, id_ in proof.worse:
+            reason = f"looking again shows {id_} in {name}, which was not there before"
+            same = [fix for fix in edited if fix.path == path and fix.upgrade.name == name]
+            for fix in same or [fix for fix in edited if fix.path == path] or edited:
+                bad[_key(fix)] = reason
+        for gap in proof.gaps:
+            for fix in [fix for fix in edited if gap.startswith(fix.path)] or edited:
+                bad[_key(fix)] = f"looking again fails: {gap}"
+        for fix in edited:
+            waits = fix.waits and fix.path not in renewed.contents
+            upgrade = fix.upgrade
+            if waits or _key(fix) in bad:
+                continue
+            if not proof.gone(fix.path, upgrade.ecosystem, upgrade.name, upgrade.clears):
+                if fix.waits and not fix.edits:
+                    continue
+                bad[_key(fix)] = f"looking again still finds {', '.join(upgrade.clears[:3])}"
+        return bad
+
+    def _told(
+        self,
+        work: Sequence[tuple[PackageFile, Plan]],
+        fixes: Fixes,
+        renewed: Renewed,
+        proof: Proof | None,
+        refused: Mapping[tuple[str, str, str], str],
+    ) -> Result:
+        proven, waiting, left = [], [], []
+        for fix in fixes.fixes:
+            upgrade = fix.upgrade
+            gone = proof is not None and proof.gone(
+                fix.path, upgrade.ecosystem, upgrade.name, upgrade.clears
+            )
+            if fix.left:
+                left.append(fix)
+            elif gone:
+                proven.append(fix)
+            elif fix.waits and fix.path in renewed.contents:
+                why = "its tool chose no version that clears it"
+                left.append(msgspec.structs.replace(fix, left=why))
+            elif fix.waits:
+                why = renewed.failed.get(fix.path, "")
+                waiting.append(msgspec.structs.replace(fix, left=why))
+        for file, plan in work:
+            for upgrade in plan.upgrades:
+                key = (file.path, upgrade.name, upgrade.version)
+                if key in refused:
+                    left.append(
+                        Fix(
+                            path=file.path,
+                            format=file.format,
+                            upgrade=upgrade,
+                            left=refused[key],
+                        )
+                    )
+        after = {**fixes.after, **renewed.contents}
+        before = {**{path: self._read(path) for path in after}, **fixes.before}
+        changed = {path for path in after if after[path] != before[path]}
+        return Result(
+            plans=tuple(plan for _, plan in work),
+            proven=tuple(proven),
+            waiting=tuple(waiting),
+            left=tuple(left),
+            before={path: before[path] for path in sorted(changed)},
+            after={path: after[path] for path in sorted(changed)},
+            commands={path: fixes.commands.get(path, ()) for path in {f.path for f in waiting}},
+        )
+
+    def _read(self, path: str) -> bytes:
+        return self._around.read(path) or b""
+
+
+def _key(fix: Fix) -> tuple[str, str, str]:
+    return fix.path, fix.upgrade.name, fix.upgrade.version
+
+
+def _without(plan: Plan, refused: Mapping[tuple[str, str, str], str]) -> Plan:
+    kept = tuple(one for one in plan.upgrades if (plan.path, one.name, one.version) not in refused)
+    return msgspec.structs.replace(plan, upgrades=kept)
+
+
+def _folder(tree: Tree) -> str:
+    """Where manifests may be changed: within what was asked for, or beside the one file."""
+    within = tree.within.rstrip("/")
+    return posixpath.dirname(within) if within and (tree.root / within).is_file() else within
