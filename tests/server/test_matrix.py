@@ -74,6 +74,17 @@ RIGHTS: dict[str, tuple[Role | None, bool]] = {
     "resources.list": (V, False),
     "resources.kinds": (V, False),
     "resources.show": (V, False),
+    "sboms.list": (V, False),
+    "sboms.send": (O, False),
+    "sboms.show": (V, False),
+    "packages.list": (V, False),
+    "proposals.list": (V, False),
+    "proposals.show": (V, False),
+    "proposals.dismiss": (O, False),
+    "advisories.import": (M, ALL),
+    "advisories.imported": (M, ALL),
+    "advisories.status": (V, False),
+    "advisories.show": (V, False),
     "rules.list": (V, False),
     "rules.show": (V, False),
     "events.ingest": (O, False),
@@ -192,6 +203,10 @@ READ = {
     ],
     "resources.kinds": ["/resources/kinds", "/resources/kinds?cluster=west&namespace=pay"],
     "resources.show": [f"/resources/show?key={HOME.key}&cluster={HOME.cluster}"],
+    "sboms.list": ["/sboms", "/sboms?all=true&limit=2", "/sboms?package=zq&cluster=west"],
+    "packages.list": ["/packages?name=zq", "/packages?ecosystem=PyPI&limit=3&skip=1"],
+    "proposals.list": ["/proposals", "/proposals?state=open&state=taken&package=zq"],
+    "advisories.status": ["/advisories/status"],
     "rules.list": ["/rules", "/rules?text=acme", "/rules?cluster=west", "/rules?namespace=pay"],
     "rules.show": [f"/rules/{RULE}", "/rules/acme-rule", f"/rules/{RULE}?cluster=west"],
     "events.list": [
@@ -263,6 +278,8 @@ READ = {
 """What is asked of each operation that reads. Rows by id, changes and the stream have tests of
 their own below."""
 BY_ID = {
+    "sboms.show",
+    "proposals.show",
     "admission.decision",
     "policies.show",
     "incidents.show",
@@ -283,6 +300,8 @@ CHANGES = {
     "responses.dismiss",
     "responses.undo",
     "responses.extend",
+    "sboms.send",
+    "proposals.dismiss",
     "findings.tend",
     "waivers.create",
     "waivers.preview",
@@ -294,6 +313,7 @@ CHANGES = {
     "profiles.change",
 }
 ELSEWHERE = {
+    "advisories.show": "tests/server/api/test_dependencies.py",
     "session.start": "tests/server/auth",
     "session.end": "tests/server/auth",
     "session.login": "tests/server/auth",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from haechi.cli.asking import echo, format_option
+from haechi.errors import UsageError
 
 if TYPE_CHECKING:
     from haechi.world.advisories.reading import Advisories
@@ -31,6 +32,7 @@ Examples:
   haechi db import advisory-database/     a clone of pypa's, Go's or GitHub's repository
   haechi db import our-advisories/        advisories of your own, besides
   haechi db import epss_scores.csv.gz known_exploited_vulnerabilities.json
+  haechi db import PyPI/all.zip --server https://haechi.example.com
   haechi db status
 
 \b
@@ -63,6 +65,7 @@ def command() -> None:
 )
 @click.option("--insecure-http", is_flag=True, help="plain HTTP to this machine itself is allowed")
 @_database
+@click.option("--server", metavar="URL", help="into a server's database, instead of this user's")
 @format_option
 @click.pass_context
 def import_(
@@ -71,6 +74,7 @@ def import_(
     covers: tuple[str, ...],
     insecure_http: bool,
     database: Path | None,
+    server: str | None,
     format_: str,
 ) -> None:
     """Import advisories. SOURCE is a file, a folder, a URL or an ecosystem's name (PyPI, npm, Go,
@@ -79,6 +83,12 @@ def import_(
     An export replaces what the same export brought before. Single files and folders of your own
     are added. A source that cannot be read leaves everything as it was.
     """
+    if server is not None:
+        from haechi.cli.db_server import send
+
+        if database is not None:
+            raise UsageError("--db and --server name two databases", do="take one of them")
+        ctx.exit(send(server, sources, covers, format_, insecure=insecure_http))
     from haechi.cli.screen import clear_progress, progress
     from haechi.world.advisories.importing import import_all
     from haechi.world.advisories.places import database as usual

@@ -95,6 +95,14 @@ def push(document: Any) -> Ask:
     return msgspec.structs.replace(one, body=packed, encoding="gzip")
 
 
+def send_advisories(name: str, covers: Sequence[str] = ()) -> Ask:
+    """Send a file of advisories (``Client.send_file``), called by its name."""
+    one = ask(
+        "POST", "advisories/import", query={"name": name, "covers": list(covers)}, again=False
+    )
+    return msgspec.structs.replace(one, type="application/octet-stream")
+
+
 def send_events(events: Sequence[Any]) -> Ask:
     """Send events (``haechi.event/1``). One that comes twice counts once, by its id."""
     encoder = msgspec.json.Encoder()

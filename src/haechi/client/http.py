@@ -11,9 +11,11 @@ twice are repeated, at most three times, when the server is busy or the connecti
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +31,7 @@ from haechi.errors import UsageError
 TRIES = 4
 PATIENCE = 20.0
 """Seconds at most between two tries, whatever Retry-After says."""
+_PIECE = 1 << 20
 _TIMEOUT = httpx.Timeout(30.0, read=120.0)
 
 
@@ -170,6 +173,27 @@ class Client(_Common):
                 return answer
             time.sleep(_pause(tried, answer.headers))
         raise AssertionError  # the last try returns or raises
+
+    def send_file(self, one: Ask, file: Path) -> Any:
+        """Send an ask whose body is a file, piece by piece, once. Raises as ``send``, UsageError
+        when the file cannot be read."""
+        self._sign_in()
+        try:
+            with file.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                headers = {**self._headers(one), "Content-Type": one.type}
+                response = self._http.request(
+                    one.method,
+                    one.path,
+                    params=list(one.query),
+                    content=iter(lambda: stream.read(_PIECE), b""),
+                    headers={**headers, "Content-Length": str(size)},
+                )
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read", why=error.strerror or "") from error
+        return value_of(_taken(response), f"{one.method} {one.path}")
 
     def _sign_in(self) -> None:
         asked = self._github()

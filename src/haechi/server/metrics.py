@@ -178,14 +178,53 @@ FIGURES = (
     Family("haechi_stream_clients", GAUGE, "Clients of the live stream"),
     Family("haechi_stream_skipped_total", COUNTER, "Notices that slow clients did not get"),
     Family(
+        "haechi_advisories_age_seconds",
+        GAUGE,
+        "Age of the newest advisory of an ecosystem that is covered",
+        ("ecosystem",),
+    ),
+    Family("haechi_advisories", GAUGE, "Advisories in force", ("ecosystem",)),
+    Family(
+        "haechi_advisory_source_up",
+        GAUGE,
+        "1 answered, 0 failed when it was last asked, 0.5 not asked yet",
+        ("source",),
+    ),
+    Family(
+        "haechi_advisory_source_since_timestamp_seconds",
+        GAUGE,
+        "Since when a source of advisories is as it is",
+        ("source",),
+    ),
+    Family("haechi_sboms", GAUGE, "SBOMs by which repositories are judged"),
+    Family("haechi_packages", GAUGE, "Versions of packages in stored SBOMs"),
+    Family(
+        "haechi_reevaluation_seconds",
+        GAUGE,
+        "Time that judging stored SBOMs by the newest advisories took",
+    ),
+    Family(
+        "haechi_reevaluation_sboms",
+        GAUGE,
+        "SBOMs that the newest advisories concerned, by state: judged, affected",
+        ("state",),
+    ),
+    Family(
+        "haechi_proposals",
+        GAUGE,
+        "Proposals of upgrades, by severity and state",
+        ("severity", "state"),
+    ),
+    Family(
         "vulnerability_scan_critical_total",
         GAUGE,
-        "Open critical findings of all scans (a name of the guide; a gauge in spite of its end)",
+        "Open critical vulnerabilities of packages (a name of the guide; a gauge in spite of its "
+        "end)",
     ),
     Family(
         "vulnerability_scan_high_total",
         GAUGE,
-        "Open high findings of all scans (a name of the guide; a gauge in spite of its end)",
+        "Open high vulnerabilities of packages (a name of the guide; a gauge in spite of its end)",
     ),
     Family(
         "compliance_score_percentage",
@@ -281,6 +320,12 @@ COUNTED = (
         HISTOGRAM,
         "Time to the end of the answer",
         ("operation",),
+    ),
+    Family(
+        "haechi_advisory_imports_total",
+        COUNTER,
+        "Imports of advisories by what became of them: done, incomplete, refused",
+        ("outcome",),
     ),
     Family("haechi_sign_in_failures_total", COUNTER, "Failed sign-ins", ("reason",)),
     Family(

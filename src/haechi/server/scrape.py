@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from haechi import __version__
 from haechi.errors import Forbidden, StoreError, Unauthenticated
 from haechi.model.access import EVERYWHERE, Role
+from haechi.model.severity import Severity
 from haechi.server.metrics import CONTENT_TYPE, Sample, bounded
 from haechi.store.records import Life
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS = 1.0
 _UP = {"ok": 1.0, "degraded": 0.5}
+_SOURCE = {"ok": 1.0, "failed": 0.0}
 _COUNTED = {Life.REOPENED.value: Life.OPEN.value}
 """The state under which another one counts."""
 
@@ -91,6 +93,8 @@ def figures(world: World) -> Iterator[Sample]:
         _incidents,
         _audit,
         _disk,
+        _advisories,
+        _packages,
         _parts,
     ):
         try:
@@ -100,7 +104,7 @@ def figures(world: World) -> Iterator[Sample]:
 
 
 def _findings(world: World) -> Iterator[Sample]:
-    from haechi.store.state.totals import totals
+    from haechi.store.state.totals import totals, vulnerabilities
 
     with world.store.state.read() as connection:
         rows = totals(connection, world.clock().date())
@@ -114,12 +118,40 @@ def _findings(world: World) -> Iterator[Sample]:
         yield "haechi_findings", place, float(count)
     for severity, count in late.items():
         yield "haechi_findings_overdue", (severity,), float(count)
-    for severity in ("critical", "high"):
-        yield (
-            f"vulnerability_scan_{severity}_total",
-            (),
-            float(counts.get((severity, Life.OPEN.value), 0)),
-        )
+    with world.store.state.read() as connection:
+        open_ = vulnerabilities(connection)
+    for severity in (Severity.CRITICAL, Severity.HIGH):
+        yield f"vulnerability_scan_{severity.value}_total", (), float(open_.get(severity, 0))
+
+
+def _advisories(world: World) -> Iterator[Sample]:
+    with world.advising.judge(world) as judge:
+        states = dict(judge.database.states()) if judge is not None else {}
+    now = world.clock()
+    for name, state in states.items():
+        yield "haechi_advisories", (name,), float(state.records)
+        newest = state.newest or state.imported
+        if state.covered and newest is not None:
+            age = max(0.0, (now - newest).total_seconds())
+            yield "haechi_advisories_age_seconds", (name,), age
+    for source in world.store.state.advisories.sources():
+        yield "haechi_advisory_source_up", (source.place,), _SOURCE.get(source.state, 0.5)
+        since = source.since.timestamp()
+        yield "haechi_advisory_source_since_timestamp_seconds", (source.place,), since
+
+
+def _packages(world: World) -> Iterator[Sample]:
+    state = world.store.state
+    sboms, _, packages = state.bills.counts()
+    yield "haechi_sboms", (), float(sboms)
+    yield "haechi_packages", (), float(packages)
+    for place, count in state.proposals.counts().items():
+        yield "haechi_proposals", place, float(count)
+    last = state.advisories.last()
+    if last is not None:
+        yield "haechi_reevaluation_seconds", (), last.seconds
+        yield "haechi_reevaluation_sboms", ("judged",), float(last.sboms)
+        yield "haechi_reevaluation_sboms", ("affected",), float(last.affected)
 
 
 def _profiles(world: World) -> Iterator[Sample]:

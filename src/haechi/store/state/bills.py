@@ -254,9 +254,8 @@ class Bills:
         with self._database.read() as connection:
             rows = connection.execute(ask.order_by(b.n)).all()
             wanted = {row.body for row in rows}
-            bodies = dict(
-                connection.execute(select(y.n, y.body).where(y.n.in_(wanted))).tuples().all()
-            )
+            ask = select(y.n, y.body).where(y.n.in_(wanted))
+            bodies = {row.n: row.body for row in connection.execute(ask)}
         return [_stored(row, bodies.get(row.body, b"")) for row in rows]
 
     def mark(self, numbers: Sequence[int], identity: str, generation: int) -> None:

@@ -6,8 +6,9 @@ import datetime as dt
 
 from sqlalchemy import Connection, case, func, select
 
+from haechi.model.finding import DEPENDENCIES
 from haechi.model.severity import Severity
-from haechi.store.records import Record
+from haechi.store.records import Life, Record
 from haechi.store.state.filters import overdue
 from haechi.store.state.rows import SEVERITIES
 from haechi.store.state.schema import finding as f
@@ -20,6 +21,17 @@ class Total(Record, frozen=True, kw_only=True):
     state: str
     count: int
     overdue: int
+
+
+def vulnerabilities(connection: Connection) -> dict[Severity, int]:
+    """Open findings about packages, of the branches that count, by severity."""
+    query = (
+        select(f.c.severity, func.count())
+        .where(f.c.is_default == 1, f.c.live == 1, f.c.domain == DEPENDENCIES)
+        .where(f.c.state.in_((Life.OPEN.value, Life.REOPENED.value)))
+        .group_by(f.c.severity)
+    )
+    return {SEVERITIES[rank]: count for rank, count in connection.execute(query)}
 
 
 def totals(connection: Connection, today: dt.date) -> list[Total]:
