@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,6 +35,7 @@ Examples:
   haechi fix k8s-run-as-non-root        one rule; also those that may change behaviour
   haechi fix --online .github           pin actions to the commits of their tags
   haechi fix | git apply
+  haechi fix deps                       dependencies: the smallest upgrades (own help)
 
 \b
 Comments and formatting stay. A fix is made only if judging again shows the finding gone and
@@ -48,7 +49,25 @@ Exit codes: 0 written, or nothing to fix; 1 shown and not written; 2 wrong use;
 _LISTED = 10
 
 
-@click.command(name="fix", epilog=EPILOG)
+class _Fix(click.Command):
+    """``haechi fix deps`` is a command of its own; a folder of that name is ``./deps``."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args and args[0] == "deps":
+            from haechi.cli.fix_deps import command as deps
+
+            name = f"{info_name} deps"
+            return deps.make_context(name, args[1:], parent=parent, **extra)
+        return super().make_context(info_name, args, parent=parent, **extra)
+
+
+@click.command(name="fix", cls=_Fix, epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="[ID]... [PATH]")
 @click.option("--yes", is_flag=True, help="write the changes without asking")
 @click.option("--online", is_flag=True, help="ask the git host for the hashes of actions")
@@ -65,15 +84,15 @@ def command(ctx: click.Context, words: tuple[str, ...], yes: bool, online: bool)
     candidates, unpinned = _pinnable(_fixable(outcome), pins)
     wanted, asked = _chosen(candidates, named)
     fixes = _plan(outcome, wanted, Means(pins=pins, named=bool(named)))
-    _show(fixes)
+    show(fixes)
     _tell(fixes, asked, named)
     _tell_unpinned(unpinned, named)
     changed = [fix for fix in fixes if fix.before != fix.after]
     if not changed:
         return
-    if not yes and not _agreed(changed):
+    if not yes and not agreed(changed):
         ctx.exit(1)
-    _write(outcome, changed)
+    write_files(outcome, changed)
     _prove(outcome, run(_options(path)), changed)
 
 
@@ -183,7 +202,8 @@ def _plan(outcome: Outcome, wanted: Sequence[Finding], means: Means) -> list[Fil
     return list(planner.plan(wanted))
 
 
-def _show(fixes: Sequence[FileFix]) -> None:
+def show(fixes: Sequence[FileFix]) -> None:
+    """The diff, to standard output."""
     from haechi.scan.fix.diff import diff_of
 
     text = diff_of(fixes)
@@ -203,45 +223,47 @@ def _tell(fixes: Sequence[FileFix], asked: Sequence[Finding], named: frozenset[s
     left = [left for fix in fixes for left in fix.left]
     files = sum(fix.before != fix.after for fix in fixes)
     rows = Counter((m.finding.rule, m.risky) for m in made)
-    _say(f"{counted(len(made), 'finding')} fixed in {counted(files, 'file')}" if made else "")
+    say(f"{counted(len(made), 'finding')} fixed in {counted(files, 'file')}" if made else "")
     for (rule, risky), count in sorted(rows.items()):
-        _say(f"  {count:4} {rule}{'   (changes behaviour)' if risky else ''}")
+        say(f"  {count:4} {rule}{'   (changes behaviour)' if risky else ''}")
     uncovered = Counter(rule for m in made for rule in m.uncovers)
     if uncovered:
-        _say(f"which uncovers what it hid: {_listed(uncovered)}")
+        say(f"which uncovers what it hid: {_listed(uncovered)}")
     if left:
-        _say(f"{counted(len(left), 'finding')} not fixed:")
+        say(f"{counted(len(left), 'finding')} not fixed:")
         for one in left[:_LISTED]:
-            _say(f"  {one.finding.location} {one.finding.rule}: {one.reason}")
+            say(f"  {one.finding.location} {one.finding.rule}: {one.reason}")
         if len(left) > _LISTED:
-            _say(f"  and {len(left) - _LISTED} more")
+            say(f"  and {len(left) - _LISTED} more")
     if asked:
-        _say(
+        say(
             f"{counted(len(asked), 'further finding')} can be fixed in ways that may change how "
             f"programs behave; name the rule:"
         )
-        _say(f"  haechi fix {_listed(Counter(f.rule for f in asked))}")
+        say(f"  haechi fix {_listed(Counter(f.rule for f in asked))}")
     if not made and not left and not asked:
-        _say("nothing to fix" + (f" for {', '.join(sorted(named))}" if named else ""))
+        say("nothing to fix" + (f" for {', '.join(sorted(named))}" if named else ""))
 
 
 def _tell_unpinned(unpinned: Sequence[Finding], named: frozenset[str]) -> None:
     shown = [f for f in unpinned if not named or f.rule in named]
     if shown:
-        _say(
+        say(
             f"{counted(len(shown), 'reference')} to actions can be pinned once hashes are known: "
             f"haechi fix --online asks the git host, haechi.actions.yaml may hold them"
         )
 
 
-def _agreed(changed: Sequence[FileFix]) -> bool:
+def agreed(changed: Sequence[FileFix]) -> bool:
+    """Whether the person at the terminal consents."""
     if not sys.stdin.isatty() or not sys.stderr.isatty():
-        _say("not written; add --yes to write")
+        say("not written; add --yes to write")
         return False
     return click.confirm(f"Write {counted(len(changed), 'file')}?", default=False, err=True)
 
 
-def _write(outcome: Outcome, changed: Sequence[FileFix]) -> None:
+def write_files(outcome: Outcome, changed: Sequence[FileFix]) -> None:
+    """Write all files or none."""
     from haechi.scan.fix.write import replace_file
 
     done: list[FileFix] = []
@@ -249,14 +271,15 @@ def _write(outcome: Outcome, changed: Sequence[FileFix]) -> None:
         try:
             replace_file(outcome.tree.root, fix.path, fix.before, fix.after)
         except InputError as error:
-            _restore(outcome, done)
+            restore(outcome, done)
             raise InputError(
                 f"{error.what}: no file was changed", where=fix.path, do="run haechi fix again"
             ) from error
         done.append(fix)
 
 
-def _restore(outcome: Outcome, done: Sequence[FileFix]) -> None:
+def restore(outcome: Outcome, done: Sequence[FileFix]) -> None:
+    """Put files back as they were."""
     from haechi.scan.fix.write import replace_file
 
     for fix in done:
@@ -273,14 +296,14 @@ def _prove(before: Outcome, after: Outcome, changed: Sequence[FileFix]) -> None:
     now = _tally(after)
     worse = sorted(key for key, count in now.items() if count > allowed[key])
     if worse:
-        _restore(before, changed)
+        restore(before, changed)
         rule, path = worse[0]
         raise HaechiError(
             f"the scan afterwards shows {rule} in {path}, which was not there before",
             do="the files are as they were; fix rule by rule: haechi fix ID",
         )
     old, new = (len(outcome.material.scan.findings) for outcome in (before, after))
-    _say(f"written; scanned again: {old} findings before, {new} now")
+    say(f"written; scanned again: {old} findings before, {new} now")
 
 
 def _tally(outcome: Outcome) -> Counter[tuple[str, str]]:
@@ -294,7 +317,8 @@ def _listed(rules: Counter[str]) -> str:
     return ", ".join(f"{rule} ({count})" for rule, count in rules.most_common())
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """A sentence to standard error."""
     if text:
         shown = "".join(c if c.isprintable() else "�" for c in text)
         click.echo(shown, err=True)

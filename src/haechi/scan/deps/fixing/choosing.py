@@ -78,8 +78,9 @@ def target_of(
         return NoTarget(_reason(wanted, candidates, search.passed))
     best = _best(package, fit)
     now, then = (series(package.ecosystem, one) for one in (package.version, best.version))
+    marked = package.version.startswith("v") and not best.version.startswith("v")
     return Target(
-        version=best.version,
+        version=f"v{best.version}" if marked else best.version,
         major=now != then,
         remaining=tuple(sorted(best.blocking)),
         leaves=best.leaves,
