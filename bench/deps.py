@@ -85,7 +85,25 @@ def _packages(names: list[tuple[str, str]], share: float) -> list[Package]:
     return [one(number) for number in range(PACKAGES)]
 
 
-SECTIONS: dict[str, Callable[[], None]] = {"import": bench_import}
+def bench_lock() -> None:
+    """Lock files of 10,000 packages, end to end by the command."""
+    from bench import deps_lock
+
+    deps_lock.bench_lock(DATA)
+
+
+def bench_versions() -> None:
+    """Comparisons of versions a second."""
+    from bench import versions
+
+    versions.main([])
+
+
+SECTIONS: dict[str, Callable[[], None]] = {
+    "import": bench_import,
+    "lock": bench_lock,
+    "versions": bench_versions,
+}
 """Name → what measures it."""
 
 
