@@ -22,6 +22,10 @@ _IMPORT = re.compile(
 )
 _VERSION = re.compile(r"v[0-9]+\Z")
 _COMMENT = re.compile(rb"[ \t]*//")
+_SELECTED = re.compile(rb"(?<![\w.\"])([A-Za-z_]\w*)?\.([A-Za-z_]\w*)\b")
+_METHODS = """Read Write Close String Error Len Next Less Swap Reset Get Set Add Do Run Start Stop
+Is As Unwrap Seek Flush Bytes Name Size Open Copy Scan Wait Done Err Value Type Key"""
+_COMMON = frozenset(_METHODS.split())
 MAX_VENDORED = 20_000
 
 
@@ -38,6 +42,7 @@ class GoImports:
     def __init__(self, reader: Reader, paths: Iterable[str]) -> None:
         self._reader = reader
         self._by_path: dict[str, list[Imported]] = {}
+        self._selected: dict[str, dict[bytes, int]] = {}
         for path in paths:
             for imported, alias, offset in imports_of(reader.read(path)):
                 held = self._by_path.setdefault(imported, [])
@@ -59,15 +64,26 @@ class GoImports:
     def calls(self, symbols: Symbols) -> Iterator[tuple[Place, str]]:
         """Places where one of the functions or methods is named by a file that imports them."""
         for one in self.places(symbols.path):
-            data = self._reader.again(one.place.path)
-            body = _BODY.search(data)
-            start = body.start() if body else len(data)
+            named = self._named(one.place.path)
             for symbol in symbols.symbols:
-                for match in _named(symbol, one.alias, symbols.path).finditer(data, start):
-                    line = data.rfind(b"\n", 0, match.start()) + 1
-                    if not _COMMENT.match(data, line, match.start()):
-                        yield Place(one.place.path, match.start()), symbol
+                for key in _keys(symbol, one.alias, symbols.path):
+                    if key in named:
+                        yield Place(one.place.path, named[key]), symbol
                         break
+
+    def _named(self, path: str) -> dict[bytes, int]:
+        """What a file selects (``html.Parse``, ``.Parse``) → the offset where it first does."""
+        found = self._selected.get(path)
+        if found is None:
+            found = self._selected[path] = {}
+            data = self._reader.again(path)
+            body = _BODY.search(data)
+            for match in _SELECTED.finditer(data, body.start() if body else len(data)):
+                line = data.rfind(b"\n", 0, match.start()) + 1
+                if not _COMMENT.match(data, line, match.start() + 1):
+                    found.setdefault(match[0], match.start())
+                    found.setdefault(b"." + match[2], match.start(2))
+        return found
 
 
 def imports_of(data: bytes) -> Iterator[tuple[str, str, int]]:
@@ -78,15 +94,15 @@ def imports_of(data: bytes) -> Iterator[tuple[str, str, int]]:
         yield match[2].decode("utf-8", "replace"), (match[1] or b"").decode(), match.start(2)
 
 
-def _named(symbol: str, alias: str, path: str) -> re.Pattern[bytes]:
+def _keys(symbol: str, alias: str, path: str) -> Iterator[bytes]:
+    """How a symbol is written. A method that half of all types have says nothing."""
     kind, _, method = symbol.partition(".")
     if method:
-        return re.compile(rb"\.\s*" + re.escape(method.encode()) + rb"\b")
-    names = [alias] if alias else package_names(path)
-    if alias in (".", "_"):
-        return re.compile(rb"(?<![\w.])" + re.escape(kind.encode()) + rb"\s*\(")
-    either = b"|".join(re.escape(name.encode()) for name in names)
-    return re.compile(rb"(?<![\w.])(?:" + either + rb")\." + re.escape(kind.encode()) + rb"\b")
+        if method not in _COMMON:
+            yield b"." + method.encode()
+    elif alias not in (".", "_"):
+        for name in [alias] if alias else package_names(path):
+            yield f"{name}.{kind}".encode()
 
 
 def package_names(path: str) -> list[str]:

@@ -51,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
         """For people; nothing where nothing is known."""
         match self.reach:
             case Reach.CALLED:
-                return f"{self.symbol} is called in {self.at}"
+                return f"{self.symbol} is called by name in {self.at}"
             case Reach.IMPORTED if self.through:
                 return f"reached through {self.through}, which is imported in {self.at}"
             case Reach.IMPORTED:
@@ -88,7 +88,7 @@ def with_reach(
         return told, ()
     return told, (
         f"Whether vulnerable packages are used was looked up in the first {MAX_FILES:,} source "
-        f"files alone, and in none above 1 MiB; where nothing was found there, it is unknown.",
+        f"files alone, and in none above 4 MiB; where nothing was found there, it is unknown.",
     )
 
 
@@ -110,6 +110,7 @@ class _Looks:
         self._owners: dict[str, _Owners] = {}
         self._answers: dict[tuple[str, str, str], Answer] = {}
         self._projects: dict[str, Projects] = {}
+        self._own: dict[str, Callable[[str], bool]] = {}
 
     @cached_property
     def _python(self) -> Python:
@@ -131,7 +132,9 @@ class _Looks:
             return None
         if ecosystem not in self._projects:
             self._projects[ecosystem] = Projects(self._all, ecosystem)
-        own = self._projects[ecosystem].own(path)
+        own = self._own.get(path)
+        if own is None:
+            own = self._own[path] = self._projects[ecosystem].own(path)
         if ecosystem == "Go":
             return self._of_go(name, file, evidence, own)
         key = (ecosystem, name, path)

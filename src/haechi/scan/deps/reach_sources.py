@@ -18,9 +18,9 @@ from haechi.model.package import PackageFile
 from haechi.world.files import Tree
 
 MAX_FILES = 30_000
-MAX_BYTES = 96 << 20
+MAX_BYTES = 128 << 20
 """Of all files that are read, of all languages together."""
-MAX_FILE = 1 << 20
+MAX_FILE = 4 << 20
 OTHERS = frozenset({"vendor", "node_modules", "bower_components", "site-packages", "third_party"})
 LANGUAGES = {
     "PyPI": (".py", ".pyx", ".pyw"),
@@ -62,6 +62,7 @@ class Reader:
         self.cut = False
         self._files = files
         self._left = size
+        self._lines: dict[Place, int] = {}
 
     def read(self, path: str) -> bytes:
         """The content; nothing for what cannot be read or is past the bounds."""
@@ -86,7 +87,9 @@ class Reader:
 
     def line(self, place: Place) -> int:
         """The line of a place, from 1."""
-        return self.again(place.path).count(b"\n", 0, place.offset) + 1
+        if place not in self._lines:
+            self._lines[place] = self.again(place.path).count(b"\n", 0, place.offset) + 1
+        return self._lines[place]
 
 
 class Walked(msgspec.Struct, frozen=True):
@@ -134,18 +137,24 @@ class Projects:
         of another project belongs to that one alone; what lies in none belongs to all."""
         home = _folder(lock)
 
+        known: dict[str, bool] = {}
+
         def belongs(path: str) -> bool:
             folder = posixpath.dirname(path)
-            while True:
-                if folder == home:
-                    return True
-                if folder and folder in self._folders:
-                    return False
-                if not folder:
-                    return True
-                folder = posixpath.dirname(folder)
+            if folder not in known:
+                known[folder] = self._is_of(folder, home)
+            return known[folder]
 
         return belongs
+
+    def _is_of(self, folder: str, home: str) -> bool:
+        while folder != home:
+            if not folder:
+                return True
+            if folder in self._folders:
+                return False
+            folder = posixpath.dirname(folder)
+        return True
 
 
 def _folder(path: str) -> str:
