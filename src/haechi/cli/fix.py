@@ -96,6 +96,16 @@ def command(ctx: click.Context, words: tuple[str, ...], yes: bool, online: bool)
     _prove(outcome, run(_options(path)), changed)
 
 
+def safe_fixes(outcome: Outcome) -> list[FileFix]:
+    """The fixes of a run that change no behaviour, without asking anybody for hashes."""
+    from haechi.scan.fix.pipelines import Means
+
+    pins = _pins(outcome, online=False)
+    candidates, _ = _pinnable(_fixable(outcome), pins)
+    wanted, _ = _chosen(candidates, frozenset())
+    return _plan(outcome, wanted, Means(pins=pins, named=False))
+
+
 def _options(path: Path) -> Options:
     """Only configuration has fixes; nobody revokes a secret by changing a line."""
     from haechi.cli.pipeline import Options

@@ -217,24 +217,26 @@ def _tell_proven(proven: Sequence[Fix]) -> None:
 
 
 def _tell_waiting(result: Result, *, lock: bool, offline: bool) -> None:
-    if not result.waiting:
-        return
-    say(
-        f"{counted(len(result.waiting), 'upgrade')} once the lock file follows, unproven till then:"
-    )
+    if result.waiting:
+        count = counted(len(result.waiting), "upgrade")
+        say(f"{count} once the lock file follows, unproven till then:")
     for fix in result.waiting[:_LISTED]:
         say(f"  {line_of(fix)}")
     if len(result.waiting) > _LISTED:
         say(f"  and {len(result.waiting) - _LISTED} more")
-    reasons = {fix.path: fix.left for fix in result.waiting if fix.left}
-    for path, reason in sorted(reasons.items()):
+    for path, reason in sorted(result.failed.items()):
         say(f"{path} was not renewed: {reason}")
-    commands = [step for path in sorted(result.commands) for step in result.commands[path]]
-    if commands:
+    if steps := commands_of(result):
         why = "" if lock and not offline else " (or add --lock, which asks registries)"
-        say(f"run{why}:")
-        for step in dict.fromkeys(map(str, commands)):
+        say(f"then run{why}:")
+        for step in steps:
             say(f"  {step}")
+
+
+def commands_of(result: Result) -> list[str]:
+    """What is still to be run, as lines of a shell."""
+    steps = [step for path in sorted(result.commands) for step in result.commands[path]]
+    return list(dict.fromkeys(map(str, steps)))
 
 
 def line_of(fix: Fix) -> str:

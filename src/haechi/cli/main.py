@@ -22,6 +22,7 @@ from haechi.errors import HaechiError
 COMMANDS = {
     "scan": "judge a folder: findings, formats, gate",
     "fix": "make the mechanical corrections, with a diff and a proof",
+    "patch": "a git branch with the fixes of one scan and the text of a pull request",
     "db": "advisories that dependencies are judged by: import, status",
     "sbom": "what a project is made of, as CycloneDX or SPDX",
     "vex": "what is to be said of its vulnerabilities, as OpenVEX, CycloneDX or CSAF",

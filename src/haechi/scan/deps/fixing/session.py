@@ -52,7 +52,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """``proven`` fixes are gone when looked at again; ``waiting`` ones need their lock file
-    renewed (``commands``); ``left`` ones were not made. Contents by path, of what stands."""
+    renewed; ``left`` ones were not made. Contents by path, of what stands. ``commands`` are what
+    is still to be run, by lock file; ``failed`` says why a tool did not do it."""
 
     plans: tuple[Plan, ...] = ()
     proven: tuple[Fix, ...] = ()
@@ -61,6 +62,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     before: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     after: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     commands: Mapping[str, tuple[Command, ...]] = msgspec.field(default_factory=dict)
+    failed: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def fix_dependencies(asked: Asked, *, database: Advisories | None = None) -> Result:
@@ -214,8 +216,7 @@ class _Session:
                 why = "its tool chose no version that clears it"
                 left.append(msgspec.structs.replace(fix, left=why))
             elif fix.waits:
-                why = renewed.failed.get(fix.path, "")
-                waiting.append(msgspec.structs.replace(fix, left=why))
+                waiting.append(fix)
         for file, plan in work:
             for upgrade in plan.upgrades:
                 key = (file.path, upgrade.name, upgrade.version)
@@ -238,7 +239,12 @@ class _Session:
             left=tuple(left),
             before={path: before[path] for path in sorted(changed)},
             after={path: after[path] for path in sorted(changed)},
-            commands={path: fixes.commands.get(path, ()) for path in {f.path for f in waiting}},
+            failed=renewed.failed,
+            commands={
+                path: steps
+                for path, steps in fixes.commands.items()
+                if path not in renewed.contents and path in {f.path for f in (*proven, *waiting)}
+            },
         )
 
     def _read(self, path: str) -> bytes:
