@@ -205,6 +205,11 @@ def statements_of(document: Any, path: AttrPath = ()) -> Iterator[Statement]:
         _known(unknown)
 
 
+def structure(document: Any) -> Any:
+    """What a JSON document in any form holds, with unknown leaves; None when it is none."""
+    return _structure(document)
+
+
 def _structure(document: Any) -> Any:
     if isinstance(document, Unknown):
         if document.content is not None:
