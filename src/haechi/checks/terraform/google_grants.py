@@ -63,7 +63,12 @@ class Grant(msgspec.Struct, frozen=True):
 
     def anybody(self) -> str | None:
         """``allUsers`` or ``allAuthenticatedUsers`` when it is a member."""
-        return first(self.each(), lambda one: next((w for w in ANYBODY if may_equal(one, w)), None))
+        found: str | None = first(self.each(), _anybody)
+        return found
+
+
+def _anybody(member: Any) -> str | None:
+    return next((word for word in ANYBODY if may_equal(member, word)), None)
 
 
 def first(items: Iterable[Any], ask: Callable[[Any], Any]) -> Any:

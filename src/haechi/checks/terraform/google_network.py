@@ -36,6 +36,7 @@ from haechi.model.resource import Resource
 from haechi.model.review import Review
 
 FIREWALL = "google_compute_firewall"
+NETWORK = "google_compute_network"
 _FTP = {20: "FTP", 21: "FTP"}
 _PORTLESS = frozenset({"icmp", "esp", "ah", "ipip", "1", "50", "51", "58", "112", "icmpv6", "vrrp"})
 _MACHINES = (
@@ -220,13 +221,17 @@ def _denies(rule: Resource, protocol: str, ports: tuple[int, int]) -> bool:
 
 
 def _has_network_of(review: Review, other: Resource) -> bool:
-    mine, theirs = review.resource.data.get("network"), other.data.get("network")
-    if is_unknown(mine) or is_unknown(theirs):
-        mine_at = [one.name for one in target(review, "network")]
-        return bool(mine_at) and mine_at == [
-            one.name for one in target(review, "network", about=other)
-        ]
-    return bool(mine == theirs)
+    mine = _networks(review, review.resource)
+    return bool(mine & _networks(review, other))
+
+
+def _networks(review: Review, rule: Resource) -> set[str]:
+    """The network of a rule, by its address where it is declared here, else by its name."""
+    found = {one.name for one in target(review, "network", about=rule, type_=NETWORK)}
+    name = rule.data.get("network")
+    if not found and name is not None and not is_unknown(name):
+        found = {(text(name) or "").rpartition("/")[2]}
+    return found
 
 
 def _is_for_targets_of(deny: Resource, allow: Resource) -> bool:
@@ -294,15 +299,17 @@ def _is_for(review: Review, rule: Resource, machine: Resource) -> bool:
         return False
     if tags is not None:
         return bool(set(texts(tags)) & set(texts(machine.data.get("tags"))))
-    networks = {one.name for one in target(review, "network", about=rule)}
-    named = text(rule.data.get("network")) if not is_unknown(rule.data.get("network")) else None
+    mine: set[str] = set()
     for card in blocks(machine, "network_interface"):
-        if named and not is_unknown(card.get("network")) and text(card.get("network")) == named:
-            return True
-    mine = {one.name for one in target(review, "network_interface.network", about=machine)}
-    for subnet in target(review, "network_interface.subnetwork", about=machine):
-        mine |= {one.name for one in target(review, "network", about=subnet)}
-    return bool(networks & mine)
+        name = card.get("network")
+        if name is not None and not is_unknown(name):
+            mine.add((text(name) or "").rpartition("/")[2])
+    found = target(review, "network_interface.network", about=machine, type_=NETWORK)
+    mine |= {one.name for one in found}
+    at = "network_interface.subnetwork"
+    for subnet in target(review, at, about=machine, type_="google_compute_subnetwork"):
+        mine |= _networks(review, subnet)
+    return bool(_networks(review, rule) & mine)
 
 
 def public_addresses(machine: Resource) -> Iterator[AttrPath]:

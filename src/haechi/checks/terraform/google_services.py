@@ -225,12 +225,27 @@ def unlocked_log_bucket(review: Review) -> Iterator[Hit]:
     sinks = [
         sink
         for kind in ("project", "folder", "organization", "billing_account")
-        for sink in linked(review, f"google_logging_{kind}_sink", "destination")
+        for sink in _sinks_of(review, f"google_logging_{kind}_sink")
     ]
     if not sinks:
         return
     if not truth(value(bucket, "retention_policy.0.is_locked"), False):
         yield fails(f"the logs of {sinks[0].name} may be deleted from it", "retention_policy")
+
+
+def _sinks_of(review: Review, kind: str) -> list[Resource]:
+    """Those that write into the bucket, by reference or by its name."""
+    name = review.resource.data.get("name")
+    found = linked(review, kind, "destination")
+    if not is_unknown(name) and text(name):
+        at = f"storage.googleapis.com/{text(name)}"
+        found += [
+            sink
+            for sink in resources(review, kind)
+            if not is_unknown(sink.data.get("destination"))
+            and text(sink.data.get("destination")) == at
+        ]
+    return found
 
 
 def soft_delete_off(review: Review) -> Iterator[Hit]:
@@ -265,8 +280,9 @@ def service_public(review: Review) -> Iterator[Hit]:
 
 
 def _is_inside(review: Review) -> bool:
+    kind = review.resource.kind.rpartition("_iam_")[0]
     for name in ("service", "name", "cloud_function"):
-        for called in target(review, name):
+        for called in target(review, name, type_=kind):
             data = called.data
             ingress = data.get("ingress") or data.get("ingress_settings")
             ingress = ingress or value(called, "service_config.0.ingress_settings")
