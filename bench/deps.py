@@ -99,10 +99,17 @@ def bench_versions() -> None:
     versions.main([])
 
 
+def _reevaluate() -> None:
+    from bench.deps_reevaluate import bench_reevaluate
+
+    bench_reevaluate()
+
+
 SECTIONS: dict[str, Callable[[], None]] = {
     "import": bench_import,
     "lock": bench_lock,
     "versions": bench_versions,
+    "reevaluate": _reevaluate,
 }
 """Name → what measures it."""
 

@@ -96,13 +96,14 @@ def _run(store: Any, what: str) -> None:
 
 def _stored(store: Any, count: int) -> None:
     from haechi.model.bill import Bill
+    from haechi.scan.deps.bills import file_of
     from haechi.server.work.bills import content_of, facts_of
     from haechi.store.state.bills import Billed, keep_bill
 
     drawn = random.Random(8)  # noqa: S311 - a sample that is always the same
     facts = facts_of(Bill(data={"npm": dt.date(2026, 1, 1)}))
     for number in range(count):
-        content = content_of([_file(drawn)])
+        content = content_of([file_of(_file(drawn))])
         body = store.state.bills.keep_content(content)
         one = Billed(
             cluster="-",

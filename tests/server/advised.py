@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def repository(where: Path, *packages: tuple[str, str]) -> Path:
 
 
 def scanned(
-    api: Rig, monkeypatch: pytest.MonkeyPatch, root: Path, database: Path | None, **origin: str
+    api: Rig, monkeypatch: pytest.MonkeyPatch, root: Path, database: Path | None, **origin: Any
 ) -> Push:
     """The push of a scan by this database."""
     if database is None:

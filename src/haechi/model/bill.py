@@ -49,7 +49,7 @@ class BilledPackage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class BilledFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One file; see ``model.package.PackageFile``. ``owner`` is whose it is."""
+    """One file; see ``model.package.PackageFile``."""
 
     path: str
     format: str
@@ -58,7 +58,6 @@ class BilledFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str = ""
     purl: str = ""
     pins: bool = True
-    owner: str = ""
     requires: tuple[int, ...] = ()
     covers: tuple[str, ...] = ()
     packages: tuple[BilledPackage, ...] = ()
@@ -74,8 +73,8 @@ class BilledGap(msgspec.Struct, frozen=True, kw_only=True):
 class Bill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All packages of a run. ``data`` is the day of the advisories that the run judged each
     ecosystem by (none: it had no advisories); ``own`` are ids of the repository's own records,
-    of which the server knows nothing; ``due_days`` are the repository's, by severity.
-    ``left_out`` packages are beyond the bound."""
+    of which the server knows nothing; ``due_days`` are the repository's, by severity,
+    ``owners`` whose a file is. ``left_out`` packages are beyond the bound."""
 
     files: tuple[BilledFile, ...] = ()
     data: dict[str, dt.date] = {}
@@ -84,5 +83,6 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     severity: dict[str, Severity] = {}
     development: Development = Development.REPORT
     due_days: dict[str, int] = {}
+    owners: dict[str, str] = {}
     missing: tuple[BilledGap, ...] = ()
     left_out: int = 0

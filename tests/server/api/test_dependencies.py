@@ -176,7 +176,8 @@ def test_a_waiver_by_any_id_holds_at_once(
 ) -> None:
     api.push(scanned(api, monkeypatch, shop, client))
     until = api.clock().date() + dt.timedelta(days=30)
-    waiver = {"rule": named, "reason": "not reachable here", "owner": "team-a", "path": "package-lock.json"}
+    waiver = {"rule": named, "reason": "not reachable here", "owner": "team-a"}
+    waiver["path"] = "package-lock.json"
     api.call("waivers.create", msgspec.convert({**waiver, "expires": until}, WaiverRequest))
     server_knows(api, tmp_path, record(1, "left"), record(2, "right"))
     assert open_rules(api) == [CVE2]
@@ -211,7 +212,7 @@ def test_other_branches_and_partial_scans_keep_the_repositorys_packages(
 ) -> None:
     repository(shop / "web", ("front", "1.0.0"))
     api.push(scanned(api, monkeypatch, shop, client))
-    api.push(scanned(api, monkeypatch, shop, client, ref="feature", default=False))  # type: ignore[arg-type]
+    api.push(scanned(api, monkeypatch, shop, client, ref="feature", default=False))
     (one,) = api.call("sboms.list").items
     assert (one.ref, one.packages, one.files) == ("main", 3, 2)
 
@@ -221,7 +222,7 @@ def test_somebody_elses_sbom_is_judged_and_outlives_scans(
 ) -> None:
     server_knows(api, tmp_path, record(1, "left"))
     document = _cyclonedx("left", "1.0.0")
-    asked = {"repository": "https://github.com/acme/shop", "name": "vendor"}
+    asked: Any = {"repository": "https://github.com/acme/shop", "name": "vendor"}
     answer = api.call("sboms.send", document, **asked)
     assert (answer.sbom.kind, answer.sbom.packages, answer.changes["new"]) == ("upload", 1, 1)
     (found,) = api.findings(Life.OPEN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from haechi.model.advisory import is_vulnerability
@@ -33,13 +33,14 @@ def bill_of(
     files, left_out = _bounded(looked.files)
     digests = sum(len(file.packages) for file in files) <= MOST_DIGESTS
     return Bill(
-        files=tuple(_billed(file, owner_of, digests=digests) for file in files),
+        files=tuple(_billed(file, digests=digests) for file in files),
         data=dict(looked.data),
         own=tuple(sorted(id_ for id_, known in looked.known.items() if known.own)),
         disabled=tuple(id_ for id_ in config.disable if is_vulnerability(id_)),
         severity={id_: one for id_, one in config.severity.items() if is_vulnerability(id_)},
         development=config.deps.development,
         due_days={} if config.gate.due_days == DUE_DAYS else config.gate.due_days,
+        owners=_owners(files, owner_of) if owner_of else {},
         missing=tuple(islice(_missing(files, looked.part.gaps, digests=digests), _MOST_GAPS)),
         left_out=left_out,
     )
@@ -94,7 +95,12 @@ def _missing(
         yield BilledGap(path=".", reason=reason)
 
 
-def _billed(file: PackageFile, owner_of: OwnerOf | None, *, digests: bool) -> BilledFile:
+def _owners(files: Sequence[PackageFile], owner_of: OwnerOf) -> dict[str, str]:
+    found = {file.path: owner_of(file.path, "") for file in files}
+    return {path: owner for path, owner in found.items() if owner}
+
+
+def _billed(file: PackageFile, *, digests: bool) -> BilledFile:
     return BilledFile(
         path=file.path,
         format=file.format,
@@ -103,7 +109,6 @@ def _billed(file: PackageFile, owner_of: OwnerOf | None, *, digests: bool) -> Bi
         version=file.version,
         purl=file.purl,
         pins=file.pins,
-        owner=(owner_of(file.path, "") or "") if owner_of else "",
         requires=file.requires,
         covers=file.covers,
         packages=tuple(_package(one, file, digests=digests) for one in file.packages),
@@ -190,8 +195,3 @@ def _within(places: tuple[int, ...], count: int) -> tuple[int, ...]:
     if not places or (min(places) >= 0 and max(places) < count):
         return places
     return tuple(place for place in places if 0 <= place < count)
-
-
-def owners_of(bill: Bill) -> Mapping[str, str]:
-    """Path of a file → whose it is."""
-    return {file.path: file.owner for file in bill.files if file.owner}

@@ -51,9 +51,9 @@ def pushed(call: Call) -> Answer:
         ),
         waived=StoreWaivers(today),
         today=today,
-        also=None if taken.bill is None else Keeping(state, taken, by=call.principal.id),
+        also=Keeping(state, taken, by=call.principal.id) if taken.kept else None,
     )
-    if taken.bill is not None:
+    if taken.kept:
         call.world.advising.wake()
     return Answer(value=PushAnswer(scan=run, url=_page(call.url, run)), status=201)
 

@@ -8,6 +8,7 @@ Computing happens here, in a thread of its own; the store's writer gets small pi
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import select, tuple_
+from zstandard import ZstdError
 
 from haechi.engines.purl import package_of_purl
 from haechi.errors import HaechiError, InputError
@@ -23,12 +25,12 @@ from haechi.model.bill import Bill
 from haechi.model.finding import DEPENDENCIES, Finding
 from haechi.model.package import PackageFile
 from haechi.model.push import PushedRule
-from haechi.scan.deps.bills import files_of
 from haechi.scan.deps.matching import judged
-from haechi.server.work.bills import asked_as, bill_in
+from haechi.server.work.bills import asked_as, facts_in, files_in
 from haechi.server.work.bills_judged import Judge, Name, Said, documents, run_day, words
 from haechi.server.work.matching import StoreWaivers
 from haechi.server.work.proposals import Place, ended, proposed
+from haechi.store.dependency_records import Proposal
 from haechi.store.state.bills import Stored
 from haechi.store.state.bulk import parts
 from haechi.store.state.plain import from_json
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from haechi.server.world import World
 
 log = logging.getLogger("haechi.server.advisories")
-READ = 200
+READ = 50
 """SBOMs that are read at a time: what bounds the memory."""
 WRITTEN = 150
 """Findings that are written at a time: what bounds how long others wait for the writer."""
@@ -61,6 +63,16 @@ class Known(msgspec.Struct, frozen=True):
     evidence: str
 
 
+class _Held(msgspec.Struct, frozen=True):
+    """An SBOM that was read; ``places`` are those of the packages in question."""
+
+    n: int
+    target: tuple[str, str, str]
+    bill: Bill
+    files: Sequence[PackageFile]
+    places: Sequence[tuple[int, int]]
+
+
 def reevaluate(world: World, judge: Judge, stopping: Callable[[], bool]) -> dict[str, int]:
     """Judge again what an older generation judged; counts of findings by change. Ends early, to
     be taken up again, when ``stopping`` says so."""
@@ -75,7 +87,7 @@ def reevaluate(world: World, judge: Judge, stopping: Callable[[], bool]) -> dict
     began = time.monotonic()
     told: set[str] = set()
     for identity, number in behind:
-        changed = judge.database.changed_since(number) if identity == generation.identity else None
+        changed = _changed(judge, identity, number)
         affected = _affected(world, (identity, number), changed, generation)
         for some in parts(affected, READ):
             if stopping():
@@ -85,6 +97,15 @@ def reevaluate(world: World, judge: Judge, stopping: Callable[[], bool]) -> dict
     records.finish(generation.identity, generation.number, round((time.monotonic() - began) * 1e3))
     log.info("judged stored SBOMs by generation %s: %s", generation.number, total or "no change")
     return total
+
+
+def _changed(judge: Judge, identity: str, number: int) -> frozenset[Name] | None:
+    """Packages whose answers may differ from those of that generation; None: all."""
+    if not number:
+        return judge.database.names()  # never judged: against no other package is anything known
+    if identity != judge.database.identity:
+        return None
+    return judge.database.changed_since(number)
 
 
 def _affected(
@@ -115,8 +136,8 @@ def _several(
 ) -> dict[str, int]:
     state, today = world.store.state, world.clock().date()
     stored = state.bills.read(numbers)
-    read = [(one, bill, files) for one in stored for bill, files in [_read(one)]]
-    judge.prefetch([files for _, _, files in read], changed)
+    read = [_read(one, judge, changed) for one in stored]
+    judge.prefetch([(one.files, one.places) for one in read])
     targets = [(one.cluster, one.source, one.ref) for one in stored]
     known = _known(world, targets)
     proposals = state.proposals.of(targets)
@@ -132,22 +153,11 @@ def _several(
         results.clear()
         rules.clear()
 
-    for one, bill, files in read:
-        target = (one.cluster, one.source, one.ref)
-        said = judge.said(bill, files, changed)
+    for one in read:
+        said = judge.said(one.bill, one.files, one.places)
         rules += [rule for rule in words(said.rules.values()) if _first(rule.id, told)]
-        result = _judged(
-            one,
-            bill,
-            files,
-            said,
-            judge,
-            known[target],
-            changed,
-            today=today,
-            proposals=proposals[target],
-        )
-        results.append(result)
+        target = one.target
+        results.append(_judged(one, said, judge, known[target], proposals[target], today))
         if sum(1 + len(each.seen) + len(each.over) for each in results) >= WRITTEN:
             write()
     if results:
@@ -163,68 +173,66 @@ def _first(id_: str, told: set[str]) -> bool:
     return True
 
 
-def _read(one: Stored) -> tuple[Bill, tuple[PackageFile, ...]]:
+def _read(one: Stored, judge: Judge, changed: frozenset[Name] | None) -> _Held:
+    target = (one.cluster, one.source, one.ref)
     try:
-        bill = bill_in(one)
-    except (msgspec.MsgspecError, HaechiError):
+        bill, files = facts_in(one), files_in(one.content)
+    except (msgspec.MsgspecError, HaechiError, ZstdError):
         log.exception("the SBOM %s of %s cannot be read", one.n, one.source)
-        return Bill(), ()
-    return bill, files_of(bill)
+        return _Held(one.n, target, Bill(), (), ())
+    return _Held(one.n, target, bill, files, judge.concerned(files, changed))
 
 
 def _judged(
-    one: Stored,
-    bill: Bill,
-    files: Sequence[PackageFile],
+    one: _Held,
     said: Said,
     judge: Judge,
     known: Sequence[Known],
-    changed: frozenset[Name] | None,
-    *,
-    today: Any,
-    proposals: Sequence[Any],
+    proposals: Sequence[Proposal],
+    today: dt.date,
 ) -> Rejudged:
-    asked = _judged_places(files, judge, changed)
+    asked = _judged_places(one, judge)
     here = [each for each in known if (each.path, each.name) in asked]
-    fresh, same = _wanted(said, here, judge, bill)
+    fresh, same = _wanted(said, here, judge, one.bill)
     names = {finding.fingerprint for finding in fresh}
-    over = [each for each in here if each.fingerprint not in same and _over(each, judge, bill)]
-    target = (one.cluster, one.source, one.ref)
+    over = [
+        each
+        for each in here
+        if each.fingerprint not in same
+        and each.fingerprint not in names
+        and _over(each, judge, one.bill)
+    ]
     before = {each.fingerprint: each.evidence for each in here}
-    found = [_with_more(each, before) for each in documents(fresh, bill, today)]
-    repository = one.source.removeprefix("repo:")
-    proposed_now = proposed(found, target)
+    found = [_with_more(each, before) for each in documents(fresh, one.bill, today)]
+    proposed_now = proposed(found, one.target)
+    gone = {each.fingerprint for each in over}
     kept = {
         (each.path, *each.name)
         for each in here
-        if each.fingerprint not in names and each not in over
+        if each.fingerprint not in names and each.fingerprint not in gone
     }
-    paths = {file.path for file in bill.files}
-    places = _places(paths, changed, proposals) - kept
+    places: set[Place] = {(path, *name) for path, name in asked} - kept
+    cluster, source, ref = one.target
     return Rejudged(
         bill=one.n,
-        cluster=one.cluster,
-        source=one.source,
-        ref=one.ref,
-        seen=seen_findings(found, repository),
-        over=[each.fingerprint for each in over if each.fingerprint not in names],
+        cluster=cluster,
+        source=source,
+        ref=ref,
+        seen=seen_findings(found, source.removeprefix("repo:")),
+        over=list(gone),
         proposed=proposed_now,
-        ended=ended(proposals, proposed_now, bill, places),
+        ended=ended(proposals, proposed_now, one.files, places),
     )
 
 
-def _judged_places(
-    files: Sequence[PackageFile], judge: Judge, changed: frozenset[Name] | None
-) -> set[tuple[str, Name]]:
+def _judged_places(one: _Held, judge: Judge) -> set[tuple[str, Name]]:
     """Where packages of these names can be judged: nothing is over in a file that pins no version
     any more, as by a scan."""
     asked: dict[tuple[str, Name], bool] = {}
-    for file in files:
-        for package in file.packages:
-            name = judge.name(package)
-            if changed is None or name in changed:
-                place = (package.location.path, name)
-                asked[place] = asked.get(place, True) and judged(package)
+    for number, index in one.places:
+        package = one.files[number].packages[index]
+        place = (package.location.path, judge.name(package))
+        asked[place] = asked.get(place, True) and judged(package)
     return {place for place, can in asked.items() if can}
 
 
@@ -274,18 +282,6 @@ def _over(each: Known, judge: Judge, bill: Bill) -> bool:
     return each.scan.startswith(ACTOR) or judge.decides(
         each.ids, each.name[0], run_day(bill, each.name[0])
     )
-
-
-def _places(
-    paths: set[str], changed: frozenset[Name] | None, proposals: Sequence[Any]
-) -> set[Place]:
-    """Where proposals may be over: of the files and packages that were judged."""
-    found = {(one.path, one.ecosystem, asked_as(one.ecosystem, one.package)) for one in proposals}
-    return {
-        place
-        for place in found
-        if place[0] in paths and (changed is None or (place[1], place[2]) in changed)
-    }
 
 
 def _known(

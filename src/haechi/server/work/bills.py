@@ -21,23 +21,22 @@ from haechi.model.bill import (
     MOST_FILES,
     MOST_PACKAGES,
     Bill,
-    BilledFile,
     BilledPackage,
 )
-from haechi.model.package import Source
+from haechi.model.location import Location
+from haechi.model.package import Package, PackageFile, Source
 from haechi.server.shapes_dependencies import SbomFormat
 from haechi.store.state.bills import Content, Key, Stored
+from haechi.world.advisories.names import normal
 
 if TYPE_CHECKING:
-    from haechi.model.package import PackageFile
     from haechi.store.dependency_records import Sbom
 
-LARGEST = 64 << 20
+_UNPACKED = 512 << 20
 """Bytes that the content of a bill unpacks to, at most."""
 _NAME, _TEXT, _LISTED = 1_000, 4_000, 20_000
 _OWN = frozenset({Source.PATH, Source.WORKSPACE})
-_Files = tuple[BilledFile, ...]
-_decoder = msgspec.msgpack.Decoder(_Files)
+_decoder = msgspec.msgpack.Decoder(tuple[PackageFile, ...])
 _facts = msgspec.json.Decoder(Bill)
 UPLOADED = "sbom:"
 """How the path of an uploaded SBOM begins: it is no file of the repository."""
@@ -80,7 +79,33 @@ def _check(where: str, texts: Iterable[str]) -> None:
             )
 
 
-def content_of(files: Sequence[BilledFile]) -> Content:
+class _Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    path: str
+    line: int = 0
+
+
+class _Package(BilledPackage, frozen=True, kw_only=True, omit_defaults=True):
+    """As ``model.package.Package`` is read back, without what is as usual."""
+
+    location: _Place
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """As ``model.package.PackageFile`` is read back."""
+
+    path: str
+    format: str
+    ecosystem: str
+    packages: tuple[_Package, ...] = ()
+    requires: tuple[int, ...] = ()
+    pins: bool = True
+    name: str = ""
+    version: str = ""
+    purl: str = ""
+    covers: tuple[str, ...] = ()
+
+
+def content_of(files: Sequence[PackageFile]) -> Content:
     """The files, packed, and which packages they hold."""
     import zstandard
 
@@ -89,13 +114,12 @@ def content_of(files: Sequence[BilledFile]) -> Content:
     ecosystems: dict[str, int] = {}
     for file in files:
         for one in file.packages:
-            ecosystem = one.ecosystem or file.ecosystem
-            ecosystems[ecosystem] = ecosystems.get(ecosystem, 0) + 1
+            ecosystems[one.ecosystem] = ecosystems.get(one.ecosystem, 0) + 1
             if one.source not in _OWN:
-                keys[ecosystem, asked_as(ecosystem, one.name), one.version] = None
-    packed = zstandard.ZstdCompressor(level=6).compress(msgspec.msgpack.encode(files))
+                keys[one.ecosystem, asked_as(one.ecosystem, one.name), one.version] = None
+    raw = msgspec.msgpack.encode([_packed(file) for file in files])
     return Content(
-        body=packed,
+        body=zstandard.ZstdCompressor(level=6).compress(raw),
         files=len(files),
         packages=sum(len(file.packages) for file in files),
         ecosystems=dict(sorted(ecosystems.items())),
@@ -104,20 +128,33 @@ def content_of(files: Sequence[BilledFile]) -> Content:
     )
 
 
+def _packed(file: PackageFile) -> _File:
+    """Its gaps are among what the bill says is missing."""
+    names = (name for name in _File.__struct_fields__ if name != "packages")
+    values = {name: getattr(file, name) for name in names}
+    return _File(packages=tuple(map(_package, file.packages)), **values)
+
+
+def _package(one: Package) -> _Package:
+    values = {name: getattr(one, name) for name in _NAMES}
+    return _Package(location=_Place(one.location.path, one.location.line), **values)
+
+
+_NAMES = tuple(name for name in Package.__struct_fields__ if name != "location")
+
+
 def asked_as(ecosystem: str, name: str) -> str:
     """A package's name as advisories call it."""
-    from haechi.world.advisories.names import normal
-
     return normal(ecosystem, name)
 
 
-def files_in(content: bytes) -> tuple[BilledFile, ...]:
+def files_in(content: bytes) -> tuple[PackageFile, ...]:
     """What ``content_of`` packed."""
     import zstandard
 
     if not content:
         return ()
-    raw = zstandard.ZstdDecompressor().decompress(content, max_output_size=2 * LARGEST)
+    raw = zstandard.ZstdDecompressor().decompress(content, max_output_size=_UNPACKED)
     return _decoder.decode(raw)
 
 
@@ -126,51 +163,56 @@ def facts_of(bill: Bill) -> str:
     return msgspec.json.encode(replace(bill, files=())).decode()
 
 
-def bill_in(stored: Stored) -> Bill:
-    """A stored bill."""
-    return replace(_facts.decode(stored.facts), files=files_in(stored.content))
+def facts_in(stored: Stored) -> Bill:
+    """A stored bill without its files."""
+    return _facts.decode(stored.facts)
 
 
-def merged(known: Bill | None, pushed: Bill, within: str) -> Bill:
-    """What a push of a folder makes of the repository's bill: the files in the folder are its own,
+def merged(
+    known: Sequence[PackageFile], pushed: Sequence[PackageFile], within: str
+) -> tuple[PackageFile, ...]:
+    """What a push of a folder makes of the repository's files: those in the folder are its own,
     the others are as they were."""
     folder = within.strip("/")
-    if not folder or known is None:
-        return pushed
-    others = tuple(file for file in known.files if not _inside(file.path, folder))
-    mine = tuple(file for file in pushed.files if _inside(file.path, folder))
-    return replace(pushed, files=(*others, *mine))
+    if not folder:
+        return tuple(pushed)
+    others = (file for file in known if not _inside(file.path, folder))
+    mine = (file for file in pushed if _inside(file.path, folder))
+    return (*others, *mine)
 
 
 def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-def upload_of(file: PackageFile, name: str) -> Bill:
-    """The bill of somebody else's SBOM, called by its name."""
-    from haechi.scan.deps.bills import bill_of
-    from haechi.scan.deps.look import Dependencies
-
-    made = bill_of(Dependencies(files=(file,)))
+def uploaded(file: PackageFile, name: str) -> PackageFile:
+    """Somebody else's SBOM, called by its name."""
     path = UPLOADED + posixpath.normpath(name or "sbom").lstrip("/")
-    files = tuple(replace(each, path=path, packages=_placed(each)) for each in made.files)
-    return replace(made, files=files)
-
-
-def _placed(file: BilledFile) -> tuple[BilledPackage, ...]:
-    return tuple(replace(one, path="") if one.path else one for one in file.packages)
+    places: dict[int, Location] = {}
+    packages = tuple(
+        replace(
+            one,
+            location=places.setdefault(
+                one.location.line, Location(path=path, line=one.location.line)
+            ),
+        )
+        for one in file.packages
+    )
+    return replace(file, path=path, packages=packages)
 
 
 def rendered(record: Sbom, stored: Stored, form: SbomFormat) -> str:
     """The SBOM as a document."""
     from haechi.report.sbom_bill import bill_of
     from haechi.report.sbom_frame import Origin
-    from haechi.scan.deps.bills import files_of, gaps_of
+    from haechi.scan.deps.bills import gaps_of
 
-    bill = bill_in(stored)
     name = record.source.removeprefix("repo:").rstrip("/").rpartition("/")[2] or "repository"
     listed = bill_of(
-        files_of(bill), gaps_of(bill), name=name[:200], version=record.commit or record.ref
+        files_in(stored.content),
+        gaps_of(facts_in(stored)),
+        name=name[:200],
+        version=record.commit or record.ref,
     )
     origin = Origin(made=_told(record.received), version=__version__)
     if form is SbomFormat.SPDX:

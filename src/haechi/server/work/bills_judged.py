@@ -22,10 +22,10 @@ from haechi.model.package import Package, PackageFile
 from haechi.model.push import PushedRule
 from haechi.report.json import finding_document
 from haechi.rules.schema import Rule
-from haechi.scan.deps.bills import config_of, owners_of
+from haechi.scan.deps.bills import config_of
 from haechi.scan.deps.findings import findings_of
 from haechi.scan.deps.gaps import day_of
-from haechi.scan.deps.matching import Matching, judged
+from haechi.scan.deps.matching import Matching, Place, judged
 from haechi.server.work.bills import asked_as
 from haechi.world.advisories.names import base
 from haechi.world.advisories.reading import Advisories
@@ -60,7 +60,9 @@ class Judge:
         }
         self._whole = frozenset(one.source for one in database.origins() if one.whole)
         self._answers: dict[_Key, Matched] = {}
-        self._names: dict[Name, Name] = {}
+        self._names: dict[str, dict[str, Name]] = {}
+        self._changed: frozenset[Name] | None = None
+        self._among: dict[str, dict[str, bool]] = {}
         self._records: dict[str, Advisory | None] = {}
 
     def day(self, ecosystem: str) -> dt.date | None:
@@ -74,46 +76,64 @@ class Judge:
 
     def name(self, package: Package) -> Name:
         """A package as advisories call it."""
-        key = (package.ecosystem, package.name)
-        known = self._names.get(key)
+        names = self._names.setdefault(package.ecosystem, {})
+        known = names.get(package.name)
         if known is None:
-            known = self._names[key] = (key[0], asked_as(*key))
+            name = asked_as(package.ecosystem, package.name)
+            known = names[package.name] = (package.ecosystem, name)
         return known
 
-    def prefetch(
-        self, files: Iterable[Sequence[PackageFile]], changed: frozenset[Name] | None
-    ) -> None:
+    def concerned(
+        self, files: Sequence[PackageFile], changed: frozenset[Name] | None = None
+    ) -> list[Place]:
+        """Where packages of these names stand; None: all. Thousands of SBOMs go through here."""
+        if changed is None:
+            return [
+                (number, index)
+                for number, file in enumerate(files)
+                for index in range(len(file.packages))
+            ]
+        if changed is not self._changed:
+            self._changed, self._among = changed, {}
+        found: list[Place] = []
+        for number, file in enumerate(files):
+            among: dict[str, bool] = {}
+            ecosystem = ""
+            for index, package in enumerate(file.packages):
+                if package.ecosystem != ecosystem:
+                    ecosystem = package.ecosystem
+                    among = self._among.setdefault(ecosystem, {})
+                known = among.get(package.name)
+                if known is None:
+                    known = among[package.name] = self.name(package) in changed
+                if known:
+                    found.append((number, index))
+        return found
+
+    def prefetch(self, asked: Iterable[tuple[Sequence[PackageFile], Sequence[Place]]]) -> None:
         """Ask for the packages of many bills at once."""
         wanted: dict[_Key, Package] = {}
         if len(self._answers) > _MOST_KNOWN:
             self._answers.clear()
-        for each in files:
-            for file in each:
-                for package in file.packages:
-                    if self._asks(package, changed):
-                        key = (package.ecosystem, package.name, package.version)
-                        if key not in self._answers:
-                            wanted.setdefault(key, package)
-        answers = self.database.bulk(list(wanted.values()))
-        self._answers.update(zip(wanted, answers, strict=True))
-
-    def _asks(self, package: Package, changed: frozenset[Name] | None) -> bool:
-        return judged(package) and (changed is None or self.name(package) in changed)
-
-    def said(
-        self, bill: Bill, files: Sequence[PackageFile], changed: frozenset[Name] | None = None
-    ) -> Said:
-        """What is known against the packages of a bill, or those of these names."""
-        self.prefetch([files], changed)
-        found: dict[tuple[int, int], tuple[Vulnerability, ...]] = {}
-        for number, file in enumerate(files):
-            for index, package in enumerate(file.packages):
-                if not self._asks(package, changed):
-                    continue
+        for files, places in asked:
+            for number, index in places:
+                package = files[number].packages[index]
                 key = (package.ecosystem, package.name, package.version)
-                vulnerabilities = self._answers[key].vulnerabilities
-                if vulnerabilities:
-                    found[number, index] = vulnerabilities
+                if key not in self._answers and judged(package):
+                    wanted[key] = package
+        if wanted:
+            answers = self.database.bulk(list(wanted.values()))
+            self._answers.update(zip(wanted, answers, strict=True))
+
+    def said(self, bill: Bill, files: Sequence[PackageFile], places: Sequence[Place]) -> Said:
+        """What is known against the packages at these places."""
+        self.prefetch([(files, places)])
+        found: dict[tuple[int, int], tuple[Vulnerability, ...]] = {}
+        for place in places:
+            package = files[place[0]].packages[place[1]]
+            answer = self._answers.get((package.ecosystem, package.name, package.version))
+            if answer is not None and answer.vulnerabilities and judged(package):
+                found[place] = answer.vulnerabilities
         if not found:
             return Said(findings=[], vulnerabilities={}, rules={})
         told = findings_of(files, Matching(found=found, undecided={}), config_of(bill))
@@ -160,7 +180,7 @@ def run_day(bill: Bill, ecosystem: str) -> dt.date | None:
 
 def documents(said: Sequence[Finding], bill: Bill, today: dt.date) -> list[dict[str, Any]]:
     """Findings as a report has them, with owner and due date."""
-    owners = owners_of(bill)
+    owners = bill.owners
     return [
         {
             **finding_document(one),

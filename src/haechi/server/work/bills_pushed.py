@@ -17,9 +17,10 @@ from msgspec.structs import replace
 from haechi.model.bill import Bill
 from haechi.model.finding import Finding
 from haechi.model.keys import repository_key
+from haechi.model.package import PackageFile
 from haechi.model.push import Push
 from haechi.scan.deps.bills import files_of
-from haechi.server.work.bills import bill_in, check_bill, content_of, facts_of, merged
+from haechi.server.work.bills import check_bill, content_of, facts_of, files_in, merged
 from haechi.server.work.bills_judged import (
     Judge,
     Said,
@@ -41,11 +42,14 @@ _KEPT = ("owner", "due", "state", "waiver")
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """A push whose packages were judged. ``judged`` are the ecosystems that the server's own data
-    covers (None: it has none)."""
+    """A push whose packages were judged. ``files`` are the whole repository's, of which the bill is
+    ``kept`` when it is of the branch that counts. ``judged`` are the ecosystems that the server's
+    own data covers (None: it has none)."""
 
     push: Push
     bill: Bill | None = None
+    files: tuple[PackageFile, ...] = ()
+    kept: bool = False
     judged: frozenset[str] | None = None
     identity: str = ""
     generation: int = 0
@@ -56,25 +60,27 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
     ecosystems = judge.ecosystems if judge is not None else None
     if push.packages is None:
         return Taken(push=push, judged=None if ecosystems is None else frozenset())
-    check_bill(push.packages)
     bill = push.packages
-    if push.scope.within and push.origin.default:
-        known = state.bills.current(
-            push.origin.cluster, repository_key(push.origin.repository), PUSH
-        )
-        bill = merged(bill_in(known) if known else None, bill, push.scope.within)
+    check_bill(bill)
+    files = files_of(bill)
+    held: tuple[PackageFile, ...] = files
     counts = push.origin.default and "deps" in push.scope.domains and push.scope.tree
-    kept = bill if counts else None
+    if push.scope.within and counts:
+        origin = push.origin
+        known = state.bills.current(origin.cluster, repository_key(origin.repository), PUSH)
+        held = merged(files_in(known.content) if known else (), files, push.scope.within)
     if judge is None:
-        return Taken(push=push, bill=kept)
-    said = judge.said(push.packages, files_of(push.packages))
-    findings = joined(push.report["findings"], said, judge, push.packages, today)
+        return Taken(push=push, bill=bill, files=held, kept=counts)
+    said = judge.said(bill, files, judge.concerned(files))
+    findings = joined(push.report["findings"], said, judge, bill, today)
     report = {**push.report, "findings": findings}
     known_rules = {rule.id for rule in push.rules}
     rules = [rule for rule in words(said.rules.values()) if rule.id not in known_rules]
     return Taken(
         push=replace(push, report=report, rules=(*push.rules, *rules)),
-        bill=kept,
+        bill=bill,
+        files=held,
+        kept=counts,
         judged=ecosystems,
         identity=judge.database.identity,
         generation=judge.database.generation,
@@ -169,12 +175,11 @@ class Keeping:
         origin = taken.push.origin
         self._by = by
         self._target = (origin.cluster, repository_key(origin.repository), origin.ref)
-        self._bill = taken.bill
         self._billed = Billed(
             cluster=self._target[0],
             source=self._target[1],
             ref=self._target[2],
-            body=state.bills.keep_content(content_of(taken.bill.files)),
+            body=state.bills.keep_content(content_of(taken.files)),
             facts=facts_of(taken.bill),
             commit=origin.commit[:200],
             judged_by=taken.identity,
@@ -185,7 +190,7 @@ class Keeping:
         within = taken.push.scope.within.strip("/")
         known = state.proposals.of([self._target])[self._target]
         known = [one for one in known if not within or one.path.startswith(f"{within}/")]
-        self._ended = ended(known, self._proposed, taken.bill, None)
+        self._ended = ended(known, self._proposed, taken.files, None)
 
     def __call__(self, transaction: Transaction, scan: str) -> None:
         keep_bill(transaction, self._billed, scan=scan, by=self._by)

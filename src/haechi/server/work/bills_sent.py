@@ -6,15 +6,18 @@ a scan of that repository neither covers nor fixes them, the next SBOM of the sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from haechi.errors import StoreError
 from haechi.model.bill import Bill
 from haechi.model.keys import repository_key
-from haechi.scan.deps.bills import files_of
+from haechi.model.package import PackageFile
+from haechi.scan.deps.bills import bill_of, files_of
+from haechi.scan.deps.look import Dependencies
 from haechi.scan.deps.sbom import read_sbom
 from haechi.server.shapes_dependencies import SbomUpload
-from haechi.server.work.bills import check_bill, content_of, facts_of, upload_of
+from haechi.server.work.bills import check_bill, content_of, facts_of, uploaded
 from haechi.server.work.bills_judged import Judge, documents, words
 from haechi.server.work.matching import StoreWaivers
 from haechi.server.work.proposals import ended, proposed
@@ -32,10 +35,12 @@ def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str
     """Store it; its id and what it changed. Raises InputError, LimitExceeded."""
     state = world.store.state
     name = ask.name.strip() or "sbom"
-    bill = upload_of(read_sbom(data, name), name)
+    file = uploaded(read_sbom(data, name), name)
+    bill = bill_of(Dependencies(files=(file,)))
     check_bill(bill)
+    files = files_of(bill)
     source = repository_key(ask.repository)
-    body = state.bills.keep_content(content_of(bill.files))
+    body = state.bills.keep_content(content_of(files))
     stored: list[str] = []
     target = [ask.ref]
 
@@ -53,7 +58,7 @@ def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str
             commit=ask.commit,
         )
         stored[:] = [keep_bill(transaction, one, scan="", by=by)]
-        detail = {"repository": ask.repository, "name": name, "packages": _count(bill)}
+        detail = {"repository": ask.repository, "name": name, "packages": len(file.packages)}
         transaction.audit(
             AuditEntry(
                 at=transaction.now,
@@ -69,21 +74,24 @@ def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str
     with world.advising.judge(world) as judge:
         if judge is None:
             return stored[0], {}
-        return stored[0], _judged(world, judge, bill, (ask.cluster, source, target[0]), stored[0])
-
-
-def _count(bill: Bill) -> int:
-    return sum(len(file.packages) for file in bill.files)
+        return stored[0], _judged(
+            world, judge, bill, files, (ask.cluster, source, target[0]), stored[0]
+        )
 
 
 def _judged(
-    world: World, judge: Judge, bill: Bill, target: tuple[str, str, str], id_: str
+    world: World,
+    judge: Judge,
+    bill: Bill,
+    files: Sequence[PackageFile],
+    target: tuple[str, str, str],
+    id_: str,
 ) -> dict[str, int]:
     state, today = world.store.state, world.clock().date()
-    said = judge.said(bill, files_of(bill))
+    said = judge.said(bill, files, judge.concerned(files))
     found = documents(said.findings, bill, today)
     now = proposed(found, target)
-    paths = {file.path for file in bill.files}
+    paths = {file.path for file in files}
     with state.read() as connection:
         number, before = known_at(connection, id_, target, paths)
     if number is None:
@@ -98,7 +106,7 @@ def _judged(
         seen=seen_findings(found, target[1].removeprefix("repo:")),
         over=[each for each in before if each not in fingerprints],
         proposed=now,
-        ended=ended(open_before, now, bill, None),
+        ended=ended(open_before, now, files, None),
     )
     generation = Generation(judge.database.identity, judge.database.generation)
     rules = words(said.rules.values())

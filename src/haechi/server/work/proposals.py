@@ -14,8 +14,8 @@ import msgspec
 
 from haechi.engines.versions import scheme_of
 from haechi.errors import VersionError
-from haechi.model.bill import Bill, BilledFile
 from haechi.model.finding import UPGRADE
+from haechi.model.package import PackageFile
 from haechi.model.severity import Severity
 from haechi.scan.deps.paths import shown
 from haechi.scan.deps.versions import highest
@@ -132,13 +132,16 @@ def _texts(value: Any) -> list[str]:
 
 
 def ended(
-    known: Iterable[Proposal], now: Iterable[Proposed], bill: Bill, places: Iterable[Place] | None
+    known: Iterable[Proposal],
+    now: Iterable[Proposed],
+    held: Iterable[PackageFile],
+    places: Iterable[Place] | None,
 ) -> list[Ended]:
     """Proposals that are over: of ``places`` (None: everywhere), what is not proposed now. It was
     taken where the file has the version, or the package no more."""
     proposed_now = {one.id for one in now}
     asked = None if places is None else frozenset(places)
-    files = {file.path: file for file in bill.files}
+    files = {file.path: file for file in held}
     found: list[Ended] = []
     for one in known:
         place = (one.path, one.ecosystem, asked_as(one.ecosystem, one.package))
@@ -148,15 +151,14 @@ def ended(
     return found
 
 
-def _taken(one: Proposal, file: BilledFile | None) -> bool:
+def _taken(one: Proposal, file: PackageFile | None) -> bool:
     if file is None:
         return True
     name = asked_as(one.ecosystem, one.package)
     here = [
         each.version
         for each in file.packages
-        if (each.ecosystem or file.ecosystem) == one.ecosystem
-        and asked_as(one.ecosystem, each.name) == name
+        if each.ecosystem == one.ecosystem and asked_as(one.ecosystem, each.name) == name
     ]
     return all(_reaches(one.ecosystem, version, one.target) for version in here)
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, and_, delete, func, insert, literal, select, text, update
 
 from haechi.errors import NotFound, StoreBusy
 from haechi.model.access import Reach
@@ -35,6 +35,19 @@ _MARKED = 2_000
 Key = tuple[str, str, str]
 """Ecosystem, name, version."""
 Name = tuple[str, str]
+_KEY = ("ecosystem", "name", "version")
+# One statement for each row, run by the driver: a list of ten thousand triples would be compiled
+# anew each time.
+_ADD_PACKAGE = text(
+    "INSERT INTO package (n, ecosystem, name, version)"
+    " SELECT coalesce(max(n), 0) + 1, :ecosystem, :name, :version FROM package WHERE true"
+    " ON CONFLICT DO NOTHING"
+)
+_ADD_LINK = text(
+    "INSERT INTO bill_package (package, body) SELECT n, :body FROM package"
+    " WHERE ecosystem = :ecosystem AND name = :name AND version = :version"
+    " ON CONFLICT DO NOTHING"
+)
 b, y, k, p = bill.c, bill_body.c, bill_package.c, package.c
 
 
@@ -129,9 +142,9 @@ class Bills:
     def _link(self, body: int, keys: Sequence[Key]) -> None:
         def work(transaction: Transaction) -> None:
             connection = transaction.connection
-            numbers = _numbers(connection, keys)
-            rows = [{"package": number, "body": body} for number in sorted(numbers)]
-            connection.execute(insert(bill_package).prefix_with("OR IGNORE"), rows)
+            rows = [dict(zip(_KEY, key, strict=True)) | {"body": body} for key in keys]
+            connection.execute(_ADD_PACKAGE, rows)
+            connection.execute(_ADD_LINK, rows)
 
         self._database.write(work)
 
@@ -364,23 +377,6 @@ def default_ref(connection: Connection, cluster: str, source: str) -> str | None
 
 def _whole(connection: Connection, body: int) -> None:
     connection.execute(update(bill_body).where(y.n == body).values(linked=1))
-
-
-def _numbers(connection: Connection, keys: Sequence[Key]) -> list[int]:
-    known: dict[Key, int] = {}
-    columns = (p.ecosystem, p.name, p.version)
-    for some in parts(keys, 300):
-        ask = select(p.n, *columns).where(tuple_(*columns).in_(some))
-        known.update({(row[1], row[2], row[3]): row[0] for row in connection.execute(ask)})
-    missing = [key for key in keys if key not in known]
-    first = next_number(connection, package)
-    if missing:
-        rows = [
-            {"n": n, "ecosystem": key[0], "name": key[1], "version": key[2]}
-            for n, key in enumerate(missing, first)
-        ]
-        connection.execute(insert(package), rows)
-    return [*known.values(), *range(first, first + len(missing))]
 
 
 def _forget_packages(transaction: Transaction) -> int:

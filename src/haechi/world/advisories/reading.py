@@ -340,6 +340,10 @@ class Advisories:
             self._all("SELECT ecosystem, name FROM changes WHERE generation > ?", (generation,))
         )
 
+    def names(self) -> frozenset[_Name]:
+        """(ecosystem, name) of everything that some advisory is about."""
+        return frozenset(self._all("SELECT ecosystem, name FROM packages"))
+
     def _all(self, query: str, values: Sequence[str | int] = ()) -> list[tuple]:  # type: ignore[type-arg]
         with _told():
             return self._connection.execute(query, values).fetchall()
