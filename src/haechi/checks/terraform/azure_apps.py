@@ -22,11 +22,13 @@ _OLDEST = {
     "node_version": (20, 0),
     "ruby_version": (3, 2),
     "dotnet_version": (8, 0),
+    "dotnet_framework_version": (8, 0),
     "java_version": (8, 0),
     "powershell_core_version": (7, 4),
 }
 """The oldest version of each that was kept up in 2026."""
-_FRAMEWORK = ("v4.0", "4.0", "v4.8", "4.8")
+_FRAMEWORK = frozenset({2, 3, 4})
+"""Major versions of the .NET Framework, which come with Windows and are kept up."""
 _VERSION = re.compile(r"v?~?(\d+)(?:\.(\d+))?")
 
 
@@ -58,9 +60,14 @@ def _old(block: Block) -> Iterator[Hit]:
             continue
         word = text(found) or ""
         version = _VERSION.match(word)
-        if version is None or (name == "dotnet_version" and word in _FRAMEWORK):
+        if version is None:
             continue
         major, minor = int(version[1]), int(version[2] or 99)
+        framework = name == "dotnet_framework_version" or word in ("v4.0", "v4.8")
+        if framework and major in _FRAMEWORK:
+            continue
         if (major, minor) < oldest and not (name == "java_version" and word.startswith("1.8")):
-            language = name.removesuffix("_version").removesuffix("_core")
+            language = (
+                name.removesuffix("_version").removesuffix("_core").removesuffix("_framework")
+            )
             yield Hit(f"{language} {word} gets no fixes any more", block.at(name))

@@ -4,6 +4,7 @@ firewalls, and resources written through ``azapi`` in the words of Azure's own A
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,10 +27,9 @@ from haechi.checks.terraform.view import (
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 
-_OLD_POLICIES = (
-    "AppGwSslPolicy20150501",
-    "AppGwSslPolicy20170401",
-)
+_OLD_POLICIES = ("20150501", "20170401")
+"""Ends of the names of Azure's policies that take TLS 1.0 or 1.1."""
+_WEAK_CIPHER = re.compile(r"3DES|RC4|NULL|_MD5|_EXPORT", re.IGNORECASE)
 _OFF = {
     "supportshttpstrafficonly": "plain HTTP is taken",
     "httpsonly": "plain HTTP is taken",
@@ -116,18 +116,18 @@ def gateway_old_tls(review: Review) -> Iterator[Hit]:
         for block in blocks(holder, "ssl_policy"):
             name = text(block.get("policy_name"))
             protocol = text(block.get("min_protocol_version"))
-            if name in _OLD_POLICIES:
+            if name is not None and name.endswith(_OLD_POLICIES):
                 yield Hit(f"{name} takes TLS 1.0", block.at("policy_name"))
             elif protocol is not None and is_old(protocol.removeprefix("TLSv")):
                 yield Hit(f"{protocol} is taken", block.at("min_protocol_version"))
+            for suite in texts(block.get("cipher_suites")):
+                if _WEAK_CIPHER.search(suite):
+                    yield Hit(f"{suite} is taken", block.at("cipher_suites"))
 
 
 def cdn_plain_http(review: Review) -> Iterator[Hit]:
     """A CDN endpoint that serves plain HTTP, without a rule that sends people to HTTPS."""
     resource = review.resource
-    if not truth(resource.data.get("is_https_allowed"), True):
-        yield fails("HTTPS is switched off", "is_https_allowed")
-        return
     if not truth(resource.data.get("is_http_allowed"), True):
         return
     for rule in blocks(resource, "delivery_rule"):

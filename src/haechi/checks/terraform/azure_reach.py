@@ -135,11 +135,9 @@ def any_network(review: Review) -> Iterator[Hit]:
     if any(_narrows(resource.data.get(name)) for name in door.narrows):
         return
     for type_, reference, path in door.beside:
-        near = linked(review, type_, reference)
+        near = _beside(review, type_, reference)
         if any(not path or _is_deny(value(one, path)) for one in near):
             return
-        if not near:
-            require_no_doubt(review, type_, reference)
     yield fails("requests from every network reach it", _blamed(resource, door))
 
 
@@ -254,6 +252,22 @@ def _is_reachable(review: Review) -> bool:
     return True
 
 
+def _beside(review: Review, type_: str, reference: str) -> list[Resource]:
+    """Resources of a type that refer to the reviewed one; raises when one may that is not known.
+
+    A reference by a name that is not known before apply does not tell whose name it is.
+    """
+    near = linked(review, type_, reference)
+    if near:
+        return near
+    require_no_doubt(review, type_, reference)
+    if reference.endswith("_name") and is_unknown(review.resource.data.get("name")):
+        for one in resources(review, type_):
+            if is_unknown(one.data.get(reference)):
+                known(one.data.get(reference))
+    return []
+
+
 def public_container(review: Review) -> Iterator[Hit]:
     """A container of blobs that strangers read, unless its account refuses that."""
     kind = (text(review.resource.data.get("container_access_type")) or "private").lower()
@@ -263,6 +277,9 @@ def public_container(review: Review) -> Iterator[Hit]:
         for name in ("allow_nested_items_to_be_public", "allow_blob_public_access"):
             if not truth(account.data.get(name), True):
                 return
+    name = review.resource.data.get("storage_account_name")
+    if is_unknown(name) and not _accounts(review):
+        known(name)
     what = "list and read" if kind == "container" else "read"
     yield fails(f"everybody may {what} what is in it", "container_access_type")
 
@@ -277,6 +294,8 @@ def _accounts(review: Review) -> list[Resource]:
 def public_blobs_allowed(review: Review) -> Iterator[Hit]:
     """An account of which containers may be opened to everybody."""
     data = review.resource.data
+    if _is_off(data.get("public_network_access_enabled")):
+        return
     for name in ("allow_nested_items_to_be_public", "allow_blob_public_access"):
         if data.get(name) is not None:
             if truth(data.get(name), True):
@@ -299,12 +318,9 @@ def no_auditing(review: Review) -> Iterator[Hit]:
     resource = review.resource
     if value(resource, "extended_auditing_policy.0") is not None:
         return
-    doubts = []
+    if any(linked(review, type_, reference) for type_, reference in _AUDITS):
+        return
     for type_, reference in _AUDITS:
-        if linked(review, type_, reference):
-            return
-        doubts.append((type_, reference))
-    for type_, reference in doubts:
         require_no_doubt(review, type_, reference)
     yield fails("nobody writes down who does what in it")
 
@@ -320,10 +336,8 @@ _AUDITS = (
 def no_alert_policy(review: Review) -> Iterator[Hit]:
     """A SQL server that nobody watches, though the configuration holds no plan of Defender."""
     policies = "azurerm_mssql_server_security_alert_policy"
-    for name in ("server_name", "server_id"):
-        if linked(review, policies, name):
-            return
-        require_no_doubt(review, policies, name)
+    if _beside(review, policies, "server_name") or _beside(review, policies, "server_id"):
+        return
     for plan in resources(review, "azurerm_security_center_subscription_pricing"):
         if (text(plan.data.get("tier")), text(plan.data.get("resource_type"))) == (
             "Standard",
@@ -343,8 +357,6 @@ def no_directory_admin(review: Review) -> Iterator[Hit]:
         "azurerm_mysql_server": "azurerm_mysql_active_directory_administrator",
         "azurerm_postgresql_server": "azurerm_postgresql_active_directory_administrator",
     }.get(resource.kind)
-    if beside:
-        if linked(review, beside, "server_name"):
-            return
-        require_no_doubt(review, beside, "server_name")
+    if beside and _beside(review, beside, "server_name"):
+        return
     yield fails("only a password of its own signs in")
