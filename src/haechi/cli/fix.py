@@ -66,6 +66,10 @@ class _Fix(click.Command):
             return deps.make_context(name, args[1:], parent=parent, **extra)
         return super().make_context(info_name, args, parent=parent, **extra)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Whoever the context is of."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
 
 @click.command(name="fix", cls=_Fix, epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="[ID]... [PATH]")
