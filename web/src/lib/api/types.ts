@@ -915,6 +915,7 @@ export interface Bill {
   severity?: Record<string, Severity>;
   development?: Development;
   due_days?: Record<string, number>;
+  owners?: Record<string, string>;
   missing?: BilledGap[];
   left_out?: number;
 }
@@ -927,7 +928,6 @@ export interface BilledFile {
   version?: string;
   purl?: string;
   pins?: boolean;
-  owner?: string;
   requires?: number[];
   covers?: string[];
   packages?: BilledPackage[];
