@@ -155,6 +155,8 @@ class Collector:
         if entry.size > LIMITS.size:
             if self.tree.contains(entry.path, NEEDLES, limit=256 << 20):
                 self._too_large(entry)
+            elif entry.size > MAX_PLAN and self.tree.contains(entry.path, PLAN, limit=256 << 20):
+                self._too_large(entry, MAX_PLAN)
             return
         data = self._read(entry)
         if data is None or self._falco(data, entry.path):
@@ -439,7 +441,7 @@ class Collector:
         states = {}
         for entry in entries[Source.TERRAFORM_STATE]:
             if entry.size > MAX_PLAN:
-                self._too_large(entry)
+                self._too_large(entry, MAX_PLAN)
             elif (data := self._read(entry)) is not None:
                 states[entry.path] = data
         if not found and not terragrunt and not states and not self._plans:
@@ -520,11 +522,11 @@ class Collector:
             text = data.decode("utf-8", "replace")
             self.out.waivers.extend(from_peer_file(entry.path, text, self.index))
 
-    def _too_large(self, entry: Entry) -> None:
+    def _too_large(self, entry: Entry, limit: int = LIMITS.size) -> None:
         self._gap(
             "too-large",
             entry.path,
-            f"{entry.size:,} bytes; files up to {LIMITS.size:,} are judged",
+            f"{entry.size:,} bytes; files up to {limit:,} are judged",
             "split it",
         )
 

@@ -99,6 +99,7 @@ def read_terraform(
         for root in roots:
             module = parsed.module(root)
             if module is not None:
+                run.begin_root()
                 values = values_of(parsed, root, (var_files or {}).get(root, ()), run)
                 maker.take(ModuleRun(run, calls, module, root=root, values=values, chain=(root,)))
     _unreached(parsed, folders, {*roots, *calls.reached}, run)

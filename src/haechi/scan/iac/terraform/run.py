@@ -31,6 +31,9 @@ MAX_DEPTH = 40
 """Modules inside modules, blocks inside blocks."""
 SECONDS = 120.0
 STEPS = 20_000_000
+SHARE = 4
+"""One root takes at most this part of what a run may take: a root that is made to harm must not
+keep its neighbours from being judged."""
 SYNTAX, FAULT, LIMIT = "terraform-syntax", "terraform-fault", "terraform-limit"
 UNDECLARED = "terraform-undeclared"
 MAX_FAULTS = 200
@@ -61,6 +64,9 @@ class Run:
 
         self._evaluate = evaluate
         self.budget: Budget = Budget(steps=steps)
+        self._left = {"steps": self.budget.steps, "size": self.budget.size}
+        self._share = {name: left // SHARE for name, left in self._left.items()}
+        self._given = dict(self._left)
         self.max_resources = resources
         self.resources = 0
         self.modules = 0
@@ -72,6 +78,16 @@ class Run:
         self._told: dict[tuple[str, str], tuple[Gap, set[str]]] = {}
         self._end = clock() + seconds
         self._clock = clock
+        self._spent = ""
+        self._before = (0, 0, 0)
+
+    def begin_root(self) -> None:
+        """From here on another root takes its share of what is left."""
+        for name, given in self._given.items():
+            self._left[name] -= given - getattr(self.budget, name)
+            self._given[name] = max(0, min(self._left[name], self._share[name]))
+            setattr(self.budget, name, self._given[name])
+        self._before = (self.resources, self.modules, self.blocks)
         self._spent = ""
 
     def value(self, node: Node, scope: Scope, path: str) -> Any:
@@ -124,7 +140,7 @@ class Run:
         return self.budget.steps < 0 or self.budget.size < 0
 
     def stop(self, where: str, reason: str) -> None:
-        """Evaluate nothing more in this run."""
+        """Evaluate nothing more of this root."""
         if not self._spent:
             self._spent = reason
             self.fault(LIMIT, where, f"{reason}; the rest is not evaluated", "scan its parts")
@@ -135,22 +151,26 @@ class Run:
             return False
         if self._clock() > self._end:
             self.stop(where, "evaluating Terraform took too long")
-        elif self.resources >= self.max_resources:
-            self.stop(where, f"more than {self.max_resources:,} instances of resources")
+        else:
+            self._within(where, self.resources + 1, 0, self.max_resources, "instances of resources")
         return not self._spent
+
+    def _within(self, where: str, count: int, which: int, limit: int, name: str) -> None:
+        """Stop when there are more than a run, or one root, may have."""
+        share = max(1, limit // SHARE)
+        if count > limit or count - self._before[which] > share:
+            self.stop(where, f"more than {limit if count > limit else share:,} {name}")
 
     def take_module(self, where: str) -> bool:
         """False once modules are called too often."""
         self.modules += 1
-        if self.modules > MAX_MODULES:
-            self.stop(where, f"more than {MAX_MODULES:,} instances of modules")
+        self._within(where, self.modules, 1, MAX_MODULES, "instances of modules")
         return not self._spent
 
     def take_block(self, where: str) -> bool:
         """False once there are too many nested blocks."""
         self.blocks += 1
-        if self.blocks > MAX_BLOCKS:
-            self.stop(where, f"more than {MAX_BLOCKS:,} nested blocks")
+        self._within(where, self.blocks, 2, MAX_BLOCKS, "nested blocks")
         return not self._spent
 
     def fault(self, kind: str, where: str, reason: str, do: str = "") -> None:
