@@ -28,7 +28,16 @@ from haechi.rules.schema import JudgeKind, Rule
 JUDGED = frozenset({JudgeKind.CEL, JudgeKind.PYTHON})
 """The engines whose rules are about objects."""
 _FILES = frozenset(
-    {"dockerfile", "workflow", "action", "gitlab-ci", "text", "event", "falco-rules"}
+    {
+        "dockerfile",
+        "workflow",
+        "action",
+        "gitlab-ci",
+        "text",
+        "event",
+        "falco-rules",
+        "package-file",
+    }
 )
 
 

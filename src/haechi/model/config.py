@@ -66,6 +66,14 @@ class Development(StrEnum):
     IGNORE = "ignore"
 
 
+class LicencesSection(Section, frozen=True, kw_only=True):
+    """Which licences packages may be under: SPDX identifiers and kinds (``permissive``, ``weak``,
+    ``strong``, ``network``, ``other``). Empty lists: no policy."""
+
+    allow: list[str] = []
+    deny: list[str] = []
+
+
 class DepsSection(Section, frozen=True, kw_only=True):
     """Dependencies. ``advisories`` are folders with OSV files of the repository's own, relative to
     the root; ``max_age_days`` is how old the imported data may be. ``sboms`` and ``vex`` are files
@@ -78,6 +86,7 @@ class DepsSection(Section, frozen=True, kw_only=True):
     product: str = ""
     development: Development = Development.REPORT
     max_age_days: int = 90
+    licences: LicencesSection = LicencesSection()
 
 
 class AdmissionSection(Section, frozen=True, kw_only=True):

@@ -47,6 +47,7 @@ PLAIN_KINDS = frozenset(
         "text",
         "event",
         "falco-rules",
+        "package-file",
     }
 )
 
@@ -65,7 +66,8 @@ class AppliesTo(Struct, frozen=True, kw_only=True):
     group, ``pod`` for everything that carries a pod template (pods included),
     ``kubernetes`` for every Kubernetes object, ``dockerfile``, the pipelines ``workflow``,
     ``action`` and ``gitlab-ci``, ``text`` for patterns, which go over every file, ``event``
-    for detections, which judge what happens, and ``falco-rules`` for files of Falco rules.
+    for detections, which judge what happens, ``falco-rules`` for files of Falco rules, and
+    ``package-file`` for lock files, manifests and settings of package managers.
     Terraform's are ``TERRAFORM_KIND``.
     """
 

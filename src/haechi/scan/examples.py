@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from haechi.checks.audits import SHARED
+from haechi.checks.deps.view import KIND as PACKAGE_FILE
 from haechi.checks.judge import Expressions, Judge
 from haechi.checks.secrets.detect import Detector, sources_of
 from haechi.engines.dockerfile import resource_of
@@ -86,6 +87,10 @@ def judge_example(
         if faults and "syntax" not in rule.tags:
             raise InputError(f"line {faults[0].line}: {faults[0].message}")
         return judge.review(Review(resource=resource))
+    if rule.applies_to.kinds == [PACKAGE_FILE]:
+        from haechi.scan.deps.catalogued import example_reviews
+
+        return [verdict for one in example_reviews(text) for verdict in judge.review(one)]
     if rule.applies_to.kinds == [FALCO_RULES]:
         return [verdict for review in _falco(text) for verdict in judge.review(review)]
     kinds = [kind for kind in rule.applies_to.kinds if kind in EXAMPLES]

@@ -145,10 +145,25 @@ def _deps(config: Config) -> Iterator[Misfit]:
         if not text.strip():
             message = f"`deps.advisories[{index}]` is empty"
             yield Misfit(path=("deps", "advisories", index), message=message)
+    yield from _licences(config)
     days = config.deps.max_age_days
     if not 0 < days <= _DAYS:
         message = f"`deps.max_age_days` must be 1 to {_DAYS} days, not {days}"
         yield Misfit(path=("deps", "max_age_days"), message=message)
+
+
+def _licences(config: Config) -> Iterator[Misfit]:
+    from haechi.engines.spdx.policy import satisfies
+    from haechi.errors import InputError
+
+    for key in ("allow", "deny"):
+        for index, entry in enumerate(getattr(config.deps.licences, key)):
+            try:
+                satisfies("MIT", (entry,))
+            except InputError as error:
+                where: AttrPath = ("deps", "licences", key, index)
+                message = f"`deps.licences.{key}[{index}]`: {error.what}"
+                yield Misfit(path=where, message=message, do=error.do or "")
 
 
 def _gate(config: Config) -> Iterator[Misfit]:

@@ -23,6 +23,7 @@ from haechi.model.coverage import Gap
 from haechi.model.package import Package, PackageFile, Source
 from haechi.scan.deps.environments import installed_beside
 from haechi.scan.deps.formats import (
+    Around,
     Format,
     covered_by,
     format_of,
@@ -31,6 +32,7 @@ from haechi.scan.deps.formats import (
 )
 from haechi.scan.deps.formats.decoding import MAX_BYTES
 from haechi.scan.deps.neighbours import Neighbours
+from haechi.scan.deps.settings import is_settings
 from haechi.world.files import Entry, Tree
 
 Progress = Callable[[int, int, str], None]
@@ -44,12 +46,16 @@ _log = logging.getLogger(__name__)
 
 class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     """What files tell of packages, by path. ``gaps`` holds those of the files, too; ``seen`` are
-    the paths that were read; ``vendored`` files lie in folders of other people's code."""
+    the paths that were read; ``vendored`` files lie in folders of other people's code.
+    ``others`` are paths of manifests that a lock file covers and of settings of package managers;
+    ``around`` reads them."""
 
     files: tuple[PackageFile, ...] = ()
     gaps: tuple[Gap, ...] = ()
     seen: frozenset[str] = frozenset()
     vendored: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    around: Around | None = None
 
 
 def collect(tree: Tree, progress: Progress | None = None) -> Dependencies:
@@ -74,8 +80,11 @@ class _Collector:
         """Walk, then lock files, then the manifests that none of them covers."""
         found: list[tuple[Entry, Format]] = []
         vendored: list[str] = []
+        others: list[str] = []
         for entry in self.tree.walk():
             format = format_of(entry.path)
+            if is_settings(entry.path) and not self._is_vendored(entry.path):
+                others.append(entry.path)
             if format is None:
                 continue
             self._walked.add(entry.path)
@@ -99,6 +108,8 @@ class _Collector:
             gaps=tuple(dict.fromkeys(map(_clean, self._gaps))),
             seen=frozenset(self._seen),
             vendored=tuple(vendored),
+            others=(*others, *sorted(self._covered & self._walked)),
+            around=self._around,
         )
 
     def _is_vendored(self, path: str) -> bool:

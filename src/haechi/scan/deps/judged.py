@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from haechi.errors import ConfigError, InputError
+from haechi.errors import ConfigError
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding
 from haechi.model.location import Location
@@ -18,7 +18,7 @@ from haechi.scan.deps.collect import Dependencies as Collected
 from haechi.scan.deps.findings import Told, findings_of
 from haechi.scan.deps.gaps import data_gaps, day_of, ecosystems_of, package_gaps
 from haechi.scan.deps.look import Dependencies
-from haechi.scan.deps.manifests import Manifests, Read
+from haechi.scan.deps.manifests import Manifests, reader_of_text
 from haechi.scan.deps.matching import Sources, match
 from haechi.scan.deps.reach import with_reach
 from haechi.scan.deps.remarks import Remarks
@@ -28,7 +28,6 @@ from haechi.world.files import Tree
 
 EVALUATED = "advisories:"
 """What ``Coverage.evaluated`` says of an ecosystem that was judged begins so."""
-_TEXT = 8 << 20
 
 
 def judged(
@@ -169,7 +168,7 @@ def _placed(
     """Findings with the line of the manifest that brings each in, and what people said there."""
     if not told.findings:
         return (), ()
-    read = _reader(tree)
+    read = reader_of_text(tree)
     manifests = Manifests(read)
     findings: list[tuple[Finding, Location | None]] = []
     for finding in told.findings:
@@ -182,15 +181,3 @@ def _placed(
         findings.append((finding, place))
     waivers = dict.fromkeys(Remarks(read).of(findings))
     return tuple(finding for finding, _ in findings), tuple(waivers)
-
-
-def _reader(tree: Tree) -> Read:
-    def read(path: str) -> str | None:
-        if not tree.is_file(path):
-            return None
-        try:
-            return tree.read(path, limit=_TEXT).decode("utf-8-sig", "replace")
-        except InputError:
-            return None
-
-    return read

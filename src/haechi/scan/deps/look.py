@@ -41,10 +41,16 @@ def look_at_dependencies(tree: Tree, setup: Setup) -> Dependencies:
     files = (*collected.files, *_sboms(collected.files, setup))
     if not files:
         looked = {"lock files": 0}
-        return Dependencies(part=Part(gaps=collected.gaps, looked=looked, files=collected.seen))
-    from haechi.scan.deps.judged import judged
+        found = Dependencies(part=Part(gaps=collected.gaps, looked=looked, files=collected.seen))
+        if not collected.others:
+            return found
+    else:
+        from haechi.scan.deps.judged import judged
 
-    return judged(tree, setup, files, collected)
+        found = judged(tree, setup, files, collected)
+    from haechi.scan.deps.catalogued import with_catalogue
+
+    return with_catalogue(found, tree, setup, collected)
 
 
 def _sboms(files: Sequence[PackageFile], setup: Setup) -> Sequence[PackageFile]:

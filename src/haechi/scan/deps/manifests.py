@@ -11,12 +11,15 @@ import posixpath
 import re
 from collections.abc import Callable
 
+from haechi.errors import InputError
 from haechi.model.location import Location
 from haechi.scan.deps.formats import format_of
+from haechi.world.files import Tree
 
 Read = Callable[[str], str | None]
 """The text of a file of the tree, or None."""
 _LINE = 2_000
+_TEXT = 8 << 20
 _LINES = 20_000
 _SEPARATOR = re.compile(r"[-_.]+")
 
@@ -81,3 +84,17 @@ def _pattern(ecosystem: str, name: str) -> re.Pattern[str]:
     if ecosystem == "Maven":
         name = name.rpartition(":")[2]
     return re.compile(rf"(?<![\w.@/-]){re.escape(name)}(?![\w/-]|\.\w)")
+
+
+def reader_of_text(tree: Tree) -> Read:
+    """Reads files of a tree as text; None for what is not there or too large."""
+
+    def read(path: str) -> str | None:
+        if not tree.is_file(path):
+            return None
+        try:
+            return tree.read(path, limit=_TEXT).decode("utf-8-sig", "replace")
+        except InputError:
+            return None
+
+    return read

@@ -36,6 +36,14 @@ class Reach(StrEnum):
     UNKNOWN = "unknown"
 
 
+_TAGS = {
+    Reach.CALLED: ("reached",),
+    Reach.IMPORTED: ("reached",),
+    Reach.NOT_FOUND: ("not-reached",),
+}
+"""What lists are narrowed by; nothing where nothing is known."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """``at`` is a place (``a.py:3``), ``through`` the package that is imported there instead,
     ``why`` what the answer rests on where there is no place."""
@@ -96,7 +104,10 @@ def _told(finding: Finding, answer: Answer | None) -> Finding:
     if answer is None:
         return finding
     said = "; ".join(filter(None, (finding.message, answer.sentence)))
-    return replace(finding, message=said, evidence={**finding.evidence, **answer.evidence})
+    tags = (*finding.tags, *_TAGS.get(answer.reach, ()))
+    return replace(
+        finding, message=said, tags=tags, evidence={**finding.evidence, **answer.evidence}
+    )
 
 
 class _Looks:

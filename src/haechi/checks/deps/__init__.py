@@ -1,0 +1,1 @@
+"""Judges of dependency files: names, sources, registries, pins, licences."""

@@ -1,0 +1,120 @@
+"""Names that look like those of much used packages and are not: one letter more, less, other or
+swapped, a doubled one, other separators, letters of other alphabets.
+
+The list of known names is our own count over lock files of public repositories
+(``bench/package_names``). Whatever is in it is never flagged; the front of it, which the most
+repositories use, is what others may be mistaken for. Short names are left out: half of all words
+of four letters differ by one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from haechi.checks.deps.view import about_package, file_of
+from haechi.model.package import Source
+from haechi.model.review import Hit, Review
+from haechi.rules.compiled import DATA
+
+ECOSYSTEMS = ("PyPI", "npm")
+SHORTEST = 6
+_DOUBLED = re.compile(r"(.)\1")
+_SEPARATORS = re.compile(r"[-_.]")
+
+
+def confusable(review: Review) -> Iterator[Hit]:
+    """A package that may have been meant to be another one."""
+    for index, one in enumerate(file_of(review).packages):
+        if one.source is Source.REGISTRY and one.ecosystem in ECOSYSTEMS:
+            meant = looks_like(one.ecosystem, one.name)
+            if meant:
+                message = f"{one.name} is not {meant}, which it looks like"
+                yield about_package(message, one, index, meant=meant)
+
+
+def is_known(ecosystem: str, name: str) -> bool:
+    """Whether the name is in the list."""
+    return name in _names(ecosystem)
+
+
+def looks_like(ecosystem: str, name: str) -> str:
+    """The much used package that a name looks like; "" for none."""
+    known = _names(ecosystem)
+    if name in known or len(name) < SHORTEST - 1 or len(name) > 100:
+        return ""
+    if name.startswith("@"):
+        return _scope(name, known)
+    plain = _plain(name)
+    same = _squeezed(ecosystem).get(_squeeze(plain))
+    if same and len(same) >= SHORTEST:
+        return same
+    if plain != name and known.get(plain):
+        return plain
+    found = (one for one in _edits(plain) if len(one) >= SHORTEST and known.get(one))
+    return next((one for one in found if not _successor(one, plain)), "")
+
+
+def _successor(one: str, other: str) -> bool:
+    """``listr`` and ``listr2``: a number at the end is how a successor or a fork is called."""
+    return one.rstrip("0123456789") == other.rstrip("0123456789")
+
+
+def _scope(name: str, known: Mapping[str, bool]) -> str:
+    """``@type/node`` for ``@types/node``: a scope that differs, the rest the same."""
+    scope, _, rest = name[1:].partition("/")
+    for other in _edits(scope):
+        meant = f"@{other}/{rest}"
+        if len(scope) >= SHORTEST - 1 and known.get(meant):
+            return meant
+    return ""
+
+
+def _plain(name: str) -> str:
+    """Letters of other alphabets as those that they look like."""
+    if name.isascii():
+        return name
+    folded = unicodedata.normalize("NFKD", name).translate(_ALPHABETS)
+    return "".join(one for one in folded if one.isascii())
+
+
+_ALPHABETS = str.maketrans("асеорхуіјԁһԛѕѵӏɡɩαορνκτ", "aceopxyijdhqsvlgiaopvkt")
+
+
+def _squeeze(name: str) -> str:
+    """Without separators, and without doubled letters: ``lod-ash``, ``expresss``."""
+    return _DOUBLED.sub(r"\1", _SEPARATORS.sub("", name))
+
+
+def _edits(name: str) -> Iterator[str]:
+    """All names at a Damerau-Levenshtein distance of one."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+    for at in range(len(name) + 1):
+        head, tail = name[:at], name[at:]
+        if tail:
+            yield head + tail[1:]
+            yield from (head + letter + tail[1:] for letter in letters if letter != tail[0])
+        if len(tail) > 1 and tail[0] != tail[1]:
+            yield head + tail[1] + tail[0] + tail[2:]
+        yield from (head + letter + tail for letter in letters)
+
+
+@cache
+def _names(ecosystem: str) -> Mapping[str, bool]:
+    """Known name → whether it is much used (``*`` in the list)."""
+    rows = (DATA / "tables" / "package_names.txt").read_text(encoding="utf-8").splitlines()
+    found: dict[str, bool] = {}
+    section = ""
+    for row in rows:
+        if row.startswith("#"):
+            section = row.strip("# ")
+        elif section == ecosystem:
+            found[row.rstrip("*")] = row.endswith("*")
+    return found
+
+
+@cache
+def _squeezed(ecosystem: str) -> Mapping[str, str]:
+    return {_squeeze(name): name for name, used in _names(ecosystem).items() if used}
