@@ -87,7 +87,7 @@ def reevaluate(world: World, judge: Judge, stopping: Callable[[], bool]) -> dict
     began = time.monotonic()
     told: set[str] = set()
     for identity, number in behind:
-        changed = _changed(judge, identity, number)
+        changed = _changed(world, judge, identity, number)
         affected = _affected(world, (identity, number), changed, generation)
         for some in parts(affected, READ):
             if stopping():
@@ -99,13 +99,22 @@ def reevaluate(world: World, judge: Judge, stopping: Callable[[], bool]) -> dict
     return total
 
 
-def _changed(judge: Judge, identity: str, number: int) -> frozenset[Name] | None:
+def _changed(world: World, judge: Judge, identity: str, number: int) -> frozenset[Name] | None:
     """Packages whose answers may differ from those of that generation; None: all."""
     if not number:
-        return judge.database.names()  # never judged: against no other package is anything known
+        # Never judged: of other packages the server has nothing to say, unless a run found some.
+        return judge.database.names() | _found(world)
     if identity != judge.database.identity:
         return None
     return judge.database.changed_since(number)
+
+
+def _found(world: World) -> frozenset[Name]:
+    """Packages that something is open or accepted against."""
+    ask = select(f.c.resource).where(f.c.domain == DEPENDENCIES, f.c.live == 1).distinct()
+    with world.store.state.read() as connection:
+        resources = connection.execute(ask).scalars().all()
+    return frozenset(name for one in resources if (name := _name(one)) is not None)
 
 
 def _affected(
