@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from haechi.errors import InputError
 from haechi.scan.iac.terraform.modules import Module, chosen, read_module
 from haechi.scan.iac.terraform.run import LIMIT, SYNTAX
+from haechi.scan.iac.terraform.tree_files import MAX_FILE
 
 if TYPE_CHECKING:
     from haechi.engines.hcl.tree import File
@@ -59,6 +60,8 @@ class Parsed:
     def _file(self, path: str) -> File | None:
         data = self.files.read(path)
         if data is None:
+            reason = f"it cannot be read, or has more than {MAX_FILE >> 20} MiB"
+            self._run.fault(LIMIT, path, reason, "split the file")
             return None
         self._size += len(data)
         if self._size > MAX_TEXT:
