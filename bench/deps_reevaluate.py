@@ -43,8 +43,8 @@ def bench_reevaluate(bills: int = BILLS) -> None:
             size = store.folder.state_db.stat().st_size
             current, contents, packages = store.state.bills.counts()
             print(
-                f"reevaluate: {current:,} SBOMs ({contents:,} contents, {packages:,} packages) stored"
-                f" in {spent:.0f} CPU s, {size / 1e6:,.0f} MB"
+                f"reevaluate: {current:,} SBOMs ({contents:,} contents, {packages:,} packages)"
+                f" stored in {spent:.0f} CPU s, {size / 1e6:,.0f} MB"
             )
             _run(store, "nothing yet judged")
             for number, (what, name) in enumerate(

@@ -62,6 +62,7 @@ def parts(world: World, *, write: bool = True) -> list[Part]:
         _tried("sensors", "sensors", lambda: _sensors(world)),
         _tried("clusters", "clusters", lambda: _clusters(world)),
         _tried("policies", "policies at the door", lambda: _policies(world)),
+        _tried("advisories", "advisories about packages", lambda: _advisories(world)),
         _tried("incidents", "incidents", lambda: _incidents(world)),
         _tried("responses", "responses", lambda: _responses(world)),
         _jobs(world),
@@ -158,6 +159,32 @@ def _rules(world: World) -> Part | None:
         do="GET /api/v1/runtime/files says what is wrong with them",
         figures=figures,
     )
+
+
+def _advisories(world: World) -> Part | None:
+    """Nothing imported is nothing wrong; what fails or grew old is."""
+    sources = world.store.state.advisories.sources()
+    failed = [one for one in sources if one.state == "failed"]
+    do = "GET /api/v1/advisories/status says which, and since when"
+    if world.advising.fault:
+        what = f"stored SBOMs are not judged by new advisories: {world.advising.fault}"
+        return Part(name="advisories", state=DEGRADED, what=what, do="see the server's log")
+    if failed:
+        what = f"{len(failed)} of {len(sources)} sources of advisories do not answer"
+        return Part(name="advisories", state=DEGRADED, what=what, do=do)
+    if not world.store.folder.advisories_db.exists():
+        return None
+    today, most = world.clock().date(), world.settings.advisories.stale_days
+    with world.advising.judge(world) as judge:
+        states = judge.database.states().values() if judge is not None else ()
+        covered = {one.ecosystem: one.age(today) for one in states if one.covered}
+    old = sorted(name for name, age in covered.items() if age is not None and age > most)
+    figures = {"ecosystems": len(covered), "stale": len(old)}
+    if not old:
+        return Part(name="advisories", state=OK, what="advisories are new", figures=figures)
+    what = f"advisories of {', '.join(old[:5])} are older than {most} days: import newer ones"
+    do = f"haechi db import {' '.join(old[:5])} --server URL"
+    return Part(name="advisories", state=DEGRADED, what=what, do=do, figures=figures)
 
 
 def _feeds(world: World) -> Part:

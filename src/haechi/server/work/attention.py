@@ -37,6 +37,7 @@ PARTS_KO = {
     "audit": "감사 로그",
     "disk": "디스크",
     "jobs": "정기 작업",
+    "advisories": "취약점 권고",
 }
 
 
