@@ -17,6 +17,7 @@ export const ROOMS: readonly Room[] = [
   { id: "now", path: "/", icon: "now" },
   { id: "incidents", path: "/incidents", icon: "incidents" },
   { id: "findings", path: "/findings", icon: "findings" },
+  { id: "dependencies", path: "/dependencies", icon: "dependencies" },
   { id: "waivers", path: "/waivers", icon: "waivers" },
   { id: "admission", path: "/admission", icon: "admission", needs: "admission.summary" },
   { id: "policies", path: "/policies", icon: "policies", needs: "policies.list" },
@@ -32,7 +33,7 @@ export const ROOMS: readonly Room[] = [
 ];
 
 /** Rooms that show parts of another, or share parts, and need the words of those. */
-const ALSO: Readonly<Record<string, readonly string[]>> = { incidents: ["responses"], admission: ["door"], policies: ["door"], clusters: ["door"] };
+const ALSO: Readonly<Record<string, readonly string[]>> = { incidents: ["responses"], admission: ["door"], policies: ["door"], clusters: ["door"], dependencies: ["findings"] };
 
 export type ScreenComponent = Component<{ rest: string[] }>;
 const LOADERS = import.meta.glob<{ default: ScreenComponent }>("../screens/*/Screen.svelte");

@@ -51,8 +51,9 @@ export async function call<T>(method: string, path: string, ask: Ask = {}, optio
   if (options.signal) init.signal = options.signal;
   if (method !== "GET" && csrf) headers["x-csrf-token"] = csrf;
   if (options.body !== undefined) {
-    headers["content-type"] = "application/json";
-    init.body = JSON.stringify(options.body);
+    const file = options.body instanceof Blob; // sent as it is
+    headers["content-type"] = file ? "application/octet-stream" : "application/json";
+    init.body = file ? (options.body as Blob) : JSON.stringify(options.body);
   }
   let answer: Response;
   try {
@@ -86,7 +87,7 @@ export const get = <T>(path: string, ask: Ask = {}, signal?: AbortSignal): Promi
  * read otherwise than it is. */
 const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 /** What attackers may have written is shown as it is, turns included; nobody edits these. */
-const FOREIGN = /^\/(incidents|responses|alerts|profiles|clusters|admission|policies)\b/;
+const FOREIGN = /^\/(incidents|responses|alerts|profiles|clusters|admission|policies|sboms|proposals|advisories)\b/;
 
 /** As `get`, for what is only shown. */
 export async function look<T>(path: string, ask: Ask, signal?: AbortSignal): Promise<T> {

@@ -8,7 +8,7 @@ type State = "off" | "connecting" | "live" | "reconnecting";
 type Listener = { topics: readonly Topic[]; tell: (told: Told[]) => void; kept: Told[]; timer: number };
 
 const PAUSE_MS = 800;
-const TOPICS: readonly Topic[] = ["finding", "scan", "waiver", "event", "incident", "response", "alert", "admission", "policy", "audit", "source", "token"];
+const TOPICS: readonly Topic[] = ["finding", "scan", "waiver", "event", "incident", "response", "alert", "admission", "policy", "audit", "source", "token", "advisory", "proposal"];
 
 let state_ = $state<State>("off");
 let skipped_ = $state(0);
