@@ -13,7 +13,8 @@ from haechi.model.review import Hit, Review
 def on_install(review: Review) -> Iterator[Hit]:
     """An install script of a package that few use, from a registry."""
     for index, one in enumerate(file_of(review).packages):
-        rare = one.source is Source.REGISTRY and not is_known("npm", one.name)
-        if one.install_script and rare:
+        if not one.install_script or one.ecosystem != "npm" or one.source is not Source.REGISTRY:
+            continue
+        if not is_known("npm", one.name):
             message = f"{one.name} {one.version} runs a program of its own when it is installed"
             yield about_package(message, one, index)

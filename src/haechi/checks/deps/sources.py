@@ -10,6 +10,8 @@ from haechi.model.package import Package, Source
 from haechi.model.review import Hit, Review
 
 _COMMIT = re.compile(r"[@#=][0-9a-f]{7,64}(?:$|[&#?])")
+_WITHDRAWN = frozenset({"PyPI", "crates.io"})
+"""Where the mark is of one version; elsewhere it is of a package."""
 _ANY = frozenset({"", "*", "x", "latest", ">=0", ">=0.0.0", ">= 0"})
 _PINNED = re.compile(r"#(?:sha256|sha384|sha512|md5|[0-9a-f]{40})")
 _UNDER_REQUIREMENTS = "requirements.txt"
@@ -46,15 +48,22 @@ def any_version(review: Review) -> Iterator[Hit]:
     told = file.told
     if told is None or (told.pins and told.format != _UNDER_REQUIREMENTS):
         return
-    if told.ecosystem not in ("PyPI", "npm", "RubyGems", "Packagist") or _is_constraints(file.name):
+    if told.ecosystem not in ("PyPI", "npm", "Packagist") or _is_constraints(file.name):
         return
-    if told.ecosystem == "RubyGems" or told.format in ("gemspec",):
-        return
-    for index, one in enumerate(file.packages):
-        open_ = one.source is Source.REGISTRY and not one.version
-        if open_ and not one.development and not one.optional and one.constraint.strip() in _ANY:
-            message = f"{one.name} is taken in whatever version is the newest"
-            yield about_package(message, one, index)
+    names = [one.name for one in told.packages if _is_open(one)]
+    if names:
+        first = next(one for one in told.packages if _is_open(one))
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+        verb = "is" if len(names) == 1 else "are"
+        message = f"{shown} {verb} taken in whatever version is the newest"
+        yield about_line(message, first.location.line, "unpinned")
+
+
+def _is_open(package: Package) -> bool:
+    if package.source is not Source.REGISTRY or package.version:
+        return False
+    shipped = not package.development and not package.optional
+    return shipped and package.constraint.strip() in _ANY
 
 
 def no_hashes(review: Review) -> Iterator[Hit]:
@@ -72,9 +81,9 @@ def no_hashes(review: Review) -> Iterator[Hit]:
 
 def yanked(review: Review) -> Iterator[Hit]:
     """Withdrawn, deprecated or abandoned, as the lock file itself says."""
-    file = file_of(review)
-    for index, one in enumerate(file.packages):
-        if one.yanked:
+    for index, one in enumerate(file_of(review).packages):
+        # what a package of others needs, and its authors call old, nobody here can change
+        if one.yanked and (one.ecosystem in _WITHDRAWN or one.direct):
             said = "" if one.yanked in ("true", "yanked", "yes") else f": {one.yanked[:200]}"
             version = f" {one.version}" if one.version else ""
             message = f"{one.name}{version} was withdrawn or is no longer kept{said}"

@@ -7,7 +7,8 @@ import re
 _SETTINGS = re.compile(
     r"(?:.*/)?(?:\.npmrc|\.yarnrc(?:\.yml)?|pip\.(?:conf|ini)|[Nn]u[Gg]et\.[Cc]onfig|uv\.toml"
     r"|\.mvn/(?:settings\.xml|maven\.config|jvm\.config)|settings\.xml|poetry\.toml"
-    r"|(?:settings|init)\.gradle(?:\.kts)?|\.cargo/config\.toml|requirements[^/]*\.in)"
+    r"|pom\.xml|Pipfile|pyproject\.toml|Gemfile|gems\.rb|composer\.json"
+    r"|(?:build|settings|init)\.gradle(?:\.kts)?|\.cargo/config\.toml|requirements[^/]*\.in)"
 )
 _FOR_GO = re.compile(
     r"(?:.*/)?(?:go\.env|\.env|\.envrc|[Mm]akefile|[^/]*\.mk|[^/]*Dockerfile[^/]*|\.gitlab-ci\.yml"
