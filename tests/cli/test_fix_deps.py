@@ -80,13 +80,53 @@ def test_a_waived_vulnerability_moves_nothing(shop: Path) -> None:
     assert result.stdout == ""
 
 
-def test_an_upgrade_that_is_not_borne_out_is_not_made(shop: Path) -> None:
-    """The name is pinned twice, once in a way that cannot be edited: the finding would stay."""
+def test_what_cannot_be_edited_costs_its_neighbours_nothing(shop: Path) -> None:
     (shop / "requirements.txt").write_text("requests==2.30.0\n-r more.txt\n")
     (shop / "more.txt").write_text("requests==2.30.0 --hash=sha256:aa\n")
     result = run()
-    assert "has hashes" in result.stderr
-    assert result.exit_code == 0 or "+" in result.stdout
+    assert "+requests==2.31.0\n" in result.stdout
+    assert "its line has hashes, which a tool has to renew" in result.stderr
+    assert result.exit_code == 1
+
+
+POM = """\
+<project><modelVersion>4.0.0</modelVersion>
+  <groupId>g</groupId><artifactId>a</artifactId><version>1</version>
+  <properties><shared>1.0</shared></properties>
+  <dependencies>
+    <dependency><groupId>o</groupId><artifactId>one</artifactId><version>${shared}</version>
+    </dependency>
+    <dependency><groupId>o</groupId><artifactId>two</artifactId><version>%s</version></dependency>
+    <dependency><groupId>o</groupId><artifactId>three</artifactId><version>2.0</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+
+def test_an_upgrade_that_brings_another_vulnerability_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two packages share a property; the version that clears one is vulnerable in the other."""
+    other = advisory("CVE-2024-2", "Maven", "o:two", "1.3")
+    other["affected"][0]["ranges"][0]["events"] = [{"introduced": "1.1"}]
+    root = project(
+        tmp_path / "java",
+        {"pom.xml": POM % "${shared}"},
+        advisory("CVE-2024-1", "Maven", "o:one", "1.1"),
+        advisory("CVE-2024-3", "Maven", "o:three", "2.1"),
+        other,
+    )
+    monkeypatch.chdir(root)
+    result = run()
+    assert "looking again shows CVE-2024-2 in o:two" in result.stderr
+    assert "<shared>1.1" not in result.stdout
+    assert "+    <dependency><groupId>o</groupId><artifactId>three</artifactId><version>2.1" in (
+        result.stdout
+    )
+    (root / "pom.xml").write_text(POM % "1.0")
+    alone = run()
+    assert "+  <properties><shared>1.1</shared></properties>" in alone.stdout
 
 
 def test_more_than_one_path_is_wrong_use(shop: Path) -> None:

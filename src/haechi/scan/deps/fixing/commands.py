@@ -25,9 +25,11 @@ _QUIET = ("--ignore-scripts", "--no-audit", "--no-fund")
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a tool in ``folder`` (relative to the project). ``writes`` are the files it may
-    change. ``runs`` is false for what only a person should start."""
+    change. ``runs`` is false for what only a person should start; ``careful`` are options that
+    are added when it is not a person who does."""
 
     argv: tuple[str, ...]
+    careful: tuple[str, ...] = ()
     folder: str = ""
     writes: tuple[str, ...] = ()
     runs: bool = True
@@ -86,6 +88,7 @@ def commands_of(locking: Locking) -> tuple[Command, ...]:
         Command(
             argv=tuple(argv),
             folder=folder,
+            careful=_CAREFUL.get(argv[0], ()),
             writes=tuple(writes),
             runs=argv[0] not in _NEVER_RUN,
         )
@@ -94,6 +97,8 @@ def commands_of(locking: Locking) -> tuple[Command, ...]:
 
 
 _NEVER_RUN = frozenset({"gradle"})
+_CAREFUL = {"uv": ("--no-build",)}
+"""Building a package to learn what it needs runs its code."""
 
 
 def _kind(locking: Locking) -> str:
@@ -125,7 +130,7 @@ def _names(upgrades: Sequence[Upgrade]) -> list[str]:
 
 def _uv(locking: Locking) -> list[Argv]:
     wanted = [word for one in locking.upgrades for word in ("--upgrade-package", _python(one))]
-    return [["uv", "lock", "--no-build", *wanted]]
+    return [["uv", "lock", *wanted]]
 
 
 def _compiled(locking: Locking) -> list[Argv]:
@@ -134,9 +139,7 @@ def _compiled(locking: Locking) -> list[Argv]:
         wanted.append("--generate-hashes")
     source = posixpath.splitext(locking.name)[0] + ".in"
     if "uv pip compile" in locking.text[:2_000]:
-        return [
-            ["uv", "pip", "compile", "--no-build", *wanted, source, "--output-file", locking.name]
-        ]
+        return [["uv", "pip", "compile", *wanted, source, "--output-file", locking.name]]
     return [["pip-compile", *wanted, "--output-file", locking.name, source]]
 
 

@@ -48,7 +48,7 @@ def renew(
                     for step in steps:
                         if say is not None:
                             say(f"running {step}")
-                        shop.run(Run(argv=step.argv, folder=step.folder))
+                        shop.run(Run(argv=(*step.argv, *step.careful), folder=step.folder))
                     now = shop.take(writes, limit=MAX_BYTES)
                 except Failed as error:
                     failed[lock] = error.what

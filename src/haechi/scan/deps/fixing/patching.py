@@ -109,14 +109,22 @@ def _refuses(ecosystem: str, constraint: str, now: str) -> bool:
         return False
 
 
-class _Alone:
-    """A file with nothing around it."""
+class _Over:
+    """The files around, one of which reads otherwise. A new one for each reading: readers keep
+    what they parsed by this object."""
 
-    def read(self, _path: str) -> bytes | None:
-        return None
+    def __init__(self, around: Around | None, path: str, data: bytes) -> None:
+        self._around = around
+        self._path = path
+        self._data = data
 
-    def names(self, _folder: str) -> frozenset[str]:
-        return frozenset()
+    def read(self, path: str) -> bytes | None:
+        if path == self._path:
+            return self._data
+        return self._around.read(path) if self._around else None
+
+    def names(self, folder: str) -> frozenset[str]:
+        return self._around.names(folder) if self._around else frozenset()
 
 
 def _proven(
@@ -130,11 +138,11 @@ def _proven(
         old, new = (
             [
                 package
-                for file in reader(text.encode("utf-8"), path, around or _Alone())
+                for file in reader(data, path, _Over(around, path, data))
                 for package in file.packages
                 if package.location.path == path
             ]
-            for text in (before, after)
+            for data in (before.encode("utf-8"), after.encode("utf-8"))
         )
     except HaechiError as error:
         raise Refused(f"the edited {path} cannot be read: {error.what}") from error

@@ -177,8 +177,7 @@ class _Session:
         edited = [fix for fix in fixes.fixes if fix.edits or fix.path in renewed.contents]
         for path, _ecosystem, name, id_ in proof.worse:
             reason = f"looking again shows {id_} in {name}, which was not there before"
-            same = [fix for fix in edited if fix.path == path and fix.upgrade.name == name]
-            for fix in same or [fix for fix in edited if fix.path == path] or edited:
+            for fix in _suspects(edited, path, name):
                 bad[_key(fix)] = reason
         for gap in proof.gaps:
             for fix in [fix for fix in edited if gap.startswith(fix.path)] or edited:
@@ -249,6 +248,16 @@ class _Session:
 
     def _read(self, path: str) -> bytes:
         return self._around.read(path) or b""
+
+
+def _suspects(edited: Sequence[Fix], path: str, name: str) -> Sequence[Fix]:
+    """Which fixes may have brought something: of the package itself, else those that move others,
+    too, else all of that file, else all."""
+    there = [fix for fix in edited if fix.path == path]
+    own = [fix for fix in there if fix.upgrade.name == name]
+    moving = [fix for fix in edited if any(name in change.also for _, change in fix.edits)]
+    unsure = [fix for fix in there if any(change.also for _, change in fix.edits)]
+    return own or moving or unsure or there or edited
 
 
 def _key(fix: Fix) -> tuple[str, str, str]:
