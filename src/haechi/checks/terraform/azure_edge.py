@@ -76,7 +76,9 @@ def gateway_plain_http(review: Review) -> Iterator[Hit]:
         if rule.get("redirect_configuration_name") is not None
     }
     for block in blocks(resource, "http_listener"):
-        if _word(block, "protocol") == "http" and text(block.get("name")) not in redirected:
+        if _word(block, "protocol") != "http":
+            continue
+        if not redirected or text(block.get("name")) not in redirected:
             yield Hit("it serves plain HTTP", block.at("protocol"))
 
 

@@ -159,17 +159,16 @@ def _services(review: Review, services: dict[int, str]) -> Iterator[Hit]:
 def all_open(review: Review) -> Iterator[Hit]:
     """Every port for the whole internet."""
     for opening in openings(review.resource):
-        takes = opening.protocol in _TCP or opening.protocol in _UDP
-        if takes and opening.is_all and not _is_refused(review, opening):
+        if opening.protocol in _TCP and opening.is_all and not _is_refused(review, opening):
             yield Hit(_told(review, opening, "every port"), opening.path)
 
 
 def udp_open(review: Review) -> Iterator[Hit]:
     """Services over UDP that answer strangers with more than they were asked."""
     for opening in openings(review.resource):
-        if opening.protocol not in _UDP or opening.is_all:
-            continue
-        names = opening.named(_AMPLIFIERS)
+        if opening.protocol not in _UDP or (opening.is_all and opening.protocol != "udp"):
+            continue  # all-open tells of every protocol
+        names = ["every port"] if opening.is_all else opening.named(_AMPLIFIERS)
         if names and not _is_refused(review, opening):
             yield Hit(_told(review, opening, ", ".join(names[:4]) + " over UDP"), opening.path)
 

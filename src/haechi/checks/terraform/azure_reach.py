@@ -242,12 +242,9 @@ def _is_wide(first: IPv4Address, last: IPv4Address) -> bool:
 
 def _is_reachable(review: Review) -> bool:
     """A server without a public address has no use for the rule."""
-    for name in _PUBLIC_SERVERS:
-        for server in target(review, name):
-            if any(
-                not is_unknown(server.data.get(one)) and _is_off(server.data.get(one))
-                for one in ("public_network_access_enabled", "public_network_access")
-            ):
+    for server in (one for name in _PUBLIC_SERVERS for one in target(review, name)):
+        for switch in ("public_network_access_enabled", "public_network_access"):
+            if _is_off(server.data.get(switch)):
                 return False
     return True
 
@@ -273,15 +270,26 @@ def public_container(review: Review) -> Iterator[Hit]:
     kind = (text(review.resource.data.get("container_access_type")) or "private").lower()
     if kind not in ("blob", "container"):
         return
-    for account in _accounts(review):
-        for name in ("allow_nested_items_to_be_public", "allow_blob_public_access"):
-            if not truth(account.data.get(name), True):
-                return
-    name = review.resource.data.get("storage_account_name")
-    if is_unknown(name) and not _accounts(review):
-        known(name)
+    if any(_forbids_public(account) for account in _accounts(review)):
+        return
+    _require_other_account(review)
     what = "list and read" if kind == "container" else "read"
     yield fails(f"everybody may {what} what is in it", "container_access_type")
+
+
+def _forbids_public(account: Resource) -> bool:
+    names = ("allow_nested_items_to_be_public", "allow_blob_public_access")
+    return any(not truth(account.data.get(name), True) for name in names)
+
+
+def _require_other_account(review: Review) -> None:
+    """Raises when the account is told by a name that is not known, and may be one that forbids."""
+    name = review.resource.data.get("storage_account_name")
+    if not is_unknown(name) or _accounts(review):
+        return
+    for account in resources(review, "azurerm_storage_account"):
+        if is_unknown(account.data.get("name")) and _forbids_public(account):
+            known(name)
 
 
 def _accounts(review: Review) -> list[Resource]:
