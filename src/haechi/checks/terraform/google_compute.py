@@ -158,14 +158,21 @@ def no_secure_boot(review: Review) -> Iterator[Hit]:
         yield fails("it starts whatever lies in its boot disk", *_shield(resource).split("."))
 
 
+def vtpm_off(review: Review) -> Iterator[Hit]:
+    """Nothing in the machine keeps what it has started."""
+    yield from _switched_off(review, "enable_vtpm")
+
+
 def integrity_off(review: Review) -> Iterator[Hit]:
-    """Nobody measures what a machine starts."""
+    """Nobody compares what a machine starts."""
+    yield from _switched_off(review, "enable_integrity_monitoring")
+
+
+def _switched_off(review: Review, name: str) -> Iterator[Hit]:
     resource = review.resource
-    for name in ("enable_vtpm", "enable_integrity_monitoring"):
-        found = value(resource, f"{_shield(resource)}.0.{name}")
-        if found is not None and not truth(found, True):
-            yield fails(f"{name} is off", *_steps(resource), name)
-            return
+    found = value(resource, f"{_shield(resource)}.0.{name}")
+    if found is not None and not truth(found, True):
+        yield fails(f"{name} is off", *_steps(resource), name)
 
 
 def _shield(resource: Resource) -> str:

@@ -75,6 +75,9 @@ _CLAIMS = re.compile(
     re.IGNORECASE,
 )
 _LITERAL = re.compile(r"['\"]([^'\"]*)['\"]")
+_PREFIX = re.compile(
+    r"\.(?:sub|subject|repository|repository_owner)\.(?:startsWith|contains)\(\s*['\"]([^'\"]*)['\"]"
+)
 _REF_ONLY = frozenset({"ref", "aud", "environment", "actor"})
 _ESCALATES = (
     (re.compile(r"(?:.*\.)?setIamPolicy\Z"), "grant itself any role there"),
@@ -243,6 +246,9 @@ def _wide(condition: str) -> str | None:
     claims = {claim.lower() for claim in _CLAIMS.findall(condition)}
     if not claims - _REF_ONLY:
         return "the condition does not say whose repositories or projects"
+    prefix = _PREFIX.search(condition)
+    if prefix and "/" not in prefix[1].removeprefix("repo:"):
+        return f"{prefix[1]!r} is the beginning of strangers' names, too"
     literals = _LITERAL.findall(condition)
     if literals and all(_is_open(literal) for literal in literals):
         return f"{literals[0]!r} is everybody's"
@@ -265,10 +271,10 @@ def custom_role(review: Review) -> Iterator[Hit]:
 
 def audit_exemption(review: Review) -> Iterator[Hit]:
     """Members whose reads nobody writes down."""
-    for block in blocks(review.resource, "audit_log_config", possible=True):
+    for block in blocks(review.resource, "audit_log_config"):
         members = block.get("exempted_members")
-        if is_unknown(members) or members:
-            told = written(members) if is_unknown(members) else _first_text(members)
+        if members:  # a list that is not known may be empty
+            told = _first_text(members)
             yield Hit(f"what {told or 'some'} do is not recorded", block.at("exempted_members"))
             return
 

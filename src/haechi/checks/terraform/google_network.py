@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from haechi.checks.terraform.aws_network import ADMIN, DATA
+from haechi.checks.terraform.ports import is_world
 from haechi.checks.terraform.view import (
     Block,
     Hit,
@@ -28,7 +29,6 @@ from haechi.checks.terraform.view import (
     text,
     texts,
     truth,
-    value,
 )
 from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
@@ -54,12 +54,14 @@ _PROXY_ONLY = (
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What one rule lets in from the whole internet."""
+    """What one rule lets in from the whole internet; ``worlds`` are all of its sources that are
+    so wide, in IPv4 and IPv6."""
 
     cidr: str
     protocol: str
     ranges: tuple[tuple[int, int], ...]
     path: AttrPath
+    worlds: tuple[str, ...] = ("0.0.0.0/0",)
 
     def has(self, port: int) -> bool:
         """Whether a port is let in over TCP or UDP."""
@@ -89,8 +91,10 @@ def openings(review: Review, rule: Resource | None = None) -> Iterator[Opening]:
     if resource.kind == FIREWALL:
         world = _world(resource)
         if world:
+            worlds = tuple(_worlds(resource))
             for allow in blocks(resource, "allow", possible=True):
-                yield _opening(world, allow, allow.get("protocol"), allow.get("ports"))
+                opening = _opening(world, allow, allow.get("protocol"), allow.get("ports"))
+                yield msgspec.structs.replace(opening, worlds=worlds)
         return
     if (text(block.get("action")) or "").lower() != "allow":
         return
@@ -146,6 +150,11 @@ def _world(rule: Resource) -> str | None:
     return open_to_world(sources)
 
 
+def _worlds(rule: Resource) -> list[str]:
+    found = [one for one in _told_texts(rule.data.get("source_ranges") or []) if is_world(one)]
+    return found or ["0.0.0.0/0"]
+
+
 def admin_open(review: Review) -> Iterator[Hit]:
     """SSH, RDP and the like for the whole internet."""
     yield from _open(review, ADMIN)
@@ -199,7 +208,7 @@ def _is_denied(review: Review, opening: Opening, ports: tuple[int, int]) -> bool
     priority = number(mine.data.get("priority"), 1000) or 0
     return any(
         (number(one.data.get("priority"), 1000) or 0) <= priority
-        and _denies(one, opening.protocol, ports)
+        and _denies(one, opening, ports)
         and _has_network_of(review, one)
         and _is_for_targets_of(one, mine)
         for one in resources(review, FIREWALL)
@@ -207,17 +216,24 @@ def _is_denied(review: Review, opening: Opening, ports: tuple[int, int]) -> bool
     )
 
 
-def _denies(rule: Resource, protocol: str, ports: tuple[int, int]) -> bool:
+def _denies(rule: Resource, opening: Opening, ports: tuple[int, int]) -> bool:
     sources = rule.data.get("source_ranges")
-    if is_unknown(sources) or "0.0.0.0/0" not in texts(sources):
+    denied = {"0.0.0.0/0"} if sources is None else set(_told_texts(sources))
+    if not set(opening.worlds) <= denied:
         return False
     for block in blocks(rule, "deny"):
-        if text(block.get("protocol")) not in ("all", protocol):
+        if text(block.get("protocol")) not in ("all", opening.protocol):
             continue
-        denied = [_range(port) for port in texts(block.get("ports"))] or [(0, 65535)]
-        if any(low <= ports[0] and ports[1] <= high for low, high in denied):
+        ranges = [_range(port) for port in texts(block.get("ports"))] or [(0, 65535)]
+        if any(low <= ports[0] and ports[1] <= high for low, high in ranges):
             return True
     return False
+
+
+def _told_texts(sources: Any) -> list[str]:
+    if is_unknown(sources):
+        return []
+    return [str(one) for one in sources if not is_unknown(one)]
 
 
 def _has_network_of(review: Review, other: Resource) -> bool:
@@ -353,52 +369,3 @@ def no_private_access(review: Review) -> Iterator[Hit]:
             "machines need a public address, or a gateway, to reach Google's APIs",
             "private_ip_google_access",
         )
-
-
-def weak_tls(review: Review) -> Iterator[Hit]:
-    """A policy that takes old TLS or weak ciphers."""
-    data = review.resource.data
-    profile = (text(data.get("profile")) or "COMPATIBLE").upper()
-    lowest = (text(data.get("min_tls_version")) or "TLS_1_0").upper()
-    if lowest in ("TLS_1_0", "TLS_1_1") and profile != "RESTRICTED":
-        yield fails(f"{lowest.replace('_', ' ', 1).replace('_', '.')} is taken", "min_tls_version")
-    elif profile == "COMPATIBLE":
-        yield fails("ciphers without forward secrecy are taken", "profile")
-    elif profile == "CUSTOM":
-        for name in texts(data.get("custom_features")):
-            if name.startswith("TLS_RSA_") or "3DES" in name:
-                yield fails(f"{name} is taken", "custom_features")
-                return
-
-
-def plain_balancer(review: Review) -> Iterator[Hit]:
-    """A public load balancer that answers over plain HTTP with more than a redirect."""
-    resource = review.resource
-    scheme = (text(resource.data.get("load_balancing_scheme")) or "EXTERNAL").upper()
-    if not scheme.startswith("EXTERNAL"):
-        return
-    for proxy in target(review, "target"):
-        if not proxy.kind.endswith("target_http_proxy"):
-            continue
-        maps = target(review, "url_map", about=proxy)
-        if not any(truth(value(m, "default_url_redirect.0.https_redirect"), False) for m in maps):
-            yield fails("it answers over plain HTTP", "target")
-
-
-def weak_dnssec(review: Review) -> Iterator[Hit]:
-    """SHA-1 signs the zone."""
-    for config in blocks(review.resource, "dnssec_config"):
-        for spec in blocks(config, "default_key_specs"):
-            if (text(spec.get("algorithm")) or "").lower() == "rsasha1":
-                yield Hit("its keys are RSASHA1", spec.at("algorithm"))
-                return
-
-
-def dnssec_off(review: Review) -> Iterator[Hit]:
-    """A public zone whose answers anybody may forge."""
-    resource = review.resource
-    if (text(resource.data.get("visibility")) or "public").lower() == "private":
-        return
-    state = text(value(resource, "dnssec_config.0.state")) or "off"
-    if state.lower() not in ("on", "transfer"):
-        yield fails("its answers are not signed", "dnssec_config")
