@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
 from haechi.checks.placeholders import is_stand_in
@@ -22,6 +24,9 @@ from haechi.checks.terraform.view import (
 from haechi.model.review import Review
 
 _PASSWORDS = ("password", "master_password")
+_TO_BE_REPLACED = re.compile(
+    r"(?:CHANGE|REPLACE|FILL|SET|UPDATE)[_ -](?:ME|THIS|IN|IT)(?:[_ -][A-Z]+){0,8}|PLACEHOLDER|TODO"
+)
 
 
 def public_policy(review: Review) -> Iterator[Hit]:
@@ -82,8 +87,21 @@ def literal_secret(review: Review) -> Iterator[Hit]:
     if resource.kind == "aws_ssm_parameter" and text(resource.data.get("type")) != "SecureString":
         return  # what it says is not meant to be secret, or ssm-plain-secret tells of it
     word = text(found)
-    if word and not is_stand_in(word):
+    if word and not is_stand_in(word) and not _is_to_be_replaced(word):
         yield fails("the secret's value is written into the configuration", name)
+
+
+def _is_to_be_replaced(word: str) -> bool:
+    """``CHANGE_ME_IN_THE_CONSOLE``, alone or as all that an object of JSON says."""
+    try:
+        found = json.loads(word) if word.lstrip().startswith("{") else word
+    except (ValueError, RecursionError):
+        return False
+    words = list(found.values()) if isinstance(found, dict) else [found]
+    return bool(words) and all(
+        isinstance(one, str) and (is_stand_in(one) or _TO_BE_REPLACED.fullmatch(one))
+        for one in words
+    )
 
 
 def volume_unencrypted(review: Review) -> Iterator[Hit]:
