@@ -10,6 +10,7 @@ from haechi.checks.terraform import (
     azure_access,
     azure_apps,
     azure_containers,
+    azure_databases,
     azure_edge,
     azure_network,
     azure_reach,
@@ -185,7 +186,7 @@ def test_a_container_is_as_open_as_its_account_allows(
 )
 def test_a_server_is_watched_by_a_policy_or_a_plan(rest: str, expected: list[str]) -> None:
     text = 'variable "name" {}\nresource "azurerm_mssql_server" "shop" { name = "shop" }\n' + rest
-    assert told(azure_reach.no_alert_policy, "azurerm_mssql_server.shop", text) == expected
+    assert told(azure_databases.no_alert_policy, "azurerm_mssql_server.shop", text) == expected
 
 
 def test_names_that_are_not_known_say_nothing_about_absence() -> None:
@@ -200,7 +201,7 @@ resource "azurerm_mssql_server_security_alert_policy" "a" {
   server_name = azurerm_mssql_server.shop.name
 }
 """
-    messages = told(azure_reach.no_alert_policy, "azurerm_mssql_server.shop", text)
+    messages = told(azure_databases.no_alert_policy, "azurerm_mssql_server.shop", text)
     assert messages in ([UNKNOWN], [])  # [] once such a name still tells whose it is
 
 
@@ -299,7 +300,7 @@ resource "azurerm_mssql_firewall_rule" "in" {{
   end_ip_address   = "{last}"
 }}
 """
-    found = told(azure_reach.world_firewall, "azurerm_mssql_firewall_rule.in", text)
+    found = told(azure_databases.world_firewall, "azurerm_mssql_firewall_rule.in", text)
     assert len(found) == len(expected)
     assert all(part in message for part, message in zip(expected, found, strict=True))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import msgspec
@@ -110,32 +109,21 @@ _KEYS = {
     "local_account_disabled": True,
 }
 """Switches by which keys are taken, and their value that takes none."""
-_PUBLIC_SERVERS = (
-    "server_id",
-    "server_name",
-    "synapse_workspace_id",
-    "redis_cache_name",
-    "mongo_cluster_id",
-    "cluster_id",
-)
 _ANY_AZURE = "0.0.0.0"  # noqa: S104 - how Azure writes its own data centres
-_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-_MANY = 2**20
-"""Addresses in a range that nobody owns alone."""
 
 
 def any_network(review: Review) -> Iterator[Hit]:
     """A service that takes requests from every network in the world."""
     resource = review.resource
     door = _DOORS.get(resource.kind, Door())
-    if any(_is_off(resource.data.get(name)) for name in door.switch):
+    if any(is_off(resource.data.get(name)) for name in door.switch):
         return
     if any(_is_deny(value(resource, path)) for path in door.refuses):
         return
     if any(_narrows(resource.data.get(name)) for name in door.narrows):
         return
     for type_, reference, path in door.beside:
-        near = _beside(review, type_, reference)
+        near = beside(review, type_, reference)
         if any(not path or _is_deny(value(one, path)) for one in near):
             return
     yield fails("requests from every network reach it", _blamed(resource, door))
@@ -149,7 +137,7 @@ def _blamed(resource: Resource, door: Door) -> str:
     return door.switch[0]
 
 
-def _is_off(found: Any) -> bool:
+def is_off(found: Any) -> bool:
     if found is None:
         return False
     word = known(found)
@@ -207,49 +195,7 @@ def is_old(word: str) -> bool:
     return bool(word.strip()) and bool(_OLD.match(word.strip()))
 
 
-def world_firewall(review: Review) -> Iterator[Hit]:
-    """A database firewall rule for the internet."""
-    span = _span(review.resource)
-    if span is not None and span[0] != span[1] and _is_wide(*span) and _is_reachable(review):
-        first, last = span
-        yield fails(f"{first} to {last} may try to sign in", "start_ip_address")
-
-
-def azure_firewall(review: Review) -> Iterator[Hit]:
-    """A database firewall rule for everything that runs in Azure, of any customer."""
-    span = _span(review.resource)
-    if span is not None and int(span[0]) == int(span[1]) == 0 and _is_reachable(review):
-        yield fails("every customer's machines in Azure may try to sign in", "start_ip_address")
-
-
-def _span(resource: Resource) -> tuple[IPv4Address, IPv4Address] | None:
-    names = ("start_ip_address", "start_ip"), ("end_ip_address", "end_ip")
-    found = [
-        next((text(resource.data.get(name)) for name in pair if name in resource.data), None)
-        for pair in names
-    ]
-    try:
-        first, last = (IPv4Address((one or "").strip()) for one in found)
-    except ValueError:
-        return None
-    return first, last
-
-
-def _is_wide(first: IPv4Address, last: IPv4Address) -> bool:
-    private = any(first in block and last in block for block in _PRIVATE)
-    return int(last) - int(first) >= _MANY and not private
-
-
-def _is_reachable(review: Review) -> bool:
-    """A server without a public address has no use for the rule."""
-    for server in (one for name in _PUBLIC_SERVERS for one in target(review, name)):
-        for switch in ("public_network_access_enabled", "public_network_access"):
-            if _is_off(server.data.get(switch)):
-                return False
-    return True
-
-
-def _beside(review: Review, type_: str, reference: str) -> list[Resource]:
+def beside(review: Review, type_: str, reference: str) -> list[Resource]:
     """Resources of a type that refer to the reviewed one; raises when one may that is not known.
 
     A reference by a name that is not known before apply does not tell whose name it is.
@@ -302,7 +248,7 @@ def _accounts(review: Review) -> list[Resource]:
 def public_blobs_allowed(review: Review) -> Iterator[Hit]:
     """An account of which containers may be opened to everybody."""
     data = review.resource.data
-    if _is_off(data.get("public_network_access_enabled")):
+    if is_off(data.get("public_network_access_enabled")):
         return
     for name in ("allow_nested_items_to_be_public", "allow_blob_public_access"):
         if data.get(name) is not None:
@@ -319,52 +265,3 @@ def no_soft_delete(review: Review) -> Iterator[Hit]:
         return
     if value(review.resource, "blob_properties.0.delete_retention_policy.0") is None:
         yield fails("a deleted blob is gone at once", "blob_properties")
-
-
-def no_auditing(review: Review) -> Iterator[Hit]:
-    """A SQL server of which nobody writes down who does what."""
-    resource = review.resource
-    if value(resource, "extended_auditing_policy.0") is not None:
-        return
-    if any(linked(review, type_, reference) for type_, reference in _AUDITS):
-        return
-    for type_, reference in _AUDITS:
-        require_no_doubt(review, type_, reference)
-    yield fails("nobody writes down who does what in it")
-
-
-_AUDITS = (
-    ("azurerm_mssql_server_extended_auditing_policy", "server_id"),
-    ("azurerm_mssql_database_extended_auditing_policy", "server_id"),
-    ("azurerm_sql_server_extended_auditing_policy", "server_id"),
-    ("azurerm_monitor_diagnostic_setting", "target_resource_id"),
-)
-
-
-def no_alert_policy(review: Review) -> Iterator[Hit]:
-    """A SQL server that nobody watches, though the configuration holds no plan of Defender."""
-    policies = "azurerm_mssql_server_security_alert_policy"
-    if _beside(review, policies, "server_name") or _beside(review, policies, "server_id"):
-        return
-    for plan in resources(review, "azurerm_security_center_subscription_pricing"):
-        if (text(plan.data.get("tier")), text(plan.data.get("resource_type"))) == (
-            "Standard",
-            "SqlServers",
-        ):
-            return
-    yield fails("nobody is told of injected queries or odd sign-ins")
-
-
-def no_directory_admin(review: Review) -> Iterator[Hit]:
-    """A database server without an administrator from the directory."""
-    resource = review.resource
-    if value(resource, "azuread_administrator.0") is not None:
-        return
-    beside = {
-        "azurerm_sql_server": "azurerm_sql_active_directory_administrator",
-        "azurerm_mysql_server": "azurerm_mysql_active_directory_administrator",
-        "azurerm_postgresql_server": "azurerm_postgresql_active_directory_administrator",
-    }.get(resource.kind)
-    if beside and _beside(review, beside, "server_name"):
-        return
-    yield fails("only a password of its own signs in")
