@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-CORPUS = Path("/tmp/pub/checkov-tf")  # noqa: S108 - where the public files lie on this machine
+CORPUS = Path("/tmp/pub/checkov-tf")
 EXPLAINED = Path(__file__).with_suffix(".yaml")
 _ID = re.compile(r"""\bid\s*[:=]\s*["']?(CKV2?_[A-Z]+_\d+)""")
 _FOLDER = re.compile(r"[\w-]{3,100}\Z")

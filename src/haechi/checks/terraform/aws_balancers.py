@@ -26,7 +26,7 @@ from haechi.checks.terraform.view import (
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 
-_MODERN = re.compile(r"ELBSecurityPolicy-(?:TLS(?:13)?|FS)-1-[23]-")
+_MODERN = re.compile(r"(?:ELBSecurityPolicy-)?(?:TLS(?:13)?|FS)-1-[23]-")
 _OLD_PROTOCOLS = ("Protocol-SSLv3", "Protocol-SSLv2", "Protocol-TLSv1", "Protocol-TLSv1.1")
 _WEAK_CIPHERS = re.compile(r"RC4|DES-CBC|EXP-|NULL|MD5|IDEA|ADH|SEED|KRB5")
 _FIREWALLS = (

@@ -53,6 +53,7 @@ _EXFILTRATION = (
     "ssm:GetParameter",
     "dynamodb:Scan",
 )
+_PERMISSION_SET = "aws_ssoadmin_permission_set_inline_policy"
 _ADMIN_ARNS = (
     "arn:aws:iam::aws:policy/AdministratorAccess",
     "arn:aws-cn:iam::aws:policy/AdministratorAccess",
@@ -63,6 +64,9 @@ _ADMIN_ARNS = (
 def _granting(resource: Resource) -> Iterator[Statement]:
     """The statements of every policy that a resource holds."""
     yield from documents(resource, "policy")
+    if resource.kind == _PERMISSION_SET:
+        yield from documents(resource, "inline_policy")
+        return
     for block in blocks(resource, "inline_policy"):
         yield from documents(block, "policy")
 

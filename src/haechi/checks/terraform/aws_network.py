@@ -18,6 +18,7 @@ from haechi.checks.terraform.view import (
     blocks,
     covers,
     fails,
+    is_set,
     linked,
     number,
     open_to_world,
@@ -75,6 +76,14 @@ _USERS = (
     ("aws_eks_cluster", "vpc_config.security_group_ids"),
     ("aws_ecs_service", "network_configuration.security_groups"),
     ("aws_lambda_function", "vpc_config.security_group_ids"),
+)
+
+
+_DESTINATIONS = (
+    "destination_cidr_block",
+    "cidr_block",
+    "destination_ipv6_cidr_block",
+    "ipv6_cidr_block",
 )
 
 
@@ -249,6 +258,7 @@ def peering_routes_all(review: Review) -> Iterator[Hit]:
     whole = Block(resource.data, ())
     routes = [whole] if resource.kind == "aws_route" else list(blocks(resource, "route"))
     for route in routes:
-        cidr = text(route.get("destination_cidr_block") or route.get("cidr_block"))
-        if cidr == "0.0.0.0/0" and route.get("vpc_peering_connection_id") is not None:
+        if not is_set(route.get("vpc_peering_connection_id")):
+            continue
+        if any(text(route.get(name)) in ("0.0.0.0/0", "::/0") for name in _DESTINATIONS):
             yield Hit("everything is sent into another network", route.path)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from haechi.model.resource import Resource
 
 _MARK = re.compile("\ue000(\\d+)\ue001")
+_ANY_ACCOUNT = re.compile(r"arn:[\w*-]*:(?:iam|sts)::\*")
 _MAX_TEXT = 1 << 20
 _WHO = (
     "aws:principalorgid",
@@ -39,6 +40,8 @@ _WHO = (
     "aws:sourcevpce",
     "aws:sourceip",
     "aws:vpcsourceip",
+    "aws:vpceaccount",
+    "aws:vpceorg",
     "aws:userid",
     "aws:username",
     "s3:dataaccesspointaccount",
@@ -337,7 +340,11 @@ _ISSUED = (":sub", ":aud", ":amr", ":repository", ":oaud")
 def _is_wild(one: Any) -> bool:
     if isinstance(one, Unknown):
         return False  # it says something, though nobody knows what
-    return str(one).strip("*") == "" or str(one) in ("0.0.0.0/0", "::/0")
+    return (
+        str(one).strip("*") == ""
+        or str(one) in ("0.0.0.0/0", "::/0")
+        or bool(_ANY_ACCOUNT.match(str(one)))
+    )
 
 
 def _as_list(value: Any) -> list[Any]:
