@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from haechi.graph.exposure import Way, ways_in
 from haechi.graph.rights import Right, Rights
+from haechi.model.advisory import is_vulnerability
 from haechi.model.finding import DEPENDENCIES, Finding, FindingState
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
@@ -42,7 +43,7 @@ def rank_risks(
     """Up to 20 risks, worst first. ``findings`` that are waived or known take no part.
     ``dockerfiles`` are paths, for what vulnerable packages are built into."""
     live = [f for f in findings if f.state in _LIVE]
-    packages = [f for f in live if f.domain == DEPENDENCIES]
+    packages = [f for f in live if f.domain == DEPENDENCIES and is_vulnerability(f.rule)]
     by_resource = _By(findings, scope)
     ways: dict[int, Way] = {}
     for way in ways_in(scope, templates):
@@ -58,7 +59,8 @@ def rank_risks(
         worst = _worst(own)
         if worst and reached:
             risks.append(_by_weakness(workload, reached, worst, rules))
-    others = live if not packages else [f for f in live if f.domain != DEPENDENCIES]
+    vulnerable = {f.fingerprint for f in packages}
+    others = [f for f in live if f.fingerprint not in vulnerable] if packages else live
     risks += _alone(others, {f for risk in risks for f in risk.findings}, rules)
     if packages:
         from haechi.graph.packages import package_risks

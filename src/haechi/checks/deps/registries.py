@@ -29,17 +29,21 @@ _PLAIN = tuple(
         (r"\.yarnrc(?:\.yml)?\Z", rf"^\s*\"?(?:registry|npmRegistryServer)\"?:?\s+[\"']?{_HTTP}"),
         (r"(?:gemfile|gems\.rb)\Z", rf"^\s*source\s*\(?\s*[\"']{_HTTP}"),
         (r"nuget\.config\Z", rf"<add\s[^>]*\bvalue\s*=\s*\"{_HTTP}"),
-        (r"(?:build|settings|init)\.gradle(?:\.kts)?\Z",
-         rf"^\s*(?:url\b|setUrl|maven\s*\{{\s*url)\s*=?\s*\(?\s*(?:uri\s*\(\s*)?[\"']{_HTTP}"),
         (r"composer\.json\Z", r"\"secure-http\"\s*:\s*false"),
         (r"config\.toml\Z", rf"^\s*(?:registry|index)\s*=\s*\"(?:sparse\+)?{_HTTP}"),
     )
 )  # fmt: skip
-_POM_REPOSITORY = re.compile(
-    r"<(?:repository|pluginRepository|mirror)>(?:(?!</(?:repository|pluginRepository|mirror)>).){0,2000}?"
-    rf"<url>\s*({_HTTP}[^<]*)</url>",
-    re.DOTALL,
-)
+_BLOCKS = tuple(
+    (re.compile(name), re.compile(block, re.DOTALL))
+    for name, block in (
+        (r"(?:pom|settings)\.xml\Z",
+         r"<(?:repository|pluginRepository|mirror)>(?:(?!</(?:repository|pluginRepository|mirror)>)"
+         rf".){{0,2000}}?<url>\s*({_HTTP}[^<]*)</url>"),
+        (r"(?:build|settings|init)\.gradle(?:\.kts)?\Z",
+         r"\b(?:maven|ivy)\s*\{[^}]{0,500}?\b(?:url|setUrl)\s*=?\s*\(?\s*(?:uri\s*\(\s*)?[\"']"
+         rf"({_HTTP}[^\"'\n]*)|\bmaven\s*\(\s*(?:url\s*=\s*)?[\"']({_HTTP}[^\"'\n]*)"),
+    )
+)  # fmt: skip
 _UNVERIFIED = tuple(
     (re.compile(name), re.compile(line))
     for name, line in (
@@ -73,6 +77,7 @@ _GO = re.compile(
 _SOURCE = re.compile(
     r"<add\s[^>]*\bkey\s*=\s*\"[^\"]*\"[^>]*\bvalue\s*=\s*\"https?://([^/\"]+)", re.I
 )
+_COMMENTS = re.compile(r"<!--.*?-->|^[ \t]*(?://|\*)[^\n]*", re.DOTALL | re.MULTILINE)
 _SOURCES = re.compile(r"<packageSources>(.*?)</packageSources>", re.DOTALL | re.I)
 
 
@@ -81,12 +86,13 @@ def plain_http(review: Review) -> Iterator[Hit]:
     file = file_of(review)
     for number, line in _lines(file, _PLAIN):
         yield about_line(f"{file.name} fetches packages over plain HTTP", number, line)
-    if file.name in ("pom.xml", "settings.xml"):
-        text = _without_comments(file.text())
-        for match in _POM_REPOSITORY.finditer(text):
-            number = text.count("\n", 0, match.start(1)) + 1
-            message = "a Maven repository is read over plain HTTP"
-            yield about_line(message, number, match[1].strip())
+    for name, block in _BLOCKS:
+        text = _without_comments(file.text()) if name.match(file.name) else ""
+        for match in block.finditer(text):
+            group = match.lastindex or 0
+            number = text.count("\n", 0, match.start(group)) + 1
+            message = "a repository of packages is read over plain HTTP"
+            yield about_line(message, number, _bare(match[group]))
 
 
 def unverified(review: Review) -> Iterator[Hit]:
@@ -138,6 +144,4 @@ def _bare(line: str) -> str:
 
 
 def _without_comments(text: str) -> str:
-    return re.sub(
-        r"<!--.*?-->", lambda found: re.sub(r"[^\n]", " ", found[0]), text, flags=re.DOTALL
-    )
+    return _COMMENTS.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)

@@ -83,7 +83,7 @@ def yanked(review: Review) -> Iterator[Hit]:
     """Withdrawn, deprecated or abandoned, as the lock file itself says."""
     for index, one in enumerate(file_of(review).packages):
         # what a package of others needs, and its authors call old, nobody here can change
-        if one.yanked and (one.ecosystem in _WITHDRAWN or one.direct):
+        if one.yanked and (one.ecosystem in _WITHDRAWN or one.direct is not False):
             said = "" if one.yanked in ("true", "yanked", "yes") else f": {one.yanked[:200]}"
             version = f" {one.version}" if one.version else ""
             message = f"{one.name}{version} was withdrawn or is no longer kept{said}"

@@ -30,6 +30,8 @@ def out_of_step(review: Review) -> Iterator[Hit]:
             if wanted.source is not Source.REGISTRY or wanted.optional:
                 continue
             locked = held.get(wanted.name)
+            if locked is None and told.ecosystem == "Packagist":
+                continue  # another package may stand in for it ("replace", "provide")
             if locked is None:
                 message = f"{manifest.path} asks for {wanted.name}, which is not locked"
                 yield about_line(message, 1, wanted.name)
@@ -49,6 +51,8 @@ def _fits(ecosystem: str, wanted: Package, locked: list[Package]) -> bool:
         return True
     scheme = scheme_of(ecosystem)
     try:
+        if any(map(scheme.prerelease, versions)):
+            return True  # which of them may be taken is a setting of each tool
         return any(scheme.satisfies(version, constraint) for version in versions)
     except VersionError:
         return True
