@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from haechi.cli.patch import command
-from haechi.errors import UsageError
-from tests.cli.fixable import advisory, committed, git, project
+from haechi.errors import InputError, UsageError
+from tests.cli.fixable import advisory, answering, committed, git, project
 
 DOCKER = "FROM debian:13@sha256:" + "a" * 64 + "\nRUN apt-get update && apt-get install -y curl\n"
 FILES = {
@@ -156,3 +156,40 @@ def test_executable_files_stay_so(shop: Path) -> None:
     git(shop, "commit", "-qam", "x")
     run("--branch", "exe")
     assert git(shop, "ls-tree", "exe", "app/requirements.txt").startswith("100755")
+
+
+def test_a_server_says_what_to_fix(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(shop, "remote", "add", "origin", "git@git.example.org:acme/shop.git")
+    monkeypatch.setenv("HAECHI_TOKEN", "x" * 40)
+    asked: list[str] = []
+    items = [_proposal("go/go.mod", "example.org/x", "CVE-2023-2"), _proposal("x", "y", "CVE-0-1")]
+    with answering({"items": items, "total": 2}, asked) as address:
+        result = run("--from-server", address, "--branch", "proposed")
+    assert result.exit_code == 0, result.output
+    assert git(shop, "diff", "--name-only", "main", "proposed").split() == ["go/go.mod"]
+    assert asked[0].startswith("/api/v1/proposals?")
+    assert "acme%2Fshop" in asked[0]
+    assert "proposes y 1.0.1 in x, of which this scan knows nothing" in result.stderr
+
+
+@pytest.mark.parametrize("answer", [{}, {"items": [{"path": 1}]}, []], ids=["none", "odd", "list"])
+def test_an_answer_that_is_none_makes_no_branch(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    monkeypatch.setenv("HAECHI_TOKEN", "x" * 40)
+    with answering(answer, []) as address:
+        result = run("--from-server", address)
+    assert isinstance(result.exception, InputError)
+    assert git(shop, "branch", "--format=%(refname:short)") == "main"
+
+
+def _proposal(path: str, package: str, id_: str) -> dict[str, object]:
+    fixes = [{"id": id_, "aliases": []}]
+    return {
+        "path": path,
+        "package": package,
+        "target": "1.0.1",
+        "severity": "critical",
+        "state": "open",
+        "fixes": fixes,
+    }

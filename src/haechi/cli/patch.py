@@ -25,6 +25,7 @@ from haechi.model.counting import counted
 from haechi.model.severity import Severity
 
 if TYPE_CHECKING:
+    from haechi.cli.patch_server import Proposed
     from haechi.cli.pipeline import Outcome
     from haechi.model.finding import Finding
     from haechi.scan.deps.fixing.session import Result
@@ -76,6 +77,9 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     type=click.Choice([one.value for one in Severity]),
     help="dependencies: clear what is at least as bad (default: what the gate blocks)",
 )
+@click.option(
+    "--from-server", "server", metavar="URL", help="only the upgrades that a server proposes"
+)
 @click.option("--body", "body", type=click.Path(dir_okay=False), help="write the text there")
 def command(
     path: str,
@@ -85,6 +89,7 @@ def command(
     offline: bool,
     with_environment: bool,
     severity: str | None,
+    server: str | None,
     body: str | None,
 ) -> None:
     """Put the fixes of one scan on a new branch, with the text of a pull request."""
@@ -104,6 +109,11 @@ def command(
     inner = project.root.resolve().relative_to(top.resolve()).as_posix()
     inner = "" if inner == "." else inner
     base = head_of(top)
+    wanted_only = None
+    if server is not None:
+        from haechi.cli.patch_server import proposals_of
+
+        only, wanted_only = "deps", proposals_of(server, project.root)
     with tempfile.TemporaryDirectory(prefix="haechi-patch-") as folder:
         target = Path(folder)
         extract(top, base, target, within=inner)
@@ -117,6 +127,7 @@ def command(
             severity=severity,
             lock=lock and not offline,
             whole_environment=with_environment,
+            proposals=wanted_only,
         )
     if made.is_empty:
         say("nothing that can be fixed in what is committed")
@@ -169,6 +180,7 @@ def _made(
     severity: str | None,
     lock: bool,
     whole_environment: bool,
+    proposals: Sequence[Proposed] | None,
 ) -> Made:
     configuration: list[FileFix] = []
     upgrades: Result | None = None
@@ -180,10 +192,16 @@ def _made(
         configuration = [fix for fix in safe_fixes(outcome) if fix.before != fix.after]
     if only != "iac":
         from haechi.cli.fix_deps import concerned, fixed
+        from haechi.cli.patch_server import matching, threshold
 
         outcome = _scanned(path, ("deps",))
         least = Severity(severity) if severity else outcome.project.config.gate.fail_on
+        if proposals is not None and severity is None:
+            least = threshold(proposals, least)
         findings = concerned(outcome, least, frozenset())
+        if proposals is not None:
+            findings, unknown = matching(proposals, findings)
+            _say_unknown(unknown)
         upgrades = fixed(outcome, findings, least, lock=lock, whole_environment=whole_environment)
         configuration = [fix for fix in configuration if fix.path not in upgrades.after]
     return Made(
@@ -258,6 +276,14 @@ def _write_body(body: str | None, text: str) -> None:
         Path(body).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=body) from error
+
+
+def _say_unknown(unknown: Sequence[Proposed]) -> None:
+    for one in unknown[:10]:
+        say(
+            f"the server proposes {one.package} {one.target} in {one.path}, of which this scan "
+            "knows nothing: import newer advisories (haechi db import), or push what is committed"
+        )
 
 
 def _say_left(made: Made) -> None:
