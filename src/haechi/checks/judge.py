@@ -45,6 +45,7 @@ class Judge:
         self._expressions = expressions
         self._prepared: dict[str, Judgement] = {}
         self._by_type: dict[tuple[str, bool], tuple[tuple[Rule, Judgement], ...]] = {}
+        self._named: dict[str, dict[int, Rule]] | None = None
 
     def rules_for(self, resource: Resource) -> tuple[tuple[Rule, Judgement], ...]:
         """The rules that apply to a resource of this type, with their prepared judges."""
@@ -53,11 +54,21 @@ class Judge:
         if found is None:
             found = tuple(
                 (rule, self._prepare(rule))
-                for rule in self.rules
+                for rule in (self.rules if kubernetes else self._naming(resource.type))
                 if applies(rule, resource, self.templates)
             )
             self._by_type[resource.type, kubernetes] = found
         return found
+
+    def _naming(self, kind: str) -> Iterable[Rule]:
+        """The rules that name a kind, in their order. Terraform knows hundreds of kinds: asking
+        every rule about each of them would cost more than judging does."""
+        if self._named is None:
+            self._named = {}
+            for place, rule in enumerate(self.rules):
+                for name in rule.applies_to.kinds:
+                    self._named.setdefault(name, {})[place] = rule
+        return self._named.get(kind, {}).values()
 
     def review(self, review: Review) -> list[Verdict]:
         """All verdicts about one resource: one per rule, or several where it fails in places."""
