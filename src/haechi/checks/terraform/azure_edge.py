@@ -31,20 +31,21 @@ _OLD_POLICIES = ("20150501", "20170401")
 """Ends of the names of Azure's policies that take TLS 1.0 or 1.1."""
 _WEAK_CIPHER = re.compile(r"3DES|RC4|NULL|_MD5|_EXPORT", re.IGNORECASE)
 _OFF = {
-    "supportshttpstrafficonly": "plain HTTP is taken",
-    "httpsonly": "plain HTTP is taken",
-    "enablerbac": "roles are not asked",
-    "enablepurgeprotection": "what is deleted may be destroyed at once",
-    "encryptionathost": "the host's disks are not encrypted",
+    "supportshttpstrafficonly": ("microsoft.storage/", "plain HTTP is taken"),
+    "httpsonly": ("microsoft.web/", "plain HTTP is taken"),
+    "enablerbac": ("microsoft.containerservice/", "roles are not asked"),
+    "encryptionathost": ("microsoft.compute/", "the host's disks are not encrypted"),
 }
 _ON = {
-    "allowblobpublicaccess": "containers may be opened to everybody",
-    "adminuserenabled": "one password for everybody is taken",
-    "anonymouspullenabled": "everybody may pull",
-    "enablenonsslport": "a port without TLS is open",
-    "remotedebuggingenabled": "debuggers may attach from outside",
-    "publicdataendpointenabled": "it has a public endpoint for its data",
+    "allowblobpublicaccess": ("microsoft.storage/", "containers may be opened to everybody"),
+    "adminuserenabled": ("microsoft.containerregistry/", "one password for everybody is taken"),
+    "anonymouspullenabled": ("microsoft.containerregistry/", "everybody may pull"),
+    "enablenonsslport": ("microsoft.cache/", "a port without TLS is open"),
+    "remotedebuggingenabled": ("microsoft.web/", "debuggers may attach from outside"),
+    "publicdataendpointenabled": ("microsoft.sql/", "it has a public endpoint for its data"),
 }
+"""Switches by name, with the types that have them and what their weak position means."""
+_TLS = ("minimumtlsversion", "mintlsversion", "minimaltlsversion")
 
 
 def _word(block: Block, name: str) -> str:
@@ -156,38 +157,44 @@ def raw_weakness(review: Review) -> Iterator[Hit]:
     body = review.resource.data.get("body")
     if body is None:
         return
+    type_ = (text(review.resource.data.get("type")) or "").lower()
     if is_unknown(body):
-        yield from _weak(body.content, ("body",))
+        yield from _weak(body.content, ("body",), type_)
         known(body)
-        return
-    if isinstance(body, str):
+    elif isinstance(body, str):
         try:
-            body = json.loads(body)
+            decoded = json.loads(body)
         except ValueError:
             return
-        yield from (Hit(hit.message, ("body",)) for hit in _weak(body, ("body",)))
-        return
-    yield from _weak(body, ("body",))
+        yield from (Hit(hit.message, ("body",)) for hit in _weak(decoded, ("body",), type_))
+    else:
+        yield from _weak(body, ("body",), type_)
 
 
-def _weak(found: Any, at: tuple[str | int, ...]) -> Iterator[Hit]:
+def _weak(found: Any, at: tuple[str | int, ...], type_: str) -> Iterator[Hit]:
     if found is None or is_unknown(found):
         return
     if isinstance(found, list):
         for index, item in enumerate(found):
-            yield from _weak(item, (*at, index))
+            yield from _weak(item, (*at, index), type_)
     if not isinstance(found, dict):
         return
     for name, item in found.items():
         if is_unknown(item):
             continue
-        low = name.lower()
-        if low in _OFF and item is False:
-            yield Hit(f"{name} is off: {_OFF[low]}", (*at, name))
-        elif low in _ON and item is True:
-            yield Hit(f"{name} is on: {_ON[low]}", (*at, name))
-        elif low in ("minimumtlsversion", "mintlsversion", "minimaltlsversion"):
-            if isinstance(item, str) and is_old(item):
-                yield Hit(f"{name} {item} is taken", (*at, name))
+        message = _told(name, item, type_)
+        if message:
+            yield Hit(message, (*at, name))
         else:
-            yield from _weak(item, (*at, name))
+            yield from _weak(item, (*at, name), type_)
+
+
+def _told(name: str, item: Any, type_: str) -> str:
+    """What is weak about one switch; empty when nothing is."""
+    low = name.lower()
+    if low in _TLS and isinstance(item, str) and is_old(item):
+        return f"{name} {item} is taken"
+    if not isinstance(item, bool):
+        return ""
+    prefix, meaning = (_ON if item else _OFF).get(low, ("-", ""))
+    return f"{name} is {'on' if item else 'off'}: {meaning}" if type_.startswith(prefix) else ""

@@ -34,6 +34,8 @@ _PASSWORDS = (
     "sql_administrator_login_password",
     "password",
     "os_profile.0.admin_password",
+    "os_profile.0.linux_configuration.0.admin_password",
+    "os_profile.0.windows_configuration.0.admin_password",
     "shared_key",
     "client_secret",
     "service_principal.0.client_secret",
