@@ -81,7 +81,7 @@ def _check(where: str, texts: Iterable[str]) -> None:
 
 class _Place(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str
-    line: int = 0
+    line: int = 1
 
 
 class _Package(BilledPackage, frozen=True, kw_only=True, omit_defaults=True):
