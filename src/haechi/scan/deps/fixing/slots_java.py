@@ -19,7 +19,9 @@ _MAP = re.compile(
     r"['\"]\s*,\s*version\s*[:=]\s*(?P<q>['\"])(?P<version>[^'\"\n]+)"
 )
 _COMMENT = re.compile(
-    r"(?:\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')|(?P<comment>//[^\n]*|/\*.*?\*/)", re.DOTALL
+    r"(?:\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?)"
+    r"|(?P<comment>//[^\n]*|/\*(?:.*?\*/|.*))",
+    re.DOTALL,
 )
 _VARIABLE = re.compile(r"\$\{?(?:\w+\.)*?(\w+)\}?\Z")
 

@@ -41,8 +41,13 @@ class Span(msgspec.Struct, frozen=True):
 
 
 def json_spans(text: str) -> Iterator[Span]:
-    """Strings of JSON by their keys; a key that comes twice gives both."""
+    """Strings of JSON by their keys; a key that comes twice gives both. Raises Refused for what
+    is no JSON: there quotes without an end would be looked for again and again."""
     _bounded(text)
+    try:
+        msgspec.json.decode(text.encode("utf-8"))
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise Refused("its JSON is not understood") from error
     path: list[str | int] = []
     objects: list[bool] = []
     key = True

@@ -6,6 +6,8 @@ import re
 
 import msgspec
 
+from haechi.engines.xml import parse
+from haechi.errors import InputError
 from haechi.scan.fix.changes import Refused
 
 MAX_TEXT = 4 * 1024 * 1024
@@ -61,9 +63,14 @@ class Node:
 
 
 def xml_nodes(text: str) -> Node:
-    """A node above the root."""
+    """A node above the root. Raises Refused for what is not well-formed: on that the pattern
+    would look for ends that are not there, again and again."""
     if len(text) > MAX_TEXT:
         raise Refused(f"it has more than {MAX_TEXT:,} characters")
+    try:
+        parse(text.encode("utf-8"))
+    except (InputError, UnicodeEncodeError) as error:
+        raise Refused("its XML is not understood") from error
     top = Node("", 0)
     stack, opened = [top], -1
     for mark in _MARK.finditer(text):
