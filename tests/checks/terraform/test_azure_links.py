@@ -447,3 +447,38 @@ def test_a_cluster_is_watched(rest: str, expected: int) -> None:
     text = f'variable "x" {{}}\nresource "azurerm_kubernetes_cluster" "k" {{\n  {rest}\n}}'
     found = told(azure_containers.nobody_watches, "azurerm_kubernetes_cluster.k", text)
     assert len(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "expected"),
+    [
+        ("azurerm_iothub", "", 1),
+        ("azurerm_iothub", "network_rule_set {}", 0),
+        ("azurerm_container_registry", "network_rule_set {}", 1),
+        ("azurerm_container_registry", 'network_rule_set { default_action = "Deny" }', 0),
+        ("azurerm_cosmosdb_account", 'ip_range_filter = ""', 1),
+        ("azurerm_cosmosdb_account", 'ip_range_filter = "203.0.113.7"', 0),
+        ("azurerm_app_configuration", 'public_network_access = "Enabled"', 1),
+        ("azurerm_mysql_flexible_server", "delegated_subnet_id = azurerm_subnet.db.id", 0),
+        ("azurerm_redis_cache", "subnet_id = azurerm_subnet.db.id", 0),
+    ],
+    ids=[
+        "iothub",
+        "iothub-denies",
+        "registry-allows",
+        "registry-denies",
+        "cosmos-empty",
+        "cosmos-one",
+        "configuration",
+        "mysql-inside",
+        "redis-inside",
+    ],
+)
+def test_who_reaches_a_service_by_its_own_defaults(kind: str, rest: str, expected: int) -> None:
+    text = f"""
+resource "azurerm_subnet" "db" {{ name = "db" }}
+resource "{kind}" "shop" {{
+  {rest}
+}}
+"""
+    assert len(told(azure_reach.any_network, f"{kind}.shop", text)) == expected

@@ -40,6 +40,8 @@ class Door(msgspec.Struct, frozen=True):
     refuses: tuple[str, ...] = ()
     narrows: tuple[str, ...] = ()
     beside: tuple[tuple[str, str, str], ...] = ()
+    assumed: str = "Allow"
+    """What a block of networks does with all others where it does not say."""
 
 
 _DOORS: dict[str, Door] = {
@@ -70,19 +72,18 @@ _DOORS: dict[str, Door] = {
     "azurerm_eventgrid_topic": Door(narrows=("inbound_ip_rule",)),
     "azurerm_eventgrid_domain": Door(narrows=("inbound_ip_rule",)),
     "azurerm_app_configuration": Door(switch=("public_network_access",)),
-    "azurerm_iothub": Door(refuses=("network_rule_set.0.default_action",)),
+    "azurerm_iothub": Door(refuses=("network_rule_set.0.default_action",), assumed="Deny"),
     "azurerm_data_factory": Door(switch=("public_network_enabled",)),
     "azurerm_purview_account": Door(switch=("public_network_enabled",)),
-    "azurerm_batch_account": Door(refuses=("network_profile.0.account_access.0.default_action",)),
+    "azurerm_batch_account": Door(
+        refuses=("network_profile.0.account_access.0.default_action",), assumed="Deny"
+    ),
     "azurerm_kusto_cluster": Door(narrows=("allowed_ip_ranges",)),
     "azurerm_mysql_flexible_server": Door(
         switch=("public_network_access_enabled", "public_network_access"),
         narrows=("delegated_subnet_id",),
     ),
     "azurerm_postgresql_flexible_server": Door(narrows=("delegated_subnet_id",)),
-    "azurerm_machine_learning_workspace": Door(
-        switch=("public_network_access_enabled", "public_access_behind_virtual_network_enabled")
-    ),
 }
 _OLD_PROTOCOLS = (
     "min_tls_version",
@@ -118,7 +119,7 @@ def any_network(review: Review) -> Iterator[Hit]:
     door = _DOORS.get(resource.kind, Door())
     if any(is_off(resource.data.get(name)) for name in door.switch):
         return
-    if any(_is_deny(value(resource, path)) for path in door.refuses):
+    if any(_refuses(resource, path, door.assumed) for path in door.refuses):
         return
     if any(_narrows(resource.data.get(name)) for name in door.narrows):
         return
@@ -144,6 +145,13 @@ def is_off(found: Any) -> bool:
     return not truth(word, True) if isinstance(word, bool) else str(word).lower() == "disabled"
 
 
+def _refuses(resource: Resource, path: str, assumed: str) -> bool:
+    """Whether a block of networks lets nobody else in."""
+    block = value(resource, path.rpartition(".")[0])
+    found = value(resource, path)
+    return _is_deny(assumed if found is None and block is not None else found)
+
+
 def _is_deny(found: Any) -> bool:
     return (text(found) or "").lower() == "deny"
 
@@ -156,7 +164,7 @@ def _narrows(found: Any) -> bool:
         return is_set(found)
     if isinstance(found, bool):
         return found
-    items = found.split(",") if isinstance(found, str) else list(found)
+    items = [one for one in found.split(",") if one] if isinstance(found, str) else list(found)
     return bool(items) and not any(_is_everyone(item) for item in items)
 
 
