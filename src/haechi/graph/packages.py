@@ -31,6 +31,8 @@ MOST = 8
 _EXPLOITED = 10.0
 _DEVELOPMENT = -10.0
 _TRANSITIVE = -1.0
+_USED = 2.0
+"""More for what the code imports, less for what nothing was found to lead to."""
 _LIKELY = 5.0
 
 
@@ -174,6 +176,11 @@ def _points(package: Package) -> float:
         points += _EXPLOITED
     chances = [finding.evidence.get("epss") for finding in package.findings]
     points += _LIKELY * max((one for one in chances if isinstance(one, float)), default=0.0)
+    uses = {finding.evidence.get("reach") for finding in package.findings}
+    if "called" in uses or "imported" in uses:
+        points += _USED
+    elif uses == {"not_found"}:
+        points -= _USED
     path = package.worst.evidence.get("path")
     return points + (_TRANSITIVE if isinstance(path, Sequence) and len(path) > 2 else 0.0)
 
