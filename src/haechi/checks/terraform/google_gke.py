@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haechi.checks.terraform.google_grants import default_account
+from haechi.checks.terraform.google_grants import declared, default_account
 from haechi.checks.terraform.view import (
     Block,
     Hit,
@@ -19,7 +19,6 @@ from haechi.checks.terraform.view import (
     is_unknown,
     known,
     open_to_world,
-    target,
     text,
     texts,
     truth,
@@ -55,7 +54,7 @@ def _nodes(review: Review) -> Iterator[Block]:
         if pools:
             return
     else:
-        clusters = target(review, "cluster", type_=CLUSTER)
+        clusters = declared(review, "cluster", CLUSTER)
         if any(_is_autopilot(cluster) for cluster in clusters):
             return
     yield from _described(Block(resource.data, ()))

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from haechi.checks.terraform.view import blocks, is_unknown, known, target, text
+from haechi.checks.terraform.view import blocks, is_unknown, known, resources, target, text
 from haechi.checks.terraform.view_policies import may_equal
 from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
@@ -178,3 +178,31 @@ def _references(one: Unknown) -> Iterator[str]:
     for part in one.parts:
         if isinstance(part, Unknown):
             yield from _references(part)
+
+
+def declared(review: Review, attribute: str, type_: str) -> list[Resource]:
+    """The resources of a type that an attribute names: by reference, by a known name, or by a name
+    that is made of the same unknown pieces (``"shop-${var.stage}"`` here and there)."""
+    found = target(review, attribute, type_=type_)
+    value = review.resource.data.get(attribute)
+    if found or not isinstance(value, Unknown) or value.refs:
+        return found
+    mine = pieces(value)
+    return [one for one in resources(review, type_) if mine in _names(one)]
+
+
+def _names(resource: Resource) -> Iterator[tuple[str, ...]]:
+    for attribute in ("name", "account_id", "dataset_id"):
+        value = resource.data.get(attribute)
+        if isinstance(value, Unknown):
+            yield pieces(value)
+
+
+def pieces(value: Unknown) -> tuple[str, ...]:
+    """What an unknown value is made of: two that are made alike are equal."""
+    if not value.parts:
+        return ("?", value.cause)
+    out: list[str] = []
+    for part in value.parts:
+        out += [part] if type(part) is str else pieces(part) if isinstance(part, Unknown) else ["?"]
+    return tuple(out)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from haechi.checks.terraform.aws_network import ADMIN, DATA
+from haechi.checks.terraform.google_grants import pieces
 from haechi.checks.terraform.ports import is_world
 from haechi.checks.terraform.view import (
     Block,
@@ -34,6 +35,7 @@ from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.model.review import Review
+from haechi.model.unknown import Unknown
 
 FIREWALL = "google_compute_firewall"
 NETWORK = "google_compute_network"
@@ -245,7 +247,9 @@ def _networks(review: Review, rule: Resource) -> set[str]:
     """The network of a rule, by its address where it is declared here, else by its name."""
     found = {one.name for one in target(review, "network", about=rule, type_=NETWORK)}
     name = rule.data.get("network")
-    if not found and name is not None and not is_unknown(name):
+    if not found and isinstance(name, Unknown) and not name.refs:
+        found = {"".join(pieces(name))}
+    elif not found and name is not None and not is_unknown(name):
         found = {(text(name) or "").rpartition("/")[2]}
     return found
 
@@ -318,7 +322,9 @@ def _is_for(review: Review, rule: Resource, machine: Resource) -> bool:
     mine: set[str] = set()
     for card in blocks(machine, "network_interface"):
         name = card.get("network")
-        if name is not None and not is_unknown(name):
+        if isinstance(name, Unknown) and not name.refs:
+            mine.add("".join(pieces(name)))
+        elif name is not None and not is_unknown(name):
             mine.add((text(name) or "").rpartition("/")[2])
     found = target(review, "network_interface.network", about=machine, type_=NETWORK)
     mine |= {one.name for one in found}

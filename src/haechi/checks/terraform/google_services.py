@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from haechi.checks.terraform.google_grants import ANYBODY, grants, written
+from haechi.checks.terraform.google_grants import ANYBODY, declared, grants, written
 from haechi.checks.terraform.view import (
     Hit,
     blocks,
     fails,
     number,
-    target,
     text,
     truth,
     value,
@@ -79,7 +78,7 @@ def service_public(review: Review) -> Iterator[Hit]:
 def _is_inside(review: Review) -> bool:
     kind = review.resource.kind.rpartition("_iam_")[0]
     for name in ("service", "name", "cloud_function"):
-        for called in target(review, name, type_=kind):
+        for called in declared(review, name, kind):
             data = called.data
             ingress = data.get("ingress") or data.get("ingress_settings")
             ingress = ingress or value(called, "service_config.0.ingress_settings")

@@ -12,7 +12,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from haechi.checks.terraform.google_grants import ANYBODY, Grant, grants, written
+from haechi.checks.terraform.google_grants import (
+    ANYBODY,
+    Grant,
+    declared,
+    grants,
+    pieces,
+    written,
+)
 from haechi.checks.terraform.view import (
     Block,
     Hit,
@@ -31,6 +38,9 @@ from haechi.checks.terraform.view import (
 )
 from haechi.model.resource import Resource
 from haechi.model.review import Review
+from haechi.model.unknown import Unknown
+
+BUCKET = "google_storage_bucket"
 
 _WRITES = (
     re.compile(
@@ -83,7 +93,7 @@ def _is_write(grant: Grant) -> bool:
 
 def _is_prevented(review: Review) -> bool:
     """Whether the bucket refuses public grants."""
-    for bucket in target(review, "bucket", type_="google_storage_bucket"):
+    for bucket in declared(review, "bucket", BUCKET):
         if text(bucket.data.get("public_access_prevention")) == "enforced":
             return True
     return False
@@ -94,7 +104,7 @@ def bucket_acl(review: Review) -> Iterator[Hit]:
     found = list(_acl_grants(review.resource))
     if not found:
         return
-    for bucket in target(review, "bucket", type_="google_storage_bucket"):
+    for bucket in declared(review, "bucket", BUCKET):
         if truth(bucket.data.get("uniform_bucket_level_access"), False):
             return
     if not _is_prevented(review):
@@ -153,16 +163,25 @@ def unlocked_log_bucket(review: Review) -> Iterator[Hit]:
 
 def _destinations(review: Review) -> list[Resource]:
     """The buckets that a sink writes into, by reference or by name."""
-    found = target(review, "destination", type_="google_storage_bucket")
-    written_to = review.resource.data.get("destination")
-    if found or is_unknown(written_to):
+    found = target(review, "destination", type_=BUCKET)
+    if found:
         return found
-    name = (text(written_to) or "").removeprefix("storage.googleapis.com/")
+    goal = _without_service(review.resource.data.get("destination"))
     return [
-        bucket
-        for bucket in resources(review, "google_storage_bucket")
-        if not is_unknown(bucket.data.get("name")) and text(bucket.data.get("name")) == name
+        one
+        for one in resources(review, BUCKET)
+        if one.data.get("name") is not None and _pieces(one.data.get("name")) == goal
     ]
+
+
+def _without_service(destination: Any) -> tuple[str, ...]:
+    first, *rest = _pieces(destination) or ("",)
+    head = first.removeprefix("storage.googleapis.com/")
+    return (head, *rest) if head else tuple(rest)
+
+
+def _pieces(value: Any) -> tuple[str, ...]:
+    return pieces(value) if isinstance(value, Unknown) else (text(value) or "",)
 
 
 def soft_delete_off(review: Review) -> Iterator[Hit]:

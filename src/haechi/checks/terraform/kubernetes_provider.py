@@ -55,7 +55,8 @@ def plain_api(review: Review) -> Iterator[Hit]:
 def _is_plain(address: Any) -> bool:
     if is_unknown(address):
         head = address.parts[0] if address.parts else ""
-        return type(head) is str and head.startswith("http://") and len(head) > 7
+        rest = head.removeprefix("http://") if type(head) is str else ""
+        return rest != head and not rest.startswith(("localhost", "127."))
     said = text(address) or ""
     host = urlsplit(said).hostname or ""
     own = host in ("localhost", "::1") or host.startswith("127.")
