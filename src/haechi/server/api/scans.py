@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from haechi.errors import Forbidden
@@ -11,11 +12,13 @@ from haechi.model.keys import repository_key
 from haechi.model.push import Push
 from haechi.server.endpoint import MIB, Answer, Call, Operation
 from haechi.server.shapes import PushAnswer
-from haechi.server.work.bills_pushed import Keeping, Taken, judged_push
 from haechi.server.work.covering import Covering
 from haechi.server.work.matching import StoreWaivers
 from haechi.server.work.pushes import check_push, without_echoes
 from haechi.store.records import Page, Record, ScanRun
+
+if TYPE_CHECKING:
+    from haechi.server.work.bills_pushed import Keeping, Taken
 
 LARGEST = 64 * MIB
 _EARLIER = 100
@@ -51,7 +54,7 @@ def pushed(call: Call) -> Answer:
         ),
         waived=StoreWaivers(today),
         today=today,
-        also=Keeping(state, taken, by=call.principal.id) if taken.kept else None,
+        also=_keeping(call, taken),
     )
     if taken.kept:
         call.world.advising.wake()
@@ -61,10 +64,21 @@ def pushed(call: Call) -> Answer:
 def _judged(call: Call, push: Push) -> Taken:
     """With what the server's own advisories say of its packages."""
     world, today = call.world, call.now.date()
+    from haechi.server.work.bills_pushed import Taken, judged_push
+
     if push.packages is None and not world.store.folder.advisories_db.exists():
         return Taken(push=push)
     with world.advising.judge(world) as judge:
         return judged_push(world.store.state, push, judge, today)
+
+
+def _keeping(call: Call, taken: Taken) -> Keeping | None:
+    """What keeps the packages in the push's transaction."""
+    if not taken.kept:
+        return None
+    from haechi.server.work.bills_pushed import Keeping
+
+    return Keeping(call.world.store.state, taken, by=call.principal.id)
 
 
 def _may_push(call: Call, push: Push) -> None:

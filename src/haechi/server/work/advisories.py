@@ -228,11 +228,11 @@ class Advising:
 
 
 def _opened(path: Path) -> Judge | None:
+    if not path.exists():
+        return None
     from haechi.server.work.bills_judged import Judge
     from haechi.world.advisories.reading import Advisories
 
-    if not path.exists():
-        return None
     try:
         return Judge(Advisories.open(path))
     except NotFound:
