@@ -126,7 +126,7 @@ class Advising:
         records.configured(world.settings.advisories.sources)
         waiting = {Path(one).parts[0] for one in records.files()}
         for left in world.store.folder.incoming.iterdir():
-            if left.name not in (*waiting, _NOW):
+            if left.name not in (*waiting, _NOW) and _is_older(left, world.started):
                 _removed(left)
 
     def _stop(self) -> None:
@@ -246,6 +246,14 @@ def _moved(path: Path, folder: Path, name: Path) -> Path:
         target.parent.mkdir(parents=True, mode=0o700)
         path.replace(target)
     return target
+
+
+def _is_older(path: Path, moment: dt.datetime) -> bool:
+    """Requests are answered already: what comes now is no leftover."""
+    try:
+        return path.stat().st_mtime < moment.timestamp() - 1
+    except OSError:
+        return False
 
 
 def _removed(path: Path) -> None:
