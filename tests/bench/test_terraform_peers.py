@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from bench.terraform_peers import CORPUS, Case, Outcome, cases, compare, explained, reason_of
 
 _TEST = """
