@@ -152,13 +152,15 @@ def packages_site(folder: Path) -> Iterator[Site]:
         (folder / "npm").mkdir()
         (folder / "npm" / "all.zip").write_bytes(export())
         database = folder / "advisories.db"
-        assert import_all([str(folder / "npm" / "all.zip")], database).complete
+        catalogue = folder / "known_exploited_vulnerabilities.json"
+        catalogue.write_bytes(exploited())
+        assert import_all([str(folder / "npm" / "all.zip"), str(catalogue)], database).complete
         patch.setenv("HAECHI_DB", os.fspath(database))
         materialise(site.shop)
         site.push()
         shop, site.shop = site.shop, front(folder / "front")
         site.push()
         site.shop = shop
+        imported(site, catalogue.name, exploited())
         imported(site, "npm/all.zip", export())
-        imported(site, "known_exploited_vulnerabilities.json", exploited())
         yield site

@@ -19,8 +19,9 @@ WEB = Path(__file__).parents[2] / "web"
 STATIC = build.STATIC
 FIRST_LOAD = 50_000
 """Before any screen: far below the design's 200 kB, which all rooms will share."""
-ALL = 300_000
-"""Every screen and both languages; nobody loads all of it."""
+ALL = 320_000
+"""Every screen and both languages; nobody loads all of it. Sixteen rooms; the sixteenth,
+Dependencies, brought 21 kB (four views and their words in both languages)."""
 EXACT = re.compile(r"\d+\.\d+\.\d+(?:-[\w.]+)?\Z")
 
 
