@@ -56,10 +56,6 @@ _PRIVATE = {
     "google_cloudbuild_worker_pool": ("worker_config.0.no_external_ip", True),
     "google_dataflow_job": ("ip_configuration", "WORKER_IP_PRIVATE"),
     "google_dataflow_flex_template_job": ("ip_configuration", "WORKER_IP_PRIVATE"),
-    "google_composer_environment": (
-        "config.0.private_environment_config.0.enable_private_endpoint",
-        True,
-    ),
 }
 _OLD = re.compile(
     r"(?:nodejs(?:6|8|10|12|14|16|18)|python3(?:7|8|9)|go1(?:11|12|13|14|15|16|18|19|20|21)"

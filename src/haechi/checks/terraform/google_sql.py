@@ -119,7 +119,7 @@ def connections_unlogged(review: Review) -> Iterator[Hit]:
     flags = _flags(review)
     off = [n for n in ("log_connections", "log_disconnections") if not _is(flags, n, "on", "1")]
     if off:
-        yield fails(f"{' and '.join(off)} is not on", "settings", 0, "database_flags")
+        yield fails(f"not on: {', '.join(off)}", "settings", 0, "database_flags")
 
 
 def statements_unlogged(review: Review) -> Iterator[Hit]:
