@@ -111,6 +111,20 @@ def test_the_import_of_another_project_says_nothing(tmp_path: Path, held: Adviso
     assert told == {"a/uv.lock": "not_found", "b/uv.lock": "imported"}
 
 
+def test_the_import_of_the_project_above_says_nothing(tmp_path: Path, held: Advisories) -> None:
+    files = {
+        "uv.lock": LOCKED,
+        "app.py": "import demo\n",
+        "b/uv.lock": LOCKED,
+        "b/app.py": "import other\n",
+    }
+    told = findings(look(tmp_path, files, held))
+    assert {one.location.path: one.evidence["reach"] for one in told} == {
+        "uv.lock": "imported",
+        "b/uv.lock": "not_found",
+    }
+
+
 def test_severity_and_fingerprint_do_not_depend_on_it(tmp_path: Path, held: Advisories) -> None:
     (one,) = findings(look(tmp_path / "a", {"uv.lock": LOCKED, "app.py": "import other\n"}, held))
     (two,) = findings(look(tmp_path / "b", {"uv.lock": LOCKED, "app.py": "import demo\n"}, held))
@@ -124,10 +138,14 @@ def test_severity_and_fingerprint_do_not_depend_on_it(tmp_path: Path, held: Advi
          "dom.Parse"),
         ({"a.go": 'package a\nimport d "%s/dom"\nfunc f() { d.Parse(x) }\n'}, "called",
          "dom.Parse"),
-        ({"a.go": 'package a\nimport (\n\t"os"\n\t"%s/dom"\n)\nfunc f() { n.Walk() }\n'}, "called",
+        ({"a.go": 'package a\nimport (\n\t"os"\n\t"%s/dom"\n)\nfunc f(n *dom.Node) { n.Walk() }\n'}, "called",
          "dom.Node.Walk"),
         ({"a.go": 'package a\nimport "%s/dom"\nfunc f() { dom.Other() }\n'}, "imported", ""),
         ({"a.go": 'package a\nimport "%s/dom"\nfunc f() {\n// dom.Parse(x)\n}\n'}, "imported", ""),
+        ({"a.go": 'package a\nimport (\n"os"\n"%s/dom"\n)\nfunc f(n dom.Node) { os.Walk() }\n'}, "imported",
+         ""),
+        ({"a.go": 'package a\nimport "%s/dom"\nfunc f() { dom.Do(); other.Walk() }\n'}, "imported",
+         ""),
         ({"a.go": 'package a\nimport "%s/other"\nfunc f() { other.Parse() }\n'}, "not_found", ""),
         ({"a.go": 'package a\nfunc f() string { return "%s/dom" }\n'}, "not_found", ""),
     ],

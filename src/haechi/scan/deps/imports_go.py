@@ -65,11 +65,11 @@ class GoImports:
         """Places where one of the functions or methods is named by a file that imports them."""
         for one in self.places(symbols.path):
             named = self._named(one.place.path)
+            names = [one.alias] if one.alias else package_names(symbols.path)
             for symbol in symbols.symbols:
-                for key in _keys(symbol, one.alias, symbols.path):
-                    if key in named:
-                        yield Place(one.place.path, named[key]), symbol
-                        break
+                offset = _offset(symbol, names, named)
+                if offset is not None:
+                    yield Place(one.place.path, offset), symbol
 
     def _named(self, path: str) -> dict[bytes, int]:
         """What a file selects (``html.Parse``, ``.Parse``) → the offset where it first does."""
@@ -78,11 +78,13 @@ class GoImports:
             found = self._selected[path] = {}
             data = self._reader.again(path)
             body = _BODY.search(data)
+            packages = set(_packages(data))
             for match in _SELECTED.finditer(data, body.start() if body else len(data)):
                 line = data.rfind(b"\n", 0, match.start()) + 1
                 if not _COMMENT.match(data, line, match.start() + 1):
                     found.setdefault(match[0], match.start())
-                    found.setdefault(b"." + match[2], match.start(2))
+                    if match[1] not in packages:
+                        found.setdefault(b"." + match[2], match.start(2))
         return found
 
 
@@ -94,15 +96,26 @@ def imports_of(data: bytes) -> Iterator[tuple[str, str, int]]:
         yield match[2].decode("utf-8", "replace"), (match[1] or b"").decode(), match.start(2)
 
 
-def _keys(symbol: str, alias: str, path: str) -> Iterator[bytes]:
-    """How a symbol is written. A method that half of all types have says nothing."""
+def _packages(data: bytes) -> Iterator[bytes]:
+    """What a file calls the packages that it imports: what it selects of them is no method."""
+    for path, alias, _ in imports_of(data):
+        yield from (one.encode() for one in ([alias] if alias else package_names(path)))
+
+
+def _offset(symbol: str, names: list[str], named: dict[bytes, int]) -> int | None:
+    """Where a symbol is named. A method counts where the file also names its type or makes
+    something by a function ``New…`` of the package, for methods of other types are called alike;
+    one that half of all types have says nothing."""
     kind, _, method = symbol.partition(".")
-    if method:
-        if method not in _COMMON:
-            yield b"." + method.encode()
-    elif alias not in (".", "_"):
-        for name in [alias] if alias else package_names(path):
-            yield f"{name}.{kind}".encode()
+    if not method:
+        return next((at for name in names if (at := named.get(f"{name}.{kind}".encode()))), None)
+    if method in _COMMON:
+        return None
+    made = tuple(f"{name}.New".encode() for name in names)
+    types = any(f"{name}.{kind}".encode() in named for name in names)
+    if types or any(key.startswith(made) for key in named):
+        return named.get(f".{method}".encode())
+    return None
 
 
 def package_names(path: str) -> list[str]:

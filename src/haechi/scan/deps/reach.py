@@ -59,7 +59,7 @@ class Answer(msgspec.Struct, frozen=True):
         """For people; nothing where nothing is known."""
         match self.reach:
             case Reach.CALLED:
-                return f"{self.symbol} is called by name in {self.at}"
+                return f"a call by the name of {self.symbol} in {self.at}"
             case Reach.IMPORTED if self.through:
                 return f"reached through {self.through}, which is imported in {self.at}"
             case Reach.IMPORTED:

@@ -149,10 +149,10 @@ class Projects:
 
     def _is_of(self, folder: str, home: str) -> bool:
         while folder != home:
-            if not folder:
-                return True
             if folder in self._folders:
                 return False
+            if not folder:
+                break
             folder = posixpath.dirname(folder)
         return True
 
