@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from haechi.model.package import PackageFile
 from haechi.rules.schema import Rule
@@ -38,7 +39,11 @@ def look_at_dependencies(tree: Tree, setup: Setup) -> Dependencies:
     from haechi.scan.deps.collect import collect
 
     collected = collect(tree, setup.progress)
-    files = (*collected.files, *_sboms(collected.files, setup))
+    bills = _sboms(collected.files, setup)
+    files = (*collected.files, *bills)
+    if bills:
+        told = (*collected.gaps, *(gap for bill in bills for gap in bill.gaps))
+        collected = replace(collected, gaps=told)
     if not files:
         looked = {"lock files": 0}
         found = Dependencies(part=Part(gaps=collected.gaps, looked=looked, files=collected.seen))
