@@ -20,6 +20,7 @@ from haechi.scan.deps.fixing.ways import Way
 
 _SAFE_NAME = re.compile(r"@?[A-Za-z0-9_][A-Za-z0-9_./:+-]*\Z")
 _SAFE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]*\Z")
+_LOCK_VERSION = re.compile(r'"lockfileVersion"\s*:\s*([123])\b')
 _QUIET = ("--ignore-scripts", "--no-audit", "--no-fund")
 
 
@@ -159,10 +160,12 @@ def _pipenv(locking: Locking) -> list[Argv]:
 
 def _npm(locking: Locking) -> list[Argv]:
     made: list[Argv] = []
+    told = _LOCK_VERSION.search(locking.text)
+    quiet = (*_QUIET, *(("--lockfile-version", told[1]) if told else ()))
     if locking.edited:
-        made.append(["npm", "install", "--package-lock-only", *_QUIET])
+        made.append(["npm", "install", "--package-lock-only", *quiet])
     if inner := _names(locking.inner):
-        made.append(["npm", "update", "--package-lock-only", "--no-save", *_QUIET, *inner])
+        made.append(["npm", "update", "--package-lock-only", "--no-save", *quiet, *inner])
     return made
 
 

@@ -172,7 +172,8 @@ def blocked(upgrade: Upgrade) -> str:
     above = ", ".join(upgrade.by[:3])
     raise_ = f"raise {above} to a version that takes it" if above else "raise what brings it in"
     overrule = f", or overrule it by {upgrade.override}" if upgrade.override else ""
-    return f"{who}{more} does not allow {upgrade.to}: {raise_}{overrule}"
+    verb = "does" if len(upgrade.blockers) == 1 else "do"
+    return f"{who}{more} {verb} not allow {upgrade.to}: {raise_}{overrule}"
 
 
 def _elsewhere(file: PackageFile, upgrade: Upgrade) -> str:

@@ -13,7 +13,7 @@ from haechi.errors import InputError
 from haechi.model.package import PackageFile
 from haechi.model.severity import Severity
 from haechi.scan.deps.collect import collect
-from haechi.scan.deps.fixing.plan import Rate
+from haechi.scan.deps.fixing.plan import Rate, Upgrade
 from haechi.scan.deps.matching import Sources, match
 from haechi.world.files import Entry, Tree
 
@@ -69,6 +69,7 @@ class Proof:
     read before and cannot be now."""
 
     def __init__(self, before: Counter[Key], now: Counter[Key], gaps: tuple[str, ...]) -> None:
+        self.before = before
         self.now = now
         self.gaps = gaps
         self.worse = sorted(key for key, count in now.items() if count > before[key])
@@ -78,9 +79,14 @@ class Proof:
         """Whether nothing became worse."""
         return not self.worse and not self.gaps
 
-    def gone(self, path: str, ecosystem: str, name: str, ids: tuple[str, ...]) -> bool:
-        """Whether vulnerabilities are no longer found there."""
-        return not any(self.now[path, ecosystem, name, one] for one in ids)
+    def gone(self, path: str, upgrade: Upgrade) -> bool:
+        """Whether fewer versions of the package have the vulnerabilities than before; others of
+        its versions may stay vulnerable for reasons of their own."""
+        for one in upgrade.clears:
+            key = (path, upgrade.ecosystem, upgrade.name, one)
+            if self.now[key] and self.now[key] >= self.before[key]:
+                return False
+        return True
 
 
 def proof_of(

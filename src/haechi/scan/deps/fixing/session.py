@@ -174,7 +174,11 @@ class _Session:
     def _bad(self, fixes: Fixes, renewed: Renewed, proof: Proof) -> dict[tuple[str, str, str], str]:
         """Upgrades to take back, with the reason."""
         bad: dict[tuple[str, str, str], str] = {}
-        edited = [fix for fix in fixes.fixes if fix.edits or fix.path in renewed.contents]
+        edited = [
+            fix
+            for fix in fixes.fixes
+            if not fix.left and (fix.edits or fix.path in renewed.contents)
+        ]
         for path, _ecosystem, name, id_ in proof.worse:
             reason = f"looking again shows {id_} in {name}, which was not there before"
             for fix in _suspects(edited, path, name):
@@ -187,7 +191,7 @@ class _Session:
             upgrade = fix.upgrade
             if waits or _key(fix) in bad:
                 continue
-            if not proof.gone(fix.path, upgrade.ecosystem, upgrade.name, upgrade.clears):
+            if not proof.gone(fix.path, upgrade):
                 if fix.waits and not fix.edits:
                     continue
                 bad[_key(fix)] = f"looking again still finds {', '.join(upgrade.clears[:3])}"
@@ -204,9 +208,7 @@ class _Session:
         proven, waiting, left = [], [], []
         for fix in fixes.fixes:
             upgrade = fix.upgrade
-            gone = proof is not None and proof.gone(
-                fix.path, upgrade.ecosystem, upgrade.name, upgrade.clears
-            )
+            gone = proof is not None and proof.gone(fix.path, upgrade)
             if fix.left:
                 left.append(fix)
             elif gone:

@@ -46,7 +46,7 @@ class Blocker(msgspec.Struct, frozen=True):
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """A way with what led to it. ``by`` are the project's own dependencies that bring the package
-    in (itself, when the project asks for it)."""
+    in (itself, when the project asks for it); where some forbid the version, those above them."""
 
     way: Way
     by: tuple[str, ...] = ()
@@ -117,29 +117,37 @@ class Routes:
             return Route(way=Way.ELSEWHERE, by=by, path=path)
         if file.format in _OWN_LINES or not file.pins or package.source is Source.STDLIB:
             return Route(way=Way.MANIFEST, by=by, path=path)
-        blockers, certain = self._blockers(index, version)
-        if blockers:
+        owners, certain = self._blockers(index, version)
+        if owners:
             way = Way.OVERRIDE if override else Way.PARENT
-            return Route(way=way, by=by, path=path, blockers=tuple(blockers), override=override)
+            return Route(
+                way=way,
+                by=self._brought_in_by(*owners),
+                path=path,
+                blockers=tuple(self._blocker(owner, index) for owner in owners[:_LISTED]),
+                override=override,
+            )
         if index in self._roots:
             allowed = self._allows(PROJECT, index, version)
             way = Way.LOCK if allowed else Way.MANIFEST
             return Route(way=way, by=by, path=path, certain=certain, override=override)
         return Route(way=Way.LOCK, by=by, path=path, certain=certain, override=override)
 
-    def _blockers(self, index: int, version: str) -> tuple[list[Blocker], bool]:
+    def _blockers(self, index: int, version: str) -> tuple[list[int], bool]:
         """Who does not allow it, and whether everybody was heard."""
-        blockers: list[Blocker] = []
+        blockers: list[int] = []
         certain = True
         for owner in self._askers.get(index, ()):
             allowed = None if owner in self._moving else self._allows(owner, index, version)
             if allowed is None:
                 certain = False
-            elif not allowed and len(blockers) < _LISTED:
-                one = self._file.packages[owner]
-                asked = ", ".join(self._asks(owner, index) or ())
-                blockers.append(Blocker(spelled(one), one.version, asked))
+            elif not allowed:
+                blockers.append(owner)
         return blockers, certain
+
+    def _blocker(self, owner: int, index: int) -> Blocker:
+        one = self._file.packages[owner]
+        return Blocker(spelled(one), one.version, ", ".join(self._asks(owner, index) or ()))
 
     def _allows(self, owner: int, index: int, version: str) -> bool | None:
         asked = self._asks(owner, index)
@@ -148,9 +156,9 @@ class Routes:
         answers = [allows(self._file.packages[index], one, version) for one in asked]
         return False if False in answers else None if None in answers else True
 
-    def _brought_in_by(self, index: int) -> tuple[str, ...]:
-        """The project's own dependencies above a package, in the order of the file."""
-        seen, pending = {index}, [index]
+    def _brought_in_by(self, *indices: int) -> tuple[str, ...]:
+        """The project's own dependencies above some packages, in the order of the file."""
+        seen, pending = set(indices), list(indices)
         while pending:
             for owner in self._askers.get(pending.pop(), ()):
                 if owner not in seen:
