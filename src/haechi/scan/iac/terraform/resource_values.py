@@ -60,11 +60,25 @@ class ResourceInstance(Lazy):
         if name in self._memo:
             return found
         self._memo[name] = BUSY
-        value = self._value(name)
-        if value is None:
-            value = self._computed(name)
-        self._memo[name] = value
+        value = self._memo[name] = self._as_used(self._value(name), name)
         return value
+
+    def _as_used(self, value: Any, name: str) -> Any:
+        """What others get that use an attribute: an unknown value of it refers to this resource,
+        whatever its own text comes from."""
+        if value is None:
+            return self._computed(name)
+        own = Reference(self.address, (name,))
+        if not isinstance(value, Unknown) or own in value.refs:
+            return value
+        return Unknown(
+            value.reason,
+            cause=value.cause,
+            refs=(*value.refs, own),
+            given=value.given,
+            parts=value.parts,
+            content=value.content,
+        )
 
     def _value(self, name: str) -> Any:
         body = self.element.block.body
@@ -123,7 +137,7 @@ class ResourceInstance(Lazy):
                 path = self.module.module.moved.get(id(assignment), self.element.path)
                 self._memo[name] = BUSY
                 value = run.value(assignment.value, self.scope, path)
-                self._memo[name] = self._computed(name) if value is None else value
+                self._memo[name] = self._as_used(value, name)
             if value is not None:
                 out[name] = value
         if not body.blocks:
