@@ -34,7 +34,7 @@ LIVE = "GHSA-wwww-xxxx-0001"
 def record(
     id_: str, cve: str, package: str, fixed: str, summary: str, *, vector: str = HIGH
 ) -> dict[str, Any]:
-    """An advisory of npm, or of PyPI for what begins with a capital's package."""
+    """An advisory about a package of npm, or of another ecosystem (``PyPI:psycopg``)."""
     ecosystem, _, name = package.rpartition(":")
     events = [{"introduced": "0"}, *([{"fixed": fixed}] if fixed else [])]
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
