@@ -25,7 +25,8 @@ from haechi.model.review import Review
 
 _PASSWORDS = ("password", "master_password")
 _TO_BE_REPLACED = re.compile(
-    r"(?:CHANGE|REPLACE|FILL|SET|UPDATE)[_ -](?:ME|THIS|IN|IT)(?:[_ -][A-Z]+){0,8}|PLACEHOLDER|TODO"
+    r"|(?:CHANGE|REPLACE|FILL|SET|UPDATE)[_ -](?:ME|THIS|IN|IT|AFTER)(?:[_ -][A-Z]+){0,8}"
+    r"|Replace after [a-z]+|PLACEHOLDER|TODO|https?://example\.(?:com|org)/?"
 )
 
 
@@ -98,7 +99,7 @@ def _is_to_be_replaced(word: str) -> bool:
     except (ValueError, RecursionError):
         return False
     words = list(found.values()) if isinstance(found, dict) else [found]
-    return bool(words) and all(
+    return all(
         isinstance(one, str) and (is_stand_in(one) or _TO_BE_REPLACED.fullmatch(one))
         for one in words
     )
