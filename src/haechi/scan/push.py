@@ -36,6 +36,8 @@ OwnerOf = Callable[[str, str], str | None]
 """(path, resource key) → owner; ``gate.owners.Owners.owner_of``."""
 _SCRATCH = "scratch"
 _LOCK_FILES = 2_000
+MOST_BLOCKS = 5_000
+"""Blocks of Terraform in a push besides those that findings are about."""
 _UNJUDGED_OF_FILE = 1_000
 
 
@@ -148,6 +150,7 @@ def seen_things(looked: Looked, facts: ProjectFacts) -> Things:
         things.link(file, "declares", things.object(resource))
     for workload in looked.inventory.workloads():
         _workload(things, looked, workload)
+    _terraform(things, home, looked)
     _packages(things, home, looked)
     for finding in looked.scan.findings:
         # What a finding is about is on the page, also where nothing but its file is known.
@@ -155,6 +158,25 @@ def seen_things(looked: Looked, facts: ProjectFacts) -> Things:
             past = {} if finding.in_tree else {"onlyInHistory": True}
             _file(things, home, finding.location.path, attributes=past, key=finding.resource)
     return things
+
+
+def _terraform(things: Things, home: str, looked: Looked) -> None:
+    """The blocks of Terraform: those that findings are about, and of the others so many."""
+    told = {finding.resource for finding in looked.scan.findings}
+    room = MOST_BLOCKS
+    for resource in looked.inventory.of_type("terraform"):
+        if resource.key not in told:
+            if room == 0 or resource.kind.startswith(("tf-", "provider.")):
+                continue
+            room -= 1
+        file = _file(things, home, resource.file) if resource.file else home
+        line = resource.locate(()).line
+        kind, name = resource.kind, resource.name
+        things.link(
+            file,
+            "declares",
+            things.add(resource.key, kind, name, file=resource.file, line=line),
+        )
 
 
 def _file(

@@ -184,6 +184,7 @@ class _Run:
             self._terraform.finish()
             self.counts = self._terraform.counts()
             self.waivers = self._terraform.waivers
+            self.evaluated -= self._terraform.waiting()
 
     def _take(self, resource: Resource, verdicts: Sequence[Verdict]) -> None:
         terraform = self._terraform

@@ -48,6 +48,9 @@ _ABOUT_PACKAGES = frozenset(
 )
 """Gaps that say which packages of a file could not be judged. They hide no file: the push names
 those packages, and ecosystems without advisories are not among what was evaluated."""
+_ABOUT_VALUES = frozenset({"terraform-computed", "terraform-unknown"})
+"""Gaps of values that nobody knows: the rules that wait for them are not among what was
+evaluated."""
 _UNLOCKED = frozenset({"no-lock-file", "ignored-lock-file"})
 """Gaps by which nobody knows what is installed in a folder."""
 
@@ -213,7 +216,9 @@ def _rules_of(gaps: Iterable[_Gap]) -> Iterable[str]:
 def _hides_a_place(gap: _Gap) -> bool:
     """False for gaps that name a rule or packages, and for zizmor's absence: its rules are then
     not among those that were evaluated."""
-    if gap.kind.startswith("rule-") or gap.kind == "not-evaluated" or gap.kind in _ABOUT_PACKAGES:
+    if gap.kind.startswith("rule-") or gap.kind == "not-evaluated":
+        return False
+    if gap.kind in _ABOUT_PACKAGES or gap.kind in _ABOUT_VALUES:
         return False
     return not (gap.kind == "zizmor" and not gap.area)
 

@@ -130,6 +130,10 @@ class Verdicts:
         doubt.rules.add(verdict.rule)
         return True
 
+    def waiting(self) -> frozenset[str]:
+        """Rules of which a verdict waits: what they did not find may be there all the same."""
+        return frozenset().union(*(doubt.rules for doubt in self._doubts.values()))
+
     def gaps(self) -> Iterator[Gap]:
         """One gap for each variable without a value, one for all that apply would tell."""
         computed = _Doubt("", "")
