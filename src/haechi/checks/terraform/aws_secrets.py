@@ -7,8 +7,6 @@ console to everybody who may describe the resource. Messages name the place, nev
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -20,12 +18,12 @@ from haechi.checks.pods.credentials import (
     known_token,
     means_secret,
 )
+from haechi.checks.terraform.scripts import written
 from haechi.checks.terraform.view import Hit, blocks, fails, is_unknown, known, text, value
 from haechi.checks.terraform.view_policies import structure
 from haechi.model.location import AttrPath
 from haechi.model.review import Review
 
-_LONGEST = 100_000
 _ASSIGNED = re.compile(
     r"""(?:\A|[\s;"'(|&])(?:export\s+|set\s+|\$env:|--?)?
     (?P<name>[A-Za-z][\w-]{2,60})(?:\s?=\s?|:\s+|\s+(?=\S*\d))
@@ -87,29 +85,13 @@ def user_data(review: Review) -> Iterator[Hit]:
     """A secret in what a machine starts with: every process on it may ask for that."""
     for name in ("user_data", "user_data_base64"):
         found = review.resource.data.get(name)
-        for script in _written(found):
+        for script in written(found):
             what = secret_in(script)
             if what:
                 yield fails(f"{what} stands in it", name)
                 return
         if is_unknown(found) and not found.parts:
             known(found)
-
-
-def _written(found: Any) -> Iterator[str]:
-    """The text that was written: plain or in base64, of which unknown pieces are left out."""
-    if found is None:
-        return
-    if is_unknown(found):
-        for piece in (*found.parts, found.content):
-            if piece is not None and not is_unknown(piece) and isinstance(piece, str):
-                yield piece[:_LONGEST]
-        return
-    word = (text(found) or "")[:_LONGEST]
-    try:
-        yield base64.b64decode(word.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, ValueError):
-        yield word
 
 
 def secret_in(script: str) -> str:

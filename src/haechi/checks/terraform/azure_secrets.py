@@ -7,14 +7,13 @@ portal to everybody who may read the resource.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from haechi.checks.dockerfile.secret_words import is_literal_secret, is_secret_name, known_token
+from haechi.checks.terraform.scripts import written
 from haechi.checks.terraform.view import (
     Hit,
     blocks,
@@ -57,7 +56,6 @@ _OPTION = re.compile(
     r"(?P<value>[^\s\"']{6,200})",
     re.IGNORECASE,
 )
-_LONGEST = 200_000
 
 
 def literal_password(review: Review) -> Iterator[Hit]:
@@ -88,26 +86,12 @@ def startup_script(review: Review) -> Iterator[Hit]:
         found = value(review.resource, path)
         if found is None:
             continue
-        for script in _written(found):
+        for script in written(found):
             what = secret_in(script)
             if what:
                 steps = tuple(int(step) if step.isdigit() else step for step in path.split("."))
                 yield fails(f"{what} stands in it", *steps)
                 break
-
-
-def _written(found: Any) -> Iterator[str]:
-    """The text that was written: plain or in base64, of which unknown pieces are left out."""
-    if is_unknown(found):
-        for piece in (*found.parts, found.content):
-            if piece is not None and not is_unknown(piece) and isinstance(piece, str):
-                yield piece[:_LONGEST]
-        return
-    word = (text(found) or "")[:_LONGEST]
-    try:
-        yield base64.b64decode(word.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, ValueError):
-        yield word
 
 
 def secret_in(script: str) -> str:
