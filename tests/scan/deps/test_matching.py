@@ -9,10 +9,13 @@ import pytest
 
 from haechi.model.advisory import Advisory, Vulnerability
 from haechi.model.package import Package, Source
+from haechi.model.severity import Severity
 from haechi.scan.deps.matching import Sources, joined, judged, match
 from haechi.world.advisories.shapes import Matched, Undecided
 from tests.scan.deps.advised import database, file_of, package
 from tests.world.advisories.records import record
+
+Rated = tuple[Severity, float] | None
 
 
 def vulnerability(*ids: str, fixed: Sequence[str] = ()) -> Vulnerability:
@@ -24,6 +27,38 @@ def test_what_both_know_is_told_once_with_all_ids_and_fixes() -> None:
     second = Matched(vulnerabilities=(vulnerability("GHSA-1", "OWN-1", fixed=["1.9"]),))
     (one,) = joined(first, second).vulnerabilities
     assert (one.id, one.ids, one.fixed) == ("CVE-1", ("CVE-1", "GHSA-1", "OWN-1"), ("2.0", "1.9"))
+
+
+HIGH, CRITICAL = (Severity.HIGH, 7.5), (Severity.CRITICAL, 9.8)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (None, CRITICAL, CRITICAL),
+        (CRITICAL, None, CRITICAL),
+        (HIGH, CRITICAL, CRITICAL),
+        (CRITICAL, HIGH, CRITICAL),
+        (None, None, None),
+    ],
+    ids=["only second", "only first", "second worse", "first worse", "neither"],
+)
+def test_the_worse_rating_counts_and_the_words_of_the_first(
+    first: Rated, second: Rated, expected: Rated
+) -> None:
+    (one,) = joined(
+        Matched(vulnerabilities=(rated("CVE-1", first, "first"),)),
+        Matched(vulnerabilities=(rated("CVE-1", second, "second"),)),
+    ).vulnerabilities
+    severity, score = expected or (None, None)
+    assert (one.advisory.severity, one.advisory.score) == (severity, score)
+    assert one.advisory.summary == "first"
+
+
+def rated(id_: str, rating: Rated, summary: str) -> Vulnerability:
+    severity, score = rating or (None, None)
+    advisory = Advisory(id=id_, severity=severity, score=score, summary=summary)
+    return Vulnerability(id=id_, ids=(id_,), advisory=advisory)
 
 
 def test_different_ones_stand_side_by_side() -> None:

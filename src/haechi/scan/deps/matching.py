@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from haechi.model.advisory import Vulnerability
+from haechi.model.advisory import Advisory, Vulnerability
 from haechi.model.package import BY_NAME, Package, PackageFile
+from haechi.model.severity import Severity
 from haechi.world.advisories.names import base
 from haechi.world.advisories.reading import Advisories
 from haechi.world.advisories.shapes import NOTHING, EcosystemState, Matched, Undecided
@@ -128,13 +129,24 @@ def joined(first: Matched, second: Matched) -> Matched:
     return Matched(vulnerabilities=tuple(known), undecided=tuple(undecided))
 
 
+def _rating(advisory: Advisory) -> tuple[int, float]:
+    worse = -advisory.severity.rank if advisory.severity is not None else -len(Severity)
+    return worse, advisory.score or 0.0
+
+
 def _is_same(one: Vulnerability, other: Vulnerability) -> bool:
     return not set(one.ids).isdisjoint(other.ids)
 
 
 def _both(one: Vulnerability, other: Vulnerability) -> Vulnerability:
+    """Rated as the worse of both does: a database that gives no rating takes none away."""
+    rated = one.advisory
+    if _rating(other.advisory) > _rating(one.advisory):
+        more = other.advisory
+        rated = replace(rated, severity=more.severity, score=more.score, vectors=more.vectors)
     return replace(
         one,
+        advisory=rated,
         ids=tuple(dict.fromkeys((*one.ids, *other.ids))),
         fixed=tuple(dict.fromkeys((*one.fixed, *other.fixed))),
     )
