@@ -12,22 +12,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from haechi.errors import InputError
-from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.decoding import (
-    MAX_PACKAGES,
     rows,
     table,
     text_of,
     toml_of,
-    too_many,
     word,
 )
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import normal_name, requirement
-from haechi.scan.deps.formats.places import lines_of, table_offsets
 from haechi.scan.deps.formats.pyproject import Ask, asks, project_of, roots_of
+from haechi.scan.deps.formats.tables import tables_of
 from haechi.scan.deps.formats.urls import clean_url
 
 _SOURCES = {
@@ -43,22 +40,14 @@ _SHIPPED = frozenset({"main", "default"})
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read poetry.lock or pdm.lock."""
-    text = text_of(data, path)
-    offsets = table_offsets(text, "package", MAX_PACKAGES)
-    gaps: tuple[Gap, ...] = ()
-    if len(offsets) > MAX_PACKAGES:
-        text = text[: offsets.pop()]
-        gaps = (too_many(path),)
-    value = toml_of(text, path)
-    entries = [entry for entry in rows(value.get("package")) if isinstance(entry, dict)]
-    if value and not entries and "metadata" not in value:
+    told = tables_of(data, path, "package")
+    if told.value and not told.entries and "metadata" not in told.value:
         raise InputError("no lock file of Poetry or PDM: no packages, no metadata", where=path)
-    lines = lines_of(text, offsets, len(entries))
     name, version, wanted = _project(path, around)
-    drafts, extras = _drafts(value, entries, lines)
+    drafts, extras = _drafts(told.value, told.entries, told.lines)
     roots = _roots(drafts, extras, wanted) if wanted else None
-    told = any("category" in entry or "groups" in entry for entry in entries)
-    packages, requires = settle(drafts, roots, ecosystem="PyPI", path=path, scopes=not told)
+    scoped = any("category" in entry or "groups" in entry for entry in told.entries)
+    packages, requires = settle(drafts, roots, ecosystem="PyPI", path=path, scopes=not scoped)
     return (
         PackageFile(
             path=path,
@@ -68,7 +57,7 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             requires=requires,
             name=name,
             version=version,
-            gaps=gaps,
+            gaps=told.gaps,
         ),
     )
 

@@ -11,22 +11,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from haechi.errors import InputError
-from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.decoding import (
-    MAX_PACKAGES,
     rows,
     table,
-    text_of,
-    toml_of,
-    too_many,
     word,
 )
 from haechi.scan.deps.formats.graph import Draft, settle
 from haechi.scan.deps.formats.pep508 import normal_name
-from haechi.scan.deps.formats.places import lines_of, table_offsets
 from haechi.scan.deps.formats.poetry import MAX_VERSIONS
+from haechi.scan.deps.formats.tables import tables_of
 from haechi.scan.deps.formats.urls import clean_url
 
 _GROUP = re.compile(r"['\"]([^'\"]{0,200})['\"]\s+in\s+dependency_groups")
@@ -36,24 +31,18 @@ _OR = re.compile(r"\bor\b")
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read pylock.toml or pylock.<name>.toml."""
-    text = text_of(data, path)
-    offsets = table_offsets(text, "packages", MAX_PACKAGES)
-    gaps: tuple[Gap, ...] = ()
-    if len(offsets) > MAX_PACKAGES:
-        text = text[: offsets.pop()]
-        gaps = (too_many(path),)
-    value = toml_of(text, path)
-    if "lock-version" not in value:
+    told = tables_of(data, path, "packages")
+    if "lock-version" not in told.value:
         raise InputError("no pylock.toml: it has no lock-version", where=path)
-    entries = [entry for entry in rows(value.get("packages")) if isinstance(entry, dict)]
-    lines = lines_of(text, offsets, len(entries))
-    defaults = frozenset(filter(None, map(word, rows(value.get("default-groups")))))
-    drafts = [_draft(entry, line, defaults) for entry, line in zip(entries, lines, strict=True)]
-    _connect(drafts, entries)
+    defaults = frozenset(filter(None, map(word, rows(told.value.get("default-groups")))))
+    drafts = [
+        _draft(entry, line, defaults) for entry, line in zip(told.entries, told.lines, strict=True)
+    ]
+    _connect(drafts, told.entries)
     packages, _ = settle(drafts, None, ecosystem="PyPI", path=path)
     return (
         PackageFile(
-            path=path, format="pylock.toml", ecosystem="PyPI", packages=packages, gaps=gaps
+            path=path, format="pylock.toml", ecosystem="PyPI", packages=packages, gaps=told.gaps
         ),
     )
 

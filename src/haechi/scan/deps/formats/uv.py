@@ -17,33 +17,22 @@ from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.decoding import (
-    MAX_PACKAGES,
     rows,
     table,
-    text_of,
-    toml_of,
-    too_many,
     word,
 )
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import normal_name
-from haechi.scan.deps.formats.places import lines_of, table_offsets
+from haechi.scan.deps.formats.tables import tables_of
 from haechi.scan.deps.formats.urls import clean_url
 
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read uv.lock."""
-    text = text_of(data, path)
-    offsets = table_offsets(text, "package", MAX_PACKAGES)
-    gaps: tuple[Gap, ...] = ()
-    if len(offsets) > MAX_PACKAGES:
-        text = text[: offsets.pop()]
-        gaps = (too_many(path),)
-    value = toml_of(text, path)
-    if not isinstance(value.get("version"), int):
+    told = tables_of(data, path, "package")
+    if not isinstance(told.value.get("version"), int):
         raise InputError("no uv.lock: it names no version of its format", where=path)
-    entries = [entry for entry in rows(value.get("package")) if isinstance(entry, dict)]
-    return (_Lock(value, entries, lines_of(text, offsets, len(entries)), path).file(gaps),)
+    return (_Lock(told.value, told.entries, told.lines, path).file(told.gaps),)
 
 
 class _Lock:
