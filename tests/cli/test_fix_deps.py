@@ -263,3 +263,12 @@ def test_uv_renews_what_another_package_brings_in(
     text = (root / "uv.lock").read_text().partition('name = "lower"')[2]
     assert text.splitlines()[1] == 'version = "1.1"'
     assert (root / "pyproject.toml").read_text() == manifest
+
+
+def test_what_stands_in_an_included_file_is_changed_there(shop: Path) -> None:
+    (shop / "requirements.txt").write_text("-r base/common.in\n")
+    (shop / "base").mkdir()
+    (shop / "base/common.in").write_text("requests==2.30.0\n")
+    result = run()
+    assert "+++ b/base/common.in" in result.stdout
+    assert "+requests==2.31.0\n" in result.stdout

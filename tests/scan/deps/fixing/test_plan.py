@@ -305,3 +305,34 @@ def _reached(world: World, name: str, version: str, wanted: str) -> bool:
             hit = world.affected("npm", name, at).vulnerabilities
             pending += [fix for one in hit for fix in one.fixed]
     return wanted in seen
+
+
+def test_what_is_accepted_stands_in_no_ones_way() -> None:
+    """A waived vulnerability without a fix concerns every version, the target too."""
+    asked = Flaw("CVE-1", "low", (("", "1.0.5"),))
+    waived = Flaw("CVE-2", "low", (("", ""),))
+    world = World("npm", asked, waived)
+    file = lock(package("low", "1.0.0"))
+    found = {
+        at: [one for one in hits if one.id == "CVE-1"] for at, hits in world.found(file).items()
+    }
+    plan = plan_upgrades(file, found, HIGH, affected=world.affected)
+    assert [(one.to, one.leaves) for one in plan.upgrades] == [("1.0.5", ("CVE-2",))]
+    assert not plan.stays
+
+
+def test_milder_ones_are_raised_too_where_that_is_asked_for() -> None:
+    low = Severity.LOW
+    world = World(
+        "npm",
+        Flaw("CVE-1", "bad", (("", "1.0.5"),)),
+        Flaw("CVE-2", "bad", (("", "2.0.0"),), low),
+        Flaw("CVE-3", "mild", (("", "1.0.1"),), low),
+    )
+    file = lock(package("bad", "1.0.0"), package("mild", "1.0.0"), requires=(0, 1))
+    found = world.found(file)
+    plan = plan_upgrades(file, found, HIGH, affected=world.affected, milder=True)
+    moves = [(one.name, one.to, one.clears) for one in plan.upgrades]
+    assert moves == [("bad", "1.0.5", ("CVE-1",)), ("mild", "1.0.1", ("CVE-3",))]
+    without = plan_upgrades(file, found, HIGH, affected=world.affected)
+    assert without.upgrades == plan.upgrades[:1]

@@ -60,8 +60,10 @@ def target_of(
     others: Iterable[str] = (),
 ) -> Target | NoTarget:
     """The lowest version above the one in use that clears ``wanted`` (all of which block): no
-    known advisory that blocks may concern it, milder ones only if nothing else is left. The same
-    major version is preferred. ``others`` are further versions known to exist."""
+    known advisory that blocks may concern it, milder ones only if nothing else is left. What
+    concerns the version in use and is not wanted (waived, or not asked for) stands in no way: it
+    counts as a milder one. The same major version is preferred. ``others`` are further versions
+    known to exist."""
     if reason := _unfit(package, wanted):
         return NoTarget(reason)
     try:
@@ -69,10 +71,17 @@ def target_of(
         scheme.key(package.version)
     except VersionError as error:
         return NoTarget(error.what)
-    search = _Search(package, scheme, affected, blocks)
+    present = frozenset(one.id for one in wanted)
+    here = affected(package.ecosystem, package.name, package.version).vulnerabilities
+    accepted = frozenset(id_ for one in here if one.id not in present for id_ in one.ids)
+    search = _Search(
+        package,
+        scheme,
+        affected,
+        lambda one: blocks(one) and (one.id in present or accepted.isdisjoint(one.ids)),
+    )
     versions = [version for one in wanted for version in one.fixed]
     candidates = search.candidates((*versions, *others))
-    present = frozenset(one.id for one in wanted)
     fit = [one for one in candidates if one.blocking < present]
     if not fit:
         return NoTarget(_reason(wanted, candidates, search.passed))

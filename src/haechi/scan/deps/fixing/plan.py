@@ -83,6 +83,49 @@ def rated(vulnerability: Vulnerability, package: Package) -> Severity:
     return Severity.CRITICAL if advisory.malicious else advisory.severity or Severity.MEDIUM
 
 
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of one package at some positions, what has to be cleared there, and the version
+    to go to, or why there is none."""
+
+    positions: tuple[int, ...]
+    package: Package
+    wanted: tuple[Vulnerability, ...]
+    target: Target | NoTarget
+
+    @property
+    def clears(self) -> tuple[str, ...]:
+        """Ids of what is over with the target."""
+        if isinstance(self.target, NoTarget):
+            return ()
+        return tuple(one.id for one in self.wanted if one.id not in self.target.remaining)
+
+
+def choose(
+    file: PackageFile,
+    vulnerabilities: Mapping[int, Sequence[Vulnerability]],
+    threshold: Severity,
+    *,
+    affected: Affected,
+    rate: Rate = rated,
+    milder: bool = False,
+) -> list[Chosen]:
+    """Versions to go to, in one file. ``vulnerabilities`` are by the position of a package;
+    ``affected`` asks the database about a version. ``milder``: a package against which nothing
+    is known that reaches the threshold is raised, too, as if all of it had to be cleared."""
+    found = []
+    for positions, wanted, least in _groups(file, vulnerabilities, threshold, rate, milder):
+        package = file.packages[positions[0]]
+        target = target_of(
+            package,
+            wanted,
+            affected=affected,
+            blocks=lambda one, package=package, least=least: rate(one, package).at_least(least),  # type: ignore[misc]
+            others=_others(file, package),
+        )
+        found.append(Chosen(positions=positions, package=package, wanted=wanted, target=target))
+    return found
+
+
 def plan_upgrades(
     file: PackageFile,
     vulnerabilities: Mapping[int, Sequence[Vulnerability]],
@@ -91,32 +134,15 @@ def plan_upgrades(
     affected: Affected,
     rate: Rate = rated,
     asks: Asks | None = None,
+    milder: bool = False,
 ) -> Plan:
-    """Plan for one file. ``vulnerabilities`` are by the position of a package; ``affected`` asks
-    the database about a version; ``asks`` tells ranges (``ranges.asks_of``), where there are any.
-    """
-    groups = _groups(file, vulnerabilities, threshold, rate)
-    found: list[tuple[tuple[int, ...], Package, Sequence[Vulnerability], Target]] = []
-    stays: list[Stays] = []
-    for positions, wanted in groups:
-        package = file.packages[positions[0]]
-        target = target_of(
-            package,
-            wanted,
-            affected=affected,
-            blocks=lambda one, package=package: rate(one, package).at_least(threshold),  # type: ignore[misc]
-            others=_others(file, package),
-        )
-        if isinstance(target, NoTarget):
-            stays.append(_stays(package, [one.id for one in wanted], target.reason))
-            continue
-        found.append((positions, package, wanted, target))
-        if target.remaining:
-            reason = f"{target.version} clears the rest; no version known clears this"
-            stays.append(_stays(package, target.remaining, reason))
-    moving = frozenset(at for positions, _, _, _ in found for at in positions)
-    routes = Routes(file, asks, moving)
-    upgrades = [_upgrade(routes, *one) for one in found]
+    """Plan for one file: ``choose`` with the ways. ``asks`` tells ranges (``ranges.asks_of``),
+    where there are any."""
+    chosen = choose(file, vulnerabilities, threshold, affected=affected, rate=rate, milder=milder)
+    moving = [one for one in chosen if isinstance(one.target, Target)]
+    routes = Routes(file, asks, frozenset(at for one in moving for at in one.positions))
+    upgrades = [_upgrade(routes, one, one.target) for one in moving]  # type: ignore[arg-type]
+    stays = [stay for one in chosen if (stay := _stays(one)) is not None]
     return Plan(
         path=file.path,
         format=file.format,
@@ -131,18 +157,30 @@ def _groups(
     vulnerabilities: Mapping[int, Sequence[Vulnerability]],
     threshold: Severity,
     rate: Rate,
-) -> list[tuple[tuple[int, ...], Sequence[Vulnerability]]]:
-    """Positions of one package in one version, with what has to be cleared there."""
+    milder: bool,
+) -> list[tuple[tuple[int, ...], tuple[Vulnerability, ...], Severity]]:
+    """Positions of one package in one version, what has to be cleared there, and from which
+    severity on things stand in the way."""
     positions: dict[tuple[str, ...], list[int]] = {}
-    wanted: dict[tuple[str, ...], dict[str, Vulnerability]] = {}
     for at in sorted(vulnerabilities):
-        package = file.packages[at]
-        bad = [one for one in vulnerabilities[at] if rate(one, package).at_least(threshold)]
-        if bad:
-            key = (package.ecosystem, package.name, package.version, package.source)
-            positions.setdefault(key, []).append(at)
-            wanted.setdefault(key, {}).update({one.id: one for one in bad})
-    return [(tuple(at), tuple(wanted[key].values())) for key, at in positions.items()]
+        one = file.packages[at]
+        positions.setdefault((one.ecosystem, one.name, one.version, one.source), []).append(at)
+    found = []
+    for places in positions.values():
+        for least in (threshold, Severity.INFO) if milder else (threshold,):
+            bad = {
+                at: [
+                    one
+                    for one in vulnerabilities[at]
+                    if rate(one, file.packages[at]).at_least(least)
+                ]
+                for at in places
+            }
+            if held := tuple(at for at in places if bad[at]):
+                wanted = {one.id: one for at in held for one in bad[at]}
+                found.append((held, tuple(wanted.values()), least))
+                break
+    return found
 
 
 def _others(file: PackageFile, package: Package) -> list[str]:
@@ -154,23 +192,18 @@ def _others(file: PackageFile, package: Package) -> list[str]:
     ]
 
 
-def _upgrade(
-    routes: Routes,
-    positions: tuple[int, ...],
-    package: Package,
-    wanted: Sequence[Vulnerability],
-    target: Target,
-) -> Upgrade:
-    route = routes.to(positions[0], target.version)
+def _upgrade(routes: Routes, chosen: Chosen, target: Target) -> Upgrade:
+    package = chosen.package
+    route = routes.to(chosen.positions[0], target.version)
     return Upgrade(
         ecosystem=package.ecosystem,
         name=package.name,
         spelled=spelled(package),
         version=package.version,
         to=target.version,
-        packages=positions,
+        packages=chosen.positions,
         location=package.location,
-        clears=tuple(one.id for one in wanted if one.id not in target.remaining),
+        clears=chosen.clears,
         remaining=target.remaining,
         leaves=target.leaves,
         major=target.major,
@@ -183,13 +216,21 @@ def _upgrade(
     )
 
 
-def _stays(package: Package, ids: Sequence[str], reason: str) -> Stays:
+def _stays(chosen: Chosen) -> Stays | None:
+    target, package = chosen.target, chosen.package
+    if isinstance(target, NoTarget):
+        ids, reason = tuple(one.id for one in chosen.wanted), target.reason
+    elif target.remaining:
+        ids = target.remaining
+        reason = f"{target.version} clears the rest; no version known clears this"
+    else:
+        return None
     return Stays(
         ecosystem=package.ecosystem,
         name=package.name,
         spelled=spelled(package),
         version=package.version,
         location=package.location,
-        ids=tuple(ids),
+        ids=ids,
         reason=reason,
     )

@@ -50,29 +50,57 @@ class Edited(Tree):
         return data
 
 
-def tally(
-    files: tuple[PackageFile, ...], sources: Sources, threshold: Severity, rate: Rate
-) -> Counter[Key]:
-    """How many versions are vulnerable, by file, package and vulnerability."""
-    counts: Counter[Key] = Counter()
-    for (number, index), hits in match(files, sources).found.items():
-        file = files[number]
-        package = file.packages[index]
-        for one in hits:
-            if rate(one, package).at_least(threshold):
-                counts[file.path, package.ecosystem, package.name, one.id] += 1
-    return counts
+class Tally:
+    """Vulnerable versions of packages, by file, name and vulnerability, and who needs them: how
+    often each owner is served each of them. ``blocking`` are those at or above a threshold."""
+
+    def __init__(
+        self, files: tuple[PackageFile, ...], sources: Sources, threshold: Severity, rate: Rate
+    ) -> None:
+        self.versions: dict[Key, set[str]] = {}
+        self.edges: Counter[tuple[Key, str, str]] = Counter()
+        self.blocking: set[Key] = set()
+        owners: dict[int, dict[int, list[str]]] = {}
+        for (number, index), hits in match(files, sources).found.items():
+            file = files[number]
+            package = file.packages[index]
+            if number not in owners:
+                owners[number] = _owners(file)
+            for one in hits:
+                key = (file.path, package.ecosystem, package.name, one.id)
+                self.versions.setdefault(key, set()).add(package.version)
+                for owner in owners[number].get(index, ()):
+                    self.edges[key, owner, package.version] += 1
+                if rate(one, package).at_least(threshold):
+                    self.blocking.add(key)
+
+
+def _owners(file: PackageFile) -> dict[int, list[str]]:
+    """Position → names of those who need it; of the project itself "". Names alone: an owner that
+    was raised is still the same one."""
+    found: dict[int, list[str]] = {}
+    for package in file.packages:
+        for need in dict.fromkeys(package.needs):
+            found.setdefault(need, []).append(package.name)
+    direct = (at for at, package in enumerate(file.packages) if package.direct)
+    for need in dict.fromkeys((*file.requires, *direct)):
+        found.setdefault(need, []).append("")
+    return found
 
 
 class Proof:
-    """What a second look says. ``worse`` are new or more often; ``gaps`` are files that could be
-    read before and cannot be now."""
+    """What a second look says. ``worse`` are new or in more versions; ``gaps`` are files that
+    could be read before and cannot be now."""
 
-    def __init__(self, before: Counter[Key], now: Counter[Key], gaps: tuple[str, ...]) -> None:
+    def __init__(self, before: Tally, now: Tally, gaps: tuple[str, ...]) -> None:
         self.before = before
         self.now = now
         self.gaps = gaps
-        self.worse = sorted(key for key, count in now.items() if count > before[key])
+        self.worse = sorted(
+            key
+            for key in now.blocking
+            if len(now.versions[key]) > len(before.versions.get(key, ()))
+        )
 
     @property
     def holds(self) -> bool:
@@ -80,13 +108,18 @@ class Proof:
         return not self.worse and not self.gaps
 
     def gone(self, path: str, upgrade: Upgrade) -> bool:
-        """Whether fewer versions of the package have the vulnerabilities than before; others of
-        its versions may stay vulnerable for reasons of their own."""
-        for one in upgrade.clears:
-            key = (path, upgrade.ecosystem, upgrade.name, one)
-            if self.now[key] and self.now[key] >= self.before[key]:
+        """Whether this very version is rid of the vulnerabilities: it is there no more, no other
+        vulnerable one came for it, and nobody was moved to one that was there before. Other
+        versions may stay vulnerable for reasons of their own."""
+        keys = {(path, upgrade.ecosystem, upgrade.name, one) for one in upgrade.clears}
+        for key in keys & self.now.versions.keys():
+            before, now = self.before.versions.get(key, set()), self.now.versions[key]
+            if upgrade.version in now or now - before:
                 return False
-        return True
+        return not any(
+            edge[0] in keys and count > self.before.edges[edge]
+            for edge, count in self.now.edges.items()
+        )
 
 
 def proof_of(
@@ -107,7 +140,7 @@ def proof_of(
     )
     lost = sorted({file.path for file in before.files} - {file.path for file in after.files})
     return Proof(
-        tally(before.files, sources, threshold, rate),
-        tally(after.files, sources, threshold, rate),
+        Tally(before.files, sources, threshold, rate),
+        Tally(after.files, sources, threshold, rate),
         (*gaps, *(f"{path}: it tells of no packages any more" for path in lost)),
     )

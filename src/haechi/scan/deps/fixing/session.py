@@ -34,17 +34,22 @@ from haechi.world.files import Tree
 Alive = frozenset[tuple[str, str, str, str]]
 """(path, ecosystem, name, vulnerability) of findings that count: neither waived nor left out."""
 _ROUNDS = 6
+_UNCHANGED = "what is written allows it already, and no lock file beside it says more"
+_UNSETTLED = (
+    f"no set of changes was found in {_ROUNDS} rounds that makes nothing worse: fix one by one"
+)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be fixed, and how: ``lock`` runs tools, ``whole_environment`` with the caller's
-    variables."""
+    """What is to be fixed, and how: ``milder`` also what does not reach the threshold
+    (``plan.choose``), ``lock`` runs tools, ``whole_environment`` with the caller's variables."""
 
     tree: Tree
     files: tuple[PackageFile, ...]
     config: Config
     threshold: Severity
     alive: Alive
+    milder: bool = False
     lock: bool = False
     whole_environment: bool = False
     say: Say | None = None
@@ -116,6 +121,9 @@ class _Session:
                 break
             refused.update(bad)
         else:
+            for file, plan in work:
+                for one in plan.upgrades:
+                    refused.setdefault((file.path, one.name, one.version), _UNSETTLED)
             fixes, renewed, proof = Fixes(), Renewed(), None
         return self._told(work, fixes, renewed, proof, refused)
 
@@ -137,11 +145,7 @@ class _Session:
         files = self._asked.files
         for (number, index), hits in match(files, self._sources).found.items():
             file, package = files[number], files[number].packages[index]
-            wanted = [
-                one
-                for one in hits
-                if (file.path, package.ecosystem, package.name, one.id) in self._asked.alive
-            ]
+            wanted = [one for one in hits if self._counts(file, package, one)]
             if wanted:
                 found.setdefault(number, {})[index] = wanted
         return [
@@ -154,10 +158,19 @@ class _Session:
                     affected=self._affected,
                     rate=self._rate,
                     asks=asks_of(files[number], self._around),
+                    milder=self._asked.milder,
                 ),
             )
             for number, vulnerabilities in sorted(found.items())
         ]
+
+    def _counts(self, file: PackageFile, package: Package, one: Vulnerability) -> bool:
+        """A finding stands where the package does, which for what is included is another file."""
+        paths = {file.path, package.location.path}
+        paths |= {each.location.path for each in file.packages if each.name == package.name}
+        return any(
+            (path, package.ecosystem, package.name, one.id) in self._asked.alive for path in paths
+        )
 
     def _renewed(self, fixes: Fixes) -> Renewed:
         if not self._asked.lock or not fixes.commands:
@@ -218,6 +231,8 @@ class _Session:
                 left.append(msgspec.structs.replace(fix, left=why))
             elif fix.waits:
                 waiting.append(fix)
+            else:
+                left.append(msgspec.structs.replace(fix, left=_UNCHANGED))
         for file, plan in work:
             for upgrade in plan.upgrades:
                 key = (file.path, upgrade.name, upgrade.version)
