@@ -193,3 +193,26 @@ def test_ecosystems_are_known_by_name(word: str, url: str) -> None:
     assert named is not None
     assert url_of(named) == url
     assert ecosystem_named("../etc") is None
+
+
+def test_a_server_that_trickles_is_left_after_a_bounded_time(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = threading.Event()
+
+    def answer(one: BaseHTTPRequestHandler) -> None:
+        one.send_response(200)
+        one.send_header("Content-Length", "1000000")
+        one.end_headers()
+        one.wfile.write(b"PK")
+        left.wait(10)
+
+    site.pages["/all.zip"] = answer
+    clock = iter((0.0, 1.0))
+    monkeypatch.setattr(fetching.time, "monotonic", lambda: next(clock, 2_000.0))
+    monkeypatch.setattr(fetching, "MAX_SECONDS", 0.5)
+    try:
+        with pytest.raises(InputError, match="not whole after"):
+            fetch(f"{site.url}/all.zip", tmp_path / "x", insecure=True)
+    finally:
+        left.set()

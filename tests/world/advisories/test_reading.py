@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,6 +206,89 @@ def test_the_worst_comes_first(made: Made) -> None:
         rated("A-1", "LOW"), rated("A-2", "CRITICAL"), record("A-3"), rated("A-4", "HIGH")
     )
     assert ids(advisories.vulnerabilities("PyPI", "demo", "1.5")) == ["A-2", "A-4", "A-3", "A-1"]
+
+
+def test_a_record_about_several_cves_gives_a_finding_for_each(made: Made) -> None:
+    """A waiver or a statement about one of them must not hide the other."""
+    bundle = record("GO-9", aliases=["CVE-2024-1", "CVE-2024-2", "GHSA-a", "GHSA-b"])
+    first = record(
+        "GHSA-a", aliases=["CVE-2024-1"], severity=[{"type": "CVSS_V3", "score": V3_LOW}]
+    )
+    second = record(
+        "GHSA-b",
+        affected("other", ("introduced", "0")),
+        aliases=["CVE-2024-2", "GO-9"],
+        severity=[{"type": "CVSS_V3", "score": V3_HIGH}],
+    )
+    advisories = made(bundle, first, second)
+    told = advisories.vulnerabilities("PyPI", "demo", "1.2").vulnerabilities
+    assert [(one.id, one.ids[1:], one.advisory.severity) for one in told] == [
+        ("CVE-2024-2", ("GHSA-b", "GO-9"), Severity.CRITICAL),
+        ("CVE-2024-1", ("GHSA-a", "GO-9"), Severity.LOW),
+    ]
+    assert ids(advisories.vulnerabilities("PyPI", "other", "1.2")) == ["CVE-2024-2"]
+    assert [one.id for one in advisories.by_alias("CVE-2024-1")] == ["GHSA-a", "GO-9"]
+    assert [one.id for one in advisories.by_alias("GO-9")] == ["GHSA-a", "GHSA-b", "GO-9"]
+    assert advisories.ids() == {"CVE-2024-1", "CVE-2024-2"}
+
+
+def test_what_changes_of_one_cve_in_a_bundle_is_a_change_of_its_packages(made: Made) -> None:
+    bundle = record("GO-9", aliases=["CVE-2024-1", "CVE-2024-2"])
+    before = made(bundle, record("GHSA-b", affected("b", ("introduced", "0")))).generation
+    after = made(
+        bundle,
+        record(
+            "GHSA-b",
+            affected("b", ("introduced", "0")),
+            aliases=["CVE-2024-2"],
+            database_specific={"severity": "CRITICAL"},
+        ),
+    )
+    assert after.changed_since(before) == {("PyPI", "demo"), ("PyPI", "b")}
+
+
+def test_a_file_from_before_bundles_is_read_and_mended_by_the_next_import(
+    made: Made, tmp_path: Path
+) -> None:
+    bundle = record("GO-9", aliases=["CVE-2024-1", "CVE-2024-2"])
+    made(bundle)
+    with sqlite3.connect(made.path) as connection:
+        connection.execute("DROP TABLE bundles")
+    connection.close()
+    schema.seal(made.path)
+    with Advisories.open(made.path) as older:
+        assert ids(older.vulnerabilities("PyPI", "demo", "1.2")) == ["CVE-2024-1"]
+        assert older.ids() == {"CVE-2024-1"}
+    newer = made(bundle)
+    assert ids(newer.vulnerabilities("PyPI", "demo", "1.2")) == ["CVE-2024-1", "CVE-2024-2"]
+
+
+def test_a_local_build_of_the_last_affected_version_is_affected(made: Made) -> None:
+    advisories = made(
+        record("A-1", affected("demo", ("introduced", "1"), ("last_affected", "2.0")))
+    )
+    for version, there in (
+        ("2.0", True),
+        ("2.0+cu118", True),
+        ("2.0.post1", False),
+        ("0.9+x", False),
+    ):
+        assert bool(ids(advisories.vulnerabilities("PyPI", "demo", version))) is there, version
+
+
+def test_the_registry_behind_an_ecosystem_does_not_hide_its_advisories(tmp_path: Path) -> None:
+    """Drupal's advisories name their own registry, which no composer.lock tells."""
+    drupal = affected(
+        "drupal/core",
+        ("introduced", "8.0.0"),
+        ("fixed", "10.2.0"),
+        ecosystem="Packagist:https://packages.drupal.org/8",
+    )
+    path = archive(tmp_path / "Packagist/all.zip", [record("DRUPAL-1", drupal)])
+    import_all([str(path)], tmp_path / "a.db")
+    with Advisories.open(tmp_path / "a.db") as advisories:
+        assert ids(advisories.vulnerabilities("Packagist", "drupal/core", "10.1.0")) == ["DRUPAL-1"]
+        assert list(advisories.states()) == ["Packagist"]
 
 
 def test_records_are_found_by_any_of_their_ids(made: Made) -> None:

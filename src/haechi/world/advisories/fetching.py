@@ -22,7 +22,6 @@ MAX_BYTES = 2 * 1024 * 1024 * 1024
 MAX_SECONDS = 1800
 _REDIRECTS = 5
 _PATIENCE = 30.0
-_CHUNK = 1 << 18
 EXPORTS = "https://osv-vulnerabilities.storage.googleapis.com/{}/all.zip"
 Progress = Callable[[int, int, str], None]
 
@@ -84,7 +83,7 @@ def _keep(
         raise LimitExceeded(f"{shown(url)}: {total >> 20} MiB; at most {MAX_BYTES >> 20}")
     size = 0
     with target.open("wb") as stream:
-        for chunk in answer.iter_raw(_CHUNK):
+        for chunk in answer.iter_raw():
             size += len(chunk)
             if size > MAX_BYTES:
                 raise LimitExceeded(f"{shown(url)}: more than {MAX_BYTES >> 20} MiB")

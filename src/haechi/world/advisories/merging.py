@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from haechi.model.advisory import Advisory, Affected, FixState, Symbols
-from haechi.world.advisories.groups import ordered
+from haechi.world.advisories.groups import names_in, ordered
 from haechi.world.advisories.ranges import Extent
 
 
@@ -56,7 +56,7 @@ def merged(records: Sequence[Advisory], vulnerability: str) -> Advisory:
     worst = min(records, key=_badness)
     return Advisory(
         id=vulnerability,
-        aliases=tuple(one for one in ids_of(records) if one != vulnerability),
+        aliases=tuple(one for one in ids_of(records, vulnerability) if one != vulnerability),
         related=_union(record.related for record in records),
         summary=first.summary or next((r.summary for r in records if r.summary), ""),
         details=first.details,
@@ -79,9 +79,9 @@ def symbols_of(matched: Iterable[Affected]) -> tuple[Symbols, ...]:
     return tuple(dict.fromkeys(symbols for one in matched for symbols in one.symbols))
 
 
-def ids_of(records: Iterable[Advisory]) -> tuple[str, ...]:
-    """All ids and aliases, the leading one first."""
-    return ordered(name for record in records for name in (record.id, *record.aliases))
+def ids_of(records: Iterable[Advisory], vulnerability: str) -> tuple[str, ...]:
+    """All ids and aliases of the vulnerability, the leading one first."""
+    return ordered(name for one in records for name in names_in(one.id, one.aliases, vulnerability))
 
 
 def _words(record: Advisory) -> tuple[bool, int]:

@@ -49,6 +49,14 @@ def base(ecosystem: str) -> str:
     return ecosystem.partition(":")[0]
 
 
+def of_registry(ecosystem: str) -> str:
+    """``Packagist`` of ``Packagist:https://packages.drupal.org/8``: after a language's ecosystem
+    stands which of its registries is meant, and lock files do not tell that. A name that is in
+    two of them is rare, and to be told of it is better than not to be."""
+    family, colon, rest = ecosystem.partition(":")
+    return family if colon and "://" in rest else ecosystem
+
+
 def normal(ecosystem: str, name: str) -> str:
     """The name as compared. PEP 503 for PyPI; case does not count for NuGet, Packagist."""
     family = base(ecosystem)

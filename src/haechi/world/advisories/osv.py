@@ -19,7 +19,7 @@ from haechi.engines import cvss, versions
 from haechi.errors import InputError, VersionError
 from haechi.model.advisory import Advisory, Affected, FixState, Symbols
 from haechi.model.severity import Severity
-from haechi.world.advisories.names import base, normal
+from haechi.world.advisories.names import base, normal, of_registry
 from haechi.world.advisories.ranges import Extent, extent_of, spelled
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -224,7 +224,7 @@ def _read(record: _Record, source: str) -> Read:
 
 def _affected(one: _Affected) -> tuple[Affected, Extent, int]:
     assert one.package is not None  # noqa: S101 - asked by the caller
-    ecosystem = _name(one.package.ecosystem)
+    ecosystem = of_registry(_name(one.package.ecosystem))
     ranges = [r for r in one.ranges or () if r.type != "GIT"]
     events = [r.pairs() for r in ranges]
     listed = one.versions or []

@@ -38,6 +38,11 @@ class Interval(msgspec.Struct, frozen=True, array_like=True):
         """Whether any version lies in it, even a text that is none."""
         return not self.unsure and not self.low and self.high is None
 
+    def ends_at(self, key: bytes) -> bool:
+        """Whether it goes up to that version and holds it: builds of it with a local part sort
+        above, and are that version all the same (PEP 440, "Inclusive ordered comparison")."""
+        return self.closed and self.high == key
+
     def holds(self, key: bytes) -> bool:
         """Whether the version of that key lies in it."""
         if key < self.low:
@@ -63,7 +68,7 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
 
     def judge(self, version: str, keys: Sequence[bytes]) -> bool | None:
         """True: affected, False: not, None: nobody can tell. ``keys`` are those of the version
-        (a PyPI version with a local part has a second one without it, for the list alone);
+        (a PyPI version with a local part has a second one without it, for lists and last versions);
         empty when it is no version."""
         if version in self.texts:
             return True
@@ -73,7 +78,8 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
             return None if self.intervals or self.listed else False
         if any(key in self.listed for key in keys):
             return True
-        held = [one.unsure for one in self.intervals if one.holds(keys[0])]
+        held = [one.unsure for one in self.intervals if any(map(one.ends_at, keys[1:]))]
+        held += [one.unsure for one in self.intervals if one.holds(keys[0])]
         if not held:
             return False
         return None if all(held) else True

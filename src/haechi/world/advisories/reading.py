@@ -78,6 +78,9 @@ class Advisories:
         self._oldest = int(meta.get("oldest", 0))
         self._dictionaries = dict(self._all("SELECT dictionary, body FROM dictionaries"))
         self._groups: dict[str, _Group] = {}
+        self._bundled: dict[int, list[str]] = {}
+        for record, vulnerability in self._bundles():
+            self._bundled.setdefault(record, []).append(vulnerability)
         self._has_risk = bool(self._all(_ANY_RISK)[0][0])
         self._states: Mapping[str, EcosystemState] | None = None
         self._covered: Mapping[str, EcosystemState] | None = None
@@ -206,8 +209,18 @@ class Advisories:
             for package, record, position, vulnerability, state, extent in self._all(
                 query, tuple(names)
             ):
-                row = Row(record, position, vulnerability, FixState(state), unpack_extent(extent))
-                found.setdefault((ecosystem, names[package]), []).append(row)
+                place = found.setdefault((ecosystem, names[package]), [])
+                meant = unpack_extent(extent)
+                place.extend(
+                    Row(record, position, one, FixState(state), meant)
+                    for one in (vulnerability, *self._bundled.get(record, ()))
+                )
+
+    def _bundles(self) -> list[tuple[int, str]]:
+        """Further vulnerabilities of records; none in a file from before there were any."""
+        if not self._all("SELECT 1 FROM sqlite_master WHERE name = 'bundles'"):
+            return []
+        return self._all("SELECT record, vulnerability FROM bundles ORDER BY vulnerability")
 
     def _judged(self, name: _Name, version: str, rows: Sequence[Row]) -> Matched:
         keys = _keys(name[0], version)
@@ -260,11 +273,7 @@ class Advisories:
         if found is None:
             records = {
                 record: unpack(body, self._dictionaries.get(dictionary, b""))
-                for record, dictionary, body in self._all(
-                    "SELECT record, dictionary, body FROM records"
-                    " WHERE vulnerability = ? AND active ORDER BY id",
-                    (vulnerability,),
-                )
+                for record, dictionary, body in self._members(vulnerability)
             }
             if not records:
                 raise StoreError("the database of advisories is damaged", why=vulnerability)
@@ -275,6 +284,16 @@ class Advisories:
             self._groups[vulnerability] = found
         return found
 
+    def _members(self, vulnerability: str) -> list[tuple[int, int, bytes]]:
+        """Records about a vulnerability, in the order of their ids."""
+        bundles = [n for n, several in self._bundled.items() if vulnerability in several]
+        marks = ",".join("?" * len(bundles))
+        return self._all(
+            "SELECT record, dictionary, body FROM records"  # noqa: S608 - marks are question marks
+            f" WHERE active AND (vulnerability = ? OR record IN ({marks})) ORDER BY id",
+            (vulnerability, *bundles),
+        )
+
     def advisory(self, id_: str) -> Advisory | None:
         """The record of that very id, also a withdrawn one; of several sources the newest."""
         found = self._records("WHERE id = ? ORDER BY active DESC, modified DESC LIMIT 1", (id_,))
@@ -282,19 +301,27 @@ class Advisories:
 
     def ids(self) -> frozenset[str]:
         """The leading id of every vulnerability that is held."""
+        first = self._all("SELECT DISTINCT vulnerability FROM records WHERE active")
         return frozenset(
-            one for (one,) in self._all("SELECT DISTINCT vulnerability FROM records WHERE active")
+            (*(one for (one,) in first), *(one for some in self._bundled.values() for one in some))
         )
 
     def by_alias(self, name: str) -> tuple[Advisory, ...]:
-        """All records about the vulnerability that has this id or alias."""
-        return self._records(
-            "WHERE active AND vulnerability IN ("
-            " SELECT vulnerability FROM records WHERE id = ?1 AND active"
-            " UNION SELECT r.vulnerability FROM aliases a JOIN records r ON r.record = a.record"
-            " WHERE a.alias = ?1 AND r.active) ORDER BY id",
+        """All records about the vulnerabilities that have this id or alias."""
+        named = self._all(
+            "SELECT record, vulnerability FROM records WHERE id = ?1 AND active"
+            " UNION SELECT r.record, r.vulnerability FROM aliases a"
+            " JOIN records r ON r.record = a.record WHERE a.alias = ?1 AND r.active",
             (name,),
         )
+        meant = {one for record, first in named for one in (first, *self._bundled.get(record, ()))}
+        found = {
+            record.id: record
+            for one in meant
+            if name in (group := self._group(one)).ids
+            for record in group.records.values()
+        }
+        return tuple(found[id_] for id_ in sorted(found))
 
     def _records(self, where: str, values: tuple[str, ...]) -> tuple[Advisory, ...]:
         return tuple(

@@ -76,6 +76,13 @@ CREATE TABLE epss (cve INTEGER PRIMARY KEY, score INTEGER NOT NULL, percentile I
 CREATE TABLE kev (cve INTEGER PRIMARY KEY, since TEXT NOT NULL, ransomware INTEGER NOT NULL);
 """
 """``malicious`` has the rows of MAL- records, so that the many of them lie apart from the few."""
+BUNDLES = """
+CREATE TABLE IF NOT EXISTS bundles (
+  vulnerability TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (vulnerability, record)
+) WITHOUT ROWID
+"""
+"""The further vulnerabilities of records that are about several. Younger than the format: a file
+from before has none until the next import."""
 
 
 def create(connection: sqlite3.Connection) -> None:

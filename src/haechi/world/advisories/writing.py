@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from haechi.errors import InputError, StoreError
+from haechi.world.advisories import schema
 from haechi.world.advisories.groups import grouped
 from haechi.world.advisories.names import base
 from haechi.world.advisories.ordering import PREFIX, ordering_of
@@ -377,7 +378,13 @@ class Writing:
         groups = grouped((id_, aliases.get(record, ())) for record, id_, _ in rows)
         self._db.executemany(
             "UPDATE records SET vulnerability = ? WHERE record = ?",
-            [(groups[id_], record) for record, id_, was in rows if groups[id_] != was],
+            [(groups[id_][0], record) for record, id_, was in rows if groups[id_][0] != was],
+        )
+        self._db.execute(schema.BUNDLES)
+        self._db.execute("DELETE FROM bundles")
+        self._db.executemany(
+            "INSERT INTO bundles VALUES (?, ?)",
+            [(one, record) for record, id_, _ in rows for one in groups[id_][1:]],
         )
 
     def _changed(self) -> list[tuple[str, str]]:
@@ -408,17 +415,25 @@ class Writing:
     def _marks(self) -> dict[int, bytes]:
         ranks: dict[str, int] = dict(
             self._db.execute(
-                "SELECT vulnerability, min(rank) FROM records WHERE active GROUP BY vulnerability"
+                "SELECT vulnerability, min(rank) FROM"
+                " (SELECT vulnerability, rank FROM records WHERE active UNION ALL"
+                " SELECT b.vulnerability, r.rank FROM bundles b JOIN records r USING (record))"
+                " GROUP BY vulnerability"
             ).fetchall()
         )
+        more: dict[int, list[str]] = {}
+        for record, vulnerability in self._db.execute(
+            "SELECT record, vulnerability FROM bundles ORDER BY record, vulnerability"
+        ):
+            more.setdefault(record, []).append(vulnerability)
         hashes: dict[int, hashlib.blake2b] = {}
         for table in ("affected", "malicious"):
-            for package, id_, vulnerability, state, extent in self._db.execute(
-                "SELECT a.package, r.id, r.vulnerability, a.fix_state, a.extent"  # noqa: S608 - ours
+            for package, record, id_, vulnerability, state, extent in self._db.execute(
+                "SELECT a.package, r.record, r.id, r.vulnerability, a.fix_state, a.extent"  # noqa: S608 - ours
                 f" FROM {table} a JOIN records r ON r.record = a.record AND r.active"
                 " ORDER BY a.package, r.id, a.position"
             ):
-                told = (id_, vulnerability, ranks[vulnerability], state, extent)
+                said = [(v, ranks[v]) for v in (vulnerability, *more.get(record, ()))]
                 one = hashes.setdefault(package, hashlib.blake2b(digest_size=8))
-                one.update(msgspec.msgpack.encode(told))
+                one.update(msgspec.msgpack.encode((id_, said, state, extent)))
         return {package: one.digest() for package, one in hashes.items()}
