@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -209,7 +210,7 @@ def test_a_server_that_trickles_is_left_after_a_bounded_time(
 
     site.pages["/all.zip"] = answer
     clock = iter((0.0, 1.0))
-    monkeypatch.setattr(fetching.time, "monotonic", lambda: next(clock, 2_000.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock, 2_000.0))
     monkeypatch.setattr(fetching, "MAX_SECONDS", 0.5)
     try:
         with pytest.raises(InputError, match="not whole after"):

@@ -244,7 +244,7 @@ def test_what_changes_of_one_cve_in_a_bundle_is_a_change_of_its_packages(made: M
             database_specific={"severity": "CRITICAL"},
         ),
     )
-    assert after.changed_since(before) == {("PyPI", "demo"), ("PyPI", "b")}
+    assert after.changed_since(before) == frozenset({("PyPI", "demo"), ("PyPI", "b")})
 
 
 def test_a_file_from_before_bundles_is_read_and_mended_by_the_next_import(
