@@ -130,6 +130,12 @@ def _ended(name: str, tag: str) -> tuple[Ended, ...]:
     return tuple(item for item in found if item is not None)
 
 
+def ended_release(product: str, version: str) -> Ended | None:
+    """The release of a product by its name in the table (``Node.js``), if it is past its end."""
+    found = next((one for one in eol_table().products if one.name == product), None)
+    return None if found is None else _release(found, version)
+
+
 def _version(product: Product, tag: str) -> str:
     match = _VERSION.match(tag)
     if match:

@@ -16,13 +16,14 @@ from haechi.checks.terraform.view import (
     documents,
     fails,
     is_unknown,
+    linked,
     number,
     target,
     text,
     texts,
 )
-from haechi.model.resource import Resource
 from haechi.model.review import Review
+from haechi.model.unknown import Unknown
 
 _GITHUB = "token.actions.githubusercontent.com"
 _ISSUERS = (_GITHUB, "gitlab.com", "app.terraform.io", "api.bitbucket.org", "agent.buildkite.com")
@@ -61,8 +62,53 @@ _ADMIN_ARNS = (
 )
 
 
-def _granting(resource: Resource) -> Iterator[Statement]:
+_BOUNDS = (
+    ("aws_iam_role", "permissions_boundary"),
+    ("aws_iam_user", "permissions_boundary"),
+    (
+        "aws_ssoadmin_permissions_boundary_attachment",
+        "permissions_boundary.customer_managed_policy_reference.name",
+    ),
+)
+_ATTACHES = (
+    ("aws_iam_role_policy_attachment", "policy_arn"),
+    ("aws_iam_user_policy_attachment", "policy_arn"),
+    ("aws_iam_group_policy_attachment", "policy_arn"),
+    ("aws_iam_policy_attachment", "policy_arn"),
+    ("aws_iam_role", "managed_policy_arns"),
+    ("aws_iam_role_policy_attachments_exclusive", "policy_arns"),
+    ("aws_iam_user_policy_attachments_exclusive", "policy_arns"),
+    ("aws_iam_group_policy_attachments_exclusive", "policy_arns"),
+    (
+        "aws_ssoadmin_customer_managed_policy_attachment",
+        "customer_managed_policy_reference.name",
+    ),
+)
+_BOUNDARY = re.compile(r"bound(?:ary|aries)", re.IGNORECASE)
+
+
+def only_bounds(review: Review) -> bool:
+    """Whether a policy is a permissions boundary: it limits what others grant, and grants nothing.
+    One that is attached, too, grants; one that nothing here uses is what its name says."""
+    resource = review.resource
+    if resource.kind != "aws_iam_policy":
+        return False
+    if any(linked(review, type_, attribute) for type_, attribute in _ATTACHES):
+        return False
+    if any(linked(review, type_, attribute) for type_, attribute in _BOUNDS):
+        return True
+    named = [resource.name.rpartition(".")[2]]
+    for one in (resource.data.get(name) for name in ("name", "name_prefix")):
+        parts = one.parts if isinstance(one, Unknown) else (one,)
+        named += [part for part in parts if type(part) is str]
+    return any(_BOUNDARY.search(word) for word in named)
+
+
+def _granting(review: Review) -> Iterator[Statement]:
     """The statements of every policy that a resource holds."""
+    if only_bounds(review):
+        return
+    resource = review.resource
     yield from documents(resource, "policy")
     if resource.kind == _PERMISSION_SET:
         yield from documents(resource, "inline_policy")
@@ -73,7 +119,7 @@ def _granting(resource: Resource) -> Iterator[Statement]:
 
 def admin(review: Review) -> Iterator[Hit]:
     """Everything on everything."""
-    for statement in _granting(review.resource):
+    for statement in _granting(review):
         if statement.is_admin:
             yield Hit("grants every action on every resource", statement.path)
             return
@@ -81,7 +127,7 @@ def admin(review: Review) -> Iterator[Hit]:
 
 def whole_service(review: Review) -> Iterator[Hit]:
     """Every action of a service on all of its resources."""
-    for statement in _granting(review.resource):
+    for statement in _granting(review):
         if not statement.allows or not statement.has_all_resources or statement.is_admin:
             continue
         for action in statement.actions:
@@ -94,7 +140,7 @@ def escalation(review: Review) -> Iterator[Hit]:
     """Rights that make themselves larger."""
     granted = [
         one
-        for one in _granting(review.resource)
+        for one in _granting(review)
         if one.allows and one.has_all_resources and not one.conditions
     ]
     if any(one.is_admin for one in granted):
@@ -108,7 +154,7 @@ def escalation(review: Review) -> Iterator[Hit]:
 
 def not_action(review: Review) -> Iterator[Hit]:
     """Allow with NotAction grants what is invented tomorrow."""
-    for statement in _granting(review.resource):
+    for statement in _granting(review):
         if statement.allows and statement.not_actions and statement.has_all_resources:
             yield Hit("grants everything but what it names", statement.path)
             return
@@ -116,7 +162,7 @@ def not_action(review: Review) -> Iterator[Hit]:
 
 def data_of_all(review: Review) -> Iterator[Hit]:
     """Reading data or secrets of the whole account."""
-    for statement in _granting(review.resource):
+    for statement in _granting(review):
         if not statement.allows or not statement.has_all_resources or statement.conditions:
             continue
         if statement.is_admin or statement.has_action("*"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from haechi.checks.terraform.view import Block, Hit, blocks, fails, is_unknown, text
 from haechi.model.review import Review
+from haechi.rules.tables import ended_release
 
 _OLD_KINDS = (
     "azurerm_app_service",
@@ -16,17 +17,18 @@ _OLD_KINDS = (
     "azurerm_logic_app_standard",
 )
 """Resources of the third major version and before take plain FTP unless told otherwise."""
-_OLDEST = {
-    "php_version": (8, 2),
-    "python_version": (3, 10),
-    "node_version": (20, 0),
-    "ruby_version": (3, 2),
-    "dotnet_version": (8, 0),
-    "dotnet_framework_version": (8, 0),
-    "java_version": (8, 0),
-    "powershell_core_version": (7, 4),
+_LANGUAGES = {
+    "php_version": "PHP",
+    "python_version": "Python",
+    "node_version": "Node.js",
+    "ruby_version": "Ruby",
+    "dotnet_version": ".NET",
+    "dotnet_framework_version": ".NET",
+    "powershell_core_version": "PowerShell",
 }
-"""The oldest version of each that was kept up in 2026."""
+"""Where versions are written, and what the table of ends calls the language. Java is kept up by
+Microsoft itself: all but version 7, which ended on 2022-07-29."""
+_JAVA_7 = frozenset({"1.7", "7"})
 _FRAMEWORK = frozenset({2, 3, 4})
 """Major versions of the .NET Framework, which come with Windows and are kept up."""
 _VERSION = re.compile(r"v?~?(\d+)(?:\.(\d+))?")
@@ -54,7 +56,10 @@ def old_runtime(review: Review) -> Iterator[Hit]:
 
 
 def _old(block: Block) -> Iterator[Hit]:
-    for name, oldest in _OLDEST.items():
+    java = block.get("java_version")
+    if not is_unknown(java) and (text(java) or "") in _JAVA_7:
+        yield Hit("Java 7 has had no fixes since 2022-07-29", block.at("java_version"))
+    for name, language in _LANGUAGES.items():
         found = block.get(name)
         if found is None or is_unknown(found):
             continue
@@ -62,12 +67,17 @@ def _old(block: Block) -> Iterator[Hit]:
         version = _VERSION.match(word)
         if version is None:
             continue
-        major, minor = int(version[1]), int(version[2] or 99)
         framework = name == "dotnet_framework_version" or word in ("v4.0", "v4.8")
-        if framework and major in _FRAMEWORK:
+        if framework and int(version[1]) in _FRAMEWORK:
             continue
-        if (major, minor) < oldest and not (name == "java_version" and word.startswith("1.8")):
-            language = (
-                name.removesuffix("_version").removesuffix("_core").removesuffix("_framework")
-            )
-            yield Hit(f"{language} {word} gets no fixes any more", block.at(name))
+        end = ended_release(language, _number(language, version))
+        if end is not None:
+            yield Hit(f"{language} {word} has had no fixes since {end.date}", block.at(name))
+
+
+def _number(language: str, version: re.Match[str]) -> str:
+    """As the table writes it: Node.js by the first number, the others by two."""
+    if language == "Node.js":
+        return version[1]
+    minor = version[2] or ("0" if language == ".NET" else "")
+    return f"{version[1]}.{minor}" if minor else version[1]

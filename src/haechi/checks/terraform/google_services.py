@@ -16,6 +16,7 @@ from haechi.checks.terraform.view import (
     value,
 )
 from haechi.model.review import Review
+from haechi.rules.tables import ended_release
 
 _QUARTER = 90 * 86_400
 _INSIDE = ("internal", "internal-and-cloud-load-balancing")
@@ -57,10 +58,18 @@ _PRIVATE = {
     "google_dataflow_job": ("ip_configuration", "WORKER_IP_PRIVATE"),
     "google_dataflow_flex_template_job": ("ip_configuration", "WORKER_IP_PRIVATE"),
 }
-_OLD = re.compile(
-    r"(?:nodejs(?:6|8|10|12|14|16|18)|python3(?:7|8|9)|go1(?:11|12|13|14|15|16|18|19|20|21)"
-    r"|java(?:8|11)|ruby(?:2\d|30|31)|php(?:5\d|7\d|81)|dotnet(?:3|6))\Z"
-)
+_RUNTIME = re.compile(r"(nodejs|python|go|ruby|php|dotnet)(\d)(\d*)\Z")
+_LANGUAGES = {
+    "nodejs": "Node.js",
+    "python": "Python",
+    "go": "Go",
+    "ruby": "Ruby",
+    "php": "PHP",
+    "dotnet": ".NET",
+}
+"""Google keeps a runtime up as long as the language's own makers do."""
+_JAVA = {"java8": "2024-01-31", "java11": "2024-10-31"}
+"""https://docs.cloud.google.com/functions/docs/runtime-support"""
 
 
 def service_public(review: Review) -> Iterator[Hit]:
@@ -100,9 +109,23 @@ def old_runtime(review: Review) -> Iterator[Hit]:
     resource = review.resource
     for at in ("runtime", "build_config.0.runtime"):
         name = text(value(resource, at))
-        if name and _OLD.match(name):
-            yield fails(f"{name} gets no fixes any more", at.split(".")[0])
+        since = _ended(name) if name else ""
+        if since:
+            yield fails(f"{name} has had no fixes since {since}", at.split(".")[0])
             return
+
+
+def _ended(name: str) -> str:
+    """The day after which a runtime such as ``python39`` got no fixes; empty when it gets them."""
+    found = _RUNTIME.match(name)
+    if found is None:
+        return _JAVA.get(name, "")
+    language, first, rest = found.groups()
+    version = first + rest if language == "nodejs" else f"{first}.{rest or 0}"
+    if language == "dotnet" and rest == "0":
+        version = "10.0"
+    end = ended_release(_LANGUAGES[language], version)
+    return str(end.date) if end else ""
 
 
 def guard_rail_off(review: Review) -> Iterator[Hit]:

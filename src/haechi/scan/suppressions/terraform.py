@@ -3,7 +3,8 @@
 Checkov's stand anywhere inside a block and cover all of it. Those of Trivy and tfsec, and ours,
 stand on their own above a block or an attribute, or behind its first line, and cover that. On a
 module call all of them cover what the call brings: such a waiver is ``Carried`` to the findings of
-the resources below that call, for the same lines may be brought by another call, too.
+the resources below that call, for the same lines may be brought by another call, too. On a data
+source that only writes a policy they cover the resources that use it: the policy is judged there.
 https://trivy.dev/docs/latest/scanner/misconfiguration/#by-inline-comments
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from haechi.engines.hcl.tree import Block, Comment
+from haechi.engines.hcl.tree import Attribute, Block, Comment, Name, Node
 from haechi.model.location import Location
 from haechi.model.resource import Resource
 from haechi.model.unknown import Unknown
@@ -38,6 +39,8 @@ _CHECKOV = re.compile(r"(?:checkov|bridgecrew):skip\s*=\s*([A-Za-z0-9_]+)(?::(.*
 _PEER = re.compile(r"(trivy|tfsec):ignore:([A-Za-z0-9*_-]+)((?:\[[^\]\s]*\]|:[a-z]+:[^\s:#]+)*)")
 _PARAMS = re.compile(r"\[([^\]]*)\]")
 _SETTING = re.compile(r":([a-z]+):([^\s:#\[]+)")
+_DOCUMENTS = frozenset({"aws_iam_policy_document", "google_iam_policy"})
+"""Data sources that write a document and are nothing by themselves."""
 _ANY = re.compile(r"haechi:|checkov:|bridgecrew:|trivy:|tfsec:")
 
 
@@ -74,9 +77,56 @@ def waivers_of(
                 continue
             waivers.append(waiver)
             block = span.block if span else None
-            if block is not None and block.type == "module" and block.labels and _whole(span):
+            if block is None or not block.labels or not _whole(span):
+                continue
+            if block.type == "module":
                 carried.append(Carried(folder=module.folder, call=block.labels[0], waiver=waiver))
+            elif block.type == "data" and block.labels[0] in _DOCUMENTS:
+                waivers += _where_used(waiver, module, block)
     return waivers, carried
+
+
+def _where_used(waiver: Waiver, module: Module, document: Block) -> Iterator[Waiver]:
+    """The waiver again for every block of the module that uses the document, or one made of it."""
+    waiting, seen = [document], {id(document)}
+    while waiting:
+        type_, name = waiting.pop().labels[:2]
+        for element in module.resources.values():
+            block = element.block
+            if id(block) in seen or not _mentions(block.body, type_, name):
+                continue
+            seen.add(id(block))
+            if block.type == "data" and block.labels[0] in _DOCUMENTS:
+                waiting.append(block)
+                continue
+            yield msgspec.structs.replace(
+                waiver, path=element.path, first_line=block.span[0], last_line=block.span[2]
+            )
+
+
+def _mentions(tree: Any, type_: str, name: str) -> bool:
+    """Whether ``data.TYPE.NAME`` stands somewhere in a tree."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, (list, tuple)):
+            waiting += node
+        elif isinstance(node, Attribute) and node.name == name and _is_data(node.of, type_):
+            return True
+        elif isinstance(node, msgspec.Struct):
+            waiting += [getattr(node, field) for field in node.__struct_fields__]
+    return False
+
+
+def _is_data(node: Node, type_: str) -> bool:
+    return (
+        isinstance(node, Attribute)
+        and node.name == type_
+        and isinstance(node.of, Name)
+        and node.of.name == "data"
+    )
 
 
 def _whole(span: _Span | None) -> bool:

@@ -157,6 +157,50 @@ def test_a_skip_on_a_module_call_covers_what_that_call_brings(
     assert covers(part, finding) is waived
 
 
+DOCUMENT = """
+data "aws_iam_policy_document" "inner" {
+  %s
+  statement {
+    actions   = ["s3:GetObject"]
+    resources = ["*"]
+  }
+}
+data "aws_iam_policy_document" "outer" {
+  source_policy_documents = [data.aws_iam_policy_document.inner.json]
+}
+data "aws_iam_policy_document" "other" {
+  statement {
+    actions   = ["s3:GetObject"]
+    resources = ["*"]
+  }
+}
+resource "aws_iam_policy" "reader" {
+  name   = "reader"
+  policy = %s
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("comment", "used", "waived"),
+    [
+        ("#checkov:skip=CKV_AWS_356:reads all", "inner", True),
+        ("#checkov:skip=CKV_AWS_356:reads all", "outer", True),
+        ("#checkov:skip=CKV_AWS_356:reads all", "other", False),
+        ("#checkov:skip=CKV_AWS_21:no", "inner", False),
+    ],
+    ids=["of-the-document", "of-one-inside", "of-another-document", "of-another-check"],
+)
+def test_a_skip_in_a_policy_document_reaches_the_policies_made_of_it(
+    tmp_path: Path, comment: str, used: str, waived: bool
+) -> None:
+    rule = next(r for r in load_catalogue().rules if r.id == "tf-aws-iam-data-of-all")
+    main = DOCUMENT % (comment, f"data.aws_iam_policy_document.{used}.json")
+    part = scan(tmp_path, {"main.tf": main}, rules=(rule,))
+    [finding] = part.findings
+    assert covers(part, finding) is waived
+
+
 def test_what_waits_for_a_variable_is_told_once(tmp_path: Path) -> None:
     main = 'variable "acl" {}\nvariable "n" {}\n' + "".join(
         f'resource "aws_x" "y{at}" {{\n  acl  = var.acl\n  name = var.n\n}}\n' for at in range(5)
