@@ -578,13 +578,20 @@ class TestGate:
         ("vers:npm/<1.0.0|>=2.0.0", "0.5.0", True),
         ("vers:npm/<1.0.0|>=2.0.0", "3.0.0", True),
         ("vers:npm/>=1.0.0|!=1.5.0|<2.0.0", "1.5.0", False),
-        ("vers:pypi/>=1.0.0", "1.5.0", False),
-        ("vers:npm/>=1.0.0||<2", "1.5.0", False),
-        ("vers:npm/>=not a version", "1.5.0", False),
-        ("1.0.0", "1.0.0", False),
+        ("vers:intdot/>=1.0.0", "1.5.0", None),
+        ("vers:pypi/>=1.0.0", "1.5.0", None),
+        ("vers:all/*", "1.5.0", True),
+        ("<2.0.0", "1.5.0", True),
+        (">=1.0.0|<1.5.0", "1.5.0", False),
+        ("vers:/4.17-lts", "1.5.0", False),
+        ("All versions", "1.5.0", None),
+        ("<2.0.0", "", None),
+        ("vers:npm/>=1.0.0||<2", "1.5.0", None),
+        ("vers:npm/>=not a version", "1.5.0", None),
+        ("1.0.0", "1.0.0", None),
     ],
 )
-def test_version_ranges(span: str, version: str, holds: bool) -> None:
+def test_version_ranges(span: str, version: str, holds: bool | None) -> None:
     assert in_range(span, "npm", version) is holds
 
 

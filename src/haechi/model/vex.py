@@ -63,10 +63,12 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Product(msgspec.Struct, frozen=True):
-    """One product, by any of its names; with ``parts`` only those parts of it are meant."""
+    """One product, by any of its names; with ``parts`` only those parts of it are meant, and with
+    ``through`` only as parts of each of those, too ("a library of an image of a product")."""
 
     names: tuple[Identity, ...]
     parts: tuple[tuple[Identity, ...], ...] = ()
+    through: tuple[tuple[Identity, ...], ...] = ()
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,10 @@ https://docs.oasis-open.org/csaf/csaf/v2.0/os/csaf-v2.0-os.html, sections 3.2.2,
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any
+from urllib.parse import quote
 
 from haechi.engines.bom import Document
 from haechi.engines.bom.plain import mappings, text, texts
@@ -28,7 +30,8 @@ _STATUS = {
     "under_investigation": VexStatus.UNDER_INVESTIGATION,
 }
 _DEEPEST = 40
-_RANGE = "product_version_range"
+_RANGE, _VERSION = "product_version_range", "product_version"
+_NUMBER = re.compile(r"[vV]?\d")
 _Reason = tuple[str, str, str]  # justification, impact, action
 
 
@@ -101,6 +104,23 @@ def _grouped(each: dict[str, Any], tree: _Tree) -> dict[tuple[str, _Reason], lis
     return found
 
 
+def _span(branch: dict[str, Any]) -> str:
+    """The versions that a branch narrows everything below it to."""
+    name = text(branch.get("name")).strip()
+    if branch.get("category") == _RANGE:
+        return name
+    if branch.get("category") == _VERSION and _NUMBER.match(name):
+        return "vers:/" + quote(name, safe="")
+    return ""
+
+
+def _identity(name: str, span: str) -> Identity:
+    """A package URL that tells a version of its own is told no other by the branch around it,
+    whose name may be put otherwise (``openssl-1:3.0.7-1.el9.x86_64``)."""
+    bare = name.partition("?")[0].partition("#")[0].rpartition("/")[2]
+    return Identity(name, "" if span.startswith("vers:/") and "@" in bare[1:] else span)
+
+
 class _Tree:
     """The product tree: id → product."""
 
@@ -130,23 +150,23 @@ class _Tree:
         return found
 
     def _branches(self, top: Any) -> None:
-        pending = [(each, 0) for each in reversed(mappings(top))]
+        pending = [(each, 0, "") for each in reversed(mappings(top))]
         while pending:
-            branch, depth = pending.pop()
-            span = text(branch.get("name")) if branch.get("category") == _RANGE else ""
+            branch, depth, span = pending.pop()
+            span = _span(branch) or span
             product = branch.get("product")
             if isinstance(product, dict):
-                self._add(product, span if span.startswith("vers:") else "")
+                self._add(product, span)
             if depth < _DEEPEST:
                 inner = mappings(branch.get("branches"))
-                pending.extend((each, depth + 1) for each in reversed(inner))
+                pending.extend((each, depth + 1, span) for each in reversed(inner))
 
     def _add(self, entry: dict[str, Any], span: str) -> None:
         helper = entry.get("product_identification_helper")
         helper = helper if isinstance(helper, dict) else {}
         names = texts([helper.get("purl"), helper.get("cpe")])
         names += [text(each.get("uri")) for each in mappings(helper.get("x_generic_uris"))]
-        identities = tuple(Identity(name, span) for name in names if name)
+        identities = tuple(_identity(name, span) for name in names if name)
         if identities:
             self.products.setdefault(text(entry.get("product_id")), Product(identities))
 
@@ -163,8 +183,10 @@ class _Tree:
                 if part is None or whole is None:
                     left.append(each)
                 elif made:
-                    parts = part.parts or (part.names,)
-                    self.products.setdefault(made, Product(whole.names, parts))
+                    between = [*whole.parts, *whole.through]
+                    between += [part.names, *part.through] if part.parts else []
+                    joint = Product(whole.names, part.parts or (part.names,), tuple(between))
+                    self.products.setdefault(made, joint)
             if len(left) == len(waiting):
                 return
             waiting = left

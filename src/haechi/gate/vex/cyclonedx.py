@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from haechi.engines.bom import Document
 from haechi.engines.bom.plain import mappings, text, texts
@@ -40,7 +40,7 @@ JUSTIFICATIONS: Mapping[str, Justification] = {
     "protected_by_mitigating_control": Justification.INLINE_MITIGATIONS_ALREADY_EXIST,
 }
 """CycloneDX's words in those of the two others."""
-_UNAFFECTED = "unaffected"
+_UNAFFECTED, _UNKNOWN = "unaffected", "unknown"
 
 
 def statements(
@@ -75,7 +75,7 @@ def statements(
             what = f"state {state[:40]!r} is none of CycloneDX's" if names else "no vulnerability"
             faults.append(f"{location}: {what}: not applied")
             continue
-        meant = products.of(each.get("affects"), location, faults)
+        meant = products.of(each.get("affects"), _STATES[state], location, faults)
         if not meant:
             faults.append(f"{location}: {names[0]} affects nothing that is named: not applied")
             continue
@@ -154,7 +154,7 @@ class _Products:
     ) -> None:
         root = about.get("component")
         root = root if isinstance(root, dict) else {}
-        self._root = text(root.get("purl"))
+        self._root = text(root.get("purl")) or _named(root)
         self._root_ref = text(root.get("bom-ref"))
         self._purls: dict[str, tuple[str, str]] = {}
         for ref, purl, outer in _components({"components": [*mappings(root.get("components"))]}):
@@ -163,7 +163,9 @@ class _Products:
             self._purls.setdefault(ref, (purl, outer))
         self._links = links
 
-    def of(self, affects: Any, location: Location, faults: list[str]) -> tuple[Product, ...]:
+    def of(
+        self, affects: Any, status: VexStatus, location: Location, faults: list[str]
+    ) -> tuple[Product, ...]:
         found = []
         for target in mappings(affects):
             ref = text(target.get("ref"))
@@ -171,7 +173,7 @@ class _Products:
             if made is None:
                 faults.append(f"{location}: nothing is known of {ref[:120]!r}, which it affects")
                 continue
-            found += _versioned(made, mappings(target.get("versions")))
+            found += _versioned(made, mappings(target.get("versions")), status)
         return tuple(found)
 
     def _product(self, ref: str) -> Product | None:
@@ -185,18 +187,34 @@ class _Products:
             part = (Identity(purl),)
             return Product((Identity(whole),), (part,)) if whole else Product(part)
         if ref.startswith(_LINK):
-            ref = (
-                self._links.get(ref)
-                or self._links.get(unquote(ref))
-                or unquote(ref.partition("#")[2])
-            )
+            known = self._links.get(ref) or self._links.get(unquote(ref))
+            if not known:
+                bom, _, purl = unquote(ref).partition("#")
+                part = (Identity(purl),)
+                wholes = tuple(Identity(name) for name in (self._root, bom) if name)
+                return Product(wholes, (part,)) if purl.startswith("pkg:") else None
+            ref = known
         return Product((Identity(ref),)) if ref.startswith("pkg:") else None
 
 
-def _versioned(product: Product, versions: list[dict[str, Any]]) -> list[Product]:
+def _named(root: dict[str, Any]) -> str:
+    """What a document describes, where it gives it no package URL: a statement about its parts
+    must not become one about those of everything else."""
+    if not root:
+        return ""
+    name, version = text(root.get("name")) or "unnamed", text(root.get("version"))
+    group = text(root.get("group"))
+    whole = quote(f"{group}/{name}" if group else name, safe="")
+    return f"pkg:generic/{whole}" + (f"@{quote(version, safe=':')}" if version else "")
+
+
+def _versioned(
+    product: Product, versions: list[dict[str, Any]], status: VexStatus
+) -> list[Product]:
     """Narrowed to the versions that are listed as affected; one that is listed as unaffected
-    needs no statement."""
-    meant = [each for each in versions if text(each.get("status")) != _UNAFFECTED]
+    needs no statement, and of one that is listed as unknown nothing good is said."""
+    passed = {_UNAFFECTED, _UNKNOWN} if status.suppresses else {_UNAFFECTED}
+    meant = [each for each in versions if text(each.get("status")) not in passed]
     if not versions:
         return [product]
     return [narrowed for each in meant if (narrowed := _narrowed(product, each)) is not None]

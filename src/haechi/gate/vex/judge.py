@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 import msgspec
@@ -19,11 +19,13 @@ from msgspec.structs import replace
 from haechi.gate.vex import VexFile
 from haechi.gate.vex.products import Fit, Fitter, Subject
 from haechi.model.finding import Finding
-from haechi.model.vex import Identity, Statement
+from haechi.model.vex import Product, Statement
 from haechi.model.waiver import Waiver, WaiverOrigin
 
 _BEGINNING = dt.datetime.min.replace(tzinfo=dt.UTC)
 _LISTED = 10
+_TOLD = 20
+"""Versions from which on a finding may not tell all of them."""
 _IDLE = 50
 """Statements of one document that are listed as fitting nothing; a vendor's has thousands."""
 
@@ -71,7 +73,7 @@ class _Court:
             return finding
         by_version = [
             self._latest(purl, finding, fitting) if fitting else None
-            for purl in _purls(finding)
+            for purl in self._purls(finding)
             for fitting in (list(self._fitting(purl, finding)),)
         ]
         counts = [known for known in by_version if known is not None]
@@ -101,8 +103,10 @@ class _Court:
                 tried.add(id(known))
                 if known.file.within and known.file.within != path:
                     continue
+                doubt = not known.statement.status.suppresses
+                products = known.statement.products
                 fit = max(
-                    (self._fitter.fit(p, purl, path) for p in known.statement.products),
+                    (self._fitter.fit(p, purl, path, doubt=doubt) for p in products),
                     default=Fit.NOT,
                 )
                 if fit is Fit.FITS:
@@ -115,12 +119,22 @@ class _Court:
         product = next(
             each
             for each in known.statement.products
-            if self._fitter.fit(each, purl, finding.location.path) is Fit.NEAR
+            if self._fitter.fit(each, purl, finding.location.path) is not Fit.NOT
         )
+        by = "naming that SBOM" if _is_bom(product) else "--product or deps.product"
         return (
             f"{known.statement.location} speaks of {finding.rule} in {purl} as a part "
-            f"of {_called(product.names)}, which is not what was scanned; if it is, say so by "
-            "--product or deps.product"
+            f"of {_called(product)}, which is not what was scanned; if it is, say so by {by}"
+        )
+
+    def _purls(self, finding: Finding) -> list[str]:
+        """Those of all versions that the finding is about. A long list is told in part, and then
+        all versions in the file have to be spoken of."""
+        told = _purls(finding)
+        if len(told) < _TOLD:
+            return told
+        return list(
+            dict.fromkeys((*told, *self._fitter.versions_of(told[0], finding.location.path)))
         )
 
     def _latest(self, purl: str, finding: Finding, fitting: list[_Known]) -> _Known:
@@ -181,7 +195,7 @@ def _waiver(statement: Statement, covered: tuple[str, ...]) -> Waiver:
 
 
 def _purls(finding: Finding) -> list[str]:
-    """The package URL of each version that the finding is about: one file may hold several."""
+    """The package URL of each version that the finding tells of: one file may hold several."""
     found = {finding.resource: None}
     versions = finding.evidence.get("versions")
     head, _, rest = finding.resource.partition("?")
@@ -195,8 +209,13 @@ def _purls(finding: Finding) -> list[str]:
     return list(found)
 
 
-def _called(names: Iterable[Identity]) -> str:
-    return " or ".join(name.name for name in names)[:300]
+def _called(product: Product) -> str:
+    wholes = (product.names, *product.through)
+    return " in ".join(" or ".join(name.name for name in names) for names in wholes[::-1])[:300]
+
+
+def _is_bom(product: Product) -> bool:
+    return any(name.name.startswith("urn:cdx:") for name in product.names)
 
 
 def _first(sentences: Sequence[str], more: str) -> Iterator[str]:

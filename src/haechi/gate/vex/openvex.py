@@ -61,12 +61,17 @@ def _statement(
         status=VexStatus(status),
         said=f"openvex:{status}",
         justification=text(each.get("justification")),
-        impact=text(each.get("impact_statement")) or text(each.get("status_notes")),
+        impact=text(each.get("impact_statement")) or _notes(each, status),
         action=text(each.get("action_statement")),
         author=text(each.get("supplier")) or author,
         time=time,
         location=location,
     )
+
+
+def _notes(each: dict[str, Any], status: str) -> str:
+    """Notes explain a status, but are no reason for not_affected ("Status Labels")."""
+    return "" if status == VexStatus.NOT_AFFECTED else text(each.get("status_notes"))
 
 
 def _vulnerabilities(value: Any) -> tuple[str, ...]:

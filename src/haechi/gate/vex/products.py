@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from functools import lru_cache
+from urllib.parse import quote
 
 import msgspec
 
@@ -55,10 +56,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         if file is None:
             return self.names
         own = {file.purl} if file.purl else set()
-        kind = _TYPES.get(file.ecosystem)
+        kind = _TYPES.get(file.ecosystem) if file.ecosystem else "generic"
         if file.name and kind and not file.purl:
             name = file.name.replace(":", "/") if kind == "maven" else file.name
             name = name.replace("@", "%40", 1) if name.startswith("@") else name
+            name = name if file.ecosystem else quote(name, safe="")
             own.add(f"pkg:{kind}/{name}" + (f"@{file.version}" if file.version else ""))
         return self.names | own
 
@@ -70,19 +72,33 @@ class Fitter:
         self._subject = subject
         self._walked: dict[tuple[str, frozenset[int]], frozenset[int]] = {}
 
-    def fit(self, product: Product, purl: str, path: str) -> Fit:
-        """How a product fits the package ``purl`` in the file ``path``."""
+    def versions_of(self, purl: str, path: str) -> list[str]:
+        """The package URLs of all versions of a package in a file."""
+        from haechi.engines.purl import purl_of
+
+        file, package = self._subject.files.get(path), _parsed(purl)
+        if file is None or package is None:
+            return []
+        bare = Identity(str(msgspec.structs.replace(package, version="", qualifiers={})))
+        return [purl_of(file.packages[index]) for index in _matching((bare,), file)]
+
+    def fit(self, product: Product, purl: str, path: str, *, doubt: bool = False) -> Fit:
+        """How a product fits the package ``purl`` in the file ``path``. ``doubt``: whether a range
+        of versions that is not understood fits."""
         package = _parsed(purl)
         if package is None:
             return Fit.NOT
         if not product.parts:
-            fits = _any(product.names, package) or self._is_whole(product.names, path)
+            fits = _any(product.names, package, doubt) or self._is_whole(product.names, path)
             return Fit.FITS if fits else Fit.NOT
-        if not any(_any(part, package) for part in product.parts):
+        if not any(_any(part, package, doubt) for part in product.parts):
             return Fit.NOT
-        if self._is_whole(product.names, path) or self._is_the_way(product.names, purl, path):
+        if all(self._holds(names, purl, path) for names in (product.names, *product.through)):
             return Fit.FITS
         return Fit.NOT if self._is_elsewhere(product.names, path) else Fit.NEAR
+
+    def _holds(self, names: tuple[Identity, ...], purl: str, path: str) -> bool:
+        return self._is_whole(names, path) or self._is_the_way(names, purl, path)
 
     def _is_whole(self, names: Iterable[Identity], path: str) -> bool:
         return any(
@@ -136,9 +152,9 @@ def _matching(names: tuple[Identity, ...], file: PackageFile) -> list[int]:
     return found
 
 
-def _any(names: Iterable[Identity], package: Purl) -> bool:
+def _any(names: Iterable[Identity], package: Purl, doubt: bool = False) -> bool:
     return any(
-        pattern is not None and _covers(pattern, name.range, package)
+        pattern is not None and _covers(pattern, name.range, package, doubt)
         for name in names
         for pattern in (_parsed(name.name),)
     )
@@ -155,7 +171,7 @@ def _names(name: Identity, called: str, path: str) -> bool:
     return _covers(bare, name.range, actual)
 
 
-def _covers(pattern: Purl, span: str, actual: Purl) -> bool:
+def _covers(pattern: Purl, span: str, actual: Purl, doubt: bool = False) -> bool:
     if (pattern.type, pattern.namespace) != (actual.type, actual.namespace):
         return False
     if pattern.name != actual.name and not (
@@ -168,7 +184,7 @@ def _covers(pattern: Purl, span: str, actual: Purl) -> bool:
         return False
     if not pattern.qualifiers.items() <= actual.qualifiers.items():
         return False
-    return not span or _in_range(span, actual)
+    return not span or _in_range(span, actual, doubt)
 
 
 def _bare(purl: Purl) -> str:
@@ -176,10 +192,11 @@ def _bare(purl: Purl) -> str:
     return purl.version.removeprefix("v") if purl.type in _PREFIXED else purl.version
 
 
-def _in_range(span: str, actual: Purl) -> bool:
+def _in_range(span: str, actual: Purl, doubt: bool) -> bool:
     from haechi.gate.vex.ranges import in_range
 
-    return bool(actual.version) and in_range(span, actual.type, actual.version)
+    found = in_range(span, actual.type, actual.version)
+    return doubt if found is None else found
 
 
 @lru_cache(maxsize=65_536)

@@ -2,7 +2,8 @@
 
 https://github.com/package-url/vers-spec: constraints are ordered; a version lies in the range when
 it equals one that is listed, or lies between two that follow each other. What is not understood
-covers nothing: a statement must not hold for more than it says.
+covers nothing where a statement would take a finding away, and everything where it would keep
+one: a statement must not hide more than it says.
 """
 
 from __future__ import annotations
@@ -31,26 +32,43 @@ _ECOSYSTEMS = {
 _MOST = 1_000
 
 
-def in_range(span: str, type: str, version: str) -> bool:
-    """Whether a version of a package of this purl type lies in a range."""
+def in_range(span: str, type: str, version: str) -> bool | None:
+    """Whether a version of a package of this purl type lies in a range; None for a range that is
+    not understood. CSAF writes ranges with and without ``vers:…/`` before them."""
     found = _RANGE.match(span)
-    if found is None or (found[1] not in ("", type, "generic", "semver")):
-        return False
-    if found[2].strip() == "*":
+    if found is None and not span.startswith(("<", ">", "=", "!")):
+        return None
+    kind, written = (found[1], found[2]) if found else ("", span)
+    if written.strip() == "*":
         return True
-    parts = [part.strip() for part in found[2].split("|")]
+    if kind not in ("", type, "generic", "semver") or not version:
+        return None
+    parts = [part.strip() for part in written.split("|")]
     if len(parts) > _MOST or not all(parts):
-        return False
+        return None
     constraints = [(c[1] or "=", unquote(c[2])) for p in parts if (c := _CONSTRAINT.match(p))]
     if any(sign == "=" and text == version for sign, text in constraints):
         return True
+    if all(sign == "=" and not _is_one(type, text) for sign, text in constraints):
+        return False  # names of releases, and this is none of them
     try:
         scheme = _scheme(type)
         if scheme is None:
-            return False
+            return None
         return _holds(scheme.key(version), [(sign, scheme.key(text)) for sign, text in constraints])
     except HaechiError:
+        return None
+
+
+def _is_one(type: str, text: str) -> bool:
+    """Whether a text is a version that can be compared."""
+    try:
+        scheme = _scheme(type)
+        if scheme is not None:
+            scheme.key(text)
+    except HaechiError:
         return False
+    return scheme is not None
 
 
 def _scheme(type: str) -> Scheme | None:
