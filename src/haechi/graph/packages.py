@@ -17,12 +17,14 @@ import msgspec
 from haechi.checks.pods.view import view_of
 from haechi.engines.image_ref import parse_image
 from haechi.graph.exposure import Way
+from haechi.model.counting import counted
 from haechi.model.finding import DEPENDENCIES, Finding
 from haechi.model.keys import without_version
 from haechi.model.location import AttrPath
 from haechi.model.scan import Risk, Step
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
+from haechi.scan.deps.go_standard import LEAST
 from haechi.scan.deps.versions import highest
 from haechi.scan.facts import image_of
 
@@ -34,6 +36,8 @@ _TRANSITIVE = -1.0
 _USED = 2.0
 """More for what the code imports, less for what nothing was found to lead to."""
 _LIKELY = 5.0
+_LEAST = -8.0
+"""What a file allows to build with need not be what is built with."""
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -181,6 +185,8 @@ def _points(package: Package) -> float:
         points += _USED
     elif uses == {"not_found"}:
         points -= _USED
+    if package.worst.evidence.get(LEAST):
+        points += _LEAST
     path = package.worst.evidence.get("path")
     return points + (_TRANSITIVE if isinstance(path, Sequence) and len(path) > 2 else 0.0)
 
@@ -192,11 +198,26 @@ def _what(package: Package, rules: Mapping[str, Rule]) -> tuple[str, str]:
     if "malicious" in worst.tags:
         return f"{label} is a malicious package", f"{label}은(는) 악성 패키지입니다"
     korean = rule.ko.title if rule and rule.ko else worst.title
+    if worst.evidence.get(LEAST):
+        return _least(package)
     if number == 1:
         return f"{label}: {worst.title} ({worst.rule})", f"{label}: {korean}"
     return (
         f"{label} has {number:,} known vulnerabilities, the worst: {worst.title} ({worst.rule})",
         f"{label}에 알려진 취약점이 {number:,}건 있습니다. 가장 나쁜 것: {worst.rule}",
+    )
+
+
+def _least(package: Package) -> tuple[str, str]:
+    """Of the library of the least Go that may build a module: one line is behind all of it."""
+    worst, number = package.worst, len(package.findings)
+    file, version = worst.location.path.rpartition("/")[2], worst.evidence.get("version")
+    known = counted(number, "known vulnerability", "known vulnerabilities")
+    return (
+        f"{file} allows to build with Go {version}, whose standard library has {known} in what "
+        f"is imported here{', such as' if number > 1 else ':'} {worst.title} ({worst.rule})",
+        f"{file}이(가) Go {version}(으)로 빌드하는 것을 허용하며, 여기서 쓰는 표준 라이브러리에 "
+        f"알려진 취약점이 {number:,}건 있습니다 ({worst.rule})",
     )
 
 
@@ -216,6 +237,10 @@ def _change(package: Package, rules: Mapping[str, Rule]) -> tuple[str, str]:
         f"Upgrade {name} to {version}{fixes}",
         f"{name}을(를) {version}(으)로 올리세요",
     )
+    if worst.evidence.get(LEAST):
+        file = worst.location.path.rpartition("/")[2]
+        english = f"Raise the go or toolchain line to {version}{fixes}"
+        korean = f"{file}의 go 또는 toolchain 줄을 {version}(으)로 올리세요"
     path = worst.evidence.get("path")
     if isinstance(path, Sequence) and len(path) > 2:
         english += f", which {path[1]} brings in"

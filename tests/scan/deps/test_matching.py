@@ -82,11 +82,12 @@ def test_what_one_source_is_sure_of_is_not_undecided() -> None:
     [
         (package("a"), True),
         (package("a", source=Source.STDLIB), True),
+        (package("a", source=Source.STDLIB, constraint=">=1.5"), False),
         (package("a", ""), False),
         (package("a", source=Source.GIT), False),
         (package("a", source=Source.WORKSPACE), False),
     ],
-    ids=["registry", "stdlib", "no version", "git", "workspace"],
+    ids=["registry", "stdlib", "least stdlib", "no version", "git", "workspace"],
 )
 def test_only_packages_with_a_name_and_a_version_are_asked_for(one: Package, asked: bool) -> None:
     assert judged(one) is asked

@@ -140,6 +140,8 @@ def test_severity_and_fingerprint_do_not_depend_on_it(tmp_path: Path, held: Advi
          "dom.Parse"),
         ({"a.go": 'package a\nimport (\n\t"os"\n\t"%s/dom"\n)\nfunc f(n *dom.Node) { n.Walk() }\n'},
          "called", "dom.Node.Walk"),
+        ({"a.go": 'package a\nimport "%s/dom"\nfunc f(n *dom.Node) { x = r.Walk }\n'},
+         "imported", ""),
         ({"a.go": 'package a\nimport "%s/dom"\nfunc f() { dom.Other() }\n'}, "imported", ""),
         ({"a.go": 'package a\nimport "%s/dom"\nfunc f() {\n// dom.Parse(x)\n}\n'}, "imported", ""),
         ({"a.go": 'package a\nimport (\n"os"\n"%s/dom"\n)\nfunc f(n dom.Node) { os.Walk() }\n'},

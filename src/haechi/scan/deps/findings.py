@@ -21,6 +21,7 @@ from haechi.model.finding import UPGRADE, Finding, fingerprint
 from haechi.model.package import Package, PackageFile
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule
+from haechi.scan.deps.go_standard import LEAST, is_least
 from haechi.scan.deps.matching import Matching
 from haechi.scan.deps.paths import ARROW, Chain, Paths, spelled
 from haechi.scan.deps.versions import affected_text, highest, upgrade_of
@@ -217,6 +218,8 @@ def _message(
             "no fixed version is known" if not vulnerability.fixed else "see the advisory for a fix"
         )
     said.append(way)
+    if is_least(package):
+        said.append(f"the least release that {hit.file.format} allows to build with")
     if hit.development:
         said.append("for development only")
     if since := _exploited(vulnerability):
@@ -259,6 +262,8 @@ def _evidence(
         ]
     if risk and risk.epss is not None:
         said["epss"] = risk.epss
+    if is_least(package):
+        said[LEAST] = True
     if since := _exploited(vulnerability):
         said["exploited_since"] = since
     if vulnerability.symbols:

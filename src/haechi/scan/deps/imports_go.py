@@ -20,6 +20,8 @@ _IMPORT = re.compile(
     rb"^[ \t]*(?:import[ \t]*\(?[ \t]*)?(?:([\w.]+)[ \t]+)?[\"`]([A-Za-z0-9][^\"`\n]{0,300})[\"`]",
     re.MULTILINE,
 )
+_CALLED = re.compile(rb"[ \t]*\(")
+"""A method counts where it is called: fields are called alike."""
 _VERSION = re.compile(r"v[0-9]+\Z")
 _COMMENT = re.compile(rb"[ \t]*//")
 _SELECTED = re.compile(rb"(?<![\w.\"])([A-Za-z_]\w*)?\.([A-Za-z_]\w*)\b")
@@ -71,6 +73,17 @@ class GoImports:
                 if offset is not None:
                     yield Place(one.place.path, offset), symbol
 
+    def mentions(self, symbols: Symbols) -> Iterator[Place]:
+        """Imports by files that name one of the functions, or something called after the type of
+        one of the methods (``os.OpenRoot`` of ``Root.Open``); all where none is told."""
+        for one in self.places(symbols.path):
+            names = [one.alias] if one.alias else package_names(symbols.path)
+            if not symbols.symbols or any(
+                _is_mentioned(symbol, names, self._named(one.place.path))
+                for symbol in symbols.symbols
+            ):
+                yield one.place
+
     def _named(self, path: str) -> dict[bytes, int]:
         """What a file selects (``html.Parse``, ``.Parse``) → the offset where it first does."""
         found = self._selected.get(path)
@@ -83,7 +96,7 @@ class GoImports:
                 line = data.rfind(b"\n", 0, match.start()) + 1
                 if not _COMMENT.match(data, line, match.start() + 1):
                     found.setdefault(match[0], match.start())
-                    if match[1] not in packages:
+                    if match[1] not in packages and _CALLED.match(data, match.end()):
                         found.setdefault(b"." + match[2], match.start(2))
         return found
 
@@ -116,6 +129,17 @@ def _offset(symbol: str, names: list[str], named: dict[bytes, int]) -> int | Non
     if types or any(key.startswith(made) for key in named):
         return named.get(f".{method}".encode())
     return None
+
+
+def _is_mentioned(symbol: str, names: list[str], named: dict[bytes, int]) -> bool:
+    kind, _, method = symbol.partition(".")
+    if not method:
+        return any(f"{name}.{kind}".encode() in named for name in names)
+    heads = tuple(f"{name}.".encode() for name in names)
+    made = tuple(f"{name}.New".encode() for name in names)
+    return any(
+        key.startswith(made) or (key.startswith(heads) and kind.encode() in key) for key in named
+    )
 
 
 def package_names(path: str) -> list[str]:

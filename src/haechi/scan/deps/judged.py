@@ -14,6 +14,7 @@ from haechi.model.finding import Finding
 from haechi.model.location import Location
 from haechi.model.package import BY_NAME, PackageFile
 from haechi.model.waiver import Waiver
+from haechi.scan.deps import go_standard
 from haechi.scan.deps.collect import Dependencies as Collected
 from haechi.scan.deps.findings import Told, findings_of
 from haechi.scan.deps.gaps import data_gaps, day_of, ecosystems_of, package_gaps
@@ -59,7 +60,10 @@ def _judged(
     )
     held = frozenset(name for name, state in states.items() if state and state.covered)
     placed, waivers = _placed(told, files, tree)
-    findings, cut = with_reach(placed, files, tree)
+    reached, cut = with_reach(placed, files, tree)
+    findings, left_out = go_standard.told(reached)
+    held_ids = {finding.rule for finding in findings}
+    said = go_standard.sentences(files, left_out) if "Go" in data.evaluated else ()
     return Dependencies(
         part=Part(
             findings=tuple(findings),
@@ -72,13 +76,13 @@ def _judged(
             ),
             waivers=waivers,
             looked=_counts(files, told),
-            evaluated=_evaluated(data.evaluated, ecosystems, told, sources, setup),
+            evaluated=_evaluated(data.evaluated, ecosystems, findings, sources, setup),
             files=seen | {file.path for file in files},
-            warnings=(*data.warnings, *cut),
+            warnings=(*data.warnings, *cut, *said),
         ),
         files=files,
-        rules=told.rules,
-        known=told.known,
+        rules={id_: rule for id_, rule in told.rules.items() if id_ in held_ids},
+        known={id_: known for id_, known in told.known.items() if id_ in held_ids},
         data={
             name: day
             for name, state in states.items()
@@ -145,7 +149,7 @@ def _counts(files: Sequence[PackageFile], told: Told) -> dict[str, int]:
 def _evaluated(
     covered: frozenset[str],
     present: Mapping[str, str],
-    told: Told,
+    findings: Sequence[Finding],
     sources: Sources,
     setup: Setup,
 ) -> frozenset[str]:
@@ -154,7 +158,7 @@ def _evaluated(
     about whose ecosystems were judged, as far as there are any packages of them here."""
     found = {f"{EVALUATED}{name}" for name in covered}
     found.update(id_ for source in sources.own for id_ in source.ids())
-    found.update(finding.rule for finding in told.findings)
+    found.update(finding.rule for finding in findings)
     for name in setup.vulnerabilities:
         concerned = sources.ids_of(name)
         if concerned and all(one in covered or one not in present for one in concerned):

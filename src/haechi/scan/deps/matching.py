@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from haechi.model.advisory import Advisory, Vulnerability
 from haechi.model.package import BY_NAME, Package, PackageFile
 from haechi.model.severity import Severity
+from haechi.scan.deps.go_standard import is_least
 from haechi.world.advisories.names import base
 from haechi.world.advisories.reading import Advisories
 from haechi.world.advisories.shapes import NOTHING, EcosystemState, Matched, Undecided
@@ -55,7 +56,12 @@ class Matching(msgspec.Struct, frozen=True):
 
 
 def judged(package: Package) -> bool:
-    """True for a package of which advisories can be asked: by name, and for one version."""
+    """True for a package of which advisories can be asked, by name and for one version, and of
+    which the answer counts without a look at the code."""
+    return _asked(package) and not is_least(package)
+
+
+def _asked(package: Package) -> bool:
     return bool(package.version) and package.source in BY_NAME
 
 
@@ -66,7 +72,7 @@ def match(files: Sequence[PackageFile], sources: Sources) -> Matching:
     places: list[tuple[Place, int]] = []
     for number, file in enumerate(files):
         for index, package in enumerate(file.packages):
-            if not judged(package):
+            if not _asked(package):
                 continue
             key = _key(package)
             at = asked.get(key)

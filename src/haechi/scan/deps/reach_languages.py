@@ -17,6 +17,7 @@ import msgspec
 
 from haechi.model.advisory import Symbols
 from haechi.model.package import PackageFile
+from haechi.scan.deps import go_standard
 from haechi.scan.deps.imports_go import GoImports, vendored
 from haechi.scan.deps.imports_javascript import JavaScriptImports
 from haechi.scan.deps.imports_python import PythonImports
@@ -179,6 +180,14 @@ class JavaScript:
         return found
 
 
+def _below(folder: str) -> Own:
+    return lambda path: not folder or path.startswith(f"{folder}/")
+
+
+def _and_no_test(own: Own) -> Own:
+    return lambda path: not path.endswith("_test.go") and own(path)
+
+
 _NAME = re.compile(rb"@?[A-Za-z][\w.~-]*(?:/[A-Za-z][\w.~-]*)?")
 
 
@@ -231,6 +240,8 @@ class Go:
         """What is known of the vulnerable paths of a module, or of all of it."""
         symbols = [Symbols(one["path"], tuple(one["symbols"])) for one in told if one["path"]]
         wanted = [one.path for one in symbols] or self._imports.paths(module)
+        if module == go_standard.NAME:
+            return self._standard(symbols, lock, own)
         what = " or ".join(dict.fromkeys(one.path for one in symbols)) or module
         if len(what) > 200:
             what = f"a vulnerable package of {module}"
@@ -266,9 +277,33 @@ class Go:
                 place = nearest((one.place for one in self._imports.places(first)), own)
                 if place is not None:
                     return UsedGo(what, place, through=first)
-        if module == "stdlib":
-            return UsedGo(what, why="the standard library's own imports are not followed")
         return UsedGo(what, whole=True)
+
+    def _standard(self, symbols: Sequence[Symbols], lock: str, own: Own) -> UsedGo:
+        """What leads to packages of Go's own library: tests are not built into a program."""
+        wanted = [one.path for one in symbols]
+        what = " or ".join(dict.fromkeys(wanted)) or "the standard library"
+        if posixpath.basename(lock) == "go.work":
+            own = _below(posixpath.dirname(lock))
+        built = _and_no_test(own)
+        for one in symbols:
+            for place, name in self._imports.calls(one):
+                if built(place.path):
+                    return UsedGo(what, place, symbol=f"{one.path.rpartition('/')[2]}.{name}")
+        for one in symbols:
+            found = nearest(self._imports.mentions(one), built)
+            if found is not None:
+                why = "no call of what is vulnerable in it found" if one.symbols else ""
+                return UsedGo(what, found, why=why)
+        for way in (way for path in wanted for way in go_standard.ways_to(path)):
+            found = nearest((one.place for one in self._imports.places(way)), built)
+            if found is not None:
+                return UsedGo(what, found, through=way)
+        ways = [way for path in wanted for way in (path, *go_standard.ways_to(path))]
+        vendored = self._by_vendor(go_standard.NAME, ways, what, lock, built)
+        if vendored.place is not None:
+            return vendored
+        return UsedGo(what, why="what other modules import of it is not followed")
 
     def _follow(self, folder: str) -> dict[str, str] | None:
         if not self._reader.tree.is_file(f"{folder}/modules.txt"):

@@ -69,7 +69,10 @@ def test_reads_every_directive() -> None:
 @pytest.mark.parametrize(
     ("text", "version"),
     [
-        pytest.param("go 1.21", "1.21", id="go line since 1.21"),
+        pytest.param("go 1.21.0", "1.21.0", id="release in the go line since 1.21"),
+        pytest.param("go 1.25", None, id="language alone since 1.21"),
+        pytest.param("go 1.26rc2", "1.26rc2", id="release candidate"),
+        pytest.param("go 1.25\ntoolchain go1.25", None, id="toolchain without a release"),
         pytest.param("go 1.24.3\ntoolchain default", "1.24.3", id="default toolchain"),
         pytest.param("go 1.20\ntoolchain go1.21.4", "1.21.4", id="toolchain wins"),
         pytest.param("go 1.20", None, id="language version only"),
@@ -167,7 +170,7 @@ def test_go_sum_alone_is_a_guess() -> None:
 def test_workspace_names_its_modules_and_replaces() -> None:
     tree = Written(
         {
-            "go.work": "go 1.22\nuse (\n\t./a\n\t./b\n)\nreplace c.example/c => ./fork\n",
+            "go.work": "go 1.22.1\nuse (\n\t./a\n\t./b\n)\nreplace c.example/c => ./fork\n",
             "a/go.mod": "module m/a\ngo 1.22\nrequire (\n\tm/b v0.0.0\n\tc.example/c v1.0.0\n)\n",
             "b/go.mod": "module m/b\n",
             "out/go.mod": "module m/out\ngo 1.22\nrequire m/b v0.0.0\n",
@@ -178,7 +181,7 @@ def test_workspace_names_its_modules_and_replaces() -> None:
     assert named(file, "c.example/c").source is Source.PATH
     assert named(tree.told("out/go.mod"), "m/b").source is Source.REGISTRY
     work = tree.told("go.work")
-    assert versions(work) == {"m/a": "", "m/b": "", "stdlib": "1.22"}
+    assert versions(work) == {"m/a": "", "m/b": "", "stdlib": "1.22.1"}
 
 
 def test_a_file_without_a_module_is_none() -> None:

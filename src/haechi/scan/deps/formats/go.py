@@ -6,9 +6,10 @@ in are known from ``vendor/modules.txt`` (exactly) or else from ``go.sum``: it h
 everything that was ever needed, so a module may be told that is needed no more; where it holds
 several versions of one module the highest is taken and a gap says so.
 
-A ``toolchain`` line, or a ``go`` line of 1.21 or later, is the least version that builds the
-module and is told as the package ``stdlib``. Earlier ``go`` lines name a version of the language;
-nothing follows from them about the library that is linked, so there is no ``stdlib`` then.
+A ``toolchain`` line, or a ``go`` line of 1.21 or later, that names a release (``1.25.3``) is the
+least version that builds the module and is told as the package ``stdlib``. Other ``go`` lines
+(``1.20``, ``1.25``) name a version of the language; nothing follows from them about the library
+that is linked, so there is no ``stdlib`` then.
 ``retract`` is about the module's own versions and says nothing about what it needs. Modules of
 ``tool`` lines are asked for by the project; whether shipped code imports them, too, is not said,
 so they do not count as development only.

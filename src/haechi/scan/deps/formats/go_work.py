@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ECOSYSTEM = "Go"
 _FOLDERS_UP = 12
 _VERSION = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?")
+_RELEASE = re.compile(r"\d{1,4}\.\d{1,4}(?:\.\d|rc\d|beta\d)")
 _NAMES_TOOLCHAIN = (1, 21)
 
 
@@ -61,7 +62,7 @@ def stdlib(told: go_mod.Module, path: str) -> list[Package]:
         named, version = told.go, told.go.words[0]
     else:
         return []
-    if _VERSION.match(version) is None:
+    if _RELEASE.match(version) is None:
         return []
     return [
         Package(
