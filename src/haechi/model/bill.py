@@ -73,8 +73,8 @@ class BilledGap(msgspec.Struct, frozen=True, kw_only=True):
 class Bill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All packages of a run. ``data`` is the day of the advisories that the run judged each
     ecosystem by (none: it had no advisories); ``own`` are ids of the repository's own records,
-    of which the server knows nothing; ``due_days`` are the repository's, by severity,
-    ``owners`` whose a file is. ``left_out`` packages are beyond the bound."""
+    of which the server knows nothing; ``fail_on`` and ``due_days`` (by severity) are the
+    repository's, ``owners`` whose a file is. ``left_out`` packages are beyond the bound."""
 
     files: tuple[BilledFile, ...] = ()
     data: dict[str, dt.date] = {}
@@ -82,6 +82,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     disabled: tuple[str, ...] = ()
     severity: dict[str, Severity] = {}
     development: Development = Development.REPORT
+    fail_on: Severity = Severity.HIGH
     due_days: dict[str, int] = {}
     owners: dict[str, str] = {}
     missing: tuple[BilledGap, ...] = ()

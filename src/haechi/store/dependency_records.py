@@ -121,8 +121,18 @@ class ProposedFix(Record, frozen=True, kw_only=True):
     cleared: bool = True
 
 
+class ProposedUpgrade(Record, frozen=True, kw_only=True):
+    """From one version in use to at least another. ``major``: what relies on the old one may
+    break."""
+
+    version: str
+    target: str
+    major: bool = False
+
+
 class Proposal(Record, frozen=True, kw_only=True):
-    """An upgrade that clears what is known against one package in one file. ``direct`` None: the
+    """Upgrades that clear what is known against one package in one file: of each version in use
+    the one that ``haechi fix deps`` makes. ``target`` is the highest of them. ``direct`` None: the
     file does not tell; ``via`` are the packages by which it comes in, the project's own first.
     ``title`` and ``body`` are ready for a pull request (``body``: Markdown, in the detail
     alone)."""
@@ -136,6 +146,7 @@ class Proposal(Record, frozen=True, kw_only=True):
     package: str
     versions: list[str]
     target: str
+    upgrades: list[ProposedUpgrade]
     direct: bool | None
     via: list[str]
     development: bool

@@ -15,7 +15,7 @@ from haechi.model.bill import (
     BilledGap,
     BilledPackage,
 )
-from haechi.model.config import DUE_DAYS, Config, DepsSection
+from haechi.model.config import DUE_DAYS, Config, DepsSection, GateSection
 from haechi.model.coverage import Gap
 from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile
@@ -39,6 +39,7 @@ def bill_of(
         disabled=tuple(id_ for id_ in config.disable if is_vulnerability(id_)),
         severity={id_: one for id_, one in config.severity.items() if is_vulnerability(id_)},
         development=config.deps.development,
+        fail_on=config.gate.fail_on,
         due_days={} if config.gate.due_days == DUE_DAYS else config.gate.due_days,
         owners=_owners(files, owner_of) if owner_of else {},
         missing=tuple(islice(_missing(files, looked.part.gaps, digests=digests), _MOST_GAPS)),
@@ -58,6 +59,7 @@ def config_of(bill: Bill) -> Config:
         disable=list(bill.disabled),
         severity=dict(bill.severity),
         deps=DepsSection(development=bill.development),
+        gate=GateSection(fail_on=bill.fail_on),
     )
 
 

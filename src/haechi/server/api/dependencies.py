@@ -115,7 +115,7 @@ def proposals(call: Call) -> Page[Proposal]:
 
 
 def _proposals(call: Call, ask: ProposalsAsk) -> Page[Proposal]:
-    from haechi.server.work.proposals import title_of
+    from haechi.server.work.proposals_words import title_of
 
     page = call.world.store.state.proposals.page(
         within=call.within,
@@ -150,7 +150,7 @@ def proposal_rows(call: Call) -> Iterator[Proposal]:
 
 def proposal(call: Call) -> Proposal:
     """One with its words."""
-    from haechi.server.work.proposals import with_words
+    from haechi.server.work.proposals_words import with_words
 
     found = call.world.store.state.proposals.one(call.params["id"], within=call.within)
     return with_words(found)
@@ -158,7 +158,7 @@ def proposal(call: Call) -> Proposal:
 
 def dismissed(call: Call) -> Proposal:
     """Say why it is not made."""
-    from haechi.server.work.proposals import with_words
+    from haechi.server.work.proposals_words import with_words
 
     body: ProposalDismissal = call.body
     done = call.world.store.state.proposals.dismiss(

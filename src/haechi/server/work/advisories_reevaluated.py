@@ -29,7 +29,8 @@ from haechi.scan.deps.matching import judged
 from haechi.server.work.bills import asked_as, facts_in, files_in
 from haechi.server.work.bills_judged import Judge, Name, Said, documents, run_day, words
 from haechi.server.work.matching import StoreWaivers
-from haechi.server.work.proposals import Place, ended, proposed
+from haechi.server.work.proposals import Place, Planning, ended, proposed
+from haechi.server.work.proposals_told import still_told
 from haechi.store.dependency_records import Proposal
 from haechi.store.state.bills import Stored
 from haechi.store.state.bulk import parts
@@ -213,14 +214,12 @@ def _judged(
     ]
     before = {each.fingerprint: each.evidence for each in here}
     found = [_with_more(each, before) for each in documents(fresh, one.bill, today)]
-    proposed_now = proposed(found, one.target)
     gone = {each.fingerprint for each in over}
-    kept = {
-        (each.path, *each.name)
-        for each in here
-        if each.fingerprint not in names and each.fingerprint not in gone
-    }
-    places: set[Place] = {(path, *name) for path, name in asked} - kept
+    kept = [each for each in here if each.fingerprint not in names and each.fingerprint not in gone]
+    planning = Planning(files=one.files, bill=one.bill, affected=judge.affected)
+    told = [*found, *still_told(kept, proposals)]
+    proposed_now = proposed(told, one.target, planning)
+    places: set[Place] = {(path, *name) for path, name in asked}
     cluster, source, ref = one.target
     return Rejudged(
         bill=one.n,

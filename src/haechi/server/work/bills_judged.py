@@ -125,6 +125,14 @@ class Judge:
             answers = self.database.bulk(list(wanted.values()))
             self._answers.update(zip(wanted, answers, strict=True))
 
+    def affected(self, ecosystem: str, name: str, version: str) -> Matched:
+        """What is known against a version, one that nobody has yet included."""
+        key = (ecosystem, name, version)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._answers[key] = self.database.vulnerabilities(*key)
+        return answer
+
     def said(self, bill: Bill, files: Sequence[PackageFile], places: Sequence[Place]) -> Said:
         """What is known against the packages at these places."""
         self.prefetch([(files, places)])

@@ -30,11 +30,11 @@ from haechi.server.work.bills_judged import (
     run_day,
     words,
 )
-from haechi.server.work.proposals import ended, proposed
+from haechi.server.work.proposals import Planning, Target, ended, proposed
 from haechi.store.records import Notice
 from haechi.store.state.bills import PUSH, Billed, keep_bill
 from haechi.store.state.engine import Transaction
-from haechi.store.state.proposals import settle
+from haechi.store.state.proposals import Proposed, settle
 from haechi.store.state.state import State
 
 _KEPT = ("owner", "due", "state", "waiver")
@@ -53,6 +53,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     judged: frozenset[str] | None = None
     identity: str = ""
     generation: int = 0
+    proposed: tuple[Proposed, ...] = ()
 
 
 def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -> Taken:
@@ -70,7 +71,8 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
         known = state.bills.current(origin.cluster, repository_key(origin.repository), PUSH)
         held = merged(files_in(known.content) if known else (), files, push.scope.within)
     if judge is None:
-        return Taken(push=push, bill=bill, files=held, kept=counts)
+        told = _proposed(push.report["findings"], push, bill, held, None) if counts else ()
+        return Taken(push=push, bill=bill, files=held, kept=counts, proposed=told)
     said = judge.said(bill, files, judge.concerned(files))
     findings = joined(push.report["findings"], said, judge, bill, today)
     report = {**push.report, "findings": findings}
@@ -84,7 +86,27 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
         judged=ecosystems,
         identity=judge.database.identity,
         generation=judge.database.generation,
+        proposed=_proposed(findings, push, bill, held, judge) if counts else (),
     )
+
+
+def _target(push: Push) -> Target:
+    origin = push.origin
+    return origin.cluster, repository_key(origin.repository), origin.ref
+
+
+def _proposed(
+    findings: Sequence[Any],
+    push: Push,
+    bill: Bill,
+    files: Sequence[PackageFile],
+    judge: Judge | None,
+) -> tuple[Proposed, ...]:
+    """What is proposed about the findings, while the database can be asked."""
+    told = (one for one in findings if isinstance(one, dict))
+    affected = judge.affected if judge is not None else None
+    planning = Planning(files=files, bill=bill, affected=affected)
+    return tuple(proposed(told, _target(push), planning))
 
 
 def joined(
@@ -174,19 +196,18 @@ class Keeping:
         assert taken.bill is not None  # noqa: S101
         origin = taken.push.origin
         self._by = by
-        self._target = (origin.cluster, repository_key(origin.repository), origin.ref)
+        self._target = _target(taken.push)
         self._billed = Billed(
             cluster=self._target[0],
             source=self._target[1],
             ref=self._target[2],
-            body=state.bills.keep_content(content_of(taken.files)),
+            content=state.bills.prepare(content_of(taken.files)),
             facts=facts_of(taken.bill),
             commit=origin.commit[:200],
             judged_by=taken.identity,
             judged=taken.generation,
         )
-        findings = taken.push.report["findings"]
-        self._proposed = proposed(findings, self._target)
+        self._proposed = taken.proposed
         within = taken.push.scope.within.strip("/")
         known = state.proposals.of([self._target])[self._target]
         known = [one for one in known if not within or one.path.startswith(f"{within}/")]

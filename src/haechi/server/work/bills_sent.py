@@ -20,7 +20,7 @@ from haechi.server.shapes_dependencies import SbomUpload
 from haechi.server.work.bills import check_bill, content_of, facts_of, uploaded
 from haechi.server.work.bills_judged import Judge, documents, words
 from haechi.server.work.matching import StoreWaivers
-from haechi.server.work.proposals import ended, proposed
+from haechi.server.work.proposals import Planning, ended, proposed
 from haechi.store.records import AuditEntry
 from haechi.store.state.bills import UPLOAD, Billed, default_ref, keep_bill
 from haechi.store.state.engine import Transaction
@@ -40,7 +40,7 @@ def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str
     check_bill(bill)
     files = files_of(bill)
     source = repository_key(ask.repository)
-    body = state.bills.keep_content(content_of(files))
+    content = state.bills.prepare(content_of(files))
     stored: list[str] = []
     target = [ask.ref]
 
@@ -51,7 +51,7 @@ def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str
             cluster=ask.cluster,
             source=source,
             ref=target[0],
-            body=body,
+            content=content,
             facts=facts_of(bill),
             kind=UPLOAD,
             name=name,
@@ -90,7 +90,8 @@ def _judged(
     state, today = world.store.state, world.clock().date()
     said = judge.said(bill, files, judge.concerned(files))
     found = documents(said.findings, bill, today)
-    now = proposed(found, target)
+    planning = Planning(files=files, bill=bill, affected=judge.affected)
+    now = proposed(found, target, planning)
     paths = {file.path for file in files}
     with state.read() as connection:
         number, before = known_at(connection, id_, target, paths)

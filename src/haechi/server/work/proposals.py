@@ -1,35 +1,53 @@
-"""Findings about packages → proposals of upgrades, with a text that is ready for a pull request.
+"""Findings about packages → proposals of upgrades.
 
-A proposal is about one package of one file: the lowest version that clears everything which has a
-fix. For what comes in by another package it says by which of the project's own: that is where a
-person starts.
+A proposal is about one package of one file, and says of each version in use what ``haechi fix
+deps`` would raise it to: both ask ``scan.deps.fixing.plan.choose``. What only a run's findings tell
+(the repository's own advisories, or all of it where the server has none) counts by what they say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from haechi.engines.versions import scheme_of
 from haechi.errors import VersionError
-from haechi.model.finding import UPGRADE
-from haechi.model.package import PackageFile
+from haechi.model.advisory import Vulnerability
+from haechi.model.bill import Bill
+from haechi.model.location import Location
+from haechi.model.package import Package, PackageFile
 from haechi.model.severity import Severity
+from haechi.scan.deps.bills import config_of
+from haechi.scan.deps.findings import severity_of
+from haechi.scan.deps.fixing.choosing import Affected, NoTarget, series
+from haechi.scan.deps.fixing.plan import Chosen, choose
+from haechi.scan.deps.matching import joined
 from haechi.scan.deps.paths import shown
 from haechi.scan.deps.versions import highest
 from haechi.server.work.bills import asked_as
 from haechi.server.work.bills_judged import is_about_package
-from haechi.store.dependency_records import Proposal, ProposedFix
+from haechi.server.work.proposals_told import texts, told_by, upgrade_in
+from haechi.store.dependency_records import Proposal, ProposedFix, ProposedUpgrade
 from haechi.store.state.proposals import Ended, Proposed
+from haechi.world.advisories.shapes import NOTHING, Matched
 
 _VERSIONS, _FIXES, _PATH = 20, 100, 20
-_DEVELOPMENT = "development"
+_DEVELOPMENT, _WAIVED = "development", "waived"
 Target = tuple[str, str, str]
 """Cluster, source, branch."""
 Place = tuple[str, str, str]
 """File, ecosystem, package as advisories call it."""
+
+
+class Planning(msgspec.Struct, frozen=True, kw_only=True):
+    """By what versions are chosen: the packages, what the repository says about its gate, and
+    what the server knows against a version (None: it has no advisories)."""
+
+    files: Sequence[PackageFile] = ()
+    bill: Bill = Bill()
+    affected: Affected | None = None
 
 
 def place_of(finding: Mapping[str, Any]) -> Place | None:
@@ -44,48 +62,203 @@ def place_of(finding: Mapping[str, Any]) -> Place | None:
     return str(path), str(ecosystem), asked_as(str(ecosystem), str(package))
 
 
-def proposed(findings: Iterable[Mapping[str, Any]], target: Target) -> list[Proposed]:
-    """What is proposed about findings in the report's shape; those without a fix propose
-    nothing."""
+def proposed(
+    findings: Iterable[Mapping[str, Any]], target: Target, planning: Planning
+) -> list[Proposed]:
+    """What is proposed about findings in the report's shape; those without a fix, and those that
+    are waived, propose nothing."""
     grouped: dict[Place, list[Mapping[str, Any]]] = {}
     for finding in findings:
-        if is_about_package(finding) and (place := place_of(finding)) is not None:
+        if not is_about_package(finding) or finding.get("state") == _WAIVED:
+            continue
+        if (place := place_of(finding)) is not None:
             grouped.setdefault(place, []).append(finding)
-    made = (_proposed(place, several, target) for place, several in grouped.items())
+    files = _files_with(grouped, planning.files)
+    made = (
+        _Package(place, several, files.get(place, ()), planning).proposed(target)
+        for place, several in grouped.items()
+    )
     return [one for one in made if one is not None]
 
 
-def _proposed(
-    place: Place, findings: Sequence[Mapping[str, Any]], target: Target
-) -> Proposed | None:
-    path, ecosystem, package = place
-    upgrades = [_upgrade(one) for one in findings]
-    version = highest(ecosystem, upgrades)
-    if not version:
-        return None
-    first = findings[0]
-    way = _texts(first["evidence"].get("path"))[1:-1][:_PATH]
-    direct = None if not first["evidence"].get("path") else not way
-    cluster, source, ref = target
-    return Proposed(
-        cluster=cluster,
-        source=source,
-        ref=ref,
-        path=path,
-        ecosystem=ecosystem,
-        package=shown(str(first["evidence"]["package"])) or package,
-        versions=tuple(_versions(findings)),
-        target=version,
-        direct=direct,
-        via=tuple(way),
-        development=all(_DEVELOPMENT in _texts(one.get("tags")) for one in findings),
-        fixes=tuple(map(_fix, findings[:_FIXES], upgrades)),
-    )
+def _files_with(
+    places: Iterable[Place], files: Sequence[PackageFile]
+) -> dict[Place, list[tuple[PackageFile, tuple[int, ...]]]]:
+    """Where the packages of some places stand."""
+    wanted = set(places)
+    paths = {path for path, _, _ in wanted}
+    found: dict[Place, list[tuple[PackageFile, tuple[int, ...]]]] = {}
+    for file in files:
+        here: dict[Place, list[int]] = {}
+        names: dict[tuple[str, str], str] = {}
+        for at, one in enumerate(file.packages):
+            path = one.location.path
+            if path not in paths:
+                continue
+            spelled = (one.ecosystem, one.name)
+            name = names.get(spelled)
+            if name is None:
+                name = names[spelled] = asked_as(*spelled)
+            if (place := (path, one.ecosystem, name)) in wanted:
+                here.setdefault(place, []).append(at)
+        for place, positions in here.items():
+            found.setdefault(place, []).append((file, tuple(positions)))
+    return found
 
 
-def _upgrade(finding: Mapping[str, Any]) -> str:
-    fix = finding.get("fix")
-    return fix.removeprefix(UPGRADE) if isinstance(fix, str) and fix.startswith(UPGRADE) else ""
+class _Package:
+    """One package of one file with the findings about it."""
+
+    def __init__(
+        self,
+        place: Place,
+        findings: Sequence[Mapping[str, Any]],
+        files: Sequence[tuple[PackageFile, tuple[int, ...]]],
+        planning: Planning,
+    ) -> None:
+        self._path, self._ecosystem, self._name = place
+        self._findings = findings
+        self._planning = planning
+        self._config = config_of(planning.bill)
+        self._told = [told_by(one) for one in findings]
+        self._versions = [_versions([one]) for one in findings]
+        self._alone = list(self._only_told())
+        self._files = files or [self._unseen()]
+
+    def proposed(self, target: Target) -> Proposed | None:
+        """The proposal, or None where no version is one to go to."""
+        chosen = [each for one in self._files for each in self._chosen(*one)]
+        upgrades = _upgrades(chosen)
+        if not upgrades:
+            return None
+        first = self._findings[0]
+        way = texts(first["evidence"].get("path"))[1:-1][:_PATH]
+        to = highest(self._ecosystem, [one.target for one in upgrades])
+        cluster, source, ref = target
+        fixes = zip(self._findings[:_FIXES], self._told, strict=False)
+        return Proposed(
+            cluster=cluster,
+            source=source,
+            ref=ref,
+            path=self._path,
+            ecosystem=self._ecosystem,
+            package=shown(str(first["evidence"]["package"])) or self._name,
+            versions=tuple(_versions(self._findings)),
+            target=to,
+            upgrades=upgrades,
+            direct=None if not first["evidence"].get("path") else not way,
+            via=tuple(way),
+            development=all(_DEVELOPMENT in texts(one.get("tags")) for one in self._findings),
+            fixes=tuple(_fix(one, to, cleared=_cleared(told, chosen)) for one, told in fixes),
+        )
+
+    def _unseen(self) -> tuple[PackageFile, tuple[int, ...]]:
+        """What the findings themselves tell of the packages, where the bill does not hold them."""
+        versions = _versions(self._findings)
+        packages = tuple(
+            Package(
+                ecosystem=self._ecosystem,
+                name=str(self._findings[0]["evidence"]["package"]),
+                version=version,
+                location=Location(path=self._path),
+            )
+            for version in versions
+        )
+        file = PackageFile(path=self._path, format="", ecosystem=self._ecosystem, packages=packages)
+        return file, tuple(range(len(packages)))
+
+    def _chosen(self, file: PackageFile, positions: Sequence[int]) -> list[Chosen]:
+        vulnerabilities: dict[int, list[Vulnerability]] = {}
+        for at in positions:
+            package = file.packages[at]
+            for told, versions in zip(self._told, self._versions, strict=True):
+                if package.version in versions:
+                    vulnerabilities.setdefault(at, []).append(self._known(package, told))
+        return choose(
+            file,
+            vulnerabilities,
+            self._planning.bill.fail_on,
+            affected=self._affected,
+            rate=self._rate,
+            milder=True,
+        )
+
+    def _known(self, package: Package, told: Vulnerability) -> Vulnerability:
+        """The vulnerability as the sources have it together, under the finding's id."""
+        ids = set(told.ids)
+        answer = self._affected(package.ecosystem, package.name, package.version)
+        for one in answer.vulnerabilities:
+            if not ids.isdisjoint(one.ids):
+                return one
+        return told
+
+    def _affected(self, ecosystem: str, name: str, version: str) -> Matched:
+        known = self._planning.affected
+        answer = known(ecosystem, name, version) if known else NOTHING
+        more = tuple(
+            one
+            for one, versions in self._alone
+            if version in versions or not _clears(ecosystem, version, one.fixed)
+        )
+        return joined(answer, Matched(vulnerabilities=more)) if more else answer
+
+    def _only_told(self) -> Iterator[tuple[Vulnerability, Sequence[str]]]:
+        """Of which only the findings tell: the server's advisories do not name the versions."""
+        known, own = self._planning.affected, frozenset(self._planning.bill.own)
+        name = str(self._findings[0]["evidence"]["package"])
+        for told, versions in zip(self._told, self._versions, strict=True):
+            ids = set(told.ids)
+            met = known is not None and all(
+                any(
+                    not ids.isdisjoint(one.ids)
+                    for one in known(self._ecosystem, name, version).vulnerabilities
+                )
+                for version in versions
+            )
+            if not met or not own.isdisjoint(ids):
+                yield told, versions
+
+    def _rate(self, vulnerability: Vulnerability, package: Package) -> Severity:
+        return severity_of(vulnerability, self._config, development=package.development)
+
+
+def _upgrades(chosen: Iterable[Chosen]) -> tuple[ProposedUpgrade, ...]:
+    found: dict[str, ProposedUpgrade] = {}
+    for one in chosen:
+        if not isinstance(one.target, NoTarget):
+            found.setdefault(
+                one.package.version,
+                ProposedUpgrade(
+                    version=one.package.version, target=one.target.version, major=one.target.major
+                ),
+            )
+    return tuple(found.values())[:_VERSIONS]
+
+
+def _cleared(told: Vulnerability, chosen: Sequence[Chosen]) -> bool:
+    """Whether it is over in every version that moves or has to."""
+    ids = set(told.ids)
+    for one in chosen:
+        if isinstance(one.target, NoTarget):
+            if any(not ids.isdisjoint(each.ids) for each in one.wanted):
+                return False
+        elif not ids.isdisjoint((*one.target.remaining, *one.target.leaves)):
+            return False
+    return True
+
+
+def _clears(ecosystem: str, version: str, fixed: Sequence[str]) -> bool:
+    """Whether a version is beyond what a finding says it takes, by its fixed versions alone: it
+    is the highest of them or above, or one of them, or above one in the same series."""
+    try:
+        scheme = scheme_of(ecosystem)
+        now, fixes = scheme.key(version), {scheme.key(one): one for one in fixed}
+    except VersionError:
+        return False
+    if not fixes or now >= max(fixes):
+        return bool(fixes)
+    same = series(ecosystem, version)
+    return any(now >= key and series(ecosystem, one) == same for key, one in fixes.items())
 
 
 def _versions(findings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -104,17 +277,17 @@ def _versions(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [one for one in found if one][:_VERSIONS]
 
 
-def _fix(finding: Mapping[str, Any], upgrade: str) -> ProposedFix:
+def _fix(finding: Mapping[str, Any], to: str, *, cleared: bool) -> ProposedFix:
     url = finding["evidence"].get("url")
     return ProposedFix(
         id=str(finding["rule"]),
-        aliases=_texts(finding.get("aliases"))[:20],
+        aliases=texts(finding.get("aliases"))[:20],
         title=str(finding.get("title", ""))[:300],
         severity=_severity(finding.get("severity")),
         fingerprint=str(finding.get("fingerprint", "")),
-        fixed=upgrade,
+        fixed=(upgrade_in(finding) or to) if cleared else "",
         url=url if isinstance(url, str) else "",
-        cleared=bool(upgrade),
+        cleared=cleared,
     )
 
 
@@ -125,12 +298,6 @@ def _severity(value: Any) -> Severity:
         return Severity.INFO
 
 
-def _texts(value: Any) -> list[str]:
-    return (
-        [one for one in value if isinstance(one, str)] if isinstance(value, (list, tuple)) else []
-    )
-
-
 def ended(
     known: Iterable[Proposal],
     now: Iterable[Proposed],
@@ -138,29 +305,35 @@ def ended(
     places: Iterable[Place] | None,
 ) -> list[Ended]:
     """Proposals that are over: of ``places`` (None: everywhere), what is not proposed now. It was
-    taken where the file has the version, or the package no more."""
+    taken where the file has those versions no more, or the package."""
     proposed_now = {one.id for one in now}
     asked = None if places is None else frozenset(places)
-    files = {file.path: file for file in held}
+    files = list(held)
     found: list[Ended] = []
     for one in known:
         place = (one.path, one.ecosystem, asked_as(one.ecosystem, one.package))
         if one.id in proposed_now or (asked is not None and place not in asked):
             continue
-        found.append(Ended(id=one.id, taken=_taken(one, files.get(one.path))))
+        found.append(Ended(id=one.id, taken=_taken(one, files)))
     return found
 
 
-def _taken(one: Proposal, file: PackageFile | None) -> bool:
-    if file is None:
-        return True
+def _taken(one: Proposal, files: Iterable[PackageFile]) -> bool:
     name = asked_as(one.ecosystem, one.package)
-    here = [
+    here = {
         each.version
+        for file in files
         for each in file.packages
-        if each.ecosystem == one.ecosystem and asked_as(one.ecosystem, each.name) == name
-    ]
-    return all(_reaches(one.ecosystem, version, one.target) for version in here)
+        if each.location.path == one.path
+        and each.ecosystem == one.ecosystem
+        and asked_as(one.ecosystem, each.name) == name
+    }
+    if not here.isdisjoint(each.version for each in one.upgrades):
+        return False
+    return all(
+        any(_reaches(one.ecosystem, version, each.target) for each in one.upgrades)
+        for version in here - {*one.versions}
+    )
 
 
 def _reaches(ecosystem: str, version: str, target: str) -> bool:
@@ -169,78 +342,3 @@ def _reaches(ecosystem: str, version: str, target: str) -> bool:
         return bool(version) and scheme.key(version) >= scheme.key(target)
     except VersionError:
         return False
-
-
-def with_words(one: Proposal) -> Proposal:
-    """The proposal with the title and the text of a pull request."""
-    return msgspec.structs.replace(one, title=title_of(one), body=_body(one))
-
-
-def title_of(one: Proposal) -> str:
-    """In one line."""
-    return f"Upgrade {one.package} to {one.target} in {one.path}"
-
-
-def _body(one: Proposal) -> str:
-    cleared = [each for each in one.fixes if each.cleared]
-    left = [each for each in one.fixes if not each.cleared]
-    count = len(cleared)
-    noun = "vulnerability" if count == 1 else "vulnerabilities"
-    versions = ", ".join(map(_code, one.versions))
-    lines = [
-        f"Upgrades {_code(one.package)} ({one.ecosystem}) in {_code(one.path)} from {versions} to"
-        f" {_code(one.target)}, the lowest version that clears {count} known {noun}.",
-        "",
-        "| Advisory | Severity | What | Fixed in |",
-        "| --- | --- | --- | --- |",
-        *(_row(each) for each in cleared),
-        "",
-        *_way(one),
-    ]
-    if left:
-        names = ", ".join(_linked(each) for each in left)
-        lines += ["", f"Not cleared, as no fixed version is known: {names}."]
-    lines += [
-        "",
-        "To apply it: `haechi patch` makes a branch with this and the other upgrades of the"
-        " repository, and scans it again.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _way(one: Proposal) -> list[str]:
-    if one.via:
-        top = _code(one.via[0])
-        way = " → ".join(map(_code, (*one.via, one.package)))
-        return [
-            f"The project asks for it through {top} ({way}): upgrade {top} to a version that"
-            f" allows {_code(one.target)}, or pin {_code(one.package)} itself."
-        ]
-    if one.direct:
-        return ["The project asks for it itself."]
-    return ["The file does not tell what brings it in."]
-
-
-def _row(one: ProposedFix) -> str:
-    cells = (_linked(one), one.severity.value, _plain(one.title), _code(one.fixed))
-    return f"| {' | '.join(cells)} |"
-
-
-def _linked(one: ProposedFix) -> str:
-    if one.url.startswith("https://") and not set(one.url) & set(" ()<>|\n"):
-        return f"[{_plain(one.id)}]({one.url})"
-    return _plain(one.id)
-
-
-def _code(text: str) -> str:
-    """A name in Markdown; whoever wrote the lock file chose it."""
-    return f"`{_plain(text, code=True)}`"
-
-
-def _plain(text: str, *, code: bool = False) -> str:
-    flat = " ".join(text.split()).replace("`", "'").replace("|", "/")
-    if code:
-        return flat
-    for sign in "\\[]<>*_#@!":
-        flat = flat.replace(sign, f"\\{sign}")
-    return flat

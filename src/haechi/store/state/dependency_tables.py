@@ -86,6 +86,7 @@ proposal = Table(
     text("package"),
     text("versions"),  # JSON
     text("target"),
+    text("upgrades"),  # JSON
     number("direct"),  # 0 no, 1 yes, 2 not told
     text("via"),  # JSON
     number("development"),

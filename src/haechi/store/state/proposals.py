@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 
 from haechi.errors import Conflict, NotFound
 from haechi.model.access import NONE, Reach
-from haechi.store.dependency_records import Proposal, ProposalState, ProposedFix
+from haechi.store.dependency_records import Proposal, ProposalState, ProposedFix, ProposedUpgrade
 from haechi.store.records import AuditEntry, Notice, Page
 from haechi.store.state.bulk import next_number, parts, update_all
 from haechi.store.state.dependency_tables import proposal
@@ -27,15 +27,16 @@ from haechi.store.state.rows import SEVERITIES
 from haechi.store.state.times import from_us, to_us
 
 p = proposal.c
-_SAID = ("versions", "target", "direct", "via", "development", "severity", "fixes")
+_SAID = ("versions", "target", "upgrades", "direct", "via", "development", "severity", "fixes")
 _CHANGED = (*_SAID, "state", "opened", "changed", "reason", "actor")
 _fixes = msgspec.json.Decoder(list[ProposedFix])
+_upgrades = msgspec.json.Decoder(list[ProposedUpgrade])
 _DIRECT = {False: 0, True: 1, None: 2}
 _TOLD = {0: False, 1: True, 2: None}
 
 
 class Proposed(msgspec.Struct, frozen=True, kw_only=True):
-    """What is proposed for one package of one file."""
+    """What is proposed for one package of one file; see ``dependency_records.Proposal``."""
 
     cluster: str
     source: str
@@ -45,6 +46,7 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
     package: str
     versions: tuple[str, ...]
     target: str
+    upgrades: tuple[ProposedUpgrade, ...]
     direct: bool | None
     via: tuple[str, ...]
     development: bool
@@ -236,6 +238,7 @@ def _said(one: Proposed) -> dict[str, Any]:
     return {
         "versions": to_json(list(one.versions)),
         "target": one.target,
+        "upgrades": to_json(list(one.upgrades)),
         "direct": _DIRECT[one.direct],
         "via": to_json(list(one.via)),
         "development": int(one.development),
@@ -283,6 +286,7 @@ def _record(row: Any) -> Proposal:
         package=row.package,
         versions=from_json(row.versions),
         target=row.target,
+        upgrades=_upgrades.decode(row.upgrades),
         direct=_TOLD[row.direct],
         via=from_json(row.via),
         development=bool(row.development),

@@ -92,6 +92,7 @@ def upgrade() -> None:
         _text("package"),
         _text("versions"),
         _text("target"),
+        _text("upgrades"),
         _number("direct"),
         _text("via"),
         _number("development"),
