@@ -20,15 +20,6 @@ PAGE = Path(os.environ.get("HAECHI_PAGE_OUT") or haechi.server.page.FOLDER)
 TIMEOUT_MS = 30_000
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker does all of these, one after the other: while Playwright runs, its thread has a
-    running event loop, in which no other test could start one."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-
-
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; skips with the reason where the page cannot be shown."""

@@ -45,7 +45,6 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("possible")
-@pytest.mark.xdist_group("sensor")
 def test_the_sensor_tells_of_the_attack_in_time() -> None:
     done = run(*STEPS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -55,7 +54,6 @@ def test_the_sensor_tells_of_the_attack_in_time() -> None:
 
 
 @pytest.mark.usefixtures("possible")
-@pytest.mark.xdist_group("sensor")
 def test_a_live_attack_is_one_incident_of_its_workload_with_a_plan() -> None:
     done = run("--server", "read-shadow", "reverse-shell", "miner")
     lines = done.stdout.splitlines()
