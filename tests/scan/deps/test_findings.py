@@ -205,7 +205,13 @@ def test_rule_has_words_in_both_languages_and_a_page() -> None:
     [
         ("One thing.", "x", "One thing"),
         ("", "Demo is a library. It allows `full_load` to run code. More.",
-         "It allows full_load to run code"),
+         "Allows full_load to run code"),
+        ("", "Demo is a tool. However, users may leak a cookie, i.e. all of it. More.",
+         "Users may leak a cookie, i.e. all of it"),
+        ("", "Demo is a small tool. When it starts, all is read by others. It is a pity.",
+         "When it starts, all is read by others"),
+        ("", "There is no workaround that does not allow it. `a.b`(https://x.example/a) crashes.",
+         "a.b crashes"),
         ("", "This allows much. Demo before 2 allows to run code.",
          "Demo before 2 allows to run code"),
         ("", "Demo is a library.", "Demo is a library"),
@@ -214,7 +220,8 @@ def test_rule_has_words_in_both_languages_and_a_page() -> None:
         ("", "", "Known vulnerability in demo"),
         ("a" * 300, "", "a" * 159 + "…"),
     ],
-    ids=["summary", "first telling sentence", "that stands alone", "first sentence", "markdown",
+    ids=["summary", "told without its subject", "without what joins it",
+         "no definition", "no remedy", "that stands alone", "first sentence", "markdown",
          "nothing", "long"],
 )  # fmt: skip
 def test_title(summary: str, details: str, expected: str) -> None:

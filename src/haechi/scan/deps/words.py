@@ -21,18 +21,28 @@ _DETAILS = 700
 _HEAD = 2_000
 """Characters of the details in which a title is looked for."""
 _MARKUP = re.compile(
-    r"```.*?```|\[([^\]]*)\]\([^)]*\)|^#+\s[^\n]*$|[`*]+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)",
+    r"```.*?```|\[([^\]]*)\]\([^)]*\)|\s?\(https?://[^)\s]*\)|^#+\s[^\n]*$|[`*]+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)",
     re.DOTALL | re.MULTILINE,
 )
 _MARKS = re.compile(r"[`*_#\[]")
 _SPACES = re.compile(r"\s+")
-_SENTENCE = re.compile(r"(?<=[.!?])\s")
+_SENTENCE = re.compile(r"(?<=[.!?])(?<!i\.e\.)(?<!e\.g\.)(?<!vs\.)(?<!v\.)\s")
 _HARM = re.compile(
     r"vulnerab|allow|attack|bypass|inject|execut|disclos|leak|traversal|denial|overflow|crash"
     r"|forge|spoof|escape|expos|improper|malicious|unauthori|hijack|smuggl|craft",
     re.IGNORECASE,
 )
-_POINTS_BACK = re.compile(r"(?:This|These|It|If|Such|However|They)\b")
+_POINTS_BACK = re.compile(r"(?:This|These|It|If|Such|However|They|That|Here|As a result)\b")
+_DEFINES = re.compile(r"[^\s,]+(?: [^\s,]+){0,2} (?:is|are) (?:an?|the)\b")
+_JOINT = re.compile(
+    r"(?:However|Moreover|Furthermore|Additionally|In addition|Also|Thus|Therefore|Hence|As such"
+    r"|Consequently|As a result|Unfortunately|Note that),?\s+"
+)
+_REMEDY = re.compile(r"workaround|\b(?:is|are|was|been|were) (?:patched|fixed)\b|\bupgrade\b", re.I)
+_SUBJECT = re.compile(
+    r"(?:This|It|That|Which)\s+(?:(?:issue|vulnerability|flaw|bug|problem|weakness)\s+)?"
+    r"(?=(?:allow|let|enable|cause|lead|result|permit|expose|make)s?\b)"
+)
 _PAGES = (
     ("GHSA-", "https://github.com/advisories/{}"),
     ("GO-", "https://pkg.go.dev/vuln/{}"),
@@ -56,10 +66,23 @@ def title_of(vulnerability: Vulnerability, package: str) -> str:
 
 def _telling(details: str) -> str:
     """The first sentence that says what goes wrong: many records begin with what the package is
-    good for."""
+    good for. One that follows from another is told without what joins them."""
     sentences = _SENTENCE.split(details)[:8]
-    telling = [one for one in sentences if _HARM.search(one)] or sentences
-    return next((one for one in telling if not _POINTS_BACK.match(one)), telling[0])
+    harm = [one for one in sentences if _HARM.search(one) and not _REMEDY.search(one)]
+    others = [one for one in sentences if not _DEFINES.match(one)]
+    for some in (harm, others):
+        for one in some:
+            if not _POINTS_BACK.match(one) and not _DEFINES.match(one):
+                return _JOINT.sub("", one, count=1)
+        if some:
+            return _alone(some[0])
+    return sentences[0]
+
+
+def _alone(sentence: str) -> str:
+    """A sentence that points back, as far as it can stand for itself."""
+    bare = _SUBJECT.sub("", _JOINT.sub("", sentence, count=1), count=1)
+    return bare[:1].upper() + bare[1:]
 
 
 def url_of(vulnerability: Vulnerability) -> str:
