@@ -50,6 +50,35 @@ def test_bun() -> None:
     assert (mine.source, mine.version, mine.url) == (Source.WORKSPACE, "0.1.0", "packages/mine")
 
 
+def test_a_scope_is_part_of_a_name_and_no_folder() -> None:
+    file = told(
+        "bun.lock",
+        """\
+        {"lockfileVersion": 1,
+         "workspaces": {"": {"dependencies": {"@ui/dom": "1", "@ui/react": "1"}}},
+         "packages": {
+          "@ui/dom": ["@ui/dom@1.0.0", "", {"peerDependencies": {"react": "1"}}, "sha512-A"],
+          "@ui/dom/@ui/core": ["@ui/core@1.0.0", "", {"dependencies": {"react": "1"}}, "sha512-B"],
+          "@ui/react": ["@ui/react@1.0.0", "", {"dependencies": {"@ui/core": "2"}}, "sha512-C"],
+          "@ui/core": ["@ui/core@2.0.0", "", {}, "sha512-D"],
+          "react": ["react@1.0.0", "", {}, "sha512-E"]
+         }}
+        """,
+    )
+    found = {
+        f"{one.name} {one.version}": [
+            f"{file.packages[at].name} {file.packages[at].version}" for at in one.needs
+        ]
+        for one in file.packages
+        if one.needs
+    }
+    assert found == {
+        "@ui/dom 1.0.0": ["react 1.0.0"],
+        "@ui/core 1.0.0": ["react 1.0.0"],
+        "@ui/react 1.0.0": ["@ui/core 2.0.0"],
+    }
+
+
 def test_binary_lock_is_a_gap() -> None:
     tree = Written({})
     tree.files["bun.lockb"] = b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n\0\0"

@@ -180,6 +180,29 @@ def test_pdm() -> None:
     assert named(file, "ours").source is Source.GIT
 
 
+def test_groups_of_pdm_that_are_extras_of_the_project_are_shipped() -> None:
+    lock = "[metadata]\ngroups = []\n" + "".join(
+        f'[[package]]\nname = "{name}"\nversion = "1"\ngroups = {groups}\n'
+        for name, groups in {
+            "always": ["default", "Key_Ring"],
+            "extra": ["all", "Key_Ring"],
+            "both": ["Key_Ring", "doc"],
+            "tool": ["doc"],
+        }.items()
+    )
+    project = (
+        '[project]\nname = "x"\n[project.optional-dependencies]\nkey-ring = ["extra"]\n'
+        'all = []\n[dependency-groups]\ndoc = ["tool"]\n'
+    )
+    file = Written({"pdm.lock": lock, "pyproject.toml": project}).told("pdm.lock")
+    assert {one.name: (one.development, one.optional) for one in file.packages} == {
+        "always": (False, False),
+        "extra": (False, True),
+        "both": (False, True),
+        "tool": (True, False),
+    }
+
+
 @pytest.mark.parametrize("name", ["poetry.lock", "pdm.lock"])
 def test_empty_lock_is_an_empty_project(name: str) -> None:
     assert told(name, "").packages == ()

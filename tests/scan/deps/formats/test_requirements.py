@@ -118,6 +118,38 @@ def test_includes_are_files_of_their_own_and_constraints_give_versions() -> None
     assert second.packages[1].location.line == 3
 
 
+def test_a_line_without_a_comment_is_asked_for_by_nobody_else() -> None:
+    file = told("requirements.txt", "a==1\n    # via b\nb==1\nc==1\n")
+    assert needs(file) == {"b": ["a"]}
+    assert [file.packages[at].name for at in file.requires] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("path", "covered"),
+    [
+        ("constraints.txt", True),
+        ("pins/constraints-3.12.txt", True),
+        ("constraints/base.txt", True),
+        ("requirements.txt", False),
+        ("locked.txt", False),
+    ],
+)
+def test_only_files_called_constraints_install_nothing(path: str, covered: bool) -> None:
+    tree = Written({"requirements-dev.txt": f"-c {path}\npytest\n", path: "pytest==8\nb==1\n"})
+    file = tree.told("requirements-dev.txt")
+    assert [(one.name, one.version) for one in file.packages] == [("pytest", "8")]
+    assert file.covers == ((path,) if covered else ())
+
+
+def test_what_is_a_constraint_first_may_be_included_afterwards() -> None:
+    tree = Written(
+        {"requirements.txt": "-c base.txt\n-r base.txt\na\n", "base.txt": "b==1\na==2\n"}
+    )
+    first, second = tree.all("requirements.txt")
+    assert [(one.name, one.version) for one in first.packages] == [("a", "2")]
+    assert [(one.name, one.version) for one in second.packages] == [("b", "1"), ("a", "2")]
+
+
 @pytest.mark.parametrize(
     ("named", "said"),
     [

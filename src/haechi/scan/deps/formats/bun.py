@@ -155,12 +155,17 @@ class _Lock:
                     edges.append(at)
 
     def _find(self, key: str, name: str) -> int:
-        """From ``a/b`` look at ``a/b/name``, ``a/name``, ``name``; scopes are part of a name."""
+        """From ``a/b`` look at ``a/b/name``, ``a/name``, ``name``. The scope is part of a name:
+        ``@s/a`` is one step, and nothing of it lies under ``@s``."""
         for _ in range(_MAX_LEVELS):
+            if not key:
+                break
             found = self._at.get(f"{key}/{name}")
             if found is not None:
                 return found
             key = key.rpartition("/")[0]
+            if key.rpartition("/")[2].startswith("@"):
+                key = key.rpartition("/")[0]
         return self._at.get(name, -1)
 
     def _ask(self, folder: str, workspace: Mapping[str, Any], roots: Roots) -> None:

@@ -24,7 +24,7 @@ from haechi.scan.deps.formats.decoding import (
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.pep508 import normal_name, requirement
 from haechi.scan.deps.formats.pyproject import Ask, asks, project_of, roots_of
-from haechi.scan.deps.formats.tables import tables_of
+from haechi.scan.deps.formats.tables import Tables, tables_of
 from haechi.scan.deps.formats.urls import clean_url
 
 _SOURCES = {
@@ -43,8 +43,8 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     told = tables_of(data, path, "package")
     if told.value and not told.entries and "metadata" not in told.value:
         raise InputError("no lock file of Poetry or PDM: no packages, no metadata", where=path)
-    name, version, wanted = _project(path, around)
-    drafts, extras = _drafts(told.value, told.entries, told.lines)
+    name, version, wanted, optional = _project(path, around)
+    drafts, extras = _drafts(told, optional)
     roots = _roots(drafts, extras, wanted) if wanted else None
     scoped = any("category" in entry or "groups" in entry for entry in told.entries)
     packages, requires = settle(drafts, roots, ecosystem="PyPI", path=path, scopes=not scoped)
@@ -62,24 +62,25 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     )
 
 
-def _project(path: str, around: Around) -> tuple[str, str, list[Ask]]:
-    """Name, version and asks of the project beside the lock file."""
+def _project(path: str, around: Around) -> tuple[str, str, list[Ask], frozenset[str]]:
+    """Name, version, asks and extras of the project beside the lock file."""
     beside = posixpath.join(posixpath.dirname(path), "pyproject.toml")
     data = around.read(beside)
     if data is None:
-        return "", "", []
+        return "", "", [], frozenset()
     try:
         value = toml_of(text_of(data, beside), beside)
     except InputError:  # told by whoever reads the manifest
-        return "", "", []
-    return *project_of(value), list(asks(value))
+        return "", "", [], frozenset()
+    extras = table(table(value.get("project")).get("optional-dependencies"))
+    return *project_of(value), list(asks(value)), frozenset(map(normal_name, extras))
 
 
-def _drafts(
-    value: dict[str, Any], entries: list[dict[str, Any]], lines: Sequence[int]
-) -> tuple[list[Draft], dict[tuple[int, str], int]]:
-    hashes = _hashes(value)
-    drafts = [_draft(entry, line, hashes) for entry, line in zip(entries, lines, strict=True)]
+def _drafts(told: Tables, chosen: frozenset[str]) -> tuple[list[Draft], dict[tuple[int, str], int]]:
+    hashes, entries = _hashes(told.value), told.entries
+    drafts = [
+        _draft(entry, line, hashes, chosen) for entry, line in zip(entries, told.lines, strict=True)
+    ]
     by_name: dict[str, list[int]] = {}
     for at, draft in enumerate(drafts):
         by_name.setdefault(draft.name, []).append(at)
@@ -102,10 +103,15 @@ def _drafts(
     return drafts, extras
 
 
-def _draft(entry: dict[str, Any], line: int, hashes: dict[str, Any]) -> Draft:
+def _draft(
+    entry: dict[str, Any], line: int, hashes: dict[str, Any], extras: frozenset[str]
+) -> Draft:
+    """A package; ``extras`` of the project are groups of a PDM lock file as well."""
     spelled = word(entry.get("name"))
     source = table(entry.get("source"))
-    groups = rows(entry.get("groups"))
+    groups = set(filter(None, map(word, rows(entry.get("groups")))))
+    shipped = not groups.isdisjoint(_SHIPPED)
+    chosen = not extras.isdisjoint(map(normal_name, groups))
     url = word(entry.get("git")) or word(entry.get("url")) or word(entry.get("path"))
     kind = _SOURCES.get(word(source.get("type")), Source.REGISTRY)
     if kind is not Source.REGISTRY:
@@ -121,9 +127,8 @@ def _draft(entry: dict[str, Any], line: int, hashes: dict[str, Any]) -> Draft:
         source=kind,
         url=clean_url(url),
         digests=tuple(filter(None, (word(table(file).get("hash")) for file in files))),
-        development=entry.get("category") == "dev"
-        or bool(groups and _SHIPPED.isdisjoint(filter(None, map(word, groups)))),
-        optional=entry.get("optional") is True,
+        development=entry.get("category") == "dev" or bool(groups and not shipped and not chosen),
+        optional=entry.get("optional") is True or (chosen and not shipped),
     )
 
 

@@ -2,8 +2,9 @@
 
 What ``-r`` includes is a file of its own in the answer, with the versions that constraints
 (``-c``) of the including file give it. A file of constraints installs nothing: one that ``-c``
-names is covered by whoever names it. Comments that pip-compile and uv write (``# via``) are the
-edges.
+names, and that is called so, is covered by whoever names it; another file that ``-c`` names may
+well be installed by itself (layers as pip-tools has them), and is told. Comments that pip-compile
+and uv write (``# via``) are the edges.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
 _ARCHIVE = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._]*?)-(\d[^/-]*?)(?:-[^/]*\.whl|\.tar\.\w+|\.zip|\.tgz)\Z"
 )
+_CONSTRAINTS = re.compile(r"(?:^|[-_./])constraints?(?:[-_./]|$)", re.IGNORECASE)
 _DEVELOPMENT = re.compile(
     r"(?:^|[-_./])(?:dev|devel|development|tests?|testing|lint|docs?)(?:[-_./]|$)"
 )
@@ -55,7 +57,7 @@ class _Reader:
         self._around = around
         self._places: list[str] = []
         self._via: list[tuple[str, ...]] = []
-        self._seen = {path}
+        self._seen = {(path, False)}
         self._constraints: set[str] = set()
         self._pins: dict[str, set[str]] = {}
         self._constraining = 0
@@ -63,10 +65,8 @@ class _Reader:
 
     def read(self, data: bytes, path: str) -> None:
         """One file and, depth first, what it includes; each file once, so cycles end."""
-        via: list[str] = []
         for line, text, after in logical_lines(text_of(data, path)):
-            if after:
-                via = _via(after)
+            via = _via(after)
             if text.startswith("-"):
                 self._option(text, path, line)
             elif text:
@@ -90,12 +90,13 @@ class _Reader:
             self._gap(where, reason, "keep the file in the repository")
             return
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), unquote(named)))
-        if target in self._seen:
+        constrains = constrains or self._constraining > 0
+        if (target, constrains) in self._seen:
             return
         if len(self._seen) >= MAX_INCLUDES:
             raise LimitExceeded(f"more than {MAX_INCLUDES} files included", where=where)
-        self._seen.add(target)
-        if constrains or self._constraining:
+        self._seen.add((target, constrains))
+        if constrains and _CONSTRAINTS.search(target):
             self._constraints.add(target)
         data = None if target.startswith(("../", "/")) else self._around.read(target)
         if data is None:
