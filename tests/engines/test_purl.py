@@ -151,6 +151,10 @@ def test_is_generic_where_no_type_fits(ecosystem: str, name: str) -> None:
         ("pkg:deb/debian/a@1", "Debian", "1"),
         ("pkg:rpm/rhel/a@1-2?distro=rhel-8.4&epoch=1", "Red Hat:8.4", "1:1-2"),
         ("pkg:apk/alpine/a@1-r0?distro=alpine-3.20.3", "Alpine:v3.20", "1-r0"),
+        ("pkg:deb/debian/a@1?distro=debian-12.5", "Debian:12", "1"),
+        ("pkg:deb/debian/a@1?distro=debian-sid", "Debian:sid", "1"),
+        ("pkg:deb/ubuntu/a@1?distro=ubuntu-22.04", "Ubuntu:22.04", "1"),
+        ("pkg:rpm/alma/a@1-2?distro=almalinux-9.3", "AlmaLinux:9", "1-2"),
         ("pkg:pypi/zope.interface@5", "PyPI", "5"),
     ],
 )

@@ -250,6 +250,7 @@ _DISTRIBUTIONS = {
     "Amazon Linux": ("rpm", "amzn"),
     "Oracle Linux": ("rpm", "oracle"),
 }
+_BY_MAJOR = frozenset({"Debian", "Rocky Linux", "AlmaLinux"})
 _BY_NAMESPACE = {pair: ecosystem for ecosystem, pair in _DISTRIBUTIONS.items()}
 _BY_NAMESPACE |= {
     ("rpm", "rhel"): "Red Hat",
@@ -337,6 +338,8 @@ def _in_distribution(found: Purl, ecosystem: str) -> Coordinates:
     _, _, release = found.qualifiers.get("distro", "").rpartition("-")
     if release and ecosystem == "Alpine":
         release = "v" + ".".join(release.lstrip("v").split(".")[:2])
+    elif ecosystem in _BY_MAJOR and release[:1].isdigit():
+        release = release.partition(".")[0]  # tools write 12.5, advisories 12
     epoch = found.qualifiers.get("epoch", "")
     version = f"{epoch}:{found.version}" if epoch and found.version else found.version
     return Coordinates(f"{ecosystem}:{release}" if release else ecosystem, found.name, version)

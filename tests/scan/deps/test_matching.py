@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from haechi.model.advisory import Advisory, Vulnerability
+from haechi.model.location import Location
 from haechi.model.package import Package, Source
 from haechi.model.severity import Severity
 from haechi.scan.deps.matching import Sources, joined, judged, match
 from haechi.world.advisories.shapes import Matched, Undecided
 from tests.scan.deps.advised import database, file_of, package
-from tests.world.advisories.records import record
+from tests.world.advisories.records import affected, record
 
 Rated = tuple[Severity, float] | None
 
@@ -106,3 +108,36 @@ def test_ids_of_a_name_are_those_of_the_whole_vulnerability(tmp_path: Path) -> N
         ids = Sources(held).ids_of("CVE-2024-1")
     assert ids == {"PyPI": frozenset({"PYSEC-2024-1", "CVE-2024-1"})}
     assert Sources().ids_of("CVE-2024-1") == {}
+
+
+def test_two_cves_that_one_record_is_about_stay_two() -> None:
+    first = Matched(
+        vulnerabilities=(vulnerability("CVE-2024-1", "GO-9"), vulnerability("CVE-2024-2", "GO-9"))
+    )
+    second = Matched(vulnerabilities=(vulnerability("CVE-2024-2", "GO-9", fixed=["3"]),))
+    told = joined(first, second).vulnerabilities
+    assert [(one.id, one.fixed) for one in told] == [("CVE-2024-1", ()), ("CVE-2024-2", ("3",))]
+    other = Matched(vulnerabilities=(vulnerability("CVE-2024-3", "GO-9"),))
+    assert len(joined(first, other).vulnerabilities) == 3
+
+
+def test_a_release_that_the_data_never_speaks_of_is_not_covered(tmp_path: Path) -> None:
+    """An answer of "nothing" about it would be no answer."""
+    about = affected("openssl", ("introduced", "0"), ("fixed", "3.0.12"), ecosystem="Debian:12")
+    with database(tmp_path, [record("DSA-1", about)], "Debian") as advisories:
+        states = Sources(advisories).states(["Debian:12", "Debian:12.5", "Debian", "npm"])
+        assert {name for name, state in states.items() if state} == {"Debian:12"}
+
+
+def test_packages_of_distributions_are_asked_by_their_source_package(tmp_path: Path) -> None:
+    about = affected("openssl", ("introduced", "0"), ("fixed", "3.0.12"), ecosystem="Debian:12")
+    with database(tmp_path, [record("DSA-1", about)], "Debian") as advisories:
+        binary = Package(
+            ecosystem="Debian:12",
+            name="libssl3",
+            version="3.0.11",
+            location=Location(path="bom.json"),
+            source_package="openssl",
+        )
+        assert advisories.bulk([binary])[0].vulnerabilities
+        assert not advisories.bulk([replace(binary, source_package="")])[0].vulnerabilities

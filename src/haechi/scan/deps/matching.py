@@ -16,6 +16,7 @@ from haechi.model.advisory import Advisory, Vulnerability
 from haechi.model.package import BY_NAME, Package, PackageFile
 from haechi.model.severity import Severity
 from haechi.scan.deps.go_standard import is_least
+from haechi.world.advisories.groups import is_cve
 from haechi.world.advisories.names import base
 from haechi.world.advisories.reading import Advisories
 from haechi.world.advisories.shapes import NOTHING, EcosystemState, Matched, Undecided
@@ -32,9 +33,15 @@ class Sources(msgspec.Struct, frozen=True):
 
     def states(self, ecosystems: Iterable[str]) -> dict[str, EcosystemState | None]:
         """Everything that the database covers, and each of the ecosystems; None: nothing is known
-        about it. ``Debian:12`` is covered by all of Debian."""
-        covered = self.database.covered() if self.database else {}
-        asked = {name: covered.get(name) or covered.get(base(name)) for name in ecosystems}
+        about it. ``Debian:12`` is covered by all of Debian, if that speaks of it at all."""
+        database = self.database
+        covered = database.covered() if database else {}
+        asked = {
+            name: covered.get(name) or covered.get(base(name))
+            if database and database.holds(name)
+            else None
+            for name in ecosystems
+        }
         return {**covered, **asked}
 
     def ids_of(self, name: str) -> Mapping[str, frozenset[str]]:
@@ -123,7 +130,10 @@ def joined(first: Matched, second: Matched) -> Matched:
     of the first, with the ids and fixed versions of both."""
     known = list(first.vulnerabilities)
     for other in second.vulnerabilities:
-        same = next((at for at, one in enumerate(known) if _is_same(one, other)), None)
+        same = next(
+            (at for at, one in enumerate(known) if one.id == other.id),
+            next((at for at, one in enumerate(known) if _is_same(one, other)), None),
+        )
         if same is None:
             known.append(other)
         else:
@@ -141,6 +151,9 @@ def _rating(advisory: Advisory) -> tuple[int, float]:
 
 
 def _is_same(one: Vulnerability, other: Vulnerability) -> bool:
+    """By a name that they share; two CVEs are two, though one record be about both."""
+    if is_cve(one.id) and is_cve(other.id):
+        return one.id == other.id
     return not set(one.ids).isdisjoint(other.ids)
 
 

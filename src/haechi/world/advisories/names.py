@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
+from haechi.model.package import Package
+
 _RUNS = re.compile(r"[-_.]+")
+_BY_SOURCE = frozenset({"Debian", "Ubuntu", "Alpine", "Wolfi", "Chainguard"})
 _CASELESS = frozenset({"NuGet", "Packagist", "GitHub Actions", "VSCode"})
 
 KNOWN = (
@@ -47,6 +50,13 @@ KNOWN = (
 def base(ecosystem: str) -> str:
     """``Debian`` of ``Debian:12``."""
     return ecosystem.partition(":")[0]
+
+
+def asked_name(package: Package) -> str:
+    """What advisories call a package: those of some distributions go by the source package."""
+    if package.source_package and base(package.ecosystem) in _BY_SOURCE:
+        return package.source_package
+    return package.name
 
 
 def of_registry(ecosystem: str) -> str:

@@ -26,7 +26,7 @@ from haechi.world.advisories.merging import (
     merged,
     symbols_of,
 )
-from haechi.world.advisories.names import base, normal
+from haechi.world.advisories.names import asked_name, base, normal
 from haechi.world.advisories.ordering import PREFIX, ordering_of
 from haechi.world.advisories.packing import unpack, unpack_extent
 from haechi.world.advisories.ranges import LONGEST
@@ -127,6 +127,12 @@ class Advisories:
                 self._covered = states_of(self._connection, counted=False)
         return self._covered
 
+    def holds(self, ecosystem: str) -> bool:
+        """Whether there is any advisory about that very ecosystem: the whole of Debian covers
+        ``Debian:12`` when it speaks of it, and says nothing of ``Debian:12.5``."""
+        known = "SELECT 1 FROM packages WHERE ecosystem = ? LIMIT 1"
+        return bool(self._all(known, (ecosystem,)))
+
     def state_of(self, ecosystem: str) -> EcosystemState | None:
         """Also for ``Debian:12`` when all of Debian was imported."""
         states = self.states()
@@ -148,7 +154,7 @@ class Advisories:
 
     def bulk(self, packages: Sequence[Package]) -> list[Matched]:
         """One answer per package, in order. Packages without a version match nothing."""
-        asked = [(one.ecosystem, normal(one.ecosystem, one.name)) for one in packages]
+        asked = [(one.ecosystem, normal(one.ecosystem, asked_name(one))) for one in packages]
         rows = self._rows({name for name, one in zip(asked, packages, strict=True) if one.version})
         known: dict[tuple[str, str, str], Matched] = {}
         answers: list[Matched] = []

@@ -32,6 +32,7 @@ from haechi.scan.deps.sbom.components import (
 )
 
 MAX_STEPS = 2_000_000
+_TRIVY_SOURCE = "aquasecurity:trivy:SrcName"
 _NAMED = 5
 
 
@@ -209,7 +210,8 @@ def _of_purl(component: Component, location: Location) -> Package | None:
         source=source,
         url=without_logins(at),
         distribution=qualifiers.get("distro", ""),
-        source_package=qualifiers.get("upstream", "").partition("@")[0],
+        source_package=qualifiers.get("upstream", "").partition("@")[0]
+        or component.properties.get(_TRIVY_SOURCE, ""),
         module_stream=qualifiers.get("rpmmod", ""),
     )
 
