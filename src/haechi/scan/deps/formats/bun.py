@@ -140,6 +140,8 @@ class _Lock:
             )
             if source is Source.WORKSPACE:
                 self._folders[url] = at
+        elif spelled == name:
+            self._drafts[at].spelled = ""  # an alias is told where there is no other name
         self._at[key] = at
 
     def _connect(self, key: str, entry: list[Any], draft: Draft) -> None:

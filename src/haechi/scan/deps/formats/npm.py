@@ -76,6 +76,7 @@ class _Merged:
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
         self._known: dict[tuple[str, str, str], int] = {}
+        self._plain: set[int] = set()
         self.full = False
 
     def add(self, entry: Mapping[str, Any], name: str, version: str, line: int, url: str) -> int:
@@ -114,6 +115,16 @@ class _Merged:
             )
         )
         return at
+
+    def called(self, at: int, name: str) -> None:
+        """Note under which name a package lies somewhere; an alias is told where it has no
+        other."""
+        draft = self.drafts[at]
+        if name == draft.name:
+            self._plain.add(at)
+            draft.spelled = ""
+        elif at not in self._plain:
+            draft.spelled = name
 
 
 def _scope(entry: Mapping[str, Any]) -> tuple[bool, bool]:
@@ -188,8 +199,8 @@ class _Folders:
         name = word(entry.get("name")) or installed or posixpath.basename(folder)
         url = word(entry.get("resolved"))
         at = self._merged.add(entry, name, word(entry.get("version")), self._lines[folder], url)
-        if at >= 0 and installed and installed != name:
-            self._drafts[at].spelled = installed
+        if at >= 0:
+            self._merged.called(at, installed or name)
         if at >= 0 and not installed:
             self._drafts[at].source = Source.PATH
             self._drafts[at].url = folder
@@ -282,16 +293,14 @@ class _Nested:
         scopes: dict[int, tuple[dict[str, int], int]] = {0: ({}, -1)}
         needs: list[tuple[int, Any, int]] = []
         for line, (name, entry, outer, own) in zip(self._lines, self._entries, strict=True):
-            version, real, spelled = word(entry.get("version")), name, ""
+            version, real = word(entry.get("version")), name
             if version.startswith("npm:"):
                 real, version = split_name(version[4:])
-                spelled = name
             url = word(entry.get("resolved"))
             at = self._merged.add(entry, real, version, line, url)
             if at < 0:
                 break
-            if spelled:
-                self._merged.drafts[at].spelled = spelled
+            self._merged.called(at, name)
             scopes[outer][0][name] = at
             scopes[own] = ({}, outer)
             needs.append((at, entry.get("requires"), own))

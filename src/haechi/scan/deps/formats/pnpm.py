@@ -46,6 +46,7 @@ class _Lock:
         self._at: dict[str, int] = {}
         self._known: dict[tuple[str, str, str], int] = {}
         self._members: dict[str, int] = {}
+        self._plain: set[int] = set()
         self._full = any(document.cut for document in documents)
 
     def file(self) -> PackageFile:
@@ -144,6 +145,7 @@ class _Lock:
                     to = self._find(name, ref)
                     if to >= 0:
                         edges.append(to)
+                        self._called(to, name)
 
     def _find(self, name: str, ref: Any) -> int:
         if not isinstance(ref, str):
@@ -208,7 +210,19 @@ class _Lock:
                 self._add(key, {}, 1)
                 at = self._at.get(key, -1)
             if at >= 0:
+                self._called(at, name)
                 yield at
+
+    def _called(self, at: int, name: str) -> None:
+        """An alias that a project asks for is told where the package has no other name."""
+        draft = self._drafts[at]
+        if draft.source is Source.WORKSPACE:
+            return
+        if name == draft.name:
+            self._plain.add(at)
+            draft.spelled = ""
+        elif at not in self._plain:
+            draft.spelled = name
 
 
 def name_of(key: str) -> tuple[str, str]:

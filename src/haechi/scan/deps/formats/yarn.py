@@ -50,7 +50,8 @@ class _Lock:
         self._around = around
 
     def add(self, draft: Draft, descriptors: Iterable[str]) -> int:
-        """Position of a package; patched and plain ones of one version are the same."""
+        """Position of a package; patched and plain ones of one version are the same, and an alias
+        is told where the package has no other name."""
         key = (draft.name, draft.version, "" if draft.source is Source.REGISTRY else draft.url)
         at = self._known.get(key, -1)
         if at < 0:
@@ -59,6 +60,8 @@ class _Lock:
                 return -1
             at = self._known[key] = len(self.drafts)
             self.drafts.append(draft)
+        elif not draft.spelled:
+            self.drafts[at].spelled = ""
         for descriptor in descriptors:
             self.by_descriptor[descriptor] = at
             named = self._by_name.setdefault(split_name(descriptor)[0], [])
@@ -292,7 +295,8 @@ def _berry(data: bytes, path: str, around: Around) -> PackageFile:
 
 def _berry_draft(key: str, entry: Mapping[str, Any], line: int) -> tuple[Draft, str]:
     """A package, and the folder if it is a member of the workspace."""
-    spelled, spec = split_name(key.split(", ", 1)[0])
+    named = [split_name(one) for one in key.split(", ")]
+    spelled, spec = named[0]
     name, resolved = split_name(word(entry.get("resolution")) or spelled)
     version = word(entry.get("version"))
     protocol, _, rest = resolved.partition(":")
@@ -311,10 +315,12 @@ def _berry_draft(key: str, entry: Mapping[str, Any], line: int) -> tuple[Draft, 
         url = resolved.partition("::")[0]
         source = kind_of(url)
     checksum = word(entry.get("checksum")).rpartition("/")[2]
+    if any(one == name for one, _ in named) or not (spec.startswith("npm:") or not spec):
+        spelled = name
     draft = Draft(
         name,
         version,
-        spelled=spelled if spec.startswith("npm:") or not spec else name,
+        spelled=spelled,
         line=line,
         source=source,
         url=clean_url(url),
