@@ -141,3 +141,25 @@ def test_waived_and_mild_ones_take_no_part_and_many_do_not_hide_the_rest() -> No
     found = risks(*many, other)
     assert len(found) == MOST + 1
     assert found[-1].findings == (other.fingerprint,)
+
+
+def test_one_package_of_two_files_in_the_same_words_is_one_risk() -> None:
+    pair = [vulnerable(), vulnerable(path="services/cart/requirements.txt", line=3)]
+    (risk,) = rank_risks(pair, scope(), {})
+    assert risk.sentence.endswith("; also in services/cart/requirements.txt:3")
+    assert set(risk.findings) == {one.fingerprint for one in pair}
+    (several,) = rank_risks([*pair, vulnerable(path="b.lock", line=4)], scope(), {})
+    assert several.sentence.endswith("; also in 2 more places")
+    assert [str(step.location) for step in several.steps[1:]] == [
+        "services/cart/requirements.txt:3",
+        "b.lock:4",
+    ]
+
+
+def test_the_least_release_of_go_ranks_below_packages_that_are_there() -> None:
+    least = vulnerable("GO-2026-1", name="stdlib", path="go.mod", least=True, reach="called")
+    there = vulnerable("GO-2026-2", name="other", path="go.mod", line=9)
+    first, second = rank_risks([least, there], scope(), {})
+    assert first.findings == (there.fingerprint,)
+    assert second.sentence.startswith("go.mod allows to build with Go 1.5, whose standard library")
+    assert second.change == "Raise the go or toolchain line to 2.0"

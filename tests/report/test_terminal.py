@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from haechi.model.coverage import Coverage
+from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import FindingState
 from haechi.report import terminal
 from haechi.report.material import Material
@@ -190,7 +190,35 @@ def test_line_with_a_secret_is_not_shown_and_not_underlined() -> None:
 def test_looked_at_nothing_is_said_in_the_header() -> None:
     base = shop()
     material = replace(base, scan=replace(base.scan, coverage=Coverage()))
-    assert ": nothing in 0.8 s" in terminal.full(material).split("\n")[0]
+    assert " in 0.8 s: nothing" in terminal.full(material).split("\n")[0]
+
+
+def test_counts_of_nothing_and_counts_said_twice_are_left_out() -> None:
+    base = shop()
+    looked = {"files": 9, "kubernetes objects": 0, "files for secrets": 9, "lock files": 2}
+    material = replace(base, scan=replace(base.scan, coverage=Coverage(looked=looked)))
+    head = terminal.summary(material).split("\n")[0]
+    assert head.endswith(" in 0.8 s: 9 files, 2 lock files")
+
+
+def test_gaps_of_a_kind_are_one_row_and_missing_data_stands_first() -> None:
+    base = shop()
+    told = (
+        *(gap("no-lock-file", f"app{n}/package.json", f"nothing pins {n}") for n in range(8)),
+        gap("no-advisories", "a.lock", "no advisories of npm were imported"),
+        gap("no-advisories", "b.lock", "no advisories of PyPI were imported"),
+    )
+    text = terminal.summary(replace(base, scan=replace(base.scan, coverage=Coverage(gaps=told))))
+    rows = text.partition("Not looked at\n")[2].split("\n")
+    assert [row.strip() for row in rows[:3]] == [
+        "a.lock  no advisories of npm were imported",
+        "b.lock  no advisories of PyPI were imported",
+        "app0/package.json and 7 more  no-lock-file: nothing pins 0",
+    ]
+
+
+def gap(kind: str, path: str, reason: str) -> Gap:
+    return Gap(kind=kind, path=path, reason=reason)
 
 
 def test_code_at_one_place_is_drawn_once() -> None:

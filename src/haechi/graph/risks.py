@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from haechi.graph.exposure import Way, ways_in
 from haechi.graph.rights import Right, Rights
 from haechi.model.advisory import is_vulnerability
@@ -31,6 +33,7 @@ _BASE = {
 _EXPOSED = 30.0
 _LIVE = (FindingState.OPEN, FindingState.NEW)
 MOST = 20
+_PLACES = 5
 
 
 def rank_risks(
@@ -68,7 +71,7 @@ def rank_risks(
         risks += package_risks(
             packages, ways.values(), dockerfiles, rules, score=_score, templates=templates
         )
-    return tuple(_distinct(sorted(risks, key=lambda risk: -risk.score)))[:MOST]
+    return tuple(_distinct(sorted(risks, key=lambda risk: -risk.score))[:MOST])
 
 
 def _score(severity: Severity, exposed: bool) -> float:
@@ -190,14 +193,31 @@ def _alone(
         )
 
 
-def _distinct(risks: Iterable[Risk]) -> Iterable[Risk]:
-    """One risk per place: a role that two workloads share is changed once."""
+def _distinct(risks: Iterable[Risk]) -> list[Risk]:
+    """One risk per place: a role that two workloads share is changed once. What several places
+    say in the same words is one risk that names the others."""
     seen: set[tuple[str, int]] = set()
+    alike: dict[tuple[str, str], list[Risk]] = {}
     for risk in risks:
         place = (risk.location.path, risk.location.line)
         if place not in seen:
             seen.add(place)
-            yield risk
+            alike.setdefault((risk.sentence, risk.change), []).append(risk)
+    return [_together(group) if len(group) > 1 else group[0] for group in alike.values()]
+
+
+def _together(risks: Sequence[Risk]) -> Risk:
+    first, others = risks[0], risks[1:]
+    where = str(others[0].location) if len(others) == 1 else f"{len(others):,} more places"
+    where_ko = str(others[0].location) if len(others) == 1 else f"다른 {len(others):,}곳"
+    told = others[:_PLACES]
+    return replace(
+        first,
+        sentence=f"{first.sentence}; also in {where}",
+        sentence_ko=f"{first.sentence_ko} ({where_ko}에도)",
+        steps=(*first.steps, *(Step(text="the same here", location=one.location) for one in told)),
+        findings=tuple(dict.fromkeys(each for one in risks for each in one.findings)),
+    )
 
 
 def _steps(way: Way | None, workload: Resource) -> list[Step]:

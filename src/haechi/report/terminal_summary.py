@@ -6,7 +6,8 @@ count says what is not shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -29,6 +30,9 @@ from haechi.report.text import cells, one_line
 
 LINE_LIMIT = 25
 _INDENT = " " * 10
+_WHOLE = frozenset({"no-advisories", "stale-advisories"})
+_GAPS = re.compile(r"[\d,]+ [^:]+ (?:was|were) not evaluated: ")
+"""Sentences about gaps: the screen tells of these by themselves."""
 ANSWER_STYLE = {
     Answer.PASS: "green",
     Answer.BLOCKED: "red",
@@ -94,14 +98,26 @@ def _screen(material: Material, view: Outline, ink: Ink, fit: _Fit) -> list[str]
 def header(material: Material, ink: Ink) -> list[str]:
     """Who looked at what, and how long it took."""
     scan = material.scan
-    looked = list(map(one_line, seen(scan.coverage.looked)))
+    looked = list(map(one_line, seen(_telling(scan.coverage.looked))))
     only = f" (only {', '.join(map(one_line, scan.only))})" if scan.only else ""
-    tail = f": {', '.join(looked) or 'nothing'}{only} in {max(scan.duration, 0):.1f} s"
+    took = f" in {max(scan.duration, 0):.1f} s: "
+    tail = f"{', '.join(looked) or 'nothing'}{only}"
     name = f"haechi {one_line(material.version)} "
     room = ink.width - cells(name)
-    text = ink.clip(one_line(scan.root), max(room - cells(tail), room // 2)) + tail
+    path = ink.clip(one_line(scan.root), max(room - cells(took + tail), room // 2))
+    text = path + took + tail
     lines = ink.block(text, name, "       ", most=2)
     return [ink.paint(name, "bold") + lines[0][len(name) :], *lines[1:]]
+
+
+def _telling(looked: Mapping[str, int]) -> dict[str, int]:
+    """The counts without zeros, and without one that says again how many files there are."""
+    files = looked.get("files")
+    return {
+        what: number
+        for what, number in looked.items()
+        if number and (what != "files for secrets" or number != files)
+    }
 
 
 def _title(text: str, ink: Ink) -> str:
@@ -160,14 +176,27 @@ def _dead_row(finding: Finding, ink: Ink) -> str:
 
 
 def _gaps(gaps: Sequence[Gap], ink: Ink, fit: _Fit) -> list[str]:
-    shown = gaps[: fit.rows]
-    rows = [_gap_row(gap, ink) for gap in shown]
-    return _rows("Not looked at", rows, len(gaps) - len(shown), ink)
+    groups = _alike(gaps)
+    shown = groups[: fit.rows]
+    rows = [_gap_row(group, ink) for group in shown]
+    return _rows("Not looked at", rows, len(gaps) - sum(map(len, shown)), ink)
 
 
-def _gap_row(gap: Gap, ink: Ink) -> str:
-    text = f"{gap.kind}: {gap.reason}" + (f"; {gap.do}" if gap.do else "")
-    return _placed(one_line(gap.path), one_line(text), ink)
+def _alike(gaps: Sequence[Gap]) -> list[list[Gap]]:
+    """One row for a kind, for one repository may have a hundred of it. What hides a whole
+    ecosystem stands first, each by itself and in its own words."""
+    groups: dict[tuple[str, str], list[Gap]] = {}
+    for gap in sorted(gaps, key=lambda gap: gap.kind not in _WHOLE):
+        groups.setdefault((gap.kind, gap.reason if gap.kind in _WHOLE else ""), []).append(gap)
+    return list(groups.values())
+
+
+def _gap_row(group: Sequence[Gap], ink: Ink) -> str:
+    gap = group[0]
+    kind = "" if gap.kind in _WHOLE else f"{gap.kind}: "
+    text = f"{kind}{gap.reason}" + (f"; {gap.do}" if gap.do else "")
+    more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
+    return _placed(f"{one_line(gap.path)}{more}", one_line(text), ink)
 
 
 def _placed(place: str, text: str, ink: Ink) -> str:
@@ -182,6 +211,8 @@ def footer(
 ) -> list[str]:
     """Counts, the gate's answer with its reasons, and where to go next."""
     said = further_reasons(material, view)
+    if everything:
+        said = [reason for reason in said if not _GAPS.match(reason)]
     shown = said if len(said) <= reasons else said[: max(reasons - 1, 0)]
     lines = [*_figures(view, ink), *_gate(material, view, ink)]
     for reason in shown:

@@ -51,7 +51,7 @@ def data_gaps(
     """Ecosystems without data, with data that is too old, with data that grows old. ``states``
     are all that is known; what is not in ``ecosystems`` concerns no package here."""
     missing: dict[str, list[str]] = {}
-    stale: dict[str, list[str]] = {}
+    stale: dict[str, list[tuple[str, str]]] = {}
     warnings: list[str] = []
     evaluated: set[str] = set()
     for name in dict.fromkeys((*ecosystems, *states)):
@@ -66,7 +66,7 @@ def data_gaps(
         day = day_of(state)
         age = max((today - day).days, 0) if day else None
         if age is None or age > max_age:
-            stale.setdefault(path, []).append(f"{name} ({_age(age)})")
+            stale.setdefault(path, []).append((name, _age(age)))
             continue
         if state.newest is None:
             warnings.append(
@@ -108,19 +108,19 @@ def _missing(missing: Mapping[str, Sequence[str]]) -> Iterator[Gap]:
         yield _gap(
             "no-advisories",
             path,
-            f"no advisories of {_joined(names)} were imported: nothing is known of its packages",
-            f"haechi db import {' '.join(names)} (without network: the OSV export as a file)",
+            f"no advisories of {_joined(names)} were imported",
+            f"haechi db import {' '.join(names)}, or an OSV export as a file",
         )
 
 
-def _stale(stale: Mapping[str, Sequence[str]], max_age: int) -> Iterator[Gap]:
-    for path, names in stale.items():
+def _stale(stale: Mapping[str, Sequence[tuple[str, str]]], max_age: int) -> Iterator[Gap]:
+    for path, told in stale.items():
+        said = _joined([f"{name} are {age}" for name, age in told])
         yield _gap(
             "stale-advisories",
             path,
-            f"advisories older than {counted(max_age, 'day')} (deps.max_age_days): "
-            + _joined(names),
-            "haechi db import a newer OSV export",
+            f"advisories of {said}, past deps.max_age_days ({max_age})",
+            f"haechi db import {' '.join(name for name, _ in told)}",
         )
 
 
