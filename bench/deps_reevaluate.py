@@ -104,12 +104,11 @@ def _stored(store: Any, count: int) -> None:
     facts = facts_of(Bill(data={"npm": dt.date(2026, 1, 1)}))
     for number in range(count):
         content = content_of([file_of(_file(drawn))])
-        body = store.state.bills.keep_content(content)
         one = Billed(
             cluster="-",
             source=f"repo:https://git.example/r{number}",
             ref="main",
-            body=body,
+            content=store.state.bills.prepare(content),
             facts=facts,
         )
         store.state.write(lambda t, one=one: keep_bill(t, one, scan="", by="bench"))

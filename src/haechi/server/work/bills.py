@@ -24,9 +24,10 @@ from haechi.model.bill import (
     BilledPackage,
 )
 from haechi.model.location import Location
-from haechi.model.package import Package, PackageFile, Source
+from haechi.model.package import PackageFile, Source
 from haechi.server.shapes_dependencies import SbomFormat
-from haechi.store.state.bills import Content, Key, Stored
+from haechi.store.state.bills import Stored
+from haechi.store.state.bills_contents import Content, Key
 from haechi.world.advisories.names import normal
 
 if TYPE_CHECKING:
@@ -130,17 +131,7 @@ def content_of(files: Sequence[PackageFile]) -> Content:
 
 def _packed(file: PackageFile) -> _File:
     """Its gaps are among what the bill says is missing."""
-    names = (name for name in _File.__struct_fields__ if name != "packages")
-    values = {name: getattr(file, name) for name in names}
-    return _File(packages=tuple(map(_package, file.packages)), **values)
-
-
-def _package(one: Package) -> _Package:
-    values = {name: getattr(one, name) for name in _NAMES}
-    return _Package(location=_Place(one.location.path, one.location.line), **values)
-
-
-_NAMES = tuple(name for name in Package.__struct_fields__ if name != "location")
+    return msgspec.convert(file, _File, from_attributes=True)
 
 
 def asked_as(ecosystem: str, name: str) -> str:

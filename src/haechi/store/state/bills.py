@@ -1,80 +1,53 @@
-"""Stored SBOMs: contents once, who pushed which when, and which of them hold a package.
+"""Stored SBOMs: who pushed which when, which counts, and by which advisories it was judged.
 
-A content is written before the push that names it, in small steps, so that a push of ten thousand
-packages does not hold the writer; one that no push came to name goes with the daily tidying.
+What they hold (``bills_contents``) stands once, however often it is pushed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, insert, literal, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from haechi.errors import NotFound, StoreBusy
+from haechi.errors import NotFound
 from haechi.model.access import Reach
 from haechi.store.dependency_records import PackageUse, Sbom
 from haechi.store.records import Page
+from haechi.store.state.bills_contents import Content, Contents, Prepared
+from haechi.store.state.bills_held import (
+    Name,
+    bodies_with,
+    named,
+    numbers_of,
+    rows_with,
+    used,
+)
 from haechi.store.state.bulk import next_number, parts
 from haechi.store.state.cursor import read_cursor, write_cursor
-from haechi.store.state.dependency_tables import bill, bill_body, bill_package, package
+from haechi.store.state.dependency_tables import bill, bill_body, bill_packages, package
 from haechi.store.state.engine import Database, Transaction
-from haechi.store.state.plain import clean, from_json, to_json
+from haechi.store.state.plain import clean, from_json
 from haechi.store.state.reach import reached
 from haechi.store.state.times import from_us, to_us
 
 PUSH, UPLOAD = "push", "upload"
 KEPT = 20
 """SBOMs that are kept of one branch."""
-_LINKED = 1_000
-_NAMES = 400
 _MARKED = 2_000
-Key = tuple[str, str, str]
-"""Ecosystem, name, version."""
-Name = tuple[str, str]
-_KEY = ("ecosystem", "name", "version")
-# One statement for each row, run by the driver: a list of ten thousand triples would be compiled
-# anew each time.
-_ADD_PACKAGE = text(
-    "INSERT INTO package (n, ecosystem, name, version)"
-    " SELECT coalesce(max(n), 0) + 1, :ecosystem, :name, :version FROM package WHERE true"
-    " ON CONFLICT DO NOTHING"
-)
-_ADD_LINK = text(
-    "INSERT INTO bill_package (package, body) SELECT n, :body FROM package"
-    " WHERE ecosystem = :ecosystem AND name = :name AND version = :version"
-    " ON CONFLICT DO NOTHING"
-)
-b, y, k, p = bill.c, bill_body.c, bill_package.c, package.c
-
-
-class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bill holds, packed. ``keys`` are its packages, each once."""
-
-    body: bytes
-    files: int
-    packages: int
-    ecosystems: dict[str, int]
-    formats: tuple[str, ...]
-    keys: Sequence[Key]
-
-    @property
-    def digest(self) -> str:
-        """By which equal contents are one."""
-        return hashlib.blake2b(self.body, digest_size=20).hexdigest()
+b, y, k, p = bill.c, bill_body.c, bill_packages.c, package.c
 
 
 class Billed(msgspec.Struct, frozen=True, kw_only=True):
-    """A bill to be kept. ``body`` is the number of its content; ``judged`` the generation of
-    advisories that it was judged by."""
+    """A bill to be kept; ``judged`` is the generation of advisories that it was judged by."""
 
     cluster: str
     source: str
     ref: str
-    body: int
+    content: Prepared
     facts: str
     kind: str = PUSH
     name: str = ""
@@ -102,51 +75,11 @@ class Bills:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._unused: frozenset[int] = frozenset()
+        self._contents = Contents(database)
 
-    def keep_content(self, content: Content) -> int:
-        """Its number. What is there already costs one look."""
-        digest = content.digest
-
-        def begin(transaction: Transaction) -> tuple[int, bool]:
-            ask = select(y.n, y.linked).where(y.digest == digest)
-            known = transaction.connection.execute(ask).one_or_none()
-            if known is not None:
-                return known.n, bool(known.linked)
-            number = next_number(transaction.connection, bill_body)
-            row = {
-                "n": number,
-                "digest": digest,
-                "files": content.files,
-                "packages": content.packages,
-                "ecosystems": to_json(content.ecosystems),
-                "formats": to_json(list(content.formats)),
-                "linked": 0,
-                "body": content.body,
-            }
-            transaction.connection.execute(insert(bill_body), row)
-            return number, False
-
-        with self._database.read() as connection:
-            ask = select(y.n).where(y.digest == digest, y.linked == 1)
-            known = connection.execute(ask).scalar()
-        if known is not None:
-            return int(known)
-        number, linked = self._database.write(begin)
-        if not linked:
-            for some in parts(content.keys, _LINKED):
-                self._link(number, some)
-            self._database.write(lambda transaction: _whole(transaction.connection, number))
-        return number
-
-    def _link(self, body: int, keys: Sequence[Key]) -> None:
-        def work(transaction: Transaction) -> None:
-            connection = transaction.connection
-            rows = [dict(zip(_KEY, key, strict=True)) | {"body": body} for key in keys]
-            connection.execute(_ADD_PACKAGE, rows)
-            connection.execute(_ADD_LINK, rows)
-
-        self._database.write(work)
+    def prepare(self, content: Content) -> Prepared:
+        """A content on its way to ``keep_bill``."""
+        return self._contents.prepare(content)
 
     def page(
         self,
@@ -167,16 +100,13 @@ class Bills:
         where += [b.is_current == 1] if current else []
         where += [b.source == clean(source, 2_000)] if source else []
         where += [b.cluster == clean(cluster, 400)] if cluster else []
-        if name:
-            holds = _named(name, ecosystem, version, whole=True)
-            held = select(k.body).join(package, p.n == k.package).where(holds)
-            where.append(b.body.in_(held))
+        which = named(name, ecosystem, version, whole=True) if name else None
         ask = select(bill, *_CONTENT).join(bill_body, y.n == b.body).where(*where)
         if cursor is not None:
             (after,) = read_cursor(question, cursor, (int,))
             ask = ask.where(b.n < after)
         with self._database.read() as connection:
-            rows = connection.execute(ask.order_by(b.n.desc()).limit(limit + 1)).all()
+            rows = _newest(connection, ask, which, limit + 1)
         following = write_cursor(question, [rows[limit - 1].n]) if len(rows) > limit else None
         return Page(items=[_record(row) for row in rows[:limit]], next=following)
 
@@ -191,22 +121,9 @@ class Bills:
         skip: int = 0,
     ) -> list[PackageUse]:
         """Where packages are used, by name; only what current SBOMs hold."""
-        columns = (p.ecosystem, p.name, p.version, b.source, b.ref, b.cluster, b.id)
-        ask = (
-            select(*columns)
-            .select_from(package)
-            .join(bill_package, k.package == p.n)
-            .join(bill, and_(b.body == k.body, b.is_current == 1))
-            .where(_named(name, ecosystem, version, whole=False), reached(within, b.cluster))
-            .order_by(p.ecosystem, p.name, p.version, b.n)
-            .offset(skip)
-            .limit(limit)
-        )
-        names = PackageUse.__struct_fields__
+        which = named(name, ecosystem, version, whole=False)
         with self._database.read() as connection:
-            return [
-                PackageUse(**dict(zip(names, row, strict=True))) for row in connection.execute(ask)
-            ]
+            return used(connection, which, reached(within, b.cluster), limit=limit, skip=skip)
 
     def detail(self, id_: str, *, within: tuple[Reach, ...]) -> tuple[Sbom, Stored]:
         """One with its content; NotFound when there is none within reach."""
@@ -243,23 +160,10 @@ class Bills:
         with self._database.read() as connection:
             return [(n, body) for n, body in connection.execute(ask.order_by(b.n))]
 
-    def holding(self, names: Iterable[Name]) -> frozenset[int]:
-        """Contents with any version of these packages."""
-        found: set[int] = set()
-        by_ecosystem: dict[str, list[str]] = {}
-        for ecosystem, name in names:
-            by_ecosystem.setdefault(ecosystem, []).append(name)
+    def holding(self, names: Collection[Name]) -> frozenset[int]:
+        """Contents of current bills with any version of these packages."""
         with self._database.read() as connection:
-            for ecosystem, some in by_ecosystem.items():
-                for chunk in parts(sorted(some), _NAMES):
-                    ask = (
-                        select(k.body)
-                        .join(package, p.n == k.package)
-                        .where(p.ecosystem == ecosystem, p.name.in_(chunk))
-                        .distinct()
-                    )
-                    found.update(connection.execute(ask).scalars())
-        return frozenset(found)
+            return bodies_with(connection, numbers_of(connection, names))
 
     def read(self, numbers: Sequence[int]) -> list[Stored]:
         """These bills with their contents; a content that several share is read once."""
@@ -287,22 +191,7 @@ class Bills:
 
     def tidy(self) -> int:
         """Contents that no bill names, now and at the last tidying; how many went."""
-        named = select(literal(1)).where(b.body == y.n).exists()
-        with self._database.read() as connection:
-            unused = frozenset(connection.execute(select(y.n).where(~named)).scalars())
-        gone = sorted(self._unused & unused)
-        for one in gone:
-            self._database.write(
-                lambda t, one=one: (
-                    t.connection.execute(  # type: ignore[misc]
-                        delete(bill_body).where(y.n == one, ~named)
-                    ).rowcount
-                )
-            )
-        self._unused = unused - frozenset(gone)
-        if gone:
-            self._database.write(_forget_packages)
-        return len(gone)
+        return self._contents.tidy()
 
 
 _CONTENT = (
@@ -314,11 +203,20 @@ _CONTENT = (
 )
 
 
+def _newest(connection: Connection, ask: Any, which: Any, most: int) -> list[Any]:
+    """The newest bills; with ``which`` those that hold such a package."""
+    ask = ask.order_by(b.n.desc())
+    if which is None:
+        return list(connection.execute(ask.limit(most)))
+    wanted = frozenset(connection.execute(select(p.n).where(which)).scalars())
+    ask = ask.add_columns(k.packages).join(bill_packages, k.body == b.body)
+    return list(islice(rows_with(connection, ask, wanted), most))
+
+
 def keep_bill(transaction: Transaction, one: Billed, *, scan: str, by: str) -> str:
     """The bill, in the transaction of its push; it is current from now on. Its id."""
     connection = transaction.connection
-    if connection.execute(select(y.n).where(y.n == one.body)).scalar() is None:
-        raise StoreBusy("the packages were tidied away in between", do="push again")
+    body = one.content.write(connection)
     same = [b.cluster == one.cluster, b.source == one.source, b.kind == one.kind]
     same.append(b.name == one.name)
     connection.execute(update(bill).where(*same, b.is_current == 1).values(is_current=0))
@@ -336,7 +234,7 @@ def keep_bill(transaction: Transaction, one: Billed, *, scan: str, by: str) -> s
         "scan": scan,
         "received": to_us(transaction.now),
         "actor": by,
-        "body": one.body,
+        "body": body,
         "facts": one.facts,
         "judged_by": one.judged_by,
         "judged": one.judged,
@@ -373,28 +271,6 @@ def default_ref(connection: Connection, cluster: str, source: str) -> str | None
         b.cluster == cluster, b.source == source, b.kind == PUSH, b.is_current == 1
     )
     return connection.execute(ask).scalar()
-
-
-def _whole(connection: Connection, body: int) -> None:
-    connection.execute(update(bill_body).where(y.n == body).values(linked=1))
-
-
-def _forget_packages(transaction: Transaction) -> int:
-    used = select(literal(1)).where(k.package == p.n).exists()
-    return transaction.connection.execute(delete(package).where(~used)).rowcount
-
-
-def _named(name: str, ecosystem: str, version: str, *, whole: bool) -> Any:
-    """As the index goes (ecosystem, name, version)."""
-    name = clean(name, 400)
-    parts_: list[Any] = [p.ecosystem == clean(ecosystem, 100)] if ecosystem else []
-    if name and whole:
-        parts_.append(p.name == name)
-    elif name:
-        parts_.append((p.name >= name) & (p.name < name + "\U0010ffff"))
-    if version:
-        parts_.append(p.version == clean(version, 200))
-    return and_(True, *parts_)
 
 
 def _count(connection: Connection, ask: Any) -> int:

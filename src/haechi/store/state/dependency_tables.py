@@ -1,8 +1,8 @@
 """Tables of stored SBOMs, what advisories made of them, and proposals.
 
 An SBOM's content (``bill_body``) stands once however often it is pushed, as most pushes change
-nothing about packages. ``bill_package`` says which contents hold a version of a package: after an
-import of advisories only those with a package whose answer may differ are looked at.
+nothing about packages. ``bill_packages`` says which packages a content holds: after an import of
+advisories only those with a package whose answer may differ are unpacked.
 """
 
 from __future__ import annotations
@@ -30,14 +30,12 @@ bill_body = Table(
     number("packages"),
     text("ecosystems"),  # JSON: how many packages of each
     text("formats"),
-    number("linked"),  # 1 once all its packages stand in bill_package
     Column("body", LargeBinary, nullable=False),
 )
 
-bill_package = Table(
-    "bill_package",
+bill_packages = Table(
+    "bill_packages",
     metadata,
-    Column("package", Whole, primary_key=True, autoincrement=False),
     Column(
         "body",
         Whole,
@@ -45,8 +43,7 @@ bill_package = Table(
         primary_key=True,
         autoincrement=False,
     ),
-    Index("ix_bill_package_body", "body"),
-    sqlite_with_rowid=False,
+    Column("packages", LargeBinary, nullable=False),  # numbers, four bytes each, in order
 )
 
 bill = Table(
@@ -146,6 +143,6 @@ advisory_run = Table(
 )
 
 TABLES = (
-    *(package, bill_body, bill_package, bill, proposal),
+    *(package, bill_body, bill_packages, bill, proposal),
     *(advisory_import, advisory_source, advisory_run),
 )

@@ -40,22 +40,19 @@ def upgrade() -> None:
         _number("packages"),
         _text("ecosystems"),
         _text("formats"),
-        _number("linked"),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("n", name="pk_bill_body"),
         sa.UniqueConstraint("digest", name="uq_bill_body_digest"),
     )
     op.create_table(
-        "bill_package",
-        _number("package", autoincrement=False),
+        "bill_packages",
         _number("body", autoincrement=False),
-        sa.PrimaryKeyConstraint("package", "body", name="pk_bill_package"),
+        sa.Column("packages", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("body", name="pk_bill_packages"),
         sa.ForeignKeyConstraint(
-            ["body"], ["bill_body.n"], name="fk_bill_package_body", ondelete="CASCADE"
+            ["body"], ["bill_body.n"], name="fk_bill_packages_body", ondelete="CASCADE"
         ),
-        sqlite_with_rowid=False,
     )
-    op.create_index("ix_bill_package_body", "bill_package", ["body"])
     op.create_table(
         "bill",
         _number("n", autoincrement=False),
