@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -72,12 +73,14 @@ def test_one_package_can_be_named(shop: Path) -> None:
 
 
 def test_a_waived_vulnerability_moves_nothing(shop: Path) -> None:
+    until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
     (shop / "haechi.waivers.yaml").write_text(
-        "waivers:\n- rule: CVE-2023-1\n  paths: [requirements.txt]\n  reason: not reached here\n"
-        "  expires: 2099-01-01\n  owner: team\n"
+        "waivers:\n- rule: CVE-2023-1\n  path: requirements.txt\n  reason: not reached here\n"
+        f"  expires: {until}\n  owner: team\n"
     )
     result = run()
-    assert result.stdout == ""
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing to fix" in result.stderr
 
 
 def test_what_cannot_be_edited_costs_its_neighbours_nothing(shop: Path) -> None:

@@ -140,10 +140,12 @@ def fixed(
     findings: Sequence[Finding],
     least: Severity,
     *,
+    milder: bool = False,
     lock: bool = False,
     whole_environment: bool = False,
 ) -> Result:
-    """The fixes of some findings of a run, proven in memory."""
+    """The fixes of some findings of a run, proven in memory. ``milder``: also of packages with
+    nothing that reaches ``least``."""
     from haechi.scan.deps.fixing.session import Asked, fix_dependencies
 
     advised = outcome.looked.dependencies
@@ -157,6 +159,7 @@ def fixed(
                 (one.location.path, one.evidence["ecosystem"], name_of(one), one.rule)
                 for one in findings
             ),
+            milder=milder,
             lock=lock,
             whole_environment=whole_environment,
             say=say,

@@ -192,17 +192,23 @@ def _made(
         configuration = [fix for fix in safe_fixes(outcome) if fix.before != fix.after]
     if only != "iac":
         from haechi.cli.fix_deps import concerned, fixed
-        from haechi.cli.patch_server import matching, threshold
+        from haechi.cli.patch_server import matching
 
         outcome = _scanned(path, ("deps",))
         least = Severity(severity) if severity else outcome.project.config.gate.fail_on
-        if proposals is not None and severity is None:
-            least = threshold(proposals, least)
-        findings = concerned(outcome, least, frozenset())
+        milder = proposals is not None and severity is None
+        findings = concerned(outcome, Severity.INFO if milder else least, frozenset())
         if proposals is not None:
             findings, unknown = matching(proposals, findings)
             _say_unknown(unknown)
-        upgrades = fixed(outcome, findings, least, lock=lock, whole_environment=whole_environment)
+        upgrades = fixed(
+            outcome,
+            findings,
+            least,
+            milder=milder,
+            lock=lock,
+            whole_environment=whole_environment,
+        )
         configuration = [fix for fix in configuration if fix.path not in upgrades.after]
     return Made(
         base=base,

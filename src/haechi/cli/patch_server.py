@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from haechi.errors import InputError
-from haechi.model.severity import Severity
 
 if TYPE_CHECKING:
     from haechi.model.finding import Finding
@@ -29,7 +28,6 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     package: str
     target: str
-    severity: Severity
     ids: frozenset[str]
 
 
@@ -55,7 +53,6 @@ def read(answer: Any) -> list[Proposed]:
                 path=one["path"],
                 package=one["package"],
                 target=one["target"],
-                severity=Severity(one["severity"]),
                 ids=frozenset(id_ for fix in one["fixes"] for id_ in (fix["id"], *fix["aliases"])),
             )
             for one in items
@@ -63,11 +60,6 @@ def read(answer: Any) -> list[Proposed]:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError("the server's answer is not understood") from error
-
-
-def threshold(proposals: Sequence[Proposed], fallback: Severity) -> Severity:
-    """As mild as the mildest proposal."""
-    return max((one.severity for one in proposals), key=lambda one: one.rank, default=fallback)
 
 
 def matching(

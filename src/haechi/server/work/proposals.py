@@ -330,9 +330,9 @@ def _taken(one: Proposal, files: Iterable[PackageFile]) -> bool:
     }
     if not here.isdisjoint(each.version for each in one.upgrades):
         return False
-    return all(
-        any(_reaches(one.ecosystem, version, each.target) for each in one.upgrades)
-        for version in here - {*one.versions}
+    return not here or all(
+        any(_reaches(one.ecosystem, version, each.target) for version in here)
+        for each in one.upgrades
     )
 
 

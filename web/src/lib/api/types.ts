@@ -914,6 +914,7 @@ export interface Bill {
   disabled?: string[];
   severity?: Record<string, Severity>;
   development?: Development;
+  fail_on?: Severity;
   due_days?: Record<string, number>;
   owners?: Record<string, string>;
   missing?: BilledGap[];
@@ -1518,6 +1519,7 @@ export interface Proposal {
   package: string;
   versions: string[];
   target: string;
+  upgrades: ProposedUpgrade[];
   direct: boolean | null;
   via: string[];
   development: boolean;
@@ -1547,6 +1549,12 @@ export interface ProposedFix {
   fixed: string;
   url: string;
   cleared: boolean;
+}
+
+export interface ProposedUpgrade {
+  version: string;
+  target: string;
+  major: boolean;
 }
 
 export interface Push {
