@@ -20,6 +20,8 @@ from haechi.world.objects.command import Answer, Git
 _NOBODY = "0" * 40
 _NAME = "haechi"
 _MAIL = "haechi@localhost"
+_CRUD = " .,:;<>\"\\'\t\r\n"
+"""What git takes off both ends of a name; one of nothing else it refuses."""
 _MODES = ("100644", "100755")
 
 
@@ -62,6 +64,8 @@ class Commits:
         message = folder / "message"
         message.write_text(step.message, encoding="utf-8")
         made = self._git.run(
+            "-c",
+            "i18n.commitEncoding=UTF-8",
             "commit-tree",
             "--no-gpg-sign",
             "-p",
@@ -85,10 +89,10 @@ class Commits:
         """Who the repository's configuration names, else haechi."""
         found = {}
         for part, key, fallback in (("NAME", "user.name", _NAME), ("EMAIL", "user.email", _MAIL)):
-            said = self._git.run("config", "--get", key).text
+            said = self._git.run("config", "--get", key).text.strip(_CRUD)
             for who in ("AUTHOR", "COMMITTER"):
                 name = f"GIT_{who}_{part}"
-                found[name] = os.environ.get(name) or said or fallback
+                found[name] = os.environ.get(name, "").strip(_CRUD) or said or fallback
         return found
 
     def branch(self, name: str) -> None:
@@ -124,9 +128,21 @@ def free_branch(top: Path, wanted: str) -> str:
     git = Git(top)
     if wanted.startswith("-") or git.run("check-ref-format", f"refs/heads/{wanted}").code != 0:
         raise UsageError(f"{wanted!r} is no name of a branch")
+    parts = wanted.split("/")
+    for end in range(1, len(parts)):
+        above = "/".join(parts[:end])
+        if _is_there(git, above):
+            raise UsageError(
+                f"there is a branch called {above}: none can be called {wanted}",
+                do="name another one: --branch NAME",
+            )
     for number in range(1, 100):
         name = wanted if number == 1 else f"{wanted}-{number}"
-        reference = f"refs/heads/{name}"
-        if git.run("show-ref", "--verify", "--quiet", reference).code != 0:
+        below = git.run("for-each-ref", "--count=1", "--format=x", f"refs/heads/{name}/").text
+        if not below and not _is_there(git, name):
             return name
     raise UsageError(f"there are too many branches called {wanted}", do="delete some of them")
+
+
+def _is_there(git: Git, name: str) -> bool:
+    return git.run("show-ref", "--verify", "--quiet", f"refs/heads/{name}").code == 0
