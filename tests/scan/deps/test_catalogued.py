@@ -14,7 +14,7 @@ from haechi.checks.deps.names import SHORTEST, is_known, looks_like
 from haechi.engines.cel import CelEngine
 from haechi.model.config import Config, DepsSection, LicencesSection
 from haechi.rules.catalogue import load_catalogue
-from haechi.scan.deps.catalogued import example_reviews
+from haechi.scan.deps.catalogued import example_reviews, overridden
 from haechi.scan.deps.look import Dependencies, look_at_dependencies
 from haechi.scan.deps.settings import is_settings
 from haechi.scan.setup import Setup
@@ -163,3 +163,75 @@ def test_go_settings_count_beside_modules_alone(tmp_path: Path) -> None:
 def test_an_example_names_its_files() -> None:
     (review,) = example_reviews("=== .npmrc\nregistry=http://a.io\n")
     assert review.resource.file == ".npmrc"
+
+
+def messages(found: Dependencies, rule: str) -> list[str]:
+    """What a rule said."""
+    return [one.message for one in found.part.findings if one.rule == rule]
+
+
+def test_a_name_counts_as_a_slip_where_somebody_here_typed_it(tmp_path: Path) -> None:
+    lock = {
+        "lockfileVersion": 3,
+        "packages": {
+            "": {"dependencies": {"acme": "1.0.0", "expresss": "1.0.0"}},
+            "node_modules/acme": {"version": "1.0.0", "dependencies": {"lod-ash": "1"}},
+            "node_modules/lod-ash": {"version": "1.0.0"},
+            "node_modules/expresss": {"version": "1.0.0"},
+        },
+    }
+    found = looked(tmp_path, {"package-lock.json": json.dumps(lock)})
+    assert messages(found, "deps-confusable-name") == [
+        "expresss is not express, which it looks like"
+    ]
+
+
+def test_an_extra_of_the_project_itself_is_not_missing_from_the_lock(tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": '[project]\nname = "shop"\ndependencies = ["demo"]\n'
+        '[dependency-groups]\ndev = ["shop[develop]", "gone"]\n',
+        "uv.lock": 'version = 1\n[[package]]\nname = "shop"\nsource = { editable = "." }\n'
+        'dependencies = [{ name = "demo" }]\n[[package]]\nname = "demo"\nversion = "1.0"\n'
+        'source = { registry = "https://pypi.org/simple" }\n',
+    }
+    found = looked(tmp_path, files)
+    assert messages(found, "deps-lock-out-of-step") == [
+        "pyproject.toml asks for gone, which is not locked"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        pytest.param({}, True, id="none"),
+        pytest.param({"overrides": {"demo": "1.0.0"}}, False, id="npm"),
+        pytest.param({"overrides": {"web": {"demo@2": "1.0.0"}}}, False, id="npm, nested"),
+        pytest.param({"resolutions": {"**/demo": "1.0.0"}}, False, id="yarn"),
+        pytest.param({"pnpm": {"overrides": {"web>demo@2": "1.0.0"}}}, False, id="pnpm"),
+        pytest.param({"overrides": {"demonstration": "1.0.0"}}, True, id="another package"),
+        pytest.param({"overrides": ["demo"], "pnpm": 3}, True, id="no mapping"),
+    ],
+)
+def test_what_an_override_sets_is_in_step(
+    tmp_path: Path, setting: Mapping[str, object], told: bool
+) -> None:
+    files = {
+        "package.json": json.dumps({"dependencies": {"demo": "^2.0.0"}, **setting}),
+        "package-lock.json": npm(demo={}),
+    }
+    assert bool(messages(looked(tmp_path, files), "deps-lock-out-of-step")) is told
+
+
+@pytest.mark.parametrize("data", [b"[]", b"{", b'{"overrides": {"": 1}}', b"[" * 100_000])
+def test_any_manifest_is_asked_for_overrides(data: bytes) -> None:
+    assert overridden(data) == frozenset()
+
+
+def test_addresses_for_each_platform_on_a_line_are_one_finding(tmp_path: Path) -> None:
+    text = (
+        '[tool.poetry.dependencies]\ntorch = [{ url = "https://x.example/a.whl", markers = '
+        '"sys_platform == \'linux\'" }, { url = "https://x.example/b.whl", markers = '
+        "\"sys_platform == 'win32'\" }]\n"
+    )
+    found = looked(tmp_path, {"pyproject.toml": text})
+    assert len(messages(found, "deps-mutable-source")) == 1

@@ -1,5 +1,6 @@
 """Names that look like those of much used packages and are not: one letter more, less, other or
-swapped, a doubled one, other separators, letters of other alphabets.
+swapped, a doubled one, other separators, letters of other alphabets. Somebody here must have asked
+for it: a slip of the finger is made by whoever types.
 
 The list of known names is our own count over lock files of public repositories
 (``bench/package_names``). Whatever is in it is never flagged; the front of it, which the most
@@ -28,7 +29,12 @@ _SEPARATORS = re.compile(r"[-_.]")
 def confusable(review: Review) -> Iterator[Hit]:
     """A package that may have been meant to be another one."""
     for index, one in enumerate(file_of(review).packages):
-        if one.source is Source.REGISTRY and one.ecosystem in ECOSYSTEMS:
+        # what another package brings in was not typed here
+        if (
+            one.source is Source.REGISTRY
+            and one.ecosystem in ECOSYSTEMS
+            and one.direct is not False
+        ):
             meant = looks_like(one.ecosystem, one.name)
             if meant:
                 message = f"{one.name} is not {meant}, which it looks like"

@@ -12,6 +12,13 @@ from haechi.model.review import Hit, Review
 _COMMIT = re.compile(r"[@#=][0-9a-f]{7,64}(?:$|[&#?])")
 _WITHDRAWN = frozenset({"PyPI", "crates.io"})
 """Where the mark is of one version; elsewhere it is of a package."""
+_GONE = {
+    "PyPI": "was yanked by its authors",
+    "crates.io": "was yanked by its authors",
+    "npm": "is deprecated by its authors",
+    "Packagist": "is abandoned by its authors",
+}
+_LEFT = "was withdrawn or is no longer kept"
 _ANY = frozenset({"", "*", "x", "latest", ">=0", ">=0.0.0", ">= 0"})
 _PINNED = re.compile(r"#(?:sha256|sha384|sha512|md5|[0-9a-f]{40})")
 _UNDER_REQUIREMENTS = "requirements.txt"
@@ -25,6 +32,7 @@ def mutable(review: Review) -> Iterator[Hit]:
     if file.told is None:
         return
     manifest = not file.told.pins or file.told.format == _UNDER_REQUIREMENTS
+    told: set[tuple[str, int]] = set()
     for index, one in enumerate(file.packages):
         if one.source is Source.GIT and manifest and not _COMMIT.search(one.url):
             message = f"{one.name} is whatever its git repository holds on the day"
@@ -33,7 +41,9 @@ def mutable(review: Review) -> Iterator[Hit]:
             yield about_package(f"{one.name} is fetched without TLS", one, index)
         elif one.source is Source.URL and not _vouched(one):
             how = "over plain HTTP " if one.url.startswith("http://") else ""
-            if how or manifest:
+            where = (one.name, one.location.line)  # one line may hold an address for each platform
+            if (how or manifest) and where not in told:
+                told.add(where)
                 message = f"{one.name} is fetched {how}from an address without a digest"
                 yield about_package(message, one, index)
 
@@ -86,7 +96,7 @@ def yanked(review: Review) -> Iterator[Hit]:
         if one.yanked and (one.ecosystem in _WITHDRAWN or one.direct is not False):
             said = "" if one.yanked in ("true", "yanked", "yes") else f": {one.yanked[:200]}"
             version = f" {one.version}" if one.version else ""
-            message = f"{one.name}{version} was withdrawn or is no longer kept{said}"
+            message = f"{one.name}{version} {_GONE.get(one.ecosystem, _LEFT)}{said}"
             yield about_package(message, one, index)
 
 

@@ -29,6 +29,8 @@ def out_of_step(review: Review) -> Iterator[Hit]:
         for wanted in manifest.packages:
             if wanted.source is not Source.REGISTRY or wanted.optional:
                 continue
+            if wanted.name in (told.name, manifest.name):
+                continue  # a group of the project asks for an extra of the project
             locked = held.get(wanted.name)
             if locked is None and told.ecosystem == "Packagist":
                 continue  # another package may stand in for it ("replace", "provide")

@@ -8,6 +8,7 @@ holds the file, the rule and what it is about, never a line or a version.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections import Counter
@@ -130,9 +131,37 @@ def _asked(file: PackageFile, around: Around) -> Iterator[PackageFile]:
         if known is None or data is None:
             continue
         try:
-            yield from (one for one in load_reader(known)(data, path, around) if one.path == path)
+            said = [one for one in load_reader(known)(data, path, around) if one.path == path]
         except InputError:
             continue
+        over = overridden(data) if name == "package.json" else frozenset[str]()
+        for one in said:
+            kept = tuple(each for each in one.packages if each.name not in over)
+            yield replace(one, packages=kept) if over else one
+
+
+def overridden(data: bytes) -> frozenset[str]:
+    """The packages whose version a ``package.json`` sets from above: what a dependency asks for
+    does not hold for them."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return frozenset()
+    if not isinstance(told, dict):
+        return frozenset()
+    pnpm = told.get("pnpm")
+    pending = [told.get("overrides"), told.get("resolutions")]
+    pending.append(pnpm.get("overrides") if isinstance(pnpm, dict) else None)
+    found: set[str] = set()
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            found.update(match[1] for key in one if (match := _OVERRIDDEN.search(key)))
+            pending += one.values()
+    return frozenset(found)
+
+
+_OVERRIDDEN = re.compile(r"(?:^|[/>])((?:@[\w.~-]+/)?[\w.~-]+)(?:@[^/>]*)?$")
 
 
 def resource_of(file: DependencyFile) -> Resource:
