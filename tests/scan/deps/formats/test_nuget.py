@@ -9,6 +9,7 @@ import pytest
 
 from haechi.errors import InputError
 from haechi.model.package import Source
+from haechi.scan.deps.paths import Paths
 from tests.scan.deps.formats.written import (
     Written,
     development,
@@ -63,8 +64,32 @@ def test_lock_file_of_several_frameworks() -> None:
     assert json_.spelled == "Newtonsoft.Json"
     assert json_.digests == (f"sha512:{'00' * 64}",)
     assert json_.location.line == 5
-    assert direct(file) == {"newtonsoft.json", "central"}
+    assert direct(file) == {"newtonsoft.json", "central", "shop.core"}
     assert named(file, "shop.core").source is Source.WORKSPACE
+
+
+def test_packages_come_in_by_the_projects_that_are_referred_to() -> None:
+    lock = {
+        "Web": {"type": "Direct", "resolved": "1.0.0"},
+        "core": {"type": "Project", "dependencies": {"Data": "[1, )", "Json": "[13, )"}},
+        "data": {"type": "Project", "dependencies": {"Sql": "[5, )"}},
+        "Json": {"type": "CentralTransitive", "resolved": "13.0.1"},
+        "Sql": {"type": "Transitive", "resolved": "5.1.0"},
+    }
+    file = told("packages.lock.json", json.dumps({"dependencies": {"net8.0": lock}}))
+    paths = Paths(file)
+    chains = {one.name: paths.to(at) for at, one in enumerate(file.packages)}
+    assert {
+        name: [file.packages[at].name for at in chain.steps]
+        for name, chain in chains.items()
+        if chain is not None
+    } == {
+        "web": ["web"],
+        "core": ["core"],
+        "data": ["core", "data"],
+        "json": ["json"],
+        "sql": ["core", "data", "sql"],
+    }
 
 
 _ASSETS = json.dumps(
@@ -96,7 +121,7 @@ _ASSETS = json.dumps(
 def test_assets_file_covers_its_project() -> None:
     file = told("Web/obj/project.assets.json", _ASSETS)
     assert versions(file) == {"a": "1.0.0", "b": "1.0.0", "analyzer": "3.0.0", "lib": "1.0.0"}
-    assert direct(file) == {"a", "analyzer"}
+    assert direct(file) == {"a", "analyzer", "lib"}
     assert development(file) == {"analyzer"}
     assert needs(file) == {"a": ["b"]}
     assert named(file, "lib").source is Source.WORKSPACE

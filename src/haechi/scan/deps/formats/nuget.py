@@ -89,6 +89,16 @@ class _Graph:
                     known.add(other)
                     edges.append(other)
 
+    def referenced(self) -> list[int]:
+        """Projects that no other one refers to: the project of the file does. Which it refers to
+        besides stands in its project file only."""
+        needed = {to for draft in self.drafts for to in draft.needs}
+        return [
+            at
+            for at, draft in enumerate(self.drafts)
+            if draft.source is Source.WORKSPACE and at not in needed
+        ]
+
     def file(self, format: str, *, roots: bool, name: str = "", version: str = "") -> PackageFile:
         packages, requires = settle(
             self.drafts,
@@ -128,6 +138,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             if kind in _DIRECT:
                 graph.asked.append(at)
         graph.link(positions, needs)
+    graph.asked += graph.referenced()
     return [graph.file("packages.lock.json", roots=True)]
 
 
@@ -145,6 +156,7 @@ def read_assets(data: bytes, path: str, around: Around) -> Sequence[PackageFile]
             if word(table(told).get("suppressParent")).lower() == "all":
                 for at in found:
                     graph.drafts[at].development = True
+    graph.asked += graph.referenced()
     restore = table(project.get("restore"))
     told = re.split(r"[\\/]", word(restore.get("projectPath")))[-1]
     folder = posixpath.dirname(posixpath.dirname(path))
