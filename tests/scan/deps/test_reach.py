@@ -21,6 +21,8 @@ from tests.scan.deps.advised import CRITICAL, database, findings, look, rated
 from tests.world.advisories.records import affected, record
 
 GO = "github.com/acme/html"
+MOD = f"module acme.io/shop\ngo 1.22\nrequire {GO} v1.0.0\n"
+VENDORED = f"# {GO} v1.0.0\n## explicit\n{GO}/other\n"
 DEMO = record("PYSEC-2024-9", aliases=["CVE-2024-9"], **rated(CRITICAL))
 LOCKED = """version = 1
 [[package]]
@@ -148,7 +150,13 @@ def test_severity_and_fingerprint_do_not_depend_on_it(tmp_path: Path, held: Advi
          "imported", ""),
         ({"a.go": 'package a\nimport "%s/dom"\nfunc f() { dom.Do(); other.Walk() }\n'}, "imported",
          ""),
-        ({"a.go": 'package a\nimport "%s/other"\nfunc f() { other.Parse() }\n'}, "not_found", ""),
+        ({"a.go": 'package a\nimport "%s/other"\nfunc f() { other.Parse() }\n'}, "unknown", ""),
+        ({"a.go": 'package a\nfunc f() {}\n', "go.mod": MOD + "require x.example/y v1.0.0\n"},
+         "unknown", ""),
+        ({"a.go": 'package a\nimport "%s/other"\n', "vendor/modules.txt": VENDORED,
+          f"vendor/{GO}/other/o.go": "package other\n"}, "not_found", ""),
+        ({"a.go": 'package a\nimport "%s/other"\n', "vendor/modules.txt": VENDORED,
+          f"vendor/{GO}/other/o.go": 'package other\nimport "%s/dom"\n'}, "imported", ""),
         ({"a.go": 'package a\nfunc f() string { return "%s/dom" }\n'}, "not_found", ""),
     ],
 )  # fmt: skip
@@ -159,10 +167,21 @@ def test_go(tmp_path: Path, files: Mapping[str, str], reach: str, symbol: str) -
     }
     advisory = record("GO-2024-1", about, **rated(CRITICAL))
     sources = {name: text % GO if "%s" in text else text for name, text in files.items()}
-    mod = f"module acme.io/shop\ngo 1.22\nrequire {GO} v1.0.0\n"
     with database(tmp_path / "db", [advisory], "Go") as held:
-        (found,) = findings(look(tmp_path / "tree", {"go.mod": mod, **sources}, held))
+        (found,) = findings(look(tmp_path / "tree", {"go.mod": MOD, **sources}, held))
     assert (found.evidence["reach"], found.evidence.get("reach_symbol", "")) == (reach, symbol)
+
+
+def test_a_module_that_go_sum_alone_tells_of_is_looked_up(tmp_path: Path) -> None:
+    about = affected(GO, ("introduced", "0"), ("fixed", "2.0.0"), ecosystem="Go", kind="SEMVER")
+    files = {
+        "go.mod": "module m\ngo 1.15\nrequire x.example/y v1.0.0\n",
+        "go.sum": f"x.example/y v1.0.0 h1:y=\n{GO} v1.0.0 h1:x=\n",
+        "a.go": f'package a\nimport "{GO}"\n',
+    }
+    with database(tmp_path / "db", [record("GO-2024-1", about, **rated(CRITICAL))], "Go") as held:
+        (found,) = findings(look(tmp_path / "tree", files, held))
+    assert (found.location.path, found.evidence["reach_at"]) == ("go.sum", "a.go:2")
 
 
 @pytest.mark.parametrize(

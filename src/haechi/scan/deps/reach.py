@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from haechi.model.finding import Finding
-from haechi.model.package import PackageFile
+from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.paths import spelled
 from haechi.scan.deps.reach_languages import Go, JavaScript, Python
 from haechi.scan.deps.reach_sources import LANGUAGES, MAX_FILES, Place, Projects, Reader, walked
@@ -116,6 +116,9 @@ class _Looks:
     def __init__(self, tree: Tree, files: Sequence[PackageFile], ecosystems: Iterable[str]) -> None:
         self.reader = Reader(tree)
         self._files = {file.path: file for file in files}
+        for file in files:  # a go.mod of old tells of packages at their lines of go.sum
+            for path in {one.location.path for one in file.packages}:
+                self._files.setdefault(path, file)
         self._all = files
         self._walked = walked(tree, ecosystems)
         self._owners: dict[str, _Owners] = {}
@@ -190,7 +193,6 @@ class _Looks:
         self, name: str, file: PackageFile, evidence: Mapping[str, Any], own: Callable[[str], bool]
     ) -> Answer:
         symbols = evidence.get("symbols") or ()
-        direct = any(one.name == name and one.direct for one in file.packages)
         found = self._go.used(name, symbols, file.path, own)
         if found.place is not None:
             at = self._at(found.place)
@@ -205,7 +207,7 @@ class _Looks:
             return Answer(
                 Reach.NOT_FOUND, why=f"neither this code nor vendor/ imports {found.what}"
             )
-        if direct and name != "stdlib":
+        if all(one.name == name or one.source is Source.STDLIB for one in file.packages):
             return Answer(Reach.NOT_FOUND, why=f"no source file here imports {found.what}")
         return Answer(Reach.UNKNOWN, why="other modules may import it; vendor/ would tell")
 

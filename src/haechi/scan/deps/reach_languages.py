@@ -256,7 +256,16 @@ class Go:
                 named = any(one.path == path and one.symbols for one in symbols)
                 why = "no call of what is vulnerable in it found" if named else ""
                 return UsedGo(what, found, why=why)
-        return self._by_vendor(module, [one.path for one in symbols], what, lock, own)
+        vendored = self._by_vendor(module, [one.path for one in symbols], what, lock, own)
+        if vendored.whole or vendored.place is not None:
+            return vendored
+        for path in self._imports.paths(module):
+            other = nearest((one.place for one in self._imports.places(path)), own)
+            if other is not None:
+                at = f"{other.path}:{self._reader.line(other)}"
+                why = f"{path} is imported in {at}; what it imports in its turn is not followed"
+                return UsedGo(what, why=why)
+        return vendored
 
     def _by_vendor(
         self, module: str, wanted: Sequence[str], what: str, lock: str, own: Own
