@@ -12,10 +12,11 @@ from hypothesis import given, settings
 
 from haechi.errors import UsageError
 from haechi.model.package import PackageFile
+from haechi.report import cyclonedx
 from haechi.report.sbom_bill import bill_of
 from haechi.report.spdx import render
 from haechi.scan.deps.sbom import read_sbom
-from tests.report.bills import GAP, NPM, ORIGIN, PYTHON, files
+from tests.report.bills import GAP, NPM, ORIGIN, PYTHON, files, package
 from tests.report.test_cyclonedx import SHOP, bill, edges, told
 
 _ID = re.compile(r"SPDXRef-[A-Za-z0-9.-]+\Z")
@@ -118,3 +119,28 @@ def test_any_lock_file_comes_back(found: PackageFile) -> None:
     check(text)
     back = read_sbom(text.encode(), "x.spdx.json")
     assert told(back) == told(found) and edges(back) == edges(found)
+
+
+RENDERED = {"cyclonedx": cyclonedx.render, "spdx": render}
+
+
+@pytest.mark.parametrize("format", list(RENDERED))
+def test_what_is_read_back_has_its_own_words_for_a_licence_and_each_requirement(
+    format: str,
+) -> None:
+    """Two requirements of one package without a version have one package URL."""
+    gemfile = PackageFile(
+        path="Gemfile",
+        format="Gemfile",
+        ecosystem="RubyGems",
+        packages=tuple(
+            package("globalid", "", ecosystem="RubyGems", constraint=one, licence="Public Domain")
+            for one in (">= 1.4.0", ">= 0.3.6")
+        ),
+    )
+    text = RENDERED[format](bill_of([gemfile], (), name="shop"), ORIGIN)
+    back = read_sbom(text.encode(), "bom.json").packages
+    assert sorted((one.constraint, one.licence) for one in back) == [
+        (">= 0.3.6", "Public Domain"),
+        (">= 1.4.0", "Public Domain"),
+    ]

@@ -147,9 +147,10 @@ def _package(part: Part, ids: dict[str, str], origin: Origin) -> dict[str, Any]:
             {"algorithm": _ALGORITHMS[name], "checksumValue": value} for name, value in part.digests
         ]
     found["sourceInfo"] = ", ".join(str(place) for place in part.places[:_LISTED])
-    found["annotations"] = [
-        _annotation(f"haechi:{key}={value}", origin) for key, value in properties(part)
-    ]
+    told = list(properties(part))
+    if part.licence and found["licenseDeclared"] == _NOTHING:
+        told.append(("licence", part.licence[:500]))
+    found["annotations"] = [_annotation(f"haechi:{key}={value}", origin) for key, value in told]
     return found
 
 

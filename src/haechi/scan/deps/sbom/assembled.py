@@ -23,6 +23,7 @@ from haechi.scan.deps.sbom.components import (
     DIGEST,
     ECOSYSTEM,
     INSTALL_SCRIPT,
+    LICENCE,
     MAX_COMPONENTS,
     SOURCE,
     SOURCE_URL,
@@ -79,7 +80,9 @@ class _Assembly:
             if package is None:
                 continue
             self._ours |= SOURCE in component.properties
-            key = component.purl or component.ref
+            # Ours tells two requirements without a version apart, whose package URL is one.
+            own = SOURCE in component.properties
+            key = component.ref if own else component.purl or component.ref
             index = known.setdefault(key, len(self.packages))
             if index == len(self.packages):
                 self.packages.append(package)
@@ -243,7 +246,7 @@ def _described(package: Package, component: Component) -> Package:
         development=component.development,
         optional=component.optional,
         digests=(*component.digests, *own),
-        licence=component.licence,
+        licence=properties.get(LICENCE, component.licence),
         install_script=properties.get(INSTALL_SCRIPT) == "true",
         yanked=properties.get(YANKED, ""),
     )

@@ -17,6 +17,7 @@ ECOSYSTEM = "haechi:ecosystem"
 INSTALL_SCRIPT = "haechi:install-script"
 YANKED = "haechi:yanked"
 DIGEST = "haechi:digest"
+LICENCE = "haechi:licence"
 """Names of the properties in which our own SBOMs carry what the formats have no word for."""
 
 
