@@ -13,6 +13,9 @@ from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In C where it is there: modules read thousands of examples when they are imported."""
+
 
 class ListScope:
     """Everything that was written together is visible together."""
@@ -67,9 +70,15 @@ def reviews(data: Sequence[Any], memo: Mapping[str, Any] | None = None) -> Itera
         yield Review(resource=resource, scope=scope, memo=dict(memo or {}))
 
 
+def document(text: str) -> Any:
+    """The one document of a YAML text."""
+    (one,) = yaml.load_all(text, LOADER)
+    return one
+
+
 def documents(text: str) -> list[Any]:
     """The objects of a YAML text."""
-    return [one for one in yaml.safe_load_all(text) if one is not None]
+    return [one for one in yaml.load_all(text, LOADER) if one is not None]
 
 
 def messages(judge: Any, text: str, kind: str = "", **memo: Any) -> list[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from haechi.errors import NotEvaluated
 from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 from haechi.rules.schema import Rule, RuleFile
+from tests.checks.object_reviews import document
 
 DATA = Path(__file__).parents[2] / "src/haechi/rules/data/dockerfile"
 Judge = Callable[[Review], Iterator[Hit]]
@@ -32,7 +32,7 @@ Judge = Callable[[Review], Iterator[Hit]]
 def _judges() -> dict[str, Judge]:
     found: dict[str, Judge] = {}
     for path in sorted(DATA.glob("*.yaml")):
-        rules: list[Rule] = msgspec.convert(yaml.safe_load(path.read_text()), RuleFile).rules
+        rules: list[Rule] = msgspec.convert(document(path.read_text()), RuleFile).rules
         for rule in rules:
             module, _, name = rule.function.partition(":")
             found[rule.id] = getattr(importlib.import_module(f"haechi.checks.{module}"), name)

@@ -10,12 +10,12 @@ from types import ModuleType
 
 import msgspec
 import pytest
-import yaml
 
 from haechi.engines.dockerfile import resource_of
 from haechi.errors import NotEvaluated
 from haechi.model.review import Hit, Review
 from haechi.rules.schema import JudgeKind, Rule, RuleFile
+from tests.checks.object_reviews import document
 
 DATA = Path(__file__).parents[2] / "src/haechi/rules/data/dockerfile"
 MODULES = Path(__file__).parents[2] / "src/haechi/checks/dockerfile"
@@ -25,7 +25,7 @@ Judge = Callable[[Review], Iterator[Hit]]
 def _load() -> list[Rule]:
     rules: list[Rule] = []
     for path in sorted(DATA.glob("*.yaml")):
-        rules += msgspec.convert(yaml.safe_load(path.read_text("utf-8")), RuleFile).rules
+        rules += msgspec.convert(document(path.read_text("utf-8")), RuleFile).rules
     return rules
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 from cel_expr_python import cel
 from cel_expr_python.ext.ext_bindings import ExtBindings
 from cel_expr_python.ext.ext_encoders import ExtEncoders
@@ -26,7 +25,7 @@ from haechi.model.location import format_path
 from haechi.model.resource import Resource
 from haechi.model.review import Hit, Review
 from haechi.rules.schema import JudgeKind, Rule, RuleFile
-from tests.checks.object_reviews import ListScope, documents, resource_of, reviews
+from tests.checks.object_reviews import ListScope, document, documents, resource_of, reviews
 
 DATA = Path(haechi.rules.schema.__file__).with_name("data") / "kubernetes"
 FAMILIES = (
@@ -48,7 +47,7 @@ FAMILIES = (
 def _load() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
     for family in FAMILIES:
-        raw = yaml.safe_load((DATA / f"{family}.yaml").read_text(encoding="utf-8"))
+        raw = document((DATA / f"{family}.yaml").read_text(encoding="utf-8"))
         for rule in msgspec.convert(raw, RuleFile).rules:
             assert rule.id not in rules, f"{rule.id} stands twice"
             rules[rule.id] = rule
@@ -180,6 +179,7 @@ SCALARS = st.one_of(
 )
 
 
+@cache
 def _keys() -> list[str]:
     """Every key that an example uses, so that random data gets past the first look-up."""
     found: set[str] = set()

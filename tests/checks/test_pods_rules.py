@@ -18,13 +18,13 @@ from haechi.checks.pods.view import template_path
 from haechi.model.review import Hit, Review
 from haechi.model.severity import Severity
 from haechi.rules.schema import Rule, RuleFile
-from tests.checks.object_reviews import documents, resource_of, reviews
+from tests.checks.object_reviews import document, documents, resource_of, reviews
 
 DATA = Path(__file__).parents[2] / "src/haechi/rules/data/kubernetes"
 RULES: list[Rule] = [
     rule
     for path in sorted(DATA.glob("pods-*.yaml"))
-    for rule in msgspec.convert(yaml.safe_load(path.read_text("utf-8")), RuleFile).rules
+    for rule in msgspec.convert(document(path.read_text("utf-8")), RuleFile).rules
 ]
 BY_ID = {rule.id: rule for rule in RULES}
 Function = Callable[[Review], Iterator[Hit]]
