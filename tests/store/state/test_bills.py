@@ -125,7 +125,7 @@ def test_contents_that_hold_names(state: State, many: int, monkeypatch: pytest.M
     monkeypatch.setattr(bills_held, "_FEW", 1)
     for where, what in (("one", "left@1"), ("two", "left@2"), ("three", "right@1")):
         keep(state, where, npm(what, "all@1"))
-    bodies = dict(state.bills.waiting("", 0))
+    bodies = {one.n: one.body for one in state.bills.waiting("", 0)}
     held = [state.bills.holding(names) for names in ({("npm", "left")}, {("npm", "all")})]
     assert [sorted(bodies.values()), sorted(held[1])] == [[1, 2, 3], [1, 2, 3]]
     assert held[0] == {bodies[1], bodies[2]}

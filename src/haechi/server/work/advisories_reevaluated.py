@@ -8,67 +8,62 @@ Computing happens here, in a thread of its own; the store's writer gets small pi
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import select, tuple_
 from zstandard import ZstdError
 
-from haechi.engines.purl import package_of_purl
-from haechi.errors import HaechiError, InputError
-from haechi.model.advisory import is_vulnerability
+from haechi.errors import HaechiError
 from haechi.model.bill import Bill
-from haechi.model.finding import DEPENDENCIES, Finding
+from haechi.model.finding import Finding
 from haechi.model.package import PackageFile
-from haechi.model.push import PushedRule
-from haechi.scan.deps.matching import judged
+from haechi.server.work.advisories_known import (
+    Known,
+    Target,
+    known_of,
+    names_at_other_risk,
+    names_found,
+)
+from haechi.server.work.advisories_writing import Writing
 from haechi.server.work.bills import asked_as, facts_in, files_in
-from haechi.server.work.bills_judged import Judge, Name, Said, documents, run_day, words
-from haechi.server.work.matching import StoreWaivers
+from haechi.server.work.bills_judged import (
+    Judge,
+    Name,
+    Said,
+    documents,
+    due_of,
+    is_same,
+    judged_places,
+    run_day,
+    words,
+)
+from haechi.server.work.bills_kept import told_anew, with_risk
 from haechi.server.work.proposals import Place, Planning, ended, proposed
 from haechi.server.work.proposals_told import still_told
 from haechi.store.dependency_records import Proposal
-from haechi.store.state.bills import Stored
-from haechi.store.state.bulk import parts
-from haechi.store.state.plain import from_json
-from haechi.store.state.pushed import seen_findings
-from haechi.store.state.rejudged import ACTOR, Generation, Rejudged, rejudge
-from haechi.store.state.schema import finding as f
-from haechi.store.state.schema import finding_text
+from haechi.store.state.bills import Stored, Waiting
+from haechi.store.state.pushed import Seen, seen_findings
+from haechi.store.state.rejudged import Generation, Rejudged
 
 if TYPE_CHECKING:
     from haechi.server.world import World
 
 log = logging.getLogger("haechi.server.advisories")
-READ = 50
-"""SBOMs that are read at a time: what bounds the memory."""
-WRITTEN = 150
-"""Findings that are written at a time: what bounds how long others wait for the writer."""
+READ, PACKAGES = 50, 20_000
+"""SBOMs, and packages in them, that are read at a time: what bounds the memory."""
 _RULES = 5_000
-
-
-class Known(msgspec.Struct, frozen=True):
-    """An open or accepted finding about a package, as the store has it."""
-
-    n: int
-    fingerprint: str
-    rule: str
-    path: str
-    name: Name
-    ids: frozenset[str]
-    scan: str
-    evidence: str
 
 
 class _Held(msgspec.Struct, frozen=True):
     """An SBOM that was read; ``places`` are those of the packages in question."""
 
     n: int
-    target: tuple[str, str, str]
+    target: Target
     bill: Bill
     files: Sequence[PackageFile]
     places: Sequence[tuple[int, int]]
@@ -77,110 +72,117 @@ class _Held(msgspec.Struct, frozen=True):
 def reevaluate(world: World, judge: Judge, stopping: Callable[[], bool]) -> dict[str, int]:
     """Judge again what an older generation judged; counts of findings by change. Ends early, to
     be taken up again, when ``stopping`` says so."""
-    generation = Generation(judge.database.identity, judge.database.generation)
-    bills = world.store.state.bills
-    behind = bills.behind(generation.identity, generation.number)
-    total: dict[str, int] = {}
-    if not behind:
-        return total
-    records = world.store.state.advisories
-    records.begin(generation.identity, generation.number)
-    began = time.monotonic()
-    told: set[str] = set()
-    for identity, number in behind:
-        changed = _changed(world, judge, identity, number)
-        affected = _affected(world, (identity, number), changed, generation)
-        for some in parts(affected, READ):
-            if stopping():
-                return total
-            for what, count in _several(world, judge, some, changed, generation, told).items():
-                total[what] = total.get(what, 0) + count
-    records.finish(generation.identity, generation.number, round((time.monotonic() - began) * 1e3))
-    log.info("judged stored SBOMs by generation %s: %s", generation.number, total or "no change")
-    return total
+    return Reevaluation(world, judge).run(stopping)
 
 
-def _changed(world: World, judge: Judge, identity: str, number: int) -> frozenset[Name] | None:
-    """Packages whose answers may differ from those of that generation; None: all."""
-    if not number:
-        # Never judged: of other packages the server has nothing to say, unless a run found some.
-        return judge.database.names() | _found(world)
-    if identity != judge.database.identity:
-        return None
-    return judge.database.changed_since(number)
+class Reevaluation:
+    """One run. ``seconds`` say where its time went, by stage."""
+
+    def __init__(self, world: World, judge: Judge) -> None:
+        self._world, self._judge = world, judge
+        self._generation = Generation(judge.database.identity, judge.database.generation)
+        self._writing = Writing(world, self._generation)
+        self._told: set[str] = set()
+        self._at_risk: frozenset[Name] | None = None
+        self.seconds: dict[str, float] = {}
+
+    def run(self, stopping: Callable[[], bool]) -> dict[str, int]:
+        """Counts of findings by change."""
+        generation, state = self._generation, self._world.store.state
+        behind = state.bills.behind(generation.identity, generation.number)
+        if not behind:
+            return {}
+        state.advisories.begin(generation.identity, generation.number)
+        began = time.monotonic()
+        for identity, number in behind:
+            with self._stage("find"):
+                changed = self._changed(identity, number)
+                affected = self._affected((identity, number), changed)
+            for some in _portions(affected):
+                if stopping():
+                    return self._writing.changes
+                self._several(some, changed)
+        spent = round((time.monotonic() - began) * 1e3)
+        state.advisories.finish(generation.identity, generation.number, spent)
+        changes = self._writing.changes
+        log.info("judged stored SBOMs by generation %s: %s", generation.number, changes or "same")
+        return changes
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def _changed(self, identity: str, number: int) -> frozenset[Name] | None:
+        """Packages whose answers may differ from those of that generation; None: all."""
+        database, state = self._judge.database, self._world.store.state
+        if not number:
+            # Never judged: of others the server has nothing to say, unless a run found some.
+            return database.names() | names_found(state)
+        changed = database.changed_since(number) if identity == database.identity else None
+        if changed is None:
+            return None
+        if self._at_risk is None:
+            self._at_risk = names_at_other_risk(state, self._judge)
+        return changed | self._at_risk
+
+    def _affected(
+        self, before: tuple[str, int], changed: frozenset[Name] | None
+    ) -> Sequence[Waiting]:
+        """The SBOMs to be read; the others of this kind are marked."""
+        bills, generation = self._world.store.state.bills, self._generation
+        waiting = bills.waiting(*before)
+        if changed is None:
+            return waiting
+        holding = bills.holding(changed)
+        others = [one.n for one in waiting if one.body not in holding]
+        bills.mark(others, generation.identity, generation.number)
+        return [one for one in waiting if one.body in holding]
+
+    def _several(self, some: Sequence[Waiting], changed: frozenset[Name] | None) -> None:
+        state, judge = self._world.store.state, self._judge
+        with self._stage("read"):
+            stored = state.bills.read([one.n for one in some])
+            read = [_read(one, judge, changed) for one in stored]
+            targets = [one.target for one in read]
+            known, proposals = known_of(state, targets), state.proposals.of(targets)
+        with self._stage("ask"):
+            judge.prefetch([(one.files, one.places) for one in read])
+        for one in read:
+            with self._stage("judge"):
+                said = judge.said(one.bill, one.files, one.places)
+                rules = [rule for rule in words(said.rules.values()) if self._first(rule.id)]
+                today = self._world.clock().date()
+                comparing = _Comparing(one, said, judge, known[one.target], today)
+                done = comparing.rejudged(proposals[one.target])
+            with self._stage("write"):
+                self._writing.add(done, rules)
+        with self._stage("write"):
+            self._writing.flush()
+
+    def _first(self, id_: str) -> bool:
+        """Words of a rule are written once in a run: they are much the same everywhere."""
+        if id_ in self._told or len(self._told) >= _RULES:
+            return False
+        self._told.add(id_)
+        return True
 
 
-def _found(world: World) -> frozenset[Name]:
-    """Packages that something is open or accepted against."""
-    ask = select(f.c.resource).where(f.c.domain == DEPENDENCIES, f.c.live == 1).distinct()
-    with world.store.state.read() as connection:
-        resources = connection.execute(ask).scalars().all()
-    return frozenset(name for one in resources if (name := _name(one)) is not None)
-
-
-def _affected(
-    world: World,
-    before: tuple[str, int],
-    changed: frozenset[Name] | None,
-    generation: Generation,
-) -> list[int]:
-    """Numbers of the SBOMs to be read; the others of this kind are marked."""
-    bills = world.store.state.bills
-    waiting = bills.waiting(*before)
-    if changed is None:
-        return [n for n, _ in waiting]
-    holding = bills.holding(changed)
-    bills.mark(
-        [n for n, body in waiting if body not in holding], generation.identity, generation.number
-    )
-    return [n for n, body in waiting if body in holding]
-
-
-def _several(
-    world: World,
-    judge: Judge,
-    numbers: Sequence[int],
-    changed: frozenset[Name] | None,
-    generation: Generation,
-    told: set[str],
-) -> dict[str, int]:
-    state, today = world.store.state, world.clock().date()
-    stored = state.bills.read(numbers)
-    read = [_read(one, judge, changed) for one in stored]
-    judge.prefetch([(one.files, one.places) for one in read])
-    targets = [(one.cluster, one.source, one.ref) for one in stored]
-    known = _known(world, targets)
-    proposals = state.proposals.of(targets)
-    waived = StoreWaivers(today)
-    total: dict[str, int] = {}
-    results: list[Rejudged] = []
-    rules: list[PushedRule] = []
-
-    def write() -> None:
-        done = rejudge(state.database, results, generation, rules=rules, waived=waived, today=today)
-        for what, count in done.items():
-            total[what] = total.get(what, 0) + count
-        results.clear()
-        rules.clear()
-
-    for one in read:
-        said = judge.said(one.bill, one.files, one.places)
-        rules += [rule for rule in words(said.rules.values()) if _first(rule.id, told)]
-        target = one.target
-        results.append(_judged(one, said, judge, known[target], proposals[target], today))
-        if sum(1 + len(each.seen) + len(each.over) for each in results) >= WRITTEN:
-            write()
-    if results:
-        write()
-    return total
-
-
-def _first(id_: str, told: set[str]) -> bool:
-    """Words of a rule are written once in a run: they are much the same for each repository."""
-    if id_ in told or len(told) >= _RULES:
-        return False
-    told.add(id_)
-    return True
+def _portions(affected: Iterable[Waiting]) -> Iterator[list[Waiting]]:
+    """A few at a time, and never many packages: one monorepo may hold as many as a hundred."""
+    portion: list[Waiting] = []
+    held = 0
+    for one in affected:
+        if portion and (len(portion) >= READ or held + one.packages > PACKAGES):
+            yield portion
+            portion, held = [], 0
+        portion.append(one)
+        held += one.packages
+    if portion:
+        yield portion
 
 
 def _read(one: Stored, judge: Judge, changed: frozenset[Name] | None) -> _Held:
@@ -193,144 +195,126 @@ def _read(one: Stored, judge: Judge, changed: frozenset[Name] | None) -> _Held:
     return _Held(one.n, target, bill, files, judge.concerned(files, changed))
 
 
-def _judged(
-    one: _Held,
-    said: Said,
-    judge: Judge,
-    known: Sequence[Known],
-    proposals: Sequence[Proposal],
-    today: dt.date,
-) -> Rejudged:
-    asked = _judged_places(one, judge)
-    here = [each for each in known if (each.path, each.name) in asked]
-    fresh, same = _wanted(said, here, judge, one.bill)
-    names = {finding.fingerprint for finding in fresh}
-    over = [
-        each
-        for each in here
-        if each.fingerprint not in same
-        and each.fingerprint not in names
-        and _over(each, judge, one.bill)
-    ]
-    before = {each.fingerprint: each.evidence for each in here}
-    found = [_with_more(each, before) for each in documents(fresh, one.bill, today)]
-    gone = {each.fingerprint for each in over}
-    kept = [each for each in here if each.fingerprint not in names and each.fingerprint not in gone]
-    planning = Planning(files=one.files, bill=one.bill, affected=judge.affected)
-    told = [*found, *still_told(kept, proposals)]
-    proposed_now = proposed(told, one.target, planning)
-    places: set[Place] = {(path, *name) for path, name in asked}
-    cluster, source, ref = one.target
-    return Rejudged(
-        bill=one.n,
-        cluster=cluster,
-        source=source,
-        ref=ref,
-        seen=seen_findings(found, source.removeprefix("repo:")),
-        over=list(gone),
-        proposed=proposed_now,
-        ended=ended(proposals, proposed_now, one.files, places),
-    )
+class _Comparing:
+    """What the server says about one SBOM, beside what is known against it."""
 
+    def __init__(
+        self, held: _Held, said: Said, judge: Judge, known: Sequence[Known], today: dt.date
+    ) -> None:
+        self._held, self._said, self._judge, self._today = held, said, judge, today
+        self._bill = held.bill
+        self._own = frozenset(held.bill.own)
+        self._places = judged_places(held.files, held.places)
+        self._here = [one for one in known if (one.path, one.name) in self._places]
+        self._by_place: dict[tuple[str, Name], list[Known]] = {}
+        for one in self._here:
+            self._by_place.setdefault((one.path, one.name), []).append(one)
+        self._same: set[str] = set()
+        self._seen: dict[str, Seen] = {}
+        self._found: list[dict[str, Any]] = []
 
-def _judged_places(one: _Held, judge: Judge) -> set[tuple[str, Name]]:
-    """Where packages of these names can be judged: nothing is over in a file that pins no version
-    any more, as by a scan."""
-    asked: dict[tuple[str, Name], bool] = {}
-    for number, index in one.places:
-        package = one.files[number].packages[index]
-        place = (package.location.path, judge.name(package))
-        asked[place] = asked.get(place, True) and judged(package)
-    return {place for place, can in asked.items() if can}
-
-
-def _with_more(finding: dict[str, Any], before: Mapping[str, str]) -> dict[str, Any]:
-    """What a run saw in the repository itself (a manifest's line, whether the package is imported)
-    stays with a finding that is told anew."""
-    known = before.get(finding["fingerprint"])
-    said = from_json(known) if known else None
-    if not isinstance(said, dict):
-        return finding
-    return {**finding, "evidence": {**said, **finding["evidence"]}}
-
-
-def _wanted(
-    said: Said, here: Sequence[Known], judge: Judge, bill: Bill
-) -> tuple[list[Finding], set[str]]:
-    """The server's findings that count, and fingerprints of known ones that are still so."""
-    by_place: dict[tuple[str, Name], list[Known]] = {}
-    for each in here:
-        by_place.setdefault((each.path, each.name), []).append(each)
-    fresh: list[Finding] = []
-    same: set[str] = set()
-    for finding in said.findings:
-        ecosystem = finding.evidence["ecosystem"]
-        run = run_day(bill, ecosystem)
-        place = (
-            finding.location.path,
-            (ecosystem, asked_as(ecosystem, finding.evidence["package"])),
+    def rejudged(self, proposals: Sequence[Proposal]) -> Rejudged:
+        """What becomes of it."""
+        for made in self._said.findings:
+            self._compare(made)
+        over = {one.fingerprint for one in self._here if self._is_over(one)}
+        kept = [
+            one
+            for one in self._here
+            if one.fingerprint not in self._seen and one.fingerprint not in over
+        ]
+        held = self._held
+        planning = Planning(files=held.files, bill=held.bill, affected=self._judge.affected)
+        told = [*self._found, *still_told(kept, proposals)]
+        proposed_now = proposed(told, held.target, planning)
+        places: set[Place] = {(path, *name) for path, name in self._places}
+        cluster, source, ref = held.target
+        return Rejudged(
+            bill=held.n,
+            cluster=cluster,
+            source=source,
+            ref=ref,
+            seen=list(self._seen.values()),
+            over=list(over),
+            proposed=proposed_now,
+            ended=ended(proposals, proposed_now, held.files, places),
         )
-        ids = frozenset(finding.ids)
-        met = [each for each in by_place.get(place, ()) if not each.ids.isdisjoint(ids)]
-        exact = any(each.fingerprint == finding.fingerprint for each in met)
-        if met and not judge.newer(ecosystem, run) and not exact:
-            same.update(each.fingerprint for each in met)
-            continue
-        if not met and judge.refuted(said.vulnerabilities[finding.rule], ecosystem, run):
-            continue
-        fresh.append(finding)
-        same.add(finding.fingerprint)
-    return fresh, same
 
+    def _compare(self, made: Finding) -> None:
+        """A finding of the server's: it counts, or known ones that are the same stay."""
+        evidence, path = made.evidence, made.location.path
+        name = (evidence["ecosystem"], asked_as(evidence["ecosystem"], evidence["package"]))
+        met = [
+            one
+            for one in self._by_place.get((path, name), ())
+            if is_same(one.rule, one.ids, made.rule, made.ids)
+        ]
+        exact = [one for one in met if one.fingerprint == made.fingerprint]
+        if met and self._is_told_by_run(made, met, exact=bool(exact)):
+            for one in met:
+                self._stays(one, made)
+        elif met or not self._is_refuted(made):
+            self._same.add(made.fingerprint)
+            self._tell(made, [*exact, *(one for one in met if one not in exact)])
 
-def _over(each: Known, judge: Judge, bill: Bill) -> bool:
-    """A known finding that the server does not find: whether the server can tell."""
-    if not each.ids.isdisjoint(bill.own):
-        return False
-    return each.scan.startswith(ACTOR) or judge.decides(
-        each.ids, each.name[0], run_day(bill, each.name[0])
-    )
+    def _is_told_by_run(self, made: Finding, met: Sequence[Known], *, exact: bool) -> bool:
+        """Whether the words of a run count more than the server's: its data is newer, or as new
+        and under another id, or the record is the repository's own."""
+        if any(not one.ids.isdisjoint(self._own) for one in met):
+            return True
+        ecosystem = made.evidence["ecosystem"]
+        if self._judge.newer(ecosystem, run_day(self._bill, ecosystem)):
+            return False
+        return not exact or self._is_refuted(made)
 
+    def _is_refuted(self, made: Finding) -> bool:
+        ecosystem = made.evidence["ecosystem"]
+        vulnerability = self._said.vulnerabilities[made.rule]
+        return self._judge.refuted(vulnerability, ecosystem, run_day(self._bill, ecosystem))
 
-def _known(
-    world: World, targets: Sequence[tuple[str, str, str]]
-) -> dict[tuple[str, str, str], list[Known]]:
-    """Findings about packages that are not fixed."""
-    found: dict[tuple[str, str, str], list[Known]] = {one: [] for one in targets}
-    place = (f.c.cluster, f.c.source, f.c.ref)
-    columns = (
-        *(f.c.n, f.c.fingerprint, f.c.rule, f.c.path, f.c.resource, f.c.aliases, f.c.scan),
-        finding_text.c.evidence,
-    )
-    with world.store.state.read() as connection:
-        for some in parts(found, 200):
-            ask = (
-                select(*place, *columns)
-                .outerjoin(finding_text, finding_text.c.n == f.c.n)
-                .where(tuple_(*place).in_(some), f.c.domain == DEPENDENCIES, f.c.live == 1)
+    def _stays(self, one: Known, made: Finding) -> None:
+        """As it is known, with what EPSS and KEV say of it."""
+        self._same.add(one.fingerprint)
+        was = one.document()
+        (anew,) = documents([made], self._bill, self._today)
+        told = with_risk(was, anew, self._bill)
+        if told is not was:
+            self._add(told, one)
+
+    def _tell(self, made: Finding, met: Sequence[Known]) -> None:
+        """In the server's words; ``met`` is what it was known as."""
+        (told,) = documents([made], self._bill, self._today)
+        waived = next((one for one in met if one.waived), None)
+        before = waived or (met[0] if met else None)
+        if before is not None:
+            counts = not before.by_server
+            told = told_anew(told, before.document(), self._bill, risk=counts)
+            told["owner"] = before.row.owner_scan or told["owner"]
+            told["due"] = before.due
+        self._add(told, before)
+
+    def _add(self, told: dict[str, Any], before: Known | None) -> None:
+        if before is not None and told["severity"] != before.document()["severity"]:
+            told = {**told, "due": due_of(told["severity"], self._bill, self._today)}
+        (seen,) = seen_findings([told], self._held.target[1].removeprefix("repo:"))
+        if before is not None and before.waived:
+            row = before.row
+            told = {**told, "state": "waived"}
+            seen = msgspec.structs.replace(
+                seen,
+                waived=True,
+                waiver=row.waiver,
+                waived_until=row.waived_until,
+                due=row.due_scan,
             )
-            for row in connection.execute(ask):
-                if not is_vulnerability(row.rule) or (name := _name(row.resource)) is None:
-                    continue
-                one = Known(
-                    row.n,
-                    row.fingerprint,
-                    row.rule,
-                    row.path,
-                    name,
-                    frozenset((row.rule, *from_json(row.aliases))),
-                    row.scan,
-                    row.evidence or "",
-                )
-                found[row.cluster, row.source, row.ref].append(one)
-    return found
+        self._found.append(told)
+        self._seen[seen.fingerprint] = seen
 
-
-def _name(resource: str) -> Name | None:
-    try:
-        package = package_of_purl(resource)
-    except InputError:
-        return None
-    return (
-        None if package is None else (package.ecosystem, asked_as(package.ecosystem, package.name))
-    )
+    def _is_over(self, one: Known) -> bool:
+        """A known finding that the server does not find: whether the server can tell."""
+        if one.fingerprint in self._same or one.fingerprint in self._seen:
+            return False
+        if not one.ids.isdisjoint(self._own) or self._said.cannot_tell(one.path, one.name, one.ids):
+            return False
+        day = run_day(self._bill, one.name[0])
+        return one.by_server or self._judge.decides(one.ids, one.name[0], day)

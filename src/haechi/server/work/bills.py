@@ -28,7 +28,7 @@ from haechi.model.package import PackageFile, Source
 from haechi.server.shapes_dependencies import SbomFormat
 from haechi.store.state.bills import Stored
 from haechi.store.state.bills_contents import Content, Key
-from haechi.world.advisories.names import normal
+from haechi.world.advisories.names import asked_name, normal
 
 if TYPE_CHECKING:
     from haechi.store.dependency_records import Sbom
@@ -117,7 +117,8 @@ def content_of(files: Sequence[PackageFile]) -> Content:
         for one in file.packages:
             ecosystems[one.ecosystem] = ecosystems.get(one.ecosystem, 0) + 1
             if one.source not in _OWN:
-                keys[one.ecosystem, asked_as(one.ecosystem, one.name), one.version] = None
+                for name in dict.fromkeys((one.name, asked_name(one))):
+                    keys[one.ecosystem, asked_as(one.ecosystem, name), one.version] = None
     raw = msgspec.msgpack.encode([_packed(file) for file in files])
     return Content(
         body=zstandard.ZstdCompressor(level=6).compress(raw),

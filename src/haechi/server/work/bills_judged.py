@@ -9,12 +9,12 @@ back what was withdrawn, and the server does not contradict a client that is ahe
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from haechi.model.advisory import Advisory, Vulnerability, is_vulnerability
+from haechi.model.advisory import Advisory, Risk, Vulnerability, is_vulnerability
 from haechi.model.bill import Bill
 from haechi.model.config import DUE_DAYS
 from haechi.model.finding import DEPENDENCIES, Finding
@@ -27,23 +27,29 @@ from haechi.scan.deps.findings import findings_of
 from haechi.scan.deps.gaps import day_of
 from haechi.scan.deps.matching import Matching, Place, judged
 from haechi.server.work.bills import asked_as
-from haechi.world.advisories.names import base
+from haechi.world.advisories.groups import is_cve
+from haechi.world.advisories.names import asked_name, base
 from haechi.world.advisories.reading import Advisories
-from haechi.world.advisories.shapes import Matched
+from haechi.world.advisories.shapes import NOTHING, Matched
 
 Name = tuple[str, str]
 _Key = tuple[str, str, str]
-_MOST_KNOWN = 400_000
+_MOST_KNOWN, _MOST_RECORDS = 400_000, 50_000
 _LONGEST_DAYS = 36_500
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What the server's advisories say about a bill: findings, the vulnerability of each, and the
-    words of their rules."""
+    words of their rules. ``unsure`` are (file, package, id) of what cannot be decided."""
 
     findings: list[Finding]
     vulnerabilities: Mapping[str, Vulnerability]
     rules: Mapping[str, Rule]
+    unsure: frozenset[tuple[str, Name, str]] = frozenset()
+
+    def cannot_tell(self, path: str, name: Name, ids: Iterable[str]) -> bool:
+        """Whether a vulnerability of these ids may or may not concern the package there."""
+        return bool(self.unsure) and any((path, name, one) in self.unsure for one in ids)
 
 
 class Judge:
@@ -62,8 +68,10 @@ class Judge:
         self._answers: dict[_Key, Matched] = {}
         self._names: dict[str, dict[str, Name]] = {}
         self._changed: frozenset[Name] | None = None
-        self._among: dict[str, dict[str, bool]] = {}
+        self._among: dict[str, dict[tuple[str, str], bool]] = {}
         self._records: dict[str, Advisory | None] = {}
+        self._risks: dict[str, Risk | None] = {}
+        self.risk_kinds = frozenset(one.kind for one in database.risk_files())
 
     def day(self, ecosystem: str) -> dt.date | None:
         """Up to which the server's data goes; None where nothing covers the ecosystem."""
@@ -75,13 +83,21 @@ class Judge:
         return frozenset(self._days)
 
     def name(self, package: Package) -> Name:
-        """A package as advisories call it."""
-        names = self._names.setdefault(package.ecosystem, {})
-        known = names.get(package.name)
+        """A package by its own name, as advisories write it."""
+        return self._spelled(package.ecosystem, package.name)
+
+    def _spelled(self, ecosystem: str, name: str) -> Name:
+        names = self._names.setdefault(ecosystem, {})
+        known = names.get(name)
         if known is None:
-            name = asked_as(package.ecosystem, package.name)
-            known = names[package.name] = (package.ecosystem, name)
+            known = names[name] = (ecosystem, asked_as(ecosystem, name))
         return known
+
+    def _is_among(self, package: Package, changed: frozenset[Name]) -> bool:
+        """By its own name, or by that of the source package that advisories go by."""
+        ecosystem = package.ecosystem
+        own = self._spelled(ecosystem, package.name) in changed
+        return own or self._spelled(ecosystem, asked_name(package)) in changed
 
     def concerned(
         self, files: Sequence[PackageFile], changed: frozenset[Name] | None = None
@@ -97,15 +113,16 @@ class Judge:
             self._changed, self._among = changed, {}
         found: list[Place] = []
         for number, file in enumerate(files):
-            among: dict[str, bool] = {}
+            among: dict[tuple[str, str], bool] = {}
             ecosystem = ""
             for index, package in enumerate(file.packages):
                 if package.ecosystem != ecosystem:
                     ecosystem = package.ecosystem
                     among = self._among.setdefault(ecosystem, {})
-                known = among.get(package.name)
+                asked = (package.name, package.source_package)
+                known = among.get(asked)
                 if known is None:
-                    known = among[package.name] = self.name(package) in changed
+                    known = among[asked] = self._is_among(package, changed)
                 if known:
                     found.append((number, index))
         return found
@@ -118,7 +135,7 @@ class Judge:
         for files, places in asked:
             for number, index in places:
                 package = files[number].packages[index]
-                key = (package.ecosystem, package.name, package.version)
+                key = _key(package)
                 if key not in self._answers and judged(package):
                     wanted[key] = package
         if wanted:
@@ -137,16 +154,26 @@ class Judge:
         """What is known against the packages at these places."""
         self.prefetch([(files, places)])
         found: dict[tuple[int, int], tuple[Vulnerability, ...]] = {}
+        unsure: set[tuple[str, Name, str]] = set()
         for place in places:
             package = files[place[0]].packages[place[1]]
-            answer = self._answers.get((package.ecosystem, package.name, package.version))
-            if answer is not None and answer.vulnerabilities and judged(package):
+            answer = self._answers.get(_key(package), NOTHING)
+            if answer is NOTHING or not judged(package):
+                continue
+            if answer.vulnerabilities:
                 found[place] = answer.vulnerabilities
+            where = (package.location.path, self.name(package))
+            unsure.update((*where, id_) for one in answer.undecided for id_ in one.ids)
         if not found:
-            return Said(findings=[], vulnerabilities={}, rules={})
+            return Said(findings=[], vulnerabilities={}, rules={}, unsure=frozenset(unsure))
         told = findings_of(files, Matching(found=found, undecided={}), config_of(bill))
         by_id = {one.id: one for several in found.values() for one in several}
-        return Said(findings=told.findings, vulnerabilities=by_id, rules=told.rules)
+        return Said(
+            findings=told.findings,
+            vulnerabilities=by_id,
+            rules=told.rules,
+            unsure=frozenset(unsure),
+        )
 
     def newer(self, ecosystem: str, run: dt.date | None) -> bool:
         """Whether the server's data goes further than a run's."""
@@ -173,12 +200,48 @@ class Judge:
             for one in records
         )
 
+    def risk(self, ids: Iterable[str]) -> Risk | None:
+        """What EPSS and KEV say of a vulnerability by any of its ids."""
+        found = [risk for one in ids if (risk := self._risk(one)) is not None]
+        return max(found, key=lambda one: (bool(one.exploited_since), one.epss or 0), default=None)
+
+    def _risk(self, id_: str) -> Risk | None:
+        if id_ not in self._risks:
+            if len(self._risks) > _MOST_RECORDS:
+                self._risks.clear()
+            self._risks[id_] = self.database.risk(id_)
+        return self._risks[id_]
+
     def _record(self, id_: str) -> Advisory | None:
         if id_ not in self._records:
-            if len(self._records) > 50_000:
+            if len(self._records) > _MOST_RECORDS:
                 self._records.clear()
             self._records[id_] = self.database.advisory(id_)
         return self._records[id_]
+
+
+def _key(package: Package) -> _Key:
+    return package.ecosystem, asked_name(package), package.version
+
+
+def is_same(rule: str, ids: Collection[str], other: str, others: Collection[str]) -> bool:
+    """Whether two findings are about one vulnerability: by a name that they share. Two CVEs are
+    two, though one record may be about both."""
+    if is_cve(rule) and is_cve(other):
+        return rule == other
+    return any(one in others for one in ids)
+
+
+def judged_places(files: Sequence[PackageFile], places: Iterable[Place]) -> set[tuple[str, Name]]:
+    """(file, package) that can be judged: nothing is over in a file that pins no version any more,
+    and where the code decides, as by a scan."""
+    asked: dict[tuple[str, Name], bool] = {}
+    for number, index in places:
+        package = files[number].packages[index]
+        name = (package.ecosystem, asked_as(package.ecosystem, package.name))
+        place = (package.location.path, name)
+        asked[place] = asked.get(place, True) and judged(package)
+    return {place for place, can in asked.items() if can}
 
 
 def run_day(bill: Bill, ecosystem: str) -> dt.date | None:

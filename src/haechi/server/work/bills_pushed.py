@@ -8,26 +8,21 @@ finding is called fixed, none comes back, within one push or between two.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from haechi.model.bill import Bill
-from haechi.model.finding import Finding
 from haechi.model.keys import repository_key
 from haechi.model.package import PackageFile
 from haechi.model.push import Push
 from haechi.scan.deps.bills import files_of
 from haechi.server.work.bills import check_bill, content_of, facts_of, files_in, merged
+from haechi.server.work.bills_joined import joined
 from haechi.server.work.bills_judged import (
     Judge,
-    Said,
-    documents,
-    due_of,
-    is_about_package,
-    run_day,
     words,
 )
 from haechi.server.work.proposals import Planning, Target, ended, proposed
@@ -36,9 +31,6 @@ from haechi.store.state.bills import PUSH, Billed, keep_bill
 from haechi.store.state.engine import Transaction
 from haechi.store.state.proposals import Proposed, settle
 from haechi.store.state.state import State
-
-_KEPT = ("owner", "due", "state", "waiver")
-"""What the run's gate decided about a finding that the server knows more about."""
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +66,7 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
         told = _proposed(push.report["findings"], push, bill, held, None) if counts else ()
         return Taken(push=push, bill=bill, files=held, kept=counts, proposed=told)
     said = judge.said(bill, files, judge.concerned(files))
-    findings = joined(push.report["findings"], said, judge, bill, today)
+    findings = joined(push.report["findings"], said, judge, bill, files, today)
     report = {**push.report, "findings": findings}
     known_rules = {rule.id for rule in push.rules}
     rules = [rule for rule in words(said.rules.values()) if rule.id not in known_rules]
@@ -107,86 +99,6 @@ def _proposed(
     affected = judge.affected if judge is not None else None
     planning = Planning(files=files, bill=bill, affected=affected)
     return tuple(proposed(told, _target(push), planning))
-
-
-def joined(
-    findings: Sequence[Any], said: Said, judge: Judge, bill: Bill, today: dt.date
-) -> list[Any]:
-    """The run's findings and the server's: one for each vulnerability of a package in a file."""
-    own = frozenset(bill.own)
-    mine: dict[Any, list[tuple[frozenset[str], Finding]]] = {}
-    for made in said.findings:
-        place = (made.location.path, made.evidence["ecosystem"], made.evidence["package"])
-        mine.setdefault(place, []).append((frozenset(made.ids), made))
-    paths = {file.path for file in bill.files}
-    met: set[str] = set()
-    result: list[Any] = []
-    for one in findings:
-        if not isinstance(one, dict) or not is_about_package(one):
-            result.append(one)
-            continue
-        kept = _decided(one, mine, judge, bill, own, paths, met, today)
-        if kept is not None:
-            result.append(kept)
-    fresh = [
-        made
-        for made in said.findings
-        if made.fingerprint not in met
-        and not judge.refuted(
-            said.vulnerabilities[made.rule],
-            made.evidence["ecosystem"],
-            run_day(bill, made.evidence["ecosystem"]),
-        )
-    ]
-    return [*result, *_plain(documents(fresh, bill, today))]
-
-
-def _decided(
-    one: dict[str, Any],
-    mine: Mapping[Any, Sequence[tuple[frozenset[str], Finding]]],
-    judge: Judge,
-    bill: Bill,
-    own: frozenset[str],
-    paths: set[str],
-    met: set[str],
-    today: dt.date,
-) -> dict[str, Any] | None:
-    """What becomes of a finding of the run: as it is, in the server's newer words, or nothing."""
-    evidence = one.get("evidence")
-    ids = frozenset((str(one["rule"]), *_ids(one.get("aliases"))))
-    if not isinstance(evidence, dict) or not isinstance(one.get("location"), dict):
-        return one
-    ecosystem, path = str(evidence.get("ecosystem", "")), one["location"].get("path")
-    same = [
-        made
-        for known, made in mine.get((path, ecosystem, evidence.get("package")), ())
-        if not known.isdisjoint(ids)
-    ]
-    met.update(made.fingerprint for made in same)
-    run = run_day(bill, ecosystem)
-    if not own.isdisjoint(ids) or path not in paths:
-        return one
-    if same:
-        newer = judge.newer(ecosystem, run)
-        return _retold(one, same[0], bill, today) if newer else one
-    return None if judge.decides(ids, ecosystem, run) else one
-
-
-def _retold(one: dict[str, Any], made: Finding, bill: Bill, today: dt.date) -> dict[str, Any]:
-    (told,) = _plain(documents([made], bill, today))
-    kept = {name: one[name] for name in _KEPT if name in one}
-    if one.get("severity") != told["severity"] and kept.get("state") != "waived":
-        kept["due"] = due_of(told["severity"], bill, today)
-    return {**told, **kept, "evidence": {**one["evidence"], **told["evidence"]}}
-
-
-def _plain(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    plain: list[dict[str, Any]] = msgspec.to_builtins(found, builtin_types=())
-    return plain
-
-
-def _ids(value: Any) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 class Keeping:

@@ -17,15 +17,15 @@ from haechi.scan.deps.bills import bill_of, files_of
 from haechi.scan.deps.look import Dependencies
 from haechi.scan.deps.sbom import read_sbom
 from haechi.server.shapes_dependencies import SbomUpload
+from haechi.server.work.advisories_writing import Writing
 from haechi.server.work.bills import check_bill, content_of, facts_of, uploaded
 from haechi.server.work.bills_judged import Judge, documents, words
-from haechi.server.work.matching import StoreWaivers
 from haechi.server.work.proposals import Planning, ended, proposed
 from haechi.store.records import AuditEntry
 from haechi.store.state.bills import UPLOAD, Billed, default_ref, keep_bill
 from haechi.store.state.engine import Transaction
 from haechi.store.state.pushed import seen_findings
-from haechi.store.state.rejudged import Generation, Rejudged, known_at, rejudge
+from haechi.store.state.rejudged import Generation, Rejudged, known_at
 
 if TYPE_CHECKING:
     from haechi.server.world import World
@@ -109,8 +109,7 @@ def _judged(
         proposed=now,
         ended=ended(open_before, now, files, None),
     )
-    generation = Generation(judge.database.identity, judge.database.generation)
-    rules = words(said.rules.values())
-    return rejudge(
-        state.database, [one], generation, rules=rules, waived=StoreWaivers(today), today=today
-    )
+    writing = Writing(world, Generation(judge.database.identity, judge.database.generation))
+    writing.add(one, words(said.rules.values()))
+    writing.flush()
+    return writing.changes

@@ -70,6 +70,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes = b""
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """A bill that an older generation of advisories judged: its number, that of its content, and
+    how many packages that holds."""
+
+    n: int
+    body: int
+    packages: int
+
+
 class Bills:
     """All reads narrow to ``within``: an SBOM belongs to its cluster, as a scan does."""
 
@@ -152,13 +161,15 @@ class Bills:
         with self._database.read() as connection:
             return [(by, judged) for by, judged in connection.execute(ask.where(other))]
 
-    def waiting(self, judged_by: str, judged: int) -> list[tuple[int, int]]:
-        """(number, content) of the current bills that were judged by this."""
-        ask = select(b.n, b.body).where(
-            b.is_current == 1, b.judged == judged, b.judged_by == judged_by
+    def waiting(self, judged_by: str, judged: int) -> list[Waiting]:
+        """The current bills that were judged by this."""
+        ask = (
+            select(b.n, b.body, y.packages)
+            .join(bill_body, y.n == b.body)
+            .where(b.is_current == 1, b.judged == judged, b.judged_by == judged_by)
         )
         with self._database.read() as connection:
-            return [(n, body) for n, body in connection.execute(ask.order_by(b.n))]
+            return [Waiting(*row) for row in connection.execute(ask.order_by(b.n))]
 
     def holding(self, names: Collection[Name]) -> frozenset[int]:
         """Contents of current bills with any version of these packages."""

@@ -79,6 +79,7 @@ class Reconciler:
         scan: str,
         at: int,
         today: str,
+        number: int = 0,
     ) -> None:
         self._connection = connection
         self._pushed = pushed
@@ -88,7 +89,7 @@ class Reconciler:
         self._at = at
         self._today = today
         self._outcome = Outcome(Counter(), defaultdict(Counter))
-        self._next = next_number(connection, f)
+        self._next = number or next_number(connection, f)
 
     def run(self, covered: Covered) -> Outcome:
         """Write it all; the answer counts new, fixed, reopened, unchanged, out_of_scope."""

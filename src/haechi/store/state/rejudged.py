@@ -9,6 +9,7 @@ between, and then its SBOM is judged another time.
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -48,7 +49,7 @@ _FEW = 5
 
 class Rejudged(msgspec.Struct, frozen=True, kw_only=True):
     """One SBOM judged again: ``seen`` is known against it now, ``over`` are fingerprints of what
-    no longer is."""
+    no longer is. One with many findings comes in pieces, from the ``first`` to the ``last``."""
 
     bill: int
     cluster: str
@@ -58,6 +59,8 @@ class Rejudged(msgspec.Struct, frozen=True, kw_only=True):
     over: Sequence[str] = ()
     proposed: Sequence[Proposed] = ()
     ended: Sequence[Ended] = ()
+    first: bool = True
+    last: bool = True
 
     @property
     def target(self) -> Pushed:
@@ -92,6 +95,13 @@ class Generation(msgspec.Struct, frozen=True):
     number: int
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What became of findings, and how long that held the writer."""
+
+    changes: dict[str, int]
+    seconds: float
+
+
 def rejudge(
     database: Database,
     judged: Sequence[Rejudged],
@@ -100,30 +110,32 @@ def rejudge(
     rules: Sequence[PushedRule] = (),
     waived: Waived,
     today: dt.date,
-) -> dict[str, int]:
+) -> Done:
     """Write what became of some SBOMs; counts of findings by change."""
 
-    def work(transaction: Transaction) -> dict[str, int]:
+    def work(transaction: Transaction) -> Done:
+        began = time.perf_counter()
         connection = transaction.connection
         current = still_current(connection, [one.bill for one in judged])
         held = [one for one in judged if one.bill in current]
-        changes = _findings(transaction, held, generation, waived, today)
+        changes, retold = _findings(transaction, held, generation, waived, today)
         if rules:
             keep_rules(connection, rules, to_us(transaction.now))
         by = f"{ACTOR}{generation.number}"
         proposed = [each for one in held for each in one.proposed]
         ended = [each for one in held for each in one.ended]
         proposals = settle(transaction, proposed, ended, by=by) if proposed or ended else {}
-        marked(transaction, current, generation.identity, generation.number)
+        whole = [one.bill for one in held if one.last]
+        marked(transaction, whole, generation.identity, generation.number)
         counts = {
-            "sboms": len(held),
-            "affected": sum(1 for one in held if one.seen),
+            "sboms": len(whole),
+            "affected": sum(1 for one in held if one.first and one.seen),
             "opened": changes["new"] + changes["reopened"],
             "fixed": changes["fixed"],
         }
         counted(connection, generation.identity, generation.number, counts)
-        _tell(transaction, held, changes, proposals)
-        return dict(changes)
+        _tell(transaction, held, bool(news(changes) or retold), proposals)
+        return Done(dict(changes), time.perf_counter() - began)
 
     return database.write(work)
 
@@ -150,7 +162,8 @@ def _findings(
     generation: Generation,
     waived: Waived,
     today: dt.date,
-) -> Counter[str]:
+) -> tuple[Counter[str], int]:
+    """Counts by change, and how many were told anew."""
     connection = transaction.connection
     known = _known(connection, held)
     acceptances = Acceptances(active_waivers(connection, today), waived)
@@ -171,17 +184,18 @@ def _findings(
             scan=f"{ACTOR}{generation.number}",
             at=to_us(transaction.now),
             today=to_day_text(today),
+            number=number,
         )
         number = writer.judge(
             {known[id_].fingerprint: known[id_] for id_ in wanted if id_ in known},
             frozenset(one.over),
             batch,
-            number,
         )
         changes.update(writer.changes)
+    retold = len(batch.updates)
     if writer is not None:
         writer.flush(batch)
-    return changes
+    return changes, retold
 
 
 def _known(connection: Connection, held: Sequence[Rejudged]) -> dict[str, Any]:
@@ -202,8 +216,8 @@ def _known(connection: Connection, held: Sequence[Rejudged]) -> dict[str, Any]:
 class _Life(Reconciler):
     """The reconciler of one repository that writes into a batch of many."""
 
-    def __init__(self, *args: Any, scan: str, at: int, today: str) -> None:
-        super().__init__(*args, scan=scan, at=at, today=today)
+    def __init__(self, *args: Any, scan: str, at: int, today: str, number: int) -> None:
+        super().__init__(*args, scan=scan, at=at, today=today, number=number)
         self._actor = scan
 
     @property
@@ -211,11 +225,8 @@ class _Life(Reconciler):
         """What became of them."""
         return self._outcome.changes
 
-    def judge(
-        self, known: Mapping[str, Any], over: frozenset[str], batch: Batch, number: int
-    ) -> int:
+    def judge(self, known: Mapping[str, Any], over: frozenset[str], batch: Batch) -> int:
         """Take part in the batch; the number of the next new finding."""
-        self._next = number
         for seen in self._pushed.findings:
             row = known.get(seen.fingerprint)
             if row is None:
@@ -249,24 +260,28 @@ class _Life(Reconciler):
         return super()._step(n, what, was, became, note or _NOTES.get(what, ""))
 
 
+def news(changes: Mapping[str, int]) -> int:
+    """How many findings came or went."""
+    return sum(changes.get(what, 0) for what in ("new", "reopened", "fixed"))
+
+
 def _tell(
     transaction: Transaction,
     held: Sequence[Rejudged],
-    changes: Counter[str],
+    moved: bool,
     proposals: Mapping[str, int],
 ) -> None:
     """One notice for each repository while they are few, else one for each cluster."""
-    news = {what: changes[what] for what in ("new", "reopened", "fixed") if changes[what]}
     concerned = [one for one in held if one.seen or one.over]
     clusters = dict.fromkeys(one.cluster for one in concerned)
-    if news and len(concerned) <= _FEW:
+    if moved and len(concerned) <= _FEW:
         for one in concerned:
             data = {"source": one.source, "ref": one.ref, "default": True, "by": "advisories"}
             transaction.tell(Notice(topic="finding", cluster=one.cluster, data=data))
-    elif news:
+    elif moved:
         for cluster in clusters:
             data = {"default": True, "by": "advisories"}
             transaction.tell(Notice(topic="finding", cluster=cluster, data=data))
     if proposals:
-        for cluster in clusters:
+        for cluster in dict.fromkeys(one.cluster for one in held):
             transaction.tell(Notice(topic="proposal", cluster=cluster, data={"what": "changed"}))
