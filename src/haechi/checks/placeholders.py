@@ -16,7 +16,10 @@ _SAID = re.compile(
         |(?:my|your)(?:secret|access|api|private|auth|super)*{_WORD}(?:here)?
         |.{{0,40}}{_WORD}[-_ ](?:goes[-_ ])?here
         |\#\#?.{{1,80}}\#\#?|\#\{{.{{1,80}}\}}\#?
-        |\{{[a-z_][a-z0-9_.-]{{0,60}}\}}|\[[a-z_ -]{{1,60}}\]
+        |\{{[a-z_][a-z0-9_.-]{{0,60}}\}}|\[[a-z_ -]{{1,60}}\]|<[^<>]{{1,80}}>
+        |(?:dummy|placeholder|fake|mock)(?:[-_ ].{{0,60}})?
+        |replace[-_ ]?(?:me|this|with|by|after)(?:[-_ ].{{0,60}})?
+        |to[-_ ]be[-_ ](?:replaced|filled|defined|set|overridden)(?:[-_ ].{{0,60}})?
         |([a-z*.#_-])\1{{2,80}}
     )\Z""",
     re.IGNORECASE | re.VERBOSE,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from haechi.checks.terraform.aws_iam import whole_service
+from haechi.checks.terraform.aws_iam import escalation, pass_any_role, whole_service
 from tests.checks.terraform.judged import told
 
 POLICY = """
@@ -48,3 +50,25 @@ def test_a_permissions_boundary_grants_nothing(
 ) -> None:
     text = POLICY.format(label, name) + others
     assert told(whole_service, f"aws_iam_policy.{label}", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("actions", "escalates", "passes"),
+    [
+        (["lambda:UpdateFunctionCode"], True, False),
+        (["iam:PassRole"], False, True),
+        (["iam:passrole", "codebuild:CreateProject"], True, False),
+        (["iam:*"], True, False),
+        (["s3:GetObject"], False, False),
+    ],
+    ids=["code-of-any-function", "any-role", "any-role-for-a-build", "all-of-iam", "neither"],
+)
+def test_rights_that_make_themselves_larger(
+    actions: list[str], escalates: bool, passes: bool
+) -> None:
+    text = (
+        'resource "aws_iam_policy" "p" {\n  policy = jsonencode({ Statement = '
+        f'[{{ Effect = "Allow", Action = {json.dumps(actions)}, Resource = "*" }}] }})\n}}\n'
+    )
+    assert bool(told(escalation, "aws_iam_policy.p", text)) is escalates
+    assert bool(told(pass_any_role, "aws_iam_policy.p", text)) is passes

@@ -15,6 +15,7 @@ from haechi.checks.terraform.view import (
     is_set,
     is_unknown,
     linked,
+    require_no_doubt,
     resources,
     target,
     text,
@@ -65,6 +66,16 @@ def reachable_database(review: Review) -> Iterator[Hit]:
                     who = f"{opening.cidr} reaches it through {rule.name}"
                     yield fails(who, "publicly_accessible", evidence={"group": group.name})
                     return
+
+
+def no_audit_log(review: Review) -> Iterator[Hit]:
+    """A warehouse of which nobody writes down who signs in."""
+    if truth(value(review.resource, "logging.0.enable"), False):
+        return
+    kind, name = "aws_redshift_logging", "cluster_identifier"
+    if not linked(review, kind, name):
+        require_no_doubt(review, kind, name)
+        yield fails("nobody writes down who signs in and what is asked of it", "logging")
 
 
 def literal_password(review: Review) -> Iterator[Hit]:

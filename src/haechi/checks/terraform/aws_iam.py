@@ -46,6 +46,13 @@ _ESCALATIONS = (
     (("iam:PassRole", "ecs:RunTask"), "run a task with any role"),
     (("iam:PassRole", "cloudformation:CreateStack"), "make a stack with any role"),
     (("iam:PassRole", "glue:CreateJob"), "run a Glue job with any role"),
+    (("iam:PassRole", "glue:CreateDevEndpoint"), "sign in to a Glue endpoint with any role"),
+    (("iam:PassRole", "sagemaker:CreateNotebookInstance"), "open a notebook with any role"),
+    (("iam:PassRole", "codebuild:CreateProject"), "run a build with any role"),
+    (("iam:PassRole", "datapipeline:CreatePipeline"), "run a pipeline with any role"),
+    (("lambda:UpdateFunctionCode",), "run its own code with the role of any function"),
+    (("glue:UpdateDevEndpoint",), "sign in with the role of any Glue endpoint"),
+    (("ssm:SendCommand",), "run commands with the role of any machine"),
 )
 _WIDE = re.compile(r"(?:repo:|project_path:)[^*/:]+/\*")
 _EXFILTRATION = (
@@ -149,6 +156,21 @@ def escalation(review: Review) -> Iterator[Hit]:
         holders = [next((one for one in granted if one.can(action)), None) for action in actions]
         if all(holders) and holders[0] is not None:
             yield Hit(f"who has it may {what} ({', '.join(actions)})", holders[0].path)
+            return
+
+
+def pass_any_role(review: Review) -> Iterator[Hit]:
+    """Any role may be handed to any service. Together with what starts something it is
+    ``escalation``'s."""
+    if any(escalation(review)):
+        return
+    for statement in _granting(review):
+        if not statement.allows or statement.is_admin or statement.has_action("*", "iam:*"):
+            continue
+        if statement.not_actions or not statement.can("iam:PassRole"):
+            continue
+        if statement.has_all_resources and not statement.condition("iam:PassedToService"):
+            yield Hit("any role of the account may be handed to any service", statement.path)
             return
 
 

@@ -178,8 +178,8 @@ def _is_secret(name: str, found: Any) -> bool:
     if found is None or is_unknown(found):
         return False
     word = text(found) or ""
-    if word.startswith("@Microsoft.KeyVault("):
-        return False
+    if word.startswith("@Microsoft.KeyVault(") or word.lower() == "managedidentity":
+        return False  # a reference, or how to sign in without any secret
     if is_secret_name(_snake(name)) and is_literal_secret(word):
         return True
     return bool(known_token(word) or connection_secret(word))

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from haechi.checks.placeholders import is_stand_in
 from haechi.checks.terraform.view import Hit, fails, is_unknown, text, truth, value
 from haechi.model.resource import Resource
 from haechi.model.review import Review
+from haechi.model.unknown import Unknown
 
 _SECRET = re.compile(
     r"(?:^|_)(?:password|passwd|passphrase|secret|secret_key|private_key|api_?key|access_key"
@@ -19,9 +21,18 @@ _SECRET = re.compile(
 )
 _NO_SECRET = re.compile(
     r"(?:_(?:name|arn|id|ids|path|ref|version|length|file|enabled|rotation|ttl|type|key_id|expiry"
-    r"|expiration|policy|url|endpoint))\Z",
+    r"|expiration|policy|url|endpoint))\Z"
+    r"|(?:^|_)(?:ssm|path|name|arn)_|(?:^|_)(?:kube(?:rnetes)?|k8s)_secret\Z"
+    r"|(?:^|_)(?:firebase_api_key|(?:dkim|verification)_token)\Z",
     re.IGNORECASE,
 )
+"""What a secret is called or where it lies, and what is published on purpose."""
+_PLACE = re.compile(r"(?:~|\.{1,2})?(?:/[a-z0-9_.%-]+)+/?\Z|[a-z0-9_%-]+(?:/[a-z0-9_%-]+)+\Z")
+"""``../keys/shop``, ``/shop/api_key``, ``admin/db_password``: where a secret lies."""
+_CALLED = re.compile(r"[a-z]+(?:[_-][a-z]+)*[_-](?:token|key|secret|password)\Z|default\Z")
+"""``spotinst_token``: the name of a secret."""
+_PUBLIC_PARTS = frozenset({"id", "arn", "name", "fingerprint", "status", "create_date", "key_name"})
+"""Attributes of keys and secrets that are none."""
 _CREDENTIALS = {
     "provider.aws": ("access_key", "secret_key", "token"),
     "provider.azurerm": ("client_secret", "client_certificate_password", "oidc_token"),
@@ -43,6 +54,7 @@ _CREDENTIALS = {
     "provider.helm": (),
 }
 _BACKEND = ("secret_key", "access_key", "token", "password", "sas_token", "client_secret")
+_SHORTEST_KEY = 40
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _TAG = re.compile(r"v?\d+(?:\.\d+)+")
 _REGISTRY = re.compile(
@@ -163,20 +175,39 @@ def variable_secret(review: Review) -> Iterator[Hit]:
     default = review.resource.data.get("default")
     if not _is_secret_name(name) or default is None or is_unknown(default):
         return
-    if isinstance(default, str) and len(default) >= 4 and not is_stand_in(default):
+    if isinstance(default, str) and len(default) >= 4 and _is_secret_value(name, default):
         yield fails(
             f"the default of {name} is a secret that everybody with the code has", "default"
         )
 
 
+def _is_secret_value(name: str, word: str) -> bool:
+    """Not a stand-in, and not where or under which name the secret is kept."""
+    if name.lower().endswith("private_key") and "\n" not in word and len(word) < _SHORTEST_KEY:
+        return False  # the path of its file
+    called = "pass" not in name.lower() and _CALLED.match(word)  # a password may be a weak one
+    return not (is_stand_in(word) or _PLACE.match(word) or called)
+
+
 def output_secret(review: Review) -> Iterator[Hit]:
-    """An output that is named as a secret and not marked sensitive."""
+    """An output of a root module that is named as a secret and not marked sensitive. Those of
+    modules that are called are printed by nobody: their callers' outputs are judged."""
     resource = review.resource
     name = resource.name.rpartition("output.")[2]
-    if not _is_secret_name(name) or truth(resource.data.get("sensitive"), False):
+    if resource.name.startswith("module.") or not _is_secret_name(name):
         return
-    if value(resource, "value") is not None:
+    if truth(resource.data.get("sensitive"), False):
+        return
+    found = value(resource, "value")
+    if found is not None and not _is_public(found):
         yield fails(f"{name} is printed by every apply and kept in logs of pipelines")
+
+
+def _is_public(found: Any) -> bool:
+    """The id of a key, the name of a secret: all that it refers to is no secret."""
+    refs = found.refs if isinstance(found, Unknown) else ()
+    ends = [next((step for step in reversed(one.path) if type(step) is str), "") for one in refs]
+    return bool(ends) and all(end in _PUBLIC_PARTS for end in ends)
 
 
 def _is_secret_name(name: str) -> bool:

@@ -187,6 +187,8 @@ def no_network_policy(review: Review) -> Iterator[Hit]:
         return
     if not truth(value(cluster, "network_policy.0.enabled"), False):
         yield fails("nobody enforces network policies in it", "network_policy")
+    elif truth(value(cluster, "addons_config.0.network_policy_config.0.disabled"), False):
+        yield fails("the add-on that enforces network policies is switched off", "addons_config")
 
 
 def no_secure_boot(review: Review) -> Iterator[Hit]:

@@ -61,9 +61,9 @@ def is_world(cidr: Any) -> bool:
     block = network(cidr)
     if block is None or "/" not in cidr:
         return False
-    if isinstance(block, ipaddress.IPv6Network):
-        return block.prefixlen <= 8
-    return block.prefixlen <= 7 and not block.is_private
+    if block.is_private or block.is_multicast:
+        return False  # fd00::/8 is as wide as a company's own network gets
+    return block.prefixlen <= (8 if isinstance(block, ipaddress.IPv6Network) else 7)
 
 
 def is_private(cidr: Any) -> bool:
