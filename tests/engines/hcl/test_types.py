@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from haechi.engines.hcl.evaluate import EvalFault
+from haechi.engines.hcl.evaluate import Budget, EvalFault
 from haechi.engines.hcl.parse import parse_expression
 from haechi.engines.hcl.tree import Literal, Node
 from haechi.engines.hcl.types import Type, convert, read_type
@@ -19,7 +19,7 @@ def read(text: str) -> Type:
     assert not faults
 
     def value(default: Node) -> Any:
-        from haechi.engines.hcl.evaluate import Budget, evaluate
+        from haechi.engines.hcl.evaluate import evaluate
 
         return evaluate(default, Scope(), Budget())
 
@@ -59,16 +59,16 @@ CASES: list[tuple[str, Any, Any]] = [
     ("type_", "value", "wanted"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES]
 )
 def test_converts(type_: str, value: Any, wanted: Any) -> None:
-    got = convert(value, read(type_))
+    got = convert(value, read(type_), Budget())
     assert got == wanted
     assert isinstance(got, type(wanted))
 
 
 def test_unknown_passes() -> None:
     inside = unset()
-    assert convert(inside, read("list(string)")) is inside
-    assert convert({"a": inside}, read("object({a = number})"))["a"] is inside
-    got = convert([inside], read("set(string)"))
+    assert convert(inside, read("list(string)"), Budget()) is inside
+    assert convert({"a": inside}, read("object({a = number})"), Budget())["a"] is inside
+    got = convert([inside], read("set(string)"), Budget())
     assert isinstance(got[0], Unknown)
 
 
@@ -87,7 +87,7 @@ MISFITS = [
 )
 def test_misfits_name_the_path(type_: str, value: Any, what: str) -> None:
     with pytest.raises(EvalFault) as caught:
-        convert(value, read(type_))
+        convert(value, read(type_), Budget())
     assert caught.value.what == what
 
 

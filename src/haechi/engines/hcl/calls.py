@@ -80,7 +80,8 @@ def _convert(node: Call, scope: Scope, budget: Budget, evaluate: Evaluate) -> An
     from haechi.engines.hcl.types import convert, read_type
 
     value = evaluate(node.args[0], scope, budget)
-    return convert(value, read_type(node.args[1], lambda default: evaluate(default, scope, budget)))
+    wanted = read_type(node.args[1], lambda default: evaluate(default, scope, budget))
+    return convert(value, wanted, budget)
 
 
 def _template(name: str, args: list[Any], scope: Scope, budget: Budget) -> Any:

@@ -403,10 +403,15 @@ def text_of(node: Template, scope: Scope, budget: Budget) -> str | Unknown:
 def text_with_unknowns(pieces: list[Any]) -> Unknown:
     """A text of which some is unknown: its pieces, neighbouring texts joined."""
     parts: list[Any] = []
-    for piece in pieces:
-        if isinstance(piece, str) and parts and isinstance(parts[-1], str):
-            parts[-1] += piece
-        elif piece != "" or isinstance(piece, Unknown):
+    texts: list[str] = []
+    for piece in (*pieces, None):
+        if isinstance(piece, str):
+            texts.append(piece)
+            continue
+        if any(texts):
+            parts.append("".join(texts))
+        texts.clear()
+        if piece is not None:
             parts.append(piece)
     whole = joined([part for part in parts if isinstance(part, Unknown)], given=True)
     return Unknown(
@@ -431,8 +436,8 @@ def _render(node: Template, scope: Scope, budget: Budget, out: list[Any]) -> Non
         else:
             value = evaluate(part, scope, budget)
             if isinstance(value, Unknown):
+                budget.grow(_ELEMENT * (1 + len(value.parts)))
                 out.extend(value.parts or (value,))
-                budget.grow(1 + len(value.parts))
                 continue
             if not isinstance(value, str):
                 try:

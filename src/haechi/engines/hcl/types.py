@@ -15,6 +15,7 @@ import msgspec
 
 from haechi.engines.hcl.tree import Call, Literal, Name, Node, Object, Tuple
 from haechi.engines.hcl.values import (
+    Budget,
     EvalFault,
     Set,
     as_bool,
@@ -116,8 +117,10 @@ def _member(name: str, node: Node, evaluate: Evaluate, depth: int) -> Member:
     return Member(name, type_, True, default)
 
 
-def convert(value: Any, type_: Type, path: str = "") -> Any:
-    """The value as the type has it. Raises EvalFault, without a place but with the path."""
+def convert(value: Any, type_: Type, budget: Budget, path: str = "") -> Any:
+    """The value as the type has it. Raises EvalFault, without a place but with the path, and
+    LimitExceeded."""
+    budget.step()
     if value is None or isinstance(value, Unknown):
         return value
     value = solid(value)
@@ -136,12 +139,12 @@ def convert(value: Any, type_: Type, path: str = "") -> Any:
     except EvalFault as fault:
         raise EvalFault(f"{path}: {fault.what}" if path else fault.what) from None
     if kind in ("list", "set", "tuple"):
-        return _sequence(value, type_, path)
+        return _sequence(value, type_, budget, path)
     if not isinstance(value, dict):
         raise _misfit(value, type_, path)
     if kind == "map":
-        return _map(value, type_, path)
-    return _object(value, type_, path)
+        return _map(value, type_, budget, path)
+    return _object(value, type_, budget, path)
 
 
 def _misfit(value: Any, type_: Type, path: str) -> EvalFault:
@@ -150,43 +153,43 @@ def _misfit(value: Any, type_: Type, path: str) -> EvalFault:
     return EvalFault(f"{where}{article} {type_.kind} is needed, not {kind_of(value)}")
 
 
-def _sequence(value: Any, type_: Type, path: str) -> Any:
+def _sequence(value: Any, type_: Type, budget: Budget, path: str) -> Any:
     if not isinstance(value, list):
         raise _misfit(value, type_, path)
     if type_.kind == "tuple":
-        return _tuple(value, type_, path)
+        return _tuple(value, type_, budget, path)
     element = type_.element or ANY
     items: list[Any] = []
     for index, item in enumerate(value):
-        items.append(convert(item, element, f"{path}[{index}]"))
+        items.append(convert(item, element, budget, f"{path}[{index}]"))
     if element.kind == "any":
         items = unified(items)
     if type_.kind == "list":
         return items
-    return to_set(items)
+    return to_set(items, budget)
 
 
-def _tuple(value: list[Any], type_: Type, path: str) -> list[Any]:
+def _tuple(value: list[Any], type_: Type, budget: Budget, path: str) -> list[Any]:
     if isinstance(value, Set) or len(value) != len(type_.attributes):
         where = f"{path}: " if path else ""
         raise EvalFault(f"{where}a tuple of {len(type_.attributes)} elements is needed")
     out: list[Any] = []
     for index, member in enumerate(type_.attributes):
-        out.append(convert(value[index], member.type, f"{path}[{index}]"))
+        out.append(convert(value[index], member.type, budget, f"{path}[{index}]"))
     return out
 
 
-def _map(value: dict[str, Any], type_: Type, path: str) -> dict[str, Any]:
+def _map(value: dict[str, Any], type_: Type, budget: Budget, path: str) -> dict[str, Any]:
     element = type_.element or ANY
     out: dict[str, Any] = {}
     for key, item in value.items():
-        out[key] = convert(item, element, f"{path}.{key}" if path else key)
+        out[key] = convert(item, element, budget, f"{path}.{key}" if path else key)
     if element.kind == "any":
         return dict(zip(out, unified(list(out.values())), strict=True))
     return out
 
 
-def _object(value: dict[str, Any], type_: Type, path: str) -> dict[str, Any]:
+def _object(value: dict[str, Any], type_: Type, budget: Budget, path: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for member in type_.attributes:
         item = value.get(member.name)
@@ -196,5 +199,5 @@ def _object(value: dict[str, Any], type_: Type, path: str) -> dict[str, Any]:
                 raise EvalFault(f"{where}the attribute {member.name!r} is missing")
             item = member.default
         where = f"{path}.{member.name}" if path else member.name
-        out[member.name] = convert(item, member.type, where)
+        out[member.name] = convert(item, member.type, budget, where)
     return out

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any
 
 from haechi.engines.hcl.tree import Span
@@ -17,7 +18,11 @@ from haechi.model.unknown import Reference, Unknown
 
 MAX_VALUE_DEPTH = 100
 _MAX_REFS = 50
-_MAX_DIGITS = 2_000
+_MAX_STEPS = 30
+"""Of the path of a reference."""
+_MAX_CAUSES = 3
+MAX_DIGITS = 2_000
+"""Of a whole number that a text is read as; Python refuses to write more than 4,300."""
 
 
 class EvalFault(InputError):
@@ -84,37 +89,54 @@ def joined(unknowns: Iterable[Unknown], *, given: bool | None = None) -> Unknown
     plain = not first.parts and first.content is None
     if len(kept) == 1 and plain and given in (None, first.given):
         return first
-    causes = dict.fromkeys(unknown.cause for unknown in kept if unknown.cause)
     refs = dict.fromkeys(ref for unknown in kept for ref in unknown.refs)
     return Unknown(
         first.reason,
-        cause=", ".join(list(causes)[:3]),
+        cause=_causes(kept),
         refs=tuple(refs)[:_MAX_REFS],
         given=all(unknown.given for unknown in kept) if given is None else given,
     )
 
 
-def unknowns_in(value: Any) -> Iterator[Unknown]:
-    """Every Unknown in a value, itself included."""
+def _causes(unknowns: Iterable[Unknown]) -> str:
+    """The first causes, each once. Those of a computation with computed values are told apart
+    again, else they double with each."""
+    found: dict[str, None] = {}
+    for unknown in unknowns:
+        if unknown.cause:
+            found |= dict.fromkeys(unknown.cause.split(", "))
+        if len(found) >= _MAX_CAUSES:
+            break
+    return ", ".join(list(found)[:_MAX_CAUSES])
+
+
+def unknowns_in(value: Any, budget: Budget) -> Iterator[Unknown]:
+    """Every Unknown in a value, itself included. Each element is a step: a list of lists that are
+    one and the same has more of them than memory."""
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, Unknown):
             yield item
         elif isinstance(item, dict):
+            budget.step(len(item))
             stack.extend(item.values())
         elif isinstance(item, (list, tuple)):
+            budget.step(len(item))
             stack.extend(item)
 
 
-def is_known(value: Any) -> bool:
+def is_known(value: Any, budget: Budget) -> bool:
     """True when nothing in it is unknown."""
-    return next(unknowns_in(value), None) is None
+    return next(unknowns_in(value, budget), None) is None
 
 
 def stepped(unknown: Unknown, key: str | int) -> Unknown:
     """What ``.key`` or ``[key]`` of an unknown value is: unknown, but of the same resource."""
-    refs = tuple(Reference(ref.address, (*ref.path, key)) for ref in unknown.refs)
+    refs = tuple(
+        Reference(ref.address, (*ref.path, key)) if len(ref.path) < _MAX_STEPS else ref
+        for ref in unknown.refs
+    )
     return Unknown(
         unknown.reason, cause=unknown.cause, refs=refs, given=unknown.given and bool(refs)
     )
@@ -176,7 +198,7 @@ def as_number(value: Any) -> int | float:
 
 def parse_number(text: str) -> int | float | None:
     """The number that a text is, as cty parses it; None for none."""
-    if len(text) > _MAX_DIGITS or not text or text[0] not in "+-.0123456789" or "_" in text:
+    if len(text) > MAX_DIGITS or not text or text[0] not in "+-.0123456789" or "_" in text:
         return None
     try:
         return whole(Decimal(text))
@@ -209,9 +231,15 @@ def equal(left: Any, right: Any, budget: Budget) -> bool | Unknown:
     budget.step()
     if isinstance(left, Unknown):
         # null is never what is certainly given
-        return False if right is None and left.given else joined([left, *unknowns_in(right)][:20])
+        if right is None and left.given:
+            return False
+        return joined([left, *islice(unknowns_in(right, budget), 20)])
     if isinstance(right, Unknown):
-        return False if left is None and right.given else joined([right, *unknowns_in(left)][:20])
+        if left is None and right.given:
+            return False
+        return joined([right, *islice(unknowns_in(left, budget), 20)])
+    if isinstance(left, (dict, list)):
+        budget.step(3)
     if isinstance(left, dict) and isinstance(right, dict):
         if left.keys() != right.keys():
             return False
@@ -238,8 +266,9 @@ def _all_equal(pairs: Iterable[tuple[Any, Any]], budget: Budget) -> bool | Unkno
     return joined(unclear) if unclear else True
 
 
-def order_key(value: Any) -> Any:
+def order_key(value: Any, budget: Budget) -> Any:
     """For sorting the elements of a set and telling equal ones: by kind, then by value."""
+    budget.step(4)
     if value is None:
         return (0,)
     if isinstance(value, bool):
@@ -249,18 +278,21 @@ def order_key(value: Any) -> Any:
     if isinstance(value, str):
         return (3, value)
     if isinstance(value, (list, tuple)):
-        return (4, tuple(order_key(item) for item in value))
+        return (4, tuple(order_key(item, budget) for item in value))
     if isinstance(value, dict):
-        return (5, tuple((key, order_key(value[key])) for key in sorted(value)))
+        return (5, tuple((key, order_key(value[key], budget)) for key in sorted(value)))
     return (6, id(value))
 
 
-def to_set(values: Iterable[Any]) -> Set:
+def to_set(values: Iterable[Any], budget: Budget) -> Set:
     """A set of these. Scalars of different types become strings, as Terraform unifies them;
     unknown elements are kept, each of them."""
-    return Set(
-        value for _, value in sorted({order_key(v): v for v in unified(list(values))}.items())
-    )
+    keyed = {order_key(value, budget): value for value in unified(list(values))}
+    return Set(value for _, value in sorted(keyed.items(), key=_first))
+
+
+def _first(pair: tuple[Any, Any]) -> Any:
+    return pair[0]
 
 
 def unified(values: list[Any]) -> list[Any]:

@@ -16,7 +16,14 @@ from haechi.engines.hcl.functions import yamls
 from haechi.engines.hcl.functions.formatting import to_json
 from haechi.engines.hcl.functions.signature import Context, Function
 from haechi.engines.hcl.operators import decimal
-from haechi.engines.hcl.values import EvalFault, joined, unknowns_in, whole
+from haechi.engines.hcl.values import (
+    MAX_DIGITS,
+    Budget,
+    EvalFault,
+    joined,
+    unknowns_in,
+    whole,
+)
 from haechi.errors import LimitExceeded
 from haechi.model.unknown import Unknown
 
@@ -26,8 +33,8 @@ _MAX_UNPACKED = 16 * 1024 * 1024
 
 def _encoded(value: Any, write: Any, context: Context) -> Any:
     """A text, or an unknown one that knows its structure."""
-    unknowns = list(unknowns_in(value))
-    context.budget.step(_size(value))
+    _check_depth(value, context.budget)
+    unknowns = list(unknowns_in(value, context.budget))
     if unknowns:
         whole = joined(unknowns, given=True)
         content = None if isinstance(value, Unknown) else value
@@ -39,14 +46,13 @@ def _encoded(value: Any, write: Any, context: Context) -> Any:
     return text
 
 
-def _size(value: Any, depth: int = 0) -> int:
+def _check_depth(value: Any, budget: Budget, depth: int = 0) -> None:
     if depth > _MAX_DEPTH:
         raise LimitExceeded("a value is nested too deeply")
-    if isinstance(value, dict):
-        return 1 + sum(_size(item, depth + 1) for item in value.values())
-    if isinstance(value, list):
-        return 1 + sum(_size(item, depth + 1) for item in value)
-    return 1
+    if isinstance(value, (dict, list)):
+        budget.step(len(value))
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, budget, depth + 1)
 
 
 class _Encode(Function):
@@ -69,13 +75,21 @@ class _Decode(Function):
 def _jsondecode(context: Context, text: str) -> Any:
     context.budget.grow(len(text))
     try:
-        return json.loads(text, parse_float=_fraction, parse_constant=_no_constant)
+        return json.loads(
+            text, parse_float=_fraction, parse_int=_integer, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError) as error:
         raise EvalFault(f"jsondecode: this is not JSON: {str(error)[:100]}") from None
 
 
 def _fraction(text: str) -> int | float:
     return whole(decimal(float(text)))
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise EvalFault("a number is too large")
+    return int(text)
 
 
 def _no_constant(text: str) -> Any:

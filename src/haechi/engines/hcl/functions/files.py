@@ -44,7 +44,7 @@ def _fileset(context: Context, folder: str, pattern: str) -> Any:
     if found is None:
         return Unknown(f"the files of {folder} are not known", cause=f"files of {folder}")
     context.budget.grow(len(found))
-    return to_set(found)
+    return to_set(found, context.budget)
 
 
 def _pathexpand(context: Context, path: str) -> Any:

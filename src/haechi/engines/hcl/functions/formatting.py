@@ -12,11 +12,11 @@ from typing import Any
 from haechi.engines.hcl.functions.signature import Context
 from haechi.engines.hcl.operators import whole_number
 from haechi.engines.hcl.values import (
+    Budget,
     EvalFault,
     as_bool,
     as_number,
     as_text,
-    is_known,
     joined,
     unknowns_in,
 )
@@ -52,7 +52,7 @@ def formatted(context: Context, form: str, args: list[Any]) -> str | Unknown:
             raise EvalFault(f"format: there is no argument for {found[0]!r}")
         value = args[used]
         used += 1
-        piece = _verb(found, value, width, precision)
+        piece = _verb(context.budget, found, value, width, precision)
         if isinstance(piece, Unknown):
             pieces.extend(piece.parts or (piece,))
         else:
@@ -84,12 +84,15 @@ def _star(text: str | None, args: list[Any], used: int) -> tuple[int | None, int
     return width, used
 
 
-def _verb(found: re.Match[str], value: Any, width: int | None, precision: int | None) -> Any:
+def _verb(
+    budget: Budget, found: re.Match[str], value: Any, width: int | None, precision: int | None
+) -> Any:
     flags, verb = found["flags"], found["verb"]
     if isinstance(value, Unknown):
         return value if verb in "vs" and width is None else joined([value], given=True)
-    if not is_known(value):
-        return joined(list(unknowns_in(value)), given=True)
+    unknowns = list(unknowns_in(value, budget))
+    if unknowns:
+        return joined(unknowns, given=True)
     try:
         text = _converted(verb, flags, value, precision)
     except EvalFault as fault:

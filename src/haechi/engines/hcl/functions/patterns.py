@@ -52,23 +52,20 @@ def regex(context: Context, pattern: str, text: str) -> Any:
 
 
 def regexall(context: Context, pattern: str, text: str) -> list[Any]:
-    context.budget.step(len(text) // 100)
     program = _compiled(pattern)
     out: list[Any] = []
-    for match in _matches(program, text):
-        context.budget.grow(1 + len(match.group()))
-        context.budget.step()
+    for match in _matches(context, program, text):
+        context.budget.grow(8 + len(match.group()))
         out.append(_captured(program, match))
     return out
 
 
 def replace(context: Context, text: str, pattern: str, into: str) -> str:
     """``$1``, ``$name`` and ``${name}`` in ``into`` are what a group captured."""
-    context.budget.step(len(text) // 100)
     program = _compiled(pattern)
     out: list[str] = []
     at = 0
-    for match in _matches(program, text):
+    for match in _matches(context, program, text):
         piece = text[at : match.start()] + _REFERENCE.sub(_put(program, match), into)
         context.budget.grow(len(piece))
         out.append(piece)
@@ -90,10 +87,13 @@ def _put(program: Any, match: Any) -> Any:
     return put
 
 
-def _matches(program: Any, text: str) -> Any:
-    """As Go finds them: an empty match right behind another match does not count."""
+def _matches(context: Context, program: Any, text: str) -> Any:
+    """As Go finds them: an empty match right behind another match does not count. Each search
+    may read all of the text that is left, whatever it finds."""
     end = -1
+    context.budget.step(len(text) // 100)
     for match in program.finditer(text):
+        context.budget.step(1 + (len(text) - match.end()) // 200)
         if match.start() == match.end() == end:
             continue
         end = match.end()

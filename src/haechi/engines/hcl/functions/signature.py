@@ -92,7 +92,7 @@ class Function:
                 if isinstance(value, (list, dict)):
                     context.budget.step(len(value))
                 if not self.open and isinstance(value, (list, dict)):
-                    unknowns.extend(unknowns_in(value))
+                    unknowns.extend(unknowns_in(value, context.budget))
         if unknowns:
             return joined(unknowns, given=self.given or None)
         return self.code(context, *ready)

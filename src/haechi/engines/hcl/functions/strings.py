@@ -26,7 +26,7 @@ def _text(function: str, value: Any) -> str:
 
 def _join(context: Context, separator: str, *lists: list[Any]) -> Any:
     items = [item for values in lists for item in values]
-    if next(unknowns_in(items), None) is None:
+    if next(unknowns_in(items, context.budget), None) is None:
         texts = [_text("join", item) for item in items]
         context.budget.grow(sum(map(len, texts)) + len(separator) * len(texts))
         return separator.join(texts)
@@ -60,8 +60,9 @@ def _replace(context: Context, text: str, search: str, into: str) -> str:
 def _indent(context: Context, width: int, text: str) -> str:
     if width < 0:
         raise EvalFault("indent: the width is negative")
-    context.budget.grow(len(text) + width * text.count("\n"))
-    return text.replace("\n", "\n" + " " * width)
+    lines = text.count("\n")
+    context.budget.grow(len(text) + width * lines)
+    return text.replace("\n", "\n" + " " * width) if lines else text
 
 
 def _substr(context: Context, text: str, offset: int, length: int) -> str:

@@ -60,7 +60,7 @@ def _toset(context: Context, value: Any) -> Any:
     if unclear and len(value) > 1 and not _differ(unclear):
         # two of them may turn out to be one: even how many there are is unknown
         return joined(unclear, given=False)
-    return to_set(value)
+    return to_set(value, context.budget)
 
 
 def _differ(unknowns: list[Unknown]) -> bool:

@@ -7,7 +7,15 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from haechi.engines.hcl.values import Budget, EvalFault, Set, as_text, number_text, whole
+from haechi.engines.hcl.values import (
+    MAX_DIGITS,
+    Budget,
+    EvalFault,
+    Set,
+    as_text,
+    number_text,
+    whole,
+)
 
 _MAX_DEPTH = 100
 _QUOTED = frozenset({"'", '"', "|", ">"})
@@ -51,8 +59,8 @@ def _check_depth(text: str, yaml: Any, loader_class: Any) -> None:
 
 def _value(node: Any, budget: Budget, depth: int) -> Any:
     """An alias is read anew each time, so a bomb of them spends the budget."""
-    budget.step()
-    budget.grow(1)
+    budget.step(4)
+    budget.grow(32)
     if depth > _MAX_DEPTH:
         raise EvalFault("yamldecode: nested too deeply")
     if node.id == "sequence":
@@ -101,6 +109,8 @@ def _plain(text: str) -> Any:
         except InvalidOperation:
             return text
     if _OTHER_INT.match(text):
+        if len(text) > MAX_DIGITS:
+            raise EvalFault("yamldecode: a number is too large")
         return int(text, 0)
     return text
 

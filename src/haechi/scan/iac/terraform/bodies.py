@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from haechi.engines.hcl.tree import Block, Body
-from haechi.engines.hcl.values import Set, solid
+from haechi.engines.hcl.tree import Block, Body, Literal, Name
+from haechi.engines.hcl.values import solid
 from haechi.model.unknown import Unknown
+from haechi.scan.iac.terraform.repeats import content_over
+from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH
 
 if TYPE_CHECKING:
     from haechi.scan.iac.terraform.run import Run
@@ -44,7 +46,12 @@ def nested_blocks(
         name = block.labels[0] if block.type == "dynamic" and block.labels else block.type
         if (only and name != only) or (not depth and name in META_BLOCKS):
             continue
-        if not run.take_block(f"{path}:{block.head[0]}") or depth > 40:
+        where = f"{path}:{block.head[0]}"
+        if depth > MAX_DEPTH:
+            reason = f"blocks nested deeper than {MAX_DEPTH} levels are not judged"
+            run.fault(LIMIT, where, reason, "write fewer")
+            break
+        if not run.take_block(where):
             break
         made = (
             _dynamic(block, scope, run, path, depth)
@@ -81,12 +88,13 @@ def _dynamic(
     """What a dynamic block makes. Its content is the block that findings point to."""
     content = next((one for one in block.body.blocks if one.type == "content"), None)
     loop = block.body.attributes.get("for_each")
+    where = f"{path}:{block.head[0]}"
+    what = f"the dynamic block {block.labels[0]!r}"
     if content is None or loop is None:
+        run.fault(FAULT, where, f"{what} has no for_each or no content", "correct it")
         return
-    named = block.body.attributes.get("iterator")
-    iterator = getattr(named.value, "name", "") if named else ""
-    iterator = iterator or block.labels[0]
-    over = solid(run.value(loop.value, scope, path))
+    iterator = _iterator(block)
+    over = content_over(solid(run.value(loop.value, scope, path)), what, where, run)
     if isinstance(over, Unknown):
         inner = scope.with_iterator(iterator, over, over)
         item, source = _object(content, block, inner, run, path, depth)
@@ -95,19 +103,19 @@ def _dynamic(
             source,
         )
         return
-    for key, value in pairs(over):
-        if not run.take_block(f"{path}:{block.head[0]}"):
+    for key, value in over:
+        if not run.take_block(where):
             return
         inner = scope.with_iterator(iterator, key, value)
         yield _object(content, block, inner, run, path, depth)
 
 
-def pairs(over: Any) -> Iterator[tuple[Any, Any]]:
-    """Keys and values that a loop goes over; an element of a list has its number as key."""
-    if isinstance(over, dict):
-        yield from over.items()
-    elif isinstance(over, Set):
-        for item in over:
-            yield item, item
-    elif isinstance(over, list):
-        yield from enumerate(over)
+def _iterator(block: Block) -> str:
+    """The name of a dynamic block's loop; JSON writes it in quotes."""
+    named = block.body.attributes.get("iterator")
+    node = named.value if named else None
+    if isinstance(node, Name):
+        return node.name
+    if isinstance(node, Literal) and isinstance(node.value, str):
+        return node.value
+    return block.labels[0]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from haechi.engines.hcl.tree import Node
 from haechi.engines.hcl.types import convert, read_type
 from haechi.engines.hcl.values import EvalFault, solid
+from haechi.errors import LimitExceeded
 from haechi.model.unknown import Reference, Unknown
-from haechi.scan.iac.terraform.bodies import pairs
+from haechi.scan.iac.terraform.repeats import keyed, times
 from haechi.scan.iac.terraform.resource_values import BUSY, ResourceInstance
 from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH, Undeclared
 from haechi.scan.iac.terraform.scopes import ModuleScope, Names, from_cause, of_count, of_each
@@ -135,7 +136,7 @@ class ModuleRun:
         type_ = attributes.get("type")
         sensitive = attributes.get("sensitive")
         if sensitive is not None and getattr(sensitive.value, "value", None) is True:
-            self.run.sensitive(value)
+            self.run.sensitive(value, element.where)
         if type_ is None:
             return value
         return self._converted(value, type_.value, element)
@@ -144,12 +145,14 @@ class ModuleRun:
         """The value as its type has it; one that does not fit is told and stays as it is."""
         try:
             wanted = read_type(type_, lambda node: self.run.value(node, self.scope, element.path))
-            return convert(solid(value), wanted)
+            return convert(solid(value), wanted, self.run.budget)
         except EvalFault as fault:
             name = element.block.labels[0]
             reason = f"var.{name}: {fault.what}"
             self.run.fault(FAULT, element.where, reason, "give it a value of its type")
             return value
+        except LimitExceeded as limit:
+            return self.run.limited(element.where, limit)
 
     def _told(self, name: str) -> tuple[Any, bool]:
         if self._inputs is not None:
@@ -269,34 +272,28 @@ class ModuleRun:
         return Expansion([only], only)
 
     def _for_each(self, element: Element, address: str, make: Any, over: Any) -> Expansion:
-        if isinstance(over, Unknown):
-            inner = ModuleScope(self, of_each(from_cause(over), from_cause(over)))
-            return self._one_of_many(address, make("", inner), over)
+        listed = keyed(over, address, element.where, self.run)
+        if isinstance(listed, Unknown):
+            inner = ModuleScope(self, of_each(from_cause(listed), from_cause(listed)))
+            return self._one_of_many(address, make("", inner), listed)
         made: dict[Any, Any] = {}
-        for at, (key, value) in enumerate(pairs(over)):
-            if isinstance(over, (list, tuple)):
-                key = value
-            if not self.may_make(element, at):
+        for at, (key, value) in enumerate(listed):
+            if not self.may_make(element):
                 break
             if isinstance(key, Unknown):
                 made[f"\0{at}"] = make("", ModuleScope(self, of_each(key, value)))
             else:
-                made[key] = make(key_of(str(key)), ModuleScope(self, of_each(key, value)))
+                made[key] = make(key_of(key), ModuleScope(self, of_each(key, value)))
         return Expansion(list(made.values()), made)
 
     def _count(self, element: Element, address: str, make: Any, count: Any) -> Expansion:
-        if isinstance(count, Unknown):
-            inner = ModuleScope(self, of_count(from_cause(count)))
-            return self._one_of_many(address, make("", inner), count)
-        try:
-            wanted = int(count if count is not None else 1)
-        except (TypeError, ValueError, OverflowError):
-            reason = f"count of {address} is no number"
-            self.run.fault(FAULT, element.where, reason, "correct it")
-            wanted = 0
+        wanted = times(count, address, element.where, self.run)
+        if isinstance(wanted, Unknown):
+            inner = ModuleScope(self, of_count(from_cause(wanted)))
+            return self._one_of_many(address, make("", inner), wanted)
         made = []
-        for at in range(max(wanted, 0)):
-            if not self.may_make(element, at):
+        for at in range(wanted):
+            if not self.may_make(element):
                 break
             made.append(make(f"[{at}]", ModuleScope(self, of_count(at))))
         return Expansion(made, made)
@@ -310,7 +307,7 @@ class ModuleRun:
         )
         return Expansion([only], value, unknown)
 
-    def may_make(self, element: Element, at: int) -> bool:
+    def may_make(self, element: Element) -> bool:
         """Whether one more instance may be made; what is left out is told once."""
         self.run.resources += 1
         return self.run.may_go_on(element.where)

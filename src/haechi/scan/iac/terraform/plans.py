@@ -95,7 +95,8 @@ class _Reader:
         self.folder = posixpath.dirname(path)
         self._root = quote(self.folder, safe="-._~") or "-"
         self._document = document
-        self._judged = Judged(Counter())
+        self._judged = Judged(Counter(), share=1)
+        self._cut = ""
         self._unknown: dict[str, Any] = {}
         self._config: Mapping[str, Any] = {}
         self.resources: list[Resource] = []
@@ -104,6 +105,8 @@ class _Reader:
 
     def planned(self, gaps: list[Gap], state: Resource | None = None) -> Planned:
         """What was read."""
+        if self._cut:
+            gaps.append(Gap(kind=PLAN, path=self.path, reason=self._cut, do="plan a part of it"))
         if self._left_out:
             reason = f"{self._left_out:,} resources past the first {MAX_RESOURCES:,}"
             gaps.append(Gap(kind=PLAN, path=self.path, reason=reason, do="plan a part of it"))
@@ -158,12 +161,14 @@ class _Reader:
             self._left_out += 1
             return
         kept = {key: value for key, value in _pruned(data, 0).items() if value is not None}
+        judged = self._judged.data(kept)
+        self._cut = self._cut or self._judged.cut
         self.resources.append(
             Resource(
                 key=f"tf:{self._root}/{address}",
                 kind=f"data.{type_}" if is_data else type_,
                 name=address,
-                data=self._judged.data(kept),
+                data=judged,
                 file=self.path,
                 locate=self._locator(at),
             )

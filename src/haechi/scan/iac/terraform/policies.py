@@ -6,9 +6,9 @@ https://registry.terraform.io/providers/hashicorp/aws/latest/docs/data-sources/i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from haechi.engines.hcl.values import unknowns_in
 from haechi.model.unknown import Reference, Unknown
 
 if TYPE_CHECKING:
@@ -30,9 +30,12 @@ def policy_json(instance: ResourceInstance) -> Any:
         "Version": data.get("version") or "2012-10-17",
         "Statement": _statements(data),
     }
-    doubt = first_unknown(document)
+    budget = instance.module.run.budget
+    doubt = next(unknowns_in(document, budget), None)
     if doubt is None:
-        return json.dumps(document, default=str)
+        text = json.dumps(document, default=str)
+        budget.grow(len(text))
+        return text
     return Unknown(
         doubt.reason,
         cause=doubt.cause,
@@ -142,18 +145,3 @@ def _conditions(blocks: Any) -> Any:
         values = out.setdefault(str(test), {}).setdefault(str(variable), [])
         values += _each(block.get("values"))
     return out
-
-
-def first_unknown(value: Any) -> Unknown | None:
-    """An unknown value somewhere inside."""
-    return next(_unknown(value, 0), None)
-
-
-def _unknown(value: Any, depth: int) -> Iterator[Unknown]:
-    if isinstance(value, Unknown):
-        yield value
-    elif depth < 60:
-        inner = value.values() if isinstance(value, dict) else value
-        if isinstance(value, (dict, list, tuple)):
-            for item in inner:
-                yield from _unknown(item, depth + 1)

@@ -20,7 +20,7 @@ from haechi.scan.iac.terraform.modules import Element, Module
 from haechi.scan.iac.terraform.parsing import Parsed, is_terraform
 from haechi.scan.iac.terraform.places import Places
 from haechi.scan.iac.terraform.roots import roots_of, values_of
-from haechi.scan.iac.terraform.run import Run
+from haechi.scan.iac.terraform.run import LIMIT, Run
 from haechi.scan.iac.terraform.values import Judged
 
 UNREACHED = "terraform-unreached"
@@ -100,6 +100,7 @@ def read_terraform(
             module = parsed.module(root)
             if module is not None:
                 run.begin_root()
+                maker.begin_root()
                 values = values_of(parsed, root, (var_files or {}).get(root, ()), run)
                 maker.take(ModuleRun(run, calls, module, root=root, values=values, chain=(root,)))
     _unreached(parsed, folders, {*roots, *calls.reached}, run)
@@ -148,6 +149,10 @@ class _Maker:
         self._out = out
         self._judged = Judged(run.counts)
         self.made = 0
+
+    def begin_root(self) -> None:
+        """What follows is of another root."""
+        self._judged.begin_root()
 
     def take(self, module: ModuleRun) -> None:
         """All resources of a module and of those that it calls."""
@@ -228,11 +233,14 @@ class _Maker:
         places: Places,
         module: ModuleRun,
     ) -> None:
+        judged = self._judged.data(data)
+        if self._judged.cut:
+            self._run.fault(LIMIT, element.where, self._judged.cut, "make them smaller")
         resource = Resource(
             key=f"tf:{root}/{quote(address, safe=_SAFE)}",
             kind=kind,
             name=address,
-            data=self._judged.data(data),
+            data=judged,
             file=element.path,
             locate=places,
         )

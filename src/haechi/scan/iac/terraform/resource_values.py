@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from haechi.scan.iac.terraform.modules import Element
     from haechi.scan.iac.terraform.scopes import ModuleScope
 
+_MAX_REFS = 50
 BUSY = object()
 """Stands for a value that is being computed."""
 
@@ -60,7 +61,12 @@ class ResourceInstance(Lazy):
         if name in self._memo:
             return found
         self._memo[name] = BUSY
-        value = self._memo[name] = self._as_used(self._value(name), name)
+        try:
+            value = self._as_used(self._value(name), name)
+        except BaseException:
+            del self._memo[name]
+            raise
+        self._memo[name] = value
         return value
 
     def _as_used(self, value: Any, name: str) -> Any:
@@ -74,7 +80,7 @@ class ResourceInstance(Lazy):
         return Unknown(
             value.reason,
             cause=value.cause,
-            refs=(*value.refs, own),
+            refs=(*value.refs[:_MAX_REFS], own),
             given=value.given,
             parts=value.parts,
             content=value.content,

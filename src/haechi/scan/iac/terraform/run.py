@@ -112,27 +112,36 @@ class Run:
             self.fault(LIMIT, f"{path}:{node.span[0]}", reason, "shorten the chain")
             return Unknown(reason, cause=f"{path}:{node.span[0]}")
         except LimitExceeded as limit:
-            if self.budget_is_spent:
-                self.stop(f"{path}:{node.span[0]}", limit.what)
-            else:
-                self.fault(LIMIT, f"{path}:{node.span[0]}", limit.what, "make it smaller")
-            return Unknown(limit.what, cause=f"{path}:{node.span[0]}")
+            return self.limited(f"{path}:{node.span[0]}", limit)
         finally:
             self._place = around
+
+    def limited(self, where: str, limit: LimitExceeded) -> Unknown:
+        """What a value is that met a limit, which is told."""
+        if self.budget_is_spent:
+            self.stop(where, limit.what)
+        else:
+            self.fault(LIMIT, where, limit.what, "make it smaller")
+        return Unknown(limit.what, cause=where)
 
     def undeclared(self, name: str) -> None:
         """Something refers to what no file declares; all of it is told together."""
         path, line = self._place
         self._undeclared.setdefault(name, f"{path}:{line}")
 
-    def sensitive(self, value: Any, depth: int = 0) -> None:
+    def sensitive(self, value: Any, where: str) -> None:
         """Keep the texts of a value that must not be shown."""
-        if isinstance(value, str):
-            if len(value) >= MIN_SECRET:
-                self.secrets.add(value)
-        elif isinstance(value, (dict, list)) and depth < MAX_DEPTH:
-            for inner in value.values() if isinstance(value, dict) else value:
-                self.sensitive(inner, depth + 1)
+        pending = [value]
+        try:
+            while pending:
+                item = pending.pop()
+                if isinstance(item, str) and len(item) >= MIN_SECRET:
+                    self.secrets.add(item)
+                elif isinstance(item, (dict, list)):
+                    self.budget.step(len(item))
+                    pending.extend(item.values() if isinstance(item, dict) else item)
+        except LimitExceeded as limit:
+            self.limited(where, limit)
 
     @property
     def budget_is_spent(self) -> bool:

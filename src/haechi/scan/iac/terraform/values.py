@@ -12,6 +12,7 @@ from typing import Any
 
 from haechi.engines.hcl.values import Lazy, solid
 from haechi.model.unknown import Unknown, Withheld, withheld
+from haechi.scan.iac.terraform.run import LIMIT
 
 _TEXTS = frozenset(
     {"value", "values", "default", "default_value", "content", "description", "tags"}
@@ -20,18 +21,38 @@ _TEXTS = frozenset(
 _NUMBERS = ("port", "_days", "_period", "_age", "_length", "_count", "_size")
 _MAX_DEPTH = 100
 _MAX_ITEMS = 200_000
+"""Elements of one resource. What locals build of each other has more than memory."""
+_MAX_TOTAL = 4_000_000
+"""Of all resources of a run; a root of several may have its ``share``: a quarter."""
 
 
 class Judged:
     """Makes data, counts known and unknown leaves."""
 
-    def __init__(self, counts: Counter[str]) -> None:
+    def __init__(self, counts: Counter[str], *, share: int = 4) -> None:
         self._counts = counts
+        self._share = share
         self._items = 0
+        self._total = _MAX_TOTAL
+        self._root = _MAX_TOTAL // share
+        self.cut = ""
+
+    def begin_root(self) -> None:
+        """The resources of another root follow."""
+        self._root = min(_MAX_TOTAL // self._share, self._total)
 
     def data(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """The data of one resource."""
-        self._items = 0
+        """The data of one resource. ``cut`` says why it is not whole."""
+        self.cut = ""
+        self._items = allowed = min(_MAX_ITEMS, self._root)
+        try:
+            return self._data(attributes)
+        finally:
+            used = allowed - max(self._items, 0)
+            self._root -= used
+            self._total -= used
+
+    def _data(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         return {
             name: self.value(item, name, 0) for name, item in attributes.items() if item is not None
         }
@@ -39,6 +60,9 @@ class Judged:
     def value(self, item: Any, name: str = "", depth: int = 0) -> Any:
         """One value, at the attribute ``name``."""
         kind = type(item)
+        self._items -= 1
+        if depth > _MAX_DEPTH or self._items < 0:
+            return self._left_out(depth)
         if kind is str:
             self._counts["known"] += 1
             return _plain(item, name)
@@ -48,9 +72,6 @@ class Judged:
         if kind is float:
             self._counts["known"] += 1
             return int(item) if item.is_integer() and abs(item) < 2**53 else item
-        self._items += 1
-        if depth > _MAX_DEPTH or self._items > _MAX_ITEMS:
-            return Withheld("nested too deep or too large", cause="terraform-limit")
         if isinstance(item, Unknown):
             self._counts["unknown"] += 1
             return self._unknown(item, depth)
@@ -67,6 +88,13 @@ class Judged:
         if item is None:
             return None
         return self.value(solid(item), name, depth + 1) if isinstance(item, Lazy) else str(item)
+
+    def _left_out(self, depth: int) -> Withheld:
+        if depth > _MAX_DEPTH:
+            self.cut = f"values nested deeper than {_MAX_DEPTH} levels are not judged"
+        else:
+            self.cut = "its values are too many: not all of them are judged"
+        return Withheld(self.cut, cause=LIMIT)
 
     def _unknown(self, item: Unknown, depth: int) -> Withheld:
         if not item.parts and item.content is None:
