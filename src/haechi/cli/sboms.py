@@ -7,6 +7,7 @@ whoever writes the command line vouches for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -37,10 +38,10 @@ def named_documents(
     documents: list[VexFile] = []
     gaps: list[Gap] = []
     links: dict[str, str] = {}
-    for name, data in [
-        *_configured(project, (*section.sboms, *([alone] if alone else [])), "deps.sboms"),
-        *_given(project, given, "--sbom"),
-    ]:
+    for name, data in chain(  # one after the other: each may have 100 MB
+        _configured(project, (*section.sboms, *([alone] if alone else [])), "deps.sboms"),
+        _given(project, given, "--sbom"),
+    ):
         try:
             files.append(_sbom(data, name, documents, links))
         except InputError as error:
@@ -76,15 +77,15 @@ def heard(
 
 def _sbom(data: bytes, name: str, documents: list[VexFile], links: dict[str, str]) -> PackageFile:
     from haechi.engines.bom import Kind, read_document
-    from haechi.gate.vex import embedded_vex
+    from haechi.gate.vex import vex_of
     from haechi.gate.vex.cyclonedx import links_of
-    from haechi.scan.deps.sbom import read_sbom
+    from haechi.scan.deps.sbom import sbom_of
 
-    file = read_sbom(data, name)
     document = read_document(data, name)
+    file = sbom_of(document, name)
     if document.kind is Kind.CYCLONEDX:
         links.update(links_of(document))
-        own = embedded_vex(data, name)
+        own = vex_of(document, name)
         if own is not None:
             documents.append(own)
     return file

@@ -49,7 +49,11 @@ def read_vex(data: bytes, path: str, *, links: Mapping[str, str] | None = None) 
 
 def embedded_vex(data: bytes, path: str) -> VexFile | None:
     """What an SBOM itself says of vulnerabilities, for its own packages; None for most."""
-    document = read_document(data, path)
+    return vex_of(read_document(data, path), path)
+
+
+def vex_of(document: Document, path: str) -> VexFile | None:
+    """The same of a document that was read."""
     if document.kind is not Kind.CYCLONEDX or not document.data.get("vulnerabilities"):
         return None
     found = _read(document, path, {})

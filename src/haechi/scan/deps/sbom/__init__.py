@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from haechi.engines.bom import Kind, read_document
+from haechi.engines.bom import Document, Kind, read_document
 from haechi.errors import InputError
 from haechi.model.package import Package, PackageFile
 from haechi.scan.deps.sbom.assembled import assemble
@@ -23,7 +23,11 @@ from haechi.scan.deps.sbom.assembled import assemble
 def read_sbom(data: bytes, path: str) -> PackageFile:
     """The packages of an SBOM with their edges. Raises InputError for what is none, LimitExceeded
     for one that is too large; what cannot be told of a readable one is in its gaps."""
-    document = read_document(data, path)
+    return sbom_of(read_document(data, path), path)
+
+
+def sbom_of(document: Document, path: str) -> PackageFile:
+    """The same of a document that was read: decoding is most of the work and of the memory."""
     if document.kind is Kind.CYCLONEDX:
         from haechi.scan.deps.sbom.cyclonedx import contents
     elif document.kind is Kind.SPDX:
