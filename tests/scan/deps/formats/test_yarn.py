@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from haechi.errors import InputError
@@ -203,3 +205,76 @@ def test_members_by_deep_globs_and_negation() -> None:
         }
     )
     assert [one.name for one in tree.told("yarn.lock").packages] == ["deep"]
+
+
+_RESOLVED = """\
+__metadata:
+  version: 8
+
+"a@npm:1.0.0":
+  version: 1.0.0
+  resolution: "a@npm:1.0.0"
+  dependencies:
+    t: "npm:^1.0.0"
+    u: "npm:^1.0.0"
+    v: "npm:^1.0.0"
+
+"b@npm:1.0.0":
+  version: 1.0.0
+  resolution: "b@npm:1.0.0"
+  dependencies:
+    t: "npm:^1.0.0"
+    v: "npm:^2.0.0"
+
+"t@npm:^1.0.0":
+  version: 1.0.0
+  resolution: "t@npm:1.0.0"
+
+"t@npm:^2.0.0":
+  version: 2.0.0
+  resolution: "t@npm:2.0.0"
+
+"u@npm:^3.0.0":
+  version: 3.0.0
+  resolution: "u@npm:3.0.0"
+
+"u@npm:4.0.0":
+  version: 4.0.0
+  resolution: "u@npm:4.0.0"
+
+"v@npm:1.5.0":
+  version: 1.5.0
+  resolution: "v@npm:1.5.0"
+
+"v@npm:^2.0.0":
+  version: 2.0.0
+  resolution: "v@npm:2.0.0"
+
+"v@patch:v@npm%3A1.5.0#./v.patch":
+  version: 1.5.0
+  resolution: "v@patch:v@npm%3A1.5.0#./v.patch::version=1.5.0&hash=1"
+"""
+
+
+def test_resolutions_lead_where_a_range_is_locked_no_more() -> None:
+    resolutions = {
+        "a/t": "^2.0.0",
+        "**/u": "^3.0.0",
+        "v@^1.0.0": "patch:v@npm:1.5.0#./v.patch",
+        "@s/other/t": "9",
+    }
+    root = json.dumps({"dependencies": {"a": "1.0.0", "b": "1.0.0"}, "resolutions": resolutions})
+    file = Written({"yarn.lock": _RESOLVED, "package.json": root}).told("yarn.lock")
+    found = {
+        one.name: [f"{file.packages[at].name} {file.packages[at].version}" for at in one.needs]
+        for one in file.packages
+        if one.needs
+    }
+    assert found == {"a": ["t 2.0.0", "u 3.0.0", "v 1.5.0"], "b": ["t 1.0.0", "v 2.0.0"]}
+
+
+@pytest.mark.parametrize("key", ["", "/", "//", "@", "@/", "**", "a/", "@s", "a" * 3_000])
+def test_odd_resolutions_do_no_harm(key: str) -> None:
+    root = json.dumps({"dependencies": {"a": "1.0.0"}, "resolutions": {key: "1"}})
+    file = Written({"yarn.lock": _RESOLVED, "package.json": root}).told("yarn.lock")
+    assert len(file.packages) == 8

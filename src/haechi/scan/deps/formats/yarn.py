@@ -2,7 +2,8 @@
 
 Neither tells dependencies for development from others, and the classic one not even what is
 direct: both stand in the package.json files of the workspace. Entries are found by descriptors,
-``name@range``; one that a ``resolutions`` entry changed is found by its name when that is unique.
+``name@range``; one that an entry of ``resolutions`` changed is found by that, else by its name when
+that is unique.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.members import Project, members_of, project_in
 from haechi.scan.deps.formats.node_names import kind_of, resolved_kind, split_name
 from haechi.scan.deps.formats.urls import clean_url
+from haechi.scan.deps.formats.yarn_resolutions import resolutions_of
 
 _KNOWN = frozenset(
     {"version", "resolved", "integrity", "uid", "dependencies", "optionalDependencies"}
@@ -38,16 +40,17 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
 class _Lock:
     """Entries of either format and where their descriptors lead."""
 
-    def __init__(self, path: str, around: Around) -> None:
+    def __init__(self, path: str, around: Around, *, berry: bool) -> None:
         self.path = path
         self.drafts: list[Draft] = []
         self.by_descriptor: dict[str, int] = {}
         self.full = False
         self._known: dict[tuple[str, str, str], int] = {}
         self._by_name: dict[str, list[int]] = {}
-        base = posixpath.dirname(path)
-        self.project = project_in(base, around)
+        self.berry = berry
+        self.project = project_in(posixpath.dirname(path), around)
         self._around = around
+        self._resolutions = resolutions_of(self.project)
 
     def add(self, draft: Draft, descriptors: Iterable[str]) -> int:
         """Position of a package; patched and plain ones of one version are the same, and an alias
@@ -69,15 +72,30 @@ class _Lock:
                 named.append(at)
         return at
 
-    def find(self, name: str, spec: str) -> int:
-        """The package that ``"name": "spec"`` leads to, or -1."""
-        found = self.by_descriptor.get(f"{name}@{spec}")
-        if found is None:
-            found = self.by_descriptor.get(f"{name}@npm:{spec}")
+    def find(self, name: str, spec: str, parent: str = "") -> int:
+        """The package that ``"name": "spec"`` of ``parent`` leads to, or -1. Yarn 2 and later
+        lock what a resolution asks for and the range no more, unless others ask for it, too."""
+        if self.berry and (found := self._resolved(name, spec, parent)) is not None:
+            return found
+        found = self._described(name, spec)
+        if found is None and not self.berry:
+            found = self._resolved(name, spec, parent)
         if found is None:
             named = self._by_name.get(name, ())
             found = named[0] if len(named) == 1 else -1
         return found
+
+    def _described(self, name: str, spec: str) -> int | None:
+        found = self.by_descriptor.get(f"{name}@{spec}")
+        return self.by_descriptor.get(f"{name}@npm:{spec}") if found is None else found
+
+    def _resolved(self, name: str, spec: str, parent: str) -> int | None:
+        for owner, wanted, value in self._resolutions.get(name, ()):
+            if owner in ("", parent) and wanted in ("", spec, spec.removeprefix("npm:")):
+                found = self._described(name, value)
+                if found is not None:
+                    return found
+        return None
 
     def ask(self, project: Project, roots: Roots) -> list[int]:
         """Roots that one package.json asks for."""
@@ -87,7 +105,11 @@ class _Lock:
             (project.development, roots.development),
             (project.optional, roots.optional),
         ):
-            found = [at for name, spec in wanted.items() if (at := self.find(name, spec)) >= 0]
+            found = [
+                at
+                for name, spec in wanted.items()
+                if (at := self.find(name, spec, project.name)) >= 0
+            ]
             positions += found
             asked += found
         return asked
@@ -120,7 +142,7 @@ class _Lock:
 
 
 def _classic(data: bytes, path: str, around: Around) -> PackageFile:
-    lock = _Lock(path, around)
+    lock = _Lock(path, around, berry=False)
     needs: list[tuple[int, list[tuple[str, str]], list[tuple[str, str]]]] = []
     for entry in _entries(text_of(data, path), path):
         at = lock.add(_classic_draft(entry), entry.descriptors)
@@ -129,8 +151,8 @@ def _classic(data: bytes, path: str, around: Around) -> PackageFile:
         needs.append((at, entry.needs, entry.maybe))
     for at, firm, maybe in needs:
         draft = lock.drafts[at]
-        draft.needs += [to for name, spec in firm if (to := lock.find(name, spec)) >= 0]
-        draft.maybe += [to for name, spec in maybe if (to := lock.find(name, spec)) >= 0]
+        for edges, wanted in ((draft.needs, firm), (draft.maybe, maybe)):
+            edges += [to for one in wanted if (to := lock.find(*one, draft.name)) >= 0]
     if lock.project is None:
         return lock.file(None, ())
     roots = Roots(requires=())
@@ -262,7 +284,7 @@ def _address(spec: str, source: Source) -> str:
 
 
 def _berry(data: bytes, path: str, around: Around) -> PackageFile:
-    lock = _Lock(path, around)
+    lock = _Lock(path, around, berry=True)
     found = read_blocks(data, path, MAX_PACKAGES + 1)
     blocks = found[-1] if found else Blocks()
     lines = blocks.lines.get("", {})
@@ -335,7 +357,7 @@ def _connect(lock: _Lock, at: int, entry: Mapping[str, Any]) -> None:
     draft = lock.drafts[at]
     meta = table(entry.get("dependenciesMeta"))
     for name, spec in table(entry.get("dependencies")).items():
-        to = lock.find(name, word(spec))
+        to = lock.find(name, word(spec), draft.name)
         if to >= 0:
             optional = table(meta.get(name)).get("optional") == "true"
             (draft.maybe if optional else draft.needs).append(to)
