@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -104,14 +105,35 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     return made
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the rules alone, compiled over an empty folder: that takes most of a scan."""
+    folder = tmp_path_factory.mktemp("compiled")
+    (folder / "empty").mkdir()
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    subprocess.run(
+        [sys.executable, "-m", "haechi", "scan", "--only", "secrets", "."],
+        env=environment,
+        cwd=folder / "empty",
+        capture_output=True,
+        check=True,
+    )
+    return folder / "cache"
+
+
 def run(
     planted: Planted,
     scratch: Path,
     *arguments: str,
+    warm: Path | None = None,
     code: str = "",
     more: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """All that one run printed; what it wrote lies under ``scratch``."""
+    """All that one run printed; what it wrote lies under ``scratch``. ``warm`` is a cache that it
+    starts with."""
+    if warm is not None:
+        shutil.copytree(warm, scratch / "cache")
     for name in ("cache", "tmp", "out"):
         (scratch / name).mkdir(parents=True, exist_ok=True)
     environment = {
@@ -177,10 +199,11 @@ def test_the_search_itself_finds_what_is_there(planted: Planted) -> None:
 
 @pytest.mark.parametrize("options", [[], ["-v"], ["--staged"], ["--no-history"], ["--only", "iac"]])
 def test_no_output_cache_or_temporary_file_holds_a_value(
-    planted: Planted, tmp_path: Path, options: list[str]
+    planted: Planted, compiled: Path, tmp_path: Path, options: list[str]
 ) -> None:
     reports = [part for f, name in FORMATS.items() for part in ("--format", f, "-o", name)]
-    said = run(planted, tmp_path, *options, *(reports if options != ["-v"] else []))
+    warm = compiled if options else None  # once, the cache is all its own
+    said = run(planted, tmp_path, *options, *(reports if options != ["-v"] else []), warm=warm)
     assert "Gate" in said
     assert not leaked(planted, iter([("output", said.encode())]))
     assert not leaked(planted, written(tmp_path))
@@ -189,7 +212,7 @@ def test_no_output_cache_or_temporary_file_holds_a_value(
         assert list((tmp_path / "cache").rglob("*.hsdb"))
 
 
-def test_a_crash_dump_holds_no_value(planted: Planted, tmp_path: Path) -> None:
+def test_a_crash_dump_holds_no_value(planted: Planted, compiled: Path, tmp_path: Path) -> None:
     code = """
 import sys
 from haechi.scan.secrets import findings
@@ -199,18 +222,19 @@ findings.Leaks.of = fails
 from haechi.cli.main import main
 main()
 """
-    said = run(planted, tmp_path, code=code)
+    said = run(planted, tmp_path, code=code, warm=compiled)
     assert "ValueError" in said
     assert "fault of haechi itself" in said
     assert not leaked(planted, iter([("output", said.encode())]))
     assert not leaked(planted, written(tmp_path))
 
 
-def test_both_engines_find_the_same(planted: Planted, tmp_path: Path) -> None:
+def test_both_engines_find_the_same(planted: Planted, compiled: Path, tmp_path: Path) -> None:
     reports = []
     for number, engine in enumerate(({}, {"HAECHI_NO_HYPERSCAN": "1"})):
         scratch = tmp_path / str(number)
-        run(planted, scratch, "--only", "secrets", "--format", "json", "-o", "r.json", more=engine)
+        asked = ("--only", "secrets", "--format", "json", "-o", "r.json")
+        run(planted, scratch, *asked, warm=compiled, more=engine)
         report = json.loads((scratch / "out" / "r.json").read_text())
         reports.append([(f["fingerprint"], f["secret_id"]) for f in report["findings"]])
     assert len(reports[0]) > 300
