@@ -20,9 +20,10 @@ import pytest
 import yaml
 from examples.history import materialise
 
-from haechi.cli.pipeline import Options, run
+from haechi.cli.pipeline import Options, Outcome, run
 from haechi.model.scan import WaiverStatus
 from haechi.model.waiver import WaiverOrigin
+from haechi.report.terminal_summary import summary
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "shop"
@@ -160,12 +161,25 @@ def test_chart_is_said_to_be_unseen_without_helm(report: dict[str, Any]) -> None
     assert unseen == (shutil.which("helm") is None or not rendered(report))
 
 
-def test_waivers_of_every_origin_hold(repository: Path) -> None:
-    outcome = run(Options(path=repository), today=dt.date(2026, 12, 1))
-    waivers = outcome.material.decision.waivers
+@pytest.fixture(scope="module")
+def waived(repository: Path) -> Outcome:
+    """A run on a day on which all waivers hold."""
+    return run(Options(path=repository), today=dt.date(2026, 12, 1))
+
+
+def test_waivers_of_every_origin_hold(waived: Outcome) -> None:
+    waivers = waived.material.decision.waivers
     assert {use.status for use in waivers} == {WaiverStatus.MATCHED}
     origins = Counter(use.waiver.origin for use in waivers)
     assert origins == {WaiverOrigin.FILE: 1, WaiverOrigin.INLINE: 1, WaiverOrigin.PEER: 2}
+
+
+def test_the_first_screen_names_a_fault_of_packages_and_one_of_terraform(
+    waived: Outcome,
+) -> None:
+    lines = summary(waived.material).split("\n")
+    for place in ("services/cart/requirements.txt:", "infra/database.tf:"):
+        assert any(place in line for line in lines[:20]), place
 
 
 def test_waiver_of_the_file_ends_on_its_day(repository: Path) -> None:

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from haechi.model.coverage import Coverage, Gap
 from haechi.model.finding import FindingState
+from haechi.model.scan import Risk
+from haechi.model.severity import Severity
 from haechi.report import terminal
 from haechi.report.material import Material
 from haechi.report.terminal_summary import LINE_LIMIT
@@ -215,6 +217,39 @@ def test_gaps_of_a_kind_are_one_row_and_missing_data_stands_first() -> None:
         "b.lock  no advisories of PyPI were imported",
         "app0/package.json and 7 more  no-lock-file: nothing pins 0",
     ]
+
+
+def test_the_worst_of_other_kinds_is_named_below_what_matters_most() -> None:
+    base = shop()
+    pods = [
+        finding("x", f"pod {n}", at("k8s/a.yaml", n), severity=Severity.CRITICAL) for n in range(4)
+    ]
+    bucket = finding("x", "public", at("infra/s3.tf", 5), "tf:-/aws_s3_bucket.x")
+    mild = finding("x", "old", at("uv.lock", 9), "pkg:pypi/x@1", domain="deps")
+    told = tuple(
+        Risk(
+            score=90.0 - number,
+            severity=severity,
+            sentence=f"{one.location.path}: {one.message}",
+            sentence_ko="한국어",
+            change="change it",
+            change_ko="바꾸세요",
+            location=one.location,
+            findings=(one.fingerprint,),
+        )
+        for number, (one, severity) in enumerate(
+            [
+                *((one, Severity.CRITICAL) for one in pods),
+                (bucket, Severity.HIGH),
+                (mild, Severity.MEDIUM),
+            ]
+        )
+    )
+    crowd = replace(base, scan=replace(base.scan, findings=(*pods, bucket, mild), risks=told))
+    lines = terminal.summary(crowd).split("\n")
+    assert "   HIGH infra/s3.tf:5  public" in lines
+    assert not [line for line in lines if "uv.lock" in line], "only what is bad"
+    assert not [line for line in lines if "pod 3" in line], "its kind is there"
 
 
 def gap(kind: str, path: str, reason: str) -> Gap:

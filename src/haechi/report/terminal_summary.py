@@ -15,6 +15,7 @@ from haechi.model.counting import counted, seen
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding, FindingState
 from haechi.model.scan import Risk
+from haechi.model.severity import Severity
 from haechi.report.ink import Ink
 from haechi.report.material import Material
 from haechi.report.outline import (
@@ -43,9 +44,11 @@ ANSWER_STYLE = {
 
 
 class _Fit(msgspec.Struct, frozen=True):
-    """How much a section may show. ``lines``: of a sentence, and of its change."""
+    """How much a section may show. ``lines``: of a sentence, and of its change; ``also``: the
+    worst of kinds of which no risk is shown."""
 
     risks: int
+    also: int
     rows: int
     lines: int
     changes: int
@@ -54,14 +57,14 @@ class _Fit(msgspec.Struct, frozen=True):
 
 
 _FITS = (
-    _Fit(3, 3, 3, 3, 3, True),
-    _Fit(3, 3, 2, 2, 2, True),
-    _Fit(3, 3, 2, 2, 1, False),
-    _Fit(3, 2, 2, 2, 1, False),
-    _Fit(3, 2, 2, 1, 1, False),
-    _Fit(3, 1, 2, 1, 1, False),
-    _Fit(3, 1, 1, 1, 1, False),
-    _Fit(2, 1, 1, 1, 1, False),
+    _Fit(3, 4, 3, 3, 3, 3, True),
+    _Fit(3, 4, 3, 2, 2, 2, True),
+    _Fit(3, 4, 3, 2, 2, 1, False),
+    _Fit(3, 4, 2, 2, 2, 1, False),
+    _Fit(3, 4, 2, 2, 1, 1, False),
+    _Fit(3, 3, 1, 2, 1, 1, False),
+    _Fit(3, 2, 1, 1, 1, 1, False),
+    _Fit(2, 0, 1, 1, 1, 1, False),
 )
 
 
@@ -133,7 +136,35 @@ def _risks(material: Material, ink: Ink, fit: _Fit) -> list[str]:
     lines = [_title(f"What matters most{part}", ink)]
     for number, risk in enumerate(shown, 1):
         lines += _risk(number, risk, ink, fit)
+    for risk in _of_other_kinds(material, risks, fit)[: fit.also]:
+        lines.append(_also(risk, ink))
     return lines
+
+
+def _of_other_kinds(material: Material, risks: Sequence[Risk], fit: _Fit) -> list[Risk]:
+    """The worst of each kind of thing (packages, Terraform, secrets …) of which the screen shows
+    none, where it is bad: one crowded corner must not hide another."""
+    kinds = {one.fingerprint: _kind(one) for one in material.scan.findings}
+    told = {kinds.get(each) for risk in risks[: fit.risks] for each in risk.findings}
+    found: list[Risk] = []
+    for risk in risks[fit.risks :]:
+        kind = next((kinds[each] for each in risk.findings if each in kinds), None)
+        if kind is not None and kind not in told and risk.severity.at_least(Severity.HIGH):
+            told.add(kind)
+            found.append(risk)
+    return found
+
+
+def _kind(finding: Finding) -> tuple[str, str]:
+    return finding.domain, finding.resource.partition(":")[0]
+
+
+def _also(risk: Risk, ink: Ink) -> str:
+    head = f"   {risk.severity.value.upper()} "
+    before, _, rest = risk.sentence.partition(f"{risk.location.path}: ")
+    said = rest if rest and len(before.split()) < 2 else risk.sentence
+    row = _placed(one_line(str(risk.location)), one_line(said), ink, cells(head))
+    return f"   {ink.severity(risk.severity)} {row}"
 
 
 def _risk(number: int, risk: Risk, ink: Ink, fit: _Fit) -> list[str]:
@@ -172,7 +203,7 @@ def _dead(view: Outline, ink: Ink, fit: _Fit) -> list[str]:
 
 def _dead_row(finding: Finding, ink: Ink) -> str:
     text = one_line(finding.message or finding.title)
-    return _placed(one_line(str(finding.location)), text, ink)
+    return "   " + _placed(one_line(str(finding.location)), text, ink)
 
 
 def _gaps(gaps: Sequence[Gap], ink: Ink, fit: _Fit) -> list[str]:
@@ -196,14 +227,14 @@ def _gap_row(group: Sequence[Gap], ink: Ink) -> str:
     kind = "" if gap.kind in _WHOLE else f"{gap.kind}: "
     text = f"{kind}{gap.reason}" + (f"; {gap.do}" if gap.do else "")
     more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
-    return _placed(f"{one_line(gap.path)}{more}", one_line(text), ink)
+    return "   " + _placed(f"{one_line(gap.path)}{more}", one_line(text), ink)
 
 
-def _placed(place: str, text: str, ink: Ink) -> str:
-    room = ink.width - 5
+def _placed(place: str, text: str, ink: Ink, lead: int = 3) -> str:
+    room = ink.width - lead - 2
     place = ink.clip(place, max(room - cells(text), room // 2))
     text = ink.clip(text, room - cells(place))
-    return f"   {ink.paint(place, 'cyan')}  {text}"
+    return f"{ink.paint(place, 'cyan')}  {text}"
 
 
 def footer(

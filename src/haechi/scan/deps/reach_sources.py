@@ -187,4 +187,4 @@ def words(
                     yield name, Place(path, match.start())
 
 
-_WORD = re.compile(rb"(?<![\w@-])@?[A-Za-z_][\w-]*(?:/[A-Za-z_][\w-]*)?")
+_WORD = re.compile(rb"(?<![\w@-])(?<!\w\.)@?[A-Za-z_][\w-]*(?:/[A-Za-z_][\w-]*)?")
