@@ -223,3 +223,19 @@ def test_versions_that_a_long_finding_does_not_list_have_to_be_spoken_of_too() -
     assert not suppressed(judged)
     assert judged.findings[0].state is FindingState.OPEN
     assert suppressed(held([finding], openvex(said(SHOP, ["pkg:npm/lodash"])), subject=subject))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("pkg:golang/github.com/Azure/sdk/core@v1.2.0", True),
+        ("pkg:golang/github.com/azure/sdk/core@1.2.0", True),
+        ("pkg:golang/github.com/Azure/sdk@v1.2.0#core", True),
+        ("pkg:golang/github.com/Azure/sdk@v1.2.0", False),
+        ("pkg:golang/github.com/Azure/sdk/core/v2@v1.2.0", False),
+        ("pkg:golang/github.com/Azure/sdk@v1.2.0#other", False),
+    ],
+)
+def test_go_modules_are_the_same_however_they_are_spelled(pattern: str, fits: bool) -> None:
+    finding = vulnerable("pkg:golang/github.com/Azure/sdk/core@v1.2.0")
+    assert bool(suppressed(held([finding], openvex(said(SHOP, [pattern]))))) is fits

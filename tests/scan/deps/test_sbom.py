@@ -246,6 +246,20 @@ class TestCycloneDX:
         assert package.ecosystem.startswith("Debian") and package.name == "curl"
         assert package.version == "7.88.1-10"
 
+    @pytest.mark.parametrize(
+        ("name", "called"),
+        [
+            ("cloud.google.com/go/auth/oauth2", "cloud.google.com/go/auth/oauth2"),
+            ("oauth2", "cloud.google.com/go/auth"),
+        ],
+        ids=["module", "package-of-a-module"],
+    )
+    def test_a_go_module_whose_path_goes_on_in_the_subpath(self, name: str, called: str) -> None:
+        """Syft writes modules so; by the rules a subpath leads to a package within a module."""
+        url = "pkg:golang/cloud.google.com/go/auth@v0.2.8#oauth2"
+        (found,) = read(bom({"type": "library", "name": name, "purl": url})).packages
+        assert (found.ecosystem, found.name, found.version) == ("Go", called, "v0.2.8")
+
     def test_xml_says_the_same_as_json(self) -> None:
         text = f"""<?xml version="1.0"?>
 <bom xmlns="http://cyclonedx.org/schema/bom/1.6" version="1">
@@ -544,3 +558,8 @@ class TestBesideLockFiles:
         sbom = read(bom(part("pkg:npm/a@1.0.1")))
         lock = read(bom(part(A)))
         assert names(without_pinned([sbom], [lock])[0]) == ["a"]
+
+    def test_a_go_module_is_the_same_in_lower_case(self) -> None:
+        sbom = read(bom(part("pkg:golang/github.com/azure/sdk@v1.0.0")))
+        lock = read(bom(part("pkg:golang/github.com/Azure/sdk@v1.0.0")))
+        assert names(without_pinned([sbom], [lock])[0]) == []

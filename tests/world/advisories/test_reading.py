@@ -276,6 +276,18 @@ def test_a_local_build_of_the_last_affected_version_is_affected(made: Made) -> N
         assert bool(ids(advisories.vulnerabilities("PyPI", "demo", version))) is there, version
 
 
+@pytest.mark.parametrize("name", ["github.com/Azure/sdk", "github.com/azure/sdk"])
+def test_go_modules_are_found_however_their_names_are_cased(tmp_path: Path, name: str) -> None:
+    """Package URLs of Go are in lower case by the rules: an SBOM must not look clean by that."""
+    about = affected("github.com/Azure/sdk", ("introduced", "0"), ecosystem="Go", kind="SEMVER")
+    path = archive(tmp_path / "Go/all.zip", [record("GO-1", about)])
+    import_all([str(path)], tmp_path / "a.db")
+    with Advisories.open(tmp_path / "a.db") as advisories:
+        assert ids(advisories.vulnerabilities("Go", name, "1.0.0")) == ["GO-1"]
+        asked = package(name, "1.0.0", "Go")
+        assert advisories.bulk([asked])[0].vulnerabilities
+
+
 def test_the_registry_behind_an_ecosystem_does_not_hide_its_advisories(tmp_path: Path) -> None:
     """Drupal's advisories name their own registry, which no composer.lock tells."""
     drupal = affected(

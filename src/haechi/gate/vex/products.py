@@ -142,7 +142,9 @@ def _reached(file: PackageFile, without: frozenset[int]) -> frozenset[int]:
 def _matching(names: tuple[Identity, ...], file: PackageFile) -> list[int]:
     from haechi.engines.purl import purl_of
 
-    wanted = {pattern.name.lower() for name in names if (pattern := _parsed(name.name)) is not None}
+    patterns = [pattern for name in names if (pattern := _parsed(name.name)) is not None]
+    wanted = {one.name.lower() for one in patterns}
+    wanted |= {one.subpath.lower().rpartition("/")[2] for one in patterns if one.subpath}
     found = []
     for index, package in enumerate(file.packages):
         # Cheap first: writing a package URL for each of 10,000 packages is not.
@@ -172,6 +174,8 @@ def _names(name: Identity, called: str, path: str) -> bool:
 
 
 def _covers(pattern: Purl, span: str, actual: Purl, doubt: bool = False) -> bool:
+    if pattern.type == actual.type == "golang":
+        pattern, actual = _module(pattern), _module(actual)
     if (pattern.type, pattern.namespace) != (actual.type, actual.namespace):
         return False
     if pattern.name != actual.name and not (
@@ -185,6 +189,13 @@ def _covers(pattern: Purl, span: str, actual: Purl, doubt: bool = False) -> bool
     if not pattern.qualifiers.items() <= actual.qualifiers.items():
         return False
     return not span or _in_range(span, actual, doubt)
+
+
+def _module(purl: Purl) -> Purl:
+    """A Go module by its whole path: some write the end of it as the subpath, and many all of it
+    in lower case."""
+    path = "/".join(filter(None, (purl.namespace, purl.name, purl.subpath))).lower()
+    return msgspec.structs.replace(purl, namespace="", name=path, subpath="")
 
 
 def _bare(purl: Purl) -> str:

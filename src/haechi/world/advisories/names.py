@@ -75,3 +75,15 @@ def normal(ecosystem: str, name: str) -> str:
     if family in _CASELESS:
         return name.lower()
     return name
+
+
+def is_folded(ecosystem: str) -> bool:
+    """Whether lookups pass over case though names have it: package URLs of Go modules are in
+    lower case by the rules, and no two modules differ by it alone."""
+    return ecosystem == "Go"
+
+
+def folded(ecosystem: str, name: str) -> str:
+    """The name as looked up."""
+    found = normal(ecosystem, name)
+    return found.lower() if is_folded(ecosystem) else found

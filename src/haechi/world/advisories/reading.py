@@ -26,7 +26,7 @@ from haechi.world.advisories.merging import (
     merged,
     symbols_of,
 )
-from haechi.world.advisories.names import asked_name, base, normal
+from haechi.world.advisories.names import asked_name, base, folded, is_folded
 from haechi.world.advisories.ordering import PREFIX, ordering_of
 from haechi.world.advisories.packing import unpack, unpack_extent
 from haechi.world.advisories.ranges import LONGEST
@@ -154,7 +154,7 @@ class Advisories:
 
     def bulk(self, packages: Sequence[Package]) -> list[Matched]:
         """One answer per package, in order. Packages without a version match nothing."""
-        asked = [(one.ecosystem, normal(one.ecosystem, asked_name(one))) for one in packages]
+        asked = [(one.ecosystem, folded(one.ecosystem, asked_name(one))) for one in packages]
         rows = self._rows({name for name, one in zip(asked, packages, strict=True) if one.version})
         known: dict[tuple[str, str, str], Matched] = {}
         answers: list[Matched] = []
@@ -172,7 +172,7 @@ class Advisories:
 
     def vulnerabilities(self, ecosystem: str, name: str, version: str) -> Matched:
         """The same for one."""
-        wanted = (ecosystem, normal(ecosystem, name))
+        wanted = (ecosystem, folded(ecosystem, name))
         found = self._rows({wanted}).get(wanted) if version else None
         return self._judged(wanted, version, found) if found else NOTHING
 
@@ -198,10 +198,11 @@ class Advisories:
 
     def _add_rows(self, found: dict[_Name, list[Row]], ecosystem: str, some: list[str]) -> None:
         marks = ",".join("?" * len(some))
+        column = "lower(name)" if is_folded(ecosystem) else "name"
         names = dict(
             self._all(
-                "SELECT package, name FROM packages"  # noqa: S608 - marks are question marks
-                f" WHERE ecosystem = ? AND name IN ({marks})",
+                f"SELECT package, {column} FROM packages"  # noqa: S608 - marks are question marks
+                f" WHERE ecosystem = ? AND {column} IN ({marks})",
                 (ecosystem, *some),
             )
         )

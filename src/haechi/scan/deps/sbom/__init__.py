@@ -43,7 +43,7 @@ def without_pinned(sboms: Iterable[PackageFile], files: Iterable[PackageFile]) -
     """The SBOMs less the packages that a lock file pins in the same version: one finding, and it
     points at what can be changed."""
     pinned = {
-        (package.ecosystem, package.name, package.version)
+        _called(package)
         for file in files
         for package in file.packages
         if file.pins and package.version
@@ -52,11 +52,7 @@ def without_pinned(sboms: Iterable[PackageFile], files: Iterable[PackageFile]) -
 
 
 def _without(sbom: PackageFile, pinned: set[tuple[str, str, str]]) -> PackageFile:
-    kept = [
-        index
-        for index, package in enumerate(sbom.packages)
-        if (package.ecosystem, package.name, package.version) not in pinned
-    ]
+    kept = [index for index, package in enumerate(sbom.packages) if _called(package) not in pinned]
     if len(kept) == len(sbom.packages):
         return sbom
     places = {index: place for place, index in enumerate(kept)}
@@ -68,3 +64,9 @@ def _without(sbom: PackageFile, pinned: set[tuple[str, str, str]]) -> PackageFil
 def _renumbered(package: Package, places: dict[int, int]) -> Package:
     needs = tuple(places[index] for index in package.needs if index in places)
     return package if needs == package.needs else replace(package, needs=needs)
+
+
+def _called(package: Package) -> tuple[str, str, str]:
+    """What a package is, however its name is cased: package URLs of Go are often in lower case."""
+    name = package.name.lower() if package.ecosystem == "Go" else package.name
+    return package.ecosystem, name, package.version

@@ -197,6 +197,11 @@ class _Assembly:
 def _of_purl(component: Component, location: Location) -> Package | None:
     """The package that a URL names; None where no ecosystem has its type."""
     purl = parse_purl(component.purl)
+    if purl.type == "golang" and purl.subpath:
+        # Syft writes what follows the third part of a module's path as the subpath.
+        path = "/".join(filter(None, (purl.namespace, purl.name, purl.subpath)))
+        if component.name == path:
+            purl = replace(purl, namespace="", name=path, subpath="")
     found = package_of_purl(purl)
     if found is None:
         return None
