@@ -16,7 +16,16 @@ from haechi.server.shapes import WaiverRequest
 from haechi.server.shapes_dependencies import ProposalDismissal, SbomFormat
 from haechi.store.dependency_records import ProposalState
 from haechi.store.records import Life
-from tests.server.advised import NEW, imported, record, repository, scanned, written
+from tests.server.advised import (
+    NEW,
+    imported,
+    open_rules,
+    record,
+    repository,
+    scanned,
+    server_knows,
+    written,
+)
 from tests.server.api.rig import SOURCE, Rig, principal, rig
 
 CVE1, CVE2 = "CVE-2026-0001", "CVE-2026-0002"
@@ -39,24 +48,6 @@ def client(tmp_path: Path) -> Path:
     database = tmp_path / "client.db"
     imported(database, written(tmp_path / "client"))
     return database
-
-
-def server_knows(
-    api: Rig, tmp_path: Path, *records: Any, day: str = NEW, whole: bool = True
-) -> None:
-    """The server imports an export with these records, and judges again."""
-    folder = tmp_path / f"server{len(list(tmp_path.iterdir()))}"
-    database = api.world.store.folder.advisories_db
-    if whole:
-        folder = tmp_path / "export"
-        for old in folder.glob("*.json") if folder.exists() else ():
-            old.unlink()
-    imported(database, written(folder, *records, day=day), whole=whole)
-    api.world.advising.reevaluate(api.world)
-
-
-def open_rules(api: Rig) -> list[str]:
-    return [one.rule for one in api.findings(Life.OPEN, Life.REOPENED, domain=["deps"])]
 
 
 def test_an_import_opens_what_a_scan_by_it_would_find(

@@ -277,7 +277,7 @@ class _Comparing:
         self._same.add(one.fingerprint)
         was = one.document()
         (anew,) = documents([made], self._bill, self._today)
-        told = with_risk(was, anew, self._bill)
+        told = with_risk(was, anew, self._bill, newer=True)
         if told is not was:
             self._add(told, one)
 

@@ -121,7 +121,7 @@ class _Joining:
         """In the run's words, with what EPSS and KEV say of it."""
         told = one
         for made in documents(same, self._bill, self._today):
-            told = with_risk(told, made, self._bill)
+            told = with_risk(told, made, self._bill, newer=True)
         return self._due(told, one)
 
     def _retold(self, ones: Sequence[dict[str, Any]], made: Finding) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class _Joining:
         kept = {name: one[name] for name in _KEPT if name in one}
         told = told_anew(anew, one, self._bill, risk=True)
         for other in ones:
-            told = with_risk(told, other, self._bill) if other is not one else told
+            told = with_risk(told, other, self._bill, newer=False) if other is not one else told
         return self._due({**told, **kept}, one)
 
     def _due(self, told: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:

@@ -40,38 +40,47 @@ def told_anew(made: Document, before: Mapping[str, Any], bill: Bill, *, risk: bo
         "tags": list(dict.fromkeys((*_texts(made.get("tags")), *more))),
     }
     if risk:
-        told = with_risk(told, before, bill)
+        told = with_risk(told, before, bill, newer=False)
     sentence = _sentence(was)
     if sentence and sentence not in told["message"]:
         told["message"] = "; ".join(filter(None, (told["message"], sentence)))
     return told
 
 
-def with_risk(finding: Document, other: Mapping[str, Any], bill: Bill) -> Document:
-    """The finding with what the other one says of its risk; the same object when that is
-    nothing new."""
+def with_risk(finding: Document, other: Mapping[str, Any], bill: Bill, *, newer: bool) -> Document:
+    """The finding with what the other one says of its risk: the same object when that is nothing
+    new. The word of a ``newer`` one counts where both say something."""
     said, evidence = _evidence(other), _evidence(finding)
     epss, since = said.get(_EPSS), said.get(_SINCE)
     told = finding
-    if isinstance(epss, float) and epss != evidence.get(_EPSS):
+    if isinstance(epss, float) and _is_news(epss, evidence.get(_EPSS), newer=newer):
         told = {**told, "evidence": {**evidence, _EPSS: epss}}
     if EXPLOITED not in _texts(other.get("tags")):
         return told
     if EXPLOITED not in _texts(told.get("tags")):
         told = {**told, "tags": [*_texts(told.get("tags")), EXPLOITED]}
         told["severity"] = _at_least(told, bill)
-    if isinstance(since, str) and since != evidence.get(_SINCE):
+    if isinstance(since, str) and _is_news(since, evidence.get(_SINCE), newer=newer):
         told = {**told, "evidence": {**_evidence(told), _SINCE: since}}
         told["message"] = _with_day(told, since, evidence.get(_SINCE))
     return told
 
 
+def _is_news(said: object, known: object, *, newer: bool) -> bool:
+    return known is None or (newer and said != known)
+
+
 def _with_day(finding: Mapping[str, Any], since: str, was: Any) -> str:
+    """As a scan would say it: what is known of the package stands last."""
     message = str(finding.get("message", ""))
     sentence, old = (f"known to be exploited since {day}" for day in (since, was))
     if isinstance(was, str) and old in message:
         return message.replace(old, sentence)
-    return "; ".join(filter(None, (message, sentence)))
+    reach = _sentence(_evidence(finding))
+    if not reach or not message.endswith(reach):
+        return "; ".join(filter(None, (message, sentence)))
+    head = message.removesuffix(reach).rstrip("; ")
+    return "; ".join(filter(None, (head, sentence, reach)))
 
 
 def _at_least(finding: Mapping[str, Any], bill: Bill) -> str:
