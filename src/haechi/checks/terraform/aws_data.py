@@ -23,6 +23,7 @@ from haechi.checks.terraform.view import (
     value,
 )
 from haechi.model.review import Review
+from haechi.model.unknown import Unknown
 
 _PASSWORDS = ("password", "master_password")
 _TO_BE_REPLACED = re.compile(
@@ -76,6 +77,25 @@ def no_audit_log(review: Review) -> Iterator[Hit]:
     if not linked(review, kind, name):
         require_no_doubt(review, kind, name)
         yield fails("nobody writes down who signs in and what is asked of it", "logging")
+
+
+_SECRET = re.compile(
+    r"(?:^|[^a-z])(?:passw(?:or)?d|secret|token|(?:private|api|access|secret)[_-]?key"
+    r"|credentials?)\Z"
+)
+
+
+def plain_parameter(review: Review) -> Iterator[Hit]:
+    """A secret, by the parameter's name or the block's label, that is kept as a String."""
+    resource = review.resource
+    if text(resource.data.get("type")) == "SecureString":
+        return
+    named = resource.data.get("name")
+    known = named.parts if isinstance(named, Unknown) else (named,)
+    words = [part.rstrip("-_/.") for part in known if type(part) is str]
+    words.append(resource.name.rpartition(".")[2].partition("[")[0])
+    if any(_SECRET.search(word.lower()) for word in words):
+        yield fails("a secret by its name, kept in clear", "type")
 
 
 def literal_password(review: Review) -> Iterator[Hit]:

@@ -184,16 +184,31 @@ def _users(review: Review, group: Resource) -> list[str]:
 
 
 def egress_open(review: Review) -> Iterator[Hit]:
-    """A group that lets everything out to everywhere."""
+    """A group, or a rule of one, that lets everything out to everywhere."""
     resource = review.resource
-    for block in blocks(resource, "egress"):
-        protocol = (text(block.get("protocol")) or "").lower()
-        found = open_to_world(block.get("cidr_blocks")) or open_to_world(
-            block.get("ipv6_cidr_blocks")
-        )
-        if protocol in ("-1", "all") and found:
-            yield Hit(f"everything may leave to {found}", block.at("cidr_blocks"))
-            return
+    if resource.kind == "aws_security_group":
+        rules = blocks(resource, "egress")
+    elif resource.kind == "aws_security_group_rule" and text(resource.data.get("type")) != "egress":
+        return
+    else:
+        rules = iter([Block(resource.data, ())])
+    for rule in rules:
+        if not _is_everything(rule):
+            continue
+        for name in ("cidr_blocks", "ipv6_cidr_blocks", "cidr_ipv4", "cidr_ipv6"):
+            found = open_to_world(rule.get(name))
+            if found:
+                yield Hit(f"everything may leave to {found}", rule.at(name))
+                return
+
+
+def _is_everything(rule: Block) -> bool:
+    """Every protocol, or every port of TCP, by which anything can be carried."""
+    protocol = (text(rule.get("protocol") or rule.get("ip_protocol")) or "").lower()
+    if protocol in ("-1", "all"):
+        return True
+    first, last = number(rule.get("from_port")), number(rule.get("to_port"))
+    return protocol in ("tcp", "6") and (first or 0) <= 1 and (last or 0) >= 65535
 
 
 def default_group_used(review: Review) -> Iterator[Hit]:
