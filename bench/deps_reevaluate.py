@@ -6,8 +6,10 @@ most; then an import changes a popular package, a middling and a rare one.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import os
 import random
 import resource
 import statistics
@@ -44,7 +46,8 @@ def bench_reevaluate(bills: int = BILLS) -> None:
             current, contents, packages = store.state.bills.counts()
             print(
                 f"reevaluate: {current:,} SBOMs ({contents:,} contents, {packages:,} packages)"
-                f" stored in {spent:.0f} CPU s, {size / 1e6:,.0f} MB"
+                f" stored in {spent:.0f} CPU s, {size / 1e6:,.0f} MB",
+                flush=True,
             )
             _run(store, "nothing yet judged")
             for number, (what, name) in enumerate(
@@ -63,7 +66,9 @@ def bench_reevaluate(bills: int = BILLS) -> None:
 
 
 def _run(store: Any, what: str) -> None:
-    from haechi.server.work.advisories import Advising
+    from haechi.server.work.advisories_reevaluated import Reevaluation
+    from haechi.server.work.bills_judged import Judge
+    from haechi.world.advisories.reading import Advisories
 
     world = cast("Any", SimpleNamespace(store=store, clock=lambda: dt.datetime.now(dt.UTC)))
     waits: list[float] = []
@@ -79,18 +84,25 @@ def _run(store: Any, what: str) -> None:
     thread = threading.Thread(target=others)
     thread.start()
     wall, cpu = time.perf_counter(), time.process_time()
-    changes = Advising().reevaluate(world, lambda: False)
+    with contextlib.closing(Advisories.open(store.folder.advisories_db)) as database:
+        run = Reevaluation(world, Judge(database))
+        changes = run.run(lambda: False)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     over.set()
     thread.join()
     last = store.state.advisories.last()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     waits.sort()
+    most, nearly, median = waits[-1], waits[len(waits) * 99 // 100], statistics.median(waits)
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items())
     print(
         f"  {what}: {last.affected:,} affected, {changes.get('new', 0):,} findings in {wall:.1f} s"
-        f" ({cpu:.1f} CPU s; bar < {BAR_SECONDS:g} s); others waited {waits[-1] * 1e3:.0f} ms at"
-        f" most (99 of 100: {waits[len(waits) * 99 // 100] * 1e3:.0f} ms, median"
-        f" {statistics.median(waits) * 1e3:.1f} ms; bar {BAR_WAIT * 1e3:g} ms); {memory:,.0f} MB"
+        f" ({cpu:.1f} CPU s; bar < {BAR_SECONDS:g} s): {stages}\n"
+        f"    others waited {most * 1e3:.0f} ms at most (99 of 100: {nearly * 1e3:.0f} ms, median"
+        f" {median * 1e3:.1f} ms; bar {BAR_WAIT * 1e3:g} ms) while {run.writing.pieces:,} pieces were written, the"
+        f" longest of {run.writing.worst * 1e3:.0f} ms; load {os.getloadavg()[0]:.1f};"
+        f" {memory:,.0f} MB",
+        flush=True,
     )
 
 

@@ -76,12 +76,12 @@ def reevaluate(world: World, judge: Judge, stopping: Callable[[], bool]) -> dict
 
 
 class Reevaluation:
-    """One run. ``seconds`` say where its time went, by stage."""
+    """One run. ``seconds`` say where its time went, by stage; ``writing`` what was written."""
 
     def __init__(self, world: World, judge: Judge) -> None:
         self._world, self._judge = world, judge
         self._generation = Generation(judge.database.identity, judge.database.generation)
-        self._writing = Writing(world, self._generation)
+        self.writing = Writing(world, self._generation)
         self._told: set[str] = set()
         self._at_risk: frozenset[Name] | None = None
         self.seconds: dict[str, float] = {}
@@ -100,11 +100,11 @@ class Reevaluation:
                 affected = self._affected((identity, number), changed)
             for some in _portions(affected):
                 if stopping():
-                    return self._writing.changes
+                    return self.writing.changes
                 self._several(some, changed)
         spent = round((time.monotonic() - began) * 1e3)
         state.advisories.finish(generation.identity, generation.number, spent)
-        changes = self._writing.changes
+        changes = self.writing.changes
         log.info("judged stored SBOMs by generation %s: %s", generation.number, changes or "same")
         return changes
 
@@ -159,9 +159,9 @@ class Reevaluation:
                 comparing = _Comparing(one, said, judge, known[one.target], today)
                 done = comparing.rejudged(proposals[one.target])
             with self._stage("write"):
-                self._writing.add(done, rules)
+                self.writing.add(done, rules)
         with self._stage("write"):
-            self._writing.flush()
+            self.writing.flush()
 
     def _first(self, id_: str) -> bool:
         """Words of a rule are written once in a run: they are much the same everywhere."""
