@@ -14,11 +14,13 @@ from msgspec.structs import replace
 from haechi.model import bill as bounds
 from haechi.model.bill import Bill, BilledFile, BilledPackage
 from haechi.model.config import Config, DepsSection, Development
+from haechi.model.coverage import Gap
 from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile, Source
 from haechi.model.severity import Severity
 from haechi.scan.deps.bills import bill_of, config_of, files_of, gaps_of
 from haechi.scan.deps.look import Dependencies
+from haechi.scan.setup import Part
 from haechi.server.work.bills import content_of, files_in
 
 TEXT = st.text(alphabet="abz019-_@/.", min_size=1, max_size=12)
@@ -115,3 +117,13 @@ def test_a_push_of_ten_thousand_packages_is_small() -> None:
     assert len(packages) > bounds.MOST_DIGESTS
     sent = msgspec.json.encode(bill_of(Dependencies(files=(a_file(packages),))))
     assert len(gzip.compress(sent, 6)) <= 300_000
+
+
+def test_what_is_not_known_of_packages_is_not_missing_from_the_bill() -> None:
+    gaps = (
+        Gap(kind="no-advisories", path="lock", reason="no advisories of PyPI were imported"),
+        Gap(kind="undecided-version", path="lock", reason="1 package may be affected"),
+        Gap(kind="lockfile", path="broken.lock", reason="line 3: no value"),
+    )
+    looked = Dependencies(files=(a_file([]),), part=Part(gaps=gaps))
+    assert [one.path for one in bill_of(looked).missing] == ["broken.lock"]

@@ -23,6 +23,18 @@ from haechi.scan.deps.look import Dependencies
 
 OwnerOf = Callable[[str, str], str | None]
 _MOST_GAPS = 200
+_OF_JUDGING = frozenset(
+    {
+        "no-advisories",
+        "stale-advisories",
+        "advisory-syntax",
+        "undecided-version",
+        "package-source",
+        "rule-error",
+        "too-many-findings",
+    }
+)
+"""Gaps about what is known of packages, not about which there are."""
 
 
 def bill_of(
@@ -91,6 +103,8 @@ def _missing(
 ) -> Iterator[BilledGap]:
     told = dict.fromkeys((*gaps, *(gap for file in files for gap in file.gaps)))
     for gap in told:
+        if gap.kind in _OF_JUDGING:
+            continue  # the packages are there
         yield BilledGap(path=gap.path[:1_000], reason=gap.reason[:500])
     if not digests and any(package.digests for file in files for package in file.packages):
         reason = f"digests are left out where a push has more than {MOST_DIGESTS:,} packages"
