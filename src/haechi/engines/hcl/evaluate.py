@@ -37,6 +37,7 @@ from haechi.engines.hcl.values import (
     Budget,
     EvalFault,
     Lazy,
+    Open,
     Set,
     as_bool,
     as_text,
@@ -162,6 +163,8 @@ def _entry(value: dict[str, Any], key: Any) -> Any:
         raise EvalFault("a key cannot be null")
     name = as_text(key)
     if name not in value:
+        if isinstance(value, Open):
+            return value.missing(name)
         shown = name if len(name) <= 60 else name[:60] + "…"
         raise EvalFault(f"this object has no {shown!r}")
     return value[name]

@@ -7,7 +7,7 @@ whose attributes are evaluated when they are asked for: a resource, a module, ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
@@ -53,6 +53,17 @@ class Set(list[Any]):
     """Sorted, nothing twice. Made by ``to_set``."""
 
     __slots__ = ()
+
+
+class Open(dict[str, Any]):
+    """An object that has more than what is known of it: what a block sets of a resource, to which
+    the provider adds. ``missing`` answers for what is not in it."""
+
+    __slots__ = ("missing",)
+
+    def __init__(self, known: dict[str, Any], missing: Callable[[str], Unknown]) -> None:
+        super().__init__(known)
+        self.missing = missing
 
 
 class Budget:

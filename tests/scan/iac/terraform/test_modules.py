@@ -361,3 +361,72 @@ def test_time_ends_a_run() -> None:
     found = read_terraform(Texts({"main.tf": text.encode()}), [""], run=run)
     assert kinds(found) == ["terraform-limit"]
     assert 0 < len(found.resources) < 20
+
+
+def test_a_module_as_a_whole_has_its_outputs() -> None:
+    found = read(
+        'module "m" { source = "./m" }\nresource "aws_x" "a" { v = merge(module.m, { c = 3 }) }\n',
+        m__main_dot_tf='output "a" { value = 1 }\noutput "b" { value = "two" }\n',
+    )
+    assert data(found, "aws_x.a")["v"] == {"a": 1, "b": "two", "c": 3}
+
+
+def test_an_override_of_a_provider_changes_the_one_with_its_alias() -> None:
+    found = read(
+        'provider "aws" {\n region = "a"\n x = 1\n}\nprovider "aws" {\n alias = "e"\n y = 1\n}\n',
+        override_dot_tf='provider "aws" {\n region = "b"\n}\n',
+    )
+    assert data(found, "provider.aws") == {"region": "b", "x": 1}
+    assert data(found, "provider.aws.e") == {"alias": "e", "y": 1}
+    assert len(found.resources) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"), [("ids", None), ("id", 1), ("arn", 1), ("addresses", None), ("address", 1)]
+)
+def test_flatten_does_not_take_an_unknown_list_for_one_element(
+    name: str, counted: int | None
+) -> None:
+    found = read(
+        'data "aws_s" "s" {}\nresource "aws_x" "a" {\n'
+        f" n = length(flatten([data.aws_s.s.{name}]))\n}}\n"
+    )
+    got = data(found, "aws_x.a")["n"]
+    assert isinstance(got, Unknown) if counted is None else got == counted
+
+
+@pytest.mark.parametrize(
+    ("reference", "given"),
+    [
+        ("aws_kms_key.k.arn", True),
+        ("aws_kms_key.k.key_id", True),
+        ("aws_log.l.arn", True),
+        ("aws_log.l.kms_key_id", False),
+        ("data.aws_db.d.kms_key_id", False),
+        ("data.aws_kms_alias.d.target_key_arn", True),
+    ],
+)
+def test_what_people_choose_is_not_certain_to_be_set(reference: str, given: bool) -> None:
+    found = read(
+        'resource "aws_kms_key" "k" {}\nresource "aws_log" "l" {}\ndata "aws_db" "d" {}\n'
+        f'data "aws_kms_alias" "d" {{}}\nresource "aws_x" "a" {{\n kms_key_id = {reference}\n}}\n'
+    )
+    assert data(found, "aws_x.a")["kms_key_id"].given is given
+
+
+def test_blocks_that_a_resource_does_not_set_may_be_the_providers() -> None:
+    found = read(
+        'resource "aws_y" "y" {\n dynamic "none" {\n  for_each = []\n  content {}\n }\n'
+        " some {\n  a = 1\n }\n}\n"
+        'resource "aws_x" "a" {\n v = aws_y.y.none[0].b\n'
+        ' w = lookup(aws_y.y.some[0], "b", 0)\n x = lookup(aws_y.y.some[0], "a", 0)\n'
+        " y = concat(aws_y.y.some, [])[0].b\n}\n"
+    )
+    assert found.gaps == []
+    got = data(found, "aws_x.a")
+    assert [type(got[name]).__name__ for name in "vwxy"] == [
+        "Withheld",
+        "Withheld",
+        "int",
+        "Withheld",
+    ]

@@ -9,6 +9,7 @@ from haechi.engines.hcl.functions.signature import Context, Function
 from haechi.engines.hcl.operators import arithmetic
 from haechi.engines.hcl.values import (
     EvalFault,
+    Open,
     Set,
     as_bool,
     as_text,
@@ -56,14 +57,29 @@ def _flatten(context: Context, values: list[Any]) -> Any:
             stack.pop()
         elif isinstance(item, list):
             stack.append(iter(item))
-        elif isinstance(item, Unknown):
-            # it may be a list itself: then its elements would stand here, how many is unknown
-            out.append(item)
         else:
             out.append(item)
         context.budget.step()
-    unclear = [item for item in out if isinstance(item, Unknown) and not item.given]
-    return joined(unclear, given=False) if unclear else out
+    unclear = [item for item in out if isinstance(item, Unknown) and not _is_single(item)]
+    return joined(unclear) if unclear else out
+
+
+def _is_single(item: Unknown) -> bool:
+    """Whether an unknown value is certainly no list, whose elements ``flatten`` would put in its
+    place: a text of which pieces are known, or what a resource has one of (``id``, not ``ids``)."""
+    if item.parts or not item.given:
+        return bool(item.parts)
+    return bool(item.refs) and not any(
+        isinstance(name := ref.path[-1] if ref.path else "", str) and _is_plural(name)
+        for ref in item.refs
+    )
+
+
+def _is_plural(name: str) -> bool:
+    return name.endswith(("s", "_list", "_set")) and not name.endswith(_SINGULAR)
+
+
+_SINGULAR = ("ss", "us", "dns", "kms", "alias", "https", "tls")
 
 
 _END = object()
@@ -89,6 +105,8 @@ def _values(context: Context, value: dict[str, Any]) -> list[Any]:
 def _lookup(context: Context, values: dict[str, Any], key: str, *default: Any) -> Any:
     if key in values:
         return values[key]
+    if isinstance(values, Open):
+        return values.missing(key)
     if default:
         return default[0]
     raise EvalFault(f"lookup: there is no {key[:60]!r} and no default")
@@ -100,7 +118,7 @@ class _Lookup(Function):
     def __call__(self, context: Context, args: list[Any]) -> Any:
         unknown_default = len(args) == 3 and isinstance(args[2], Unknown)
         if unknown_default and isinstance(args[0], dict) and isinstance(args[1], str):
-            return args[0].get(args[1], args[2])
+            return _lookup(context, args[0], args[1], args[2])
         return super().__call__(context, args)
 
 

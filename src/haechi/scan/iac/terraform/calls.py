@@ -15,6 +15,7 @@ from haechi.engines.hcl.tree import Literal
 from haechi.scan.iac.terraform.parsing import Parsed
 
 if TYPE_CHECKING:
+    from haechi.scan.iac.terraform.filesets import Entries
     from haechi.scan.iac.terraform.instances import ModuleRun
     from haechi.scan.iac.terraform.modules import Element, Module
     from haechi.scan.iac.terraform.run import Run
@@ -32,6 +33,9 @@ class Files(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """Names of the regular files of a folder."""
+
+    def entries(self, folder: str) -> Entries | None:
+        """What stands in a folder, folders included; None when there is none."""
 
     def read(self, path: str) -> bytes | None:
         """The content of a file."""

@@ -7,6 +7,7 @@ its place, unknown, and everything else goes on.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ class ModuleRun:
             "module": Names(self.call_value),
             "data": Names(lambda type_: self._named(f"data.{type_}")),
             "ephemeral": Names(lambda type_: self._named(f"ephemeral.{type_}")),
-            "path": {"module": module.folder or ".", "root": root or ".", "cwd": _CWD},
+            "path": {"module": _relative(module.folder, root), "root": ".", "cwd": _CWD},
             "terraform": Names(_settings),
             "tofu": Names(_settings),
         }
@@ -220,10 +221,13 @@ class ModuleRun:
         return names_in(local.assignment.value, "local")
 
     def _circle(self, what: str) -> Unknown:
-        local = self.module.locals.get(what.partition(".")[2])
-        where = self.module.folder or "."
-        if what.startswith("local.") and local is not None:
+        kind, _, name = what.partition(".")
+        if kind == "local":
+            local = self.module.locals[name]
             where = f"{local.path}:{local.assignment.span[0]}"
+        else:
+            table = self.module.variables if kind == "var" else self.module.outputs
+            where = table[name].where
         reason = f"{what} needs itself"
         self.run.fault(FAULT, where, reason, "break the circle")
         return Unknown(reason, cause=where)
@@ -414,7 +418,12 @@ _CALL_META = frozenset({"source", "version", "count", "for_each", "providers", "
 
 
 def _outputs_of(module: ModuleRun) -> Names:
-    return Names(module.output)
+    return Names(module.output, module.module.outputs)
+
+
+def _relative(folder: str, root: str) -> str:
+    """A folder as Terraform names it, which runs in the root's."""
+    return posixpath.relpath(f"/{folder}", f"/{root}")
 
 
 def _settings(name: str) -> Unknown:

@@ -132,7 +132,7 @@ def _take(module: Module, element: Element, *, override: bool) -> None:
                 else:
                     module.locals[name] = Local(assignment, element.path)
         case "provider" if labels == 1:
-            module.providers.append(element)
+            _provider(module, element, override)
         case "terraform":
             module.settings.append(element)
         case _:
@@ -151,6 +151,20 @@ def _put(
         _twice(module, element.path, element.block.head[0], name)
         if table is module.resources:
             table[f"{name}{TWICE}{len(table)}"] = element
+
+
+def _provider(module: Module, element: Element, override: bool) -> None:
+    """An override of a provider is for the one of the same name and alias."""
+    for at, known in enumerate(module.providers if override else ()):
+        if known.block.labels == element.block.labels and _alias(known) == _alias(element):
+            module.providers[at] = _merged(module, known, element)
+            return
+    module.providers.append(element)
+
+
+def _alias(element: Element) -> object:
+    assignment = element.block.body.attributes.get("alias")
+    return getattr(assignment.value, "value", None) if assignment else None
 
 
 TWICE = "\0"

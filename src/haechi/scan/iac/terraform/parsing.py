@@ -21,8 +21,10 @@ MAX_TEXT = 200 * 1024 * 1024
 
 
 def is_terraform(path: str) -> bool:
-    """Whether a file declares something to Terraform or OpenTofu, by its name."""
-    return path.endswith(SUFFIXES)
+    """Whether a file declares something to Terraform or OpenTofu, by its name; both pass over
+    hidden files and those that editors leave."""
+    name = posixpath.basename(path)
+    return name.endswith(SUFFIXES) and not name.startswith((".", "#"))
 
 
 class Parsed:

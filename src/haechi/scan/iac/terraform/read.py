@@ -15,6 +15,7 @@ from haechi.model.coverage import Gap
 from haechi.model.location import Location
 from haechi.model.resource import Resource
 from haechi.scan.iac.terraform.calls import Calls, Files, is_cached
+from haechi.scan.iac.terraform.filesets import Entries
 from haechi.scan.iac.terraform.instances import ModuleRun
 from haechi.scan.iac.terraform.modules import Element, Module
 from haechi.scan.iac.terraform.parsing import Parsed, is_terraform
@@ -62,6 +63,13 @@ class Texts:
         prefix = f"{folder}/" if folder else ""
         names = (path.removeprefix(prefix) for path in self._files if path.startswith(prefix))
         return [name for name in names if "/" not in name]
+
+    def entries(self, folder: str) -> Entries | None:
+        """What stands in a folder."""
+        prefix = f"{folder}/" if folder else ""
+        below = [path.removeprefix(prefix) for path in self._files if path.startswith(prefix)]
+        folders = dict.fromkeys(path.partition("/")[0] for path in below if "/" in path)
+        return Entries([p for p in below if "/" not in p], list(folders), []) if below else None
 
     def read(self, path: str) -> bytes | None:
         """The content of a file."""

@@ -7,10 +7,11 @@ needs itself is a fault at its place instead of an endless loop.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from haechi.engines.hcl.values import Lazy
+from haechi.engines.hcl.values import Lazy, Open
 from haechi.model.location import format_path
 from haechi.model.unknown import Reference, Unknown
 from haechi.scan.iac.terraform.bodies import META_ARGUMENTS, nested_blocks
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from haechi.scan.iac.terraform.scopes import ModuleScope
 
 _MAX_REFS = 50
+_CHOICES = re.compile(
+    r"kms_|_cmk|customer_managed_key|encryption_key|disk_encryption_set|^key_vault_key_id$|"
+    r"^(?:replicate_source_db|source_db_cluster_identifier|snapshot_identifier|ssh_keys|"
+    r"user_group_ids|auth_token|network_profile_id|ssl_policy|global_cluster_identifier|"
+    r"certificate_authority_arn|cloud_watch_logs_group_arn|public_key_data|expires_on)$"
+)
+_KEYS = re.compile(r"kms|key_vault|encryption")
 BUSY = object()
 """Stands for a value that is being computed."""
 
@@ -96,7 +104,8 @@ class ResourceInstance(Lazy):
             lists, _ = nested_blocks(
                 body, self.scope, self.module.run, self.element.path, only=name
             )
-            return self.readable(lists.get(name, []), (name,))
+            # none of them: the provider may have some of its own
+            return self.readable(lists[name], (name,)) if name in lists else None
         if name in ("json", "minified_json") and self.name.startswith("data.aws_iam_policy_doc"):
             from haechi.scan.iac.terraform.policies import policy_json
 
@@ -125,8 +134,14 @@ class ResourceInstance(Lazy):
             f"{cause} is {when} when it is applied",
             cause=cause,
             refs=(Reference(self.address, (name,)),),
-            given=True,
+            given=not self._is_choice(name),
         )
+
+    def _is_choice(self, name: str) -> bool:
+        """Whether an attribute that the block does not set may well be empty: what people choose,
+        not what every resource of the kind has."""
+        kind = self.name.removeprefix("data.").partition(".")[0]
+        return _CHOICES.search(name) is not None and _KEYS.search(kind) is None
 
     def data(self) -> tuple[dict[str, Any], Mapping[str, Any]]:
         """Everything that the block sets, and the sources of its lists."""
@@ -174,5 +189,14 @@ class BlockValue(Lazy):
         return self._instance.readable(found, (*self._path, key))
 
     def whole(self) -> Any:
-        """What the block sets."""
-        return self._data
+        """What the block sets, open for what the provider adds."""
+        return _opened(self._instance, self._data, self._path)
+
+
+def _opened(instance: ResourceInstance, item: Any, path: tuple[str | int, ...]) -> Any:
+    if isinstance(item, dict):
+        inner = {key: _opened(instance, one, (*path, key)) for key, one in item.items()}
+        return Open(inner, lambda key: instance.computed((*path, key)))
+    if isinstance(item, list) and any(isinstance(one, dict) for one in item):
+        return [_opened(instance, one, (*path, at)) for at, one in enumerate(item)]
+    return item

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from haechi.engines.hcl.values import Lazy
+from haechi.engines.hcl.values import Lazy, solid
 from haechi.model.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -17,17 +17,20 @@ class Names(Lazy):
     """``var``, ``local``, ``module``, ``data``, ``aws_s3_bucket``: each attribute is computed when
     it is asked for."""
 
-    __slots__ = ("_answer",)
+    __slots__ = ("_answer", "_names")
 
-    def __init__(self, answer: Callable[[str], Any]) -> None:
+    def __init__(self, answer: Callable[[str], Any], names: Iterable[str] | None = None) -> None:
         self._answer = answer
+        self._names = names
 
     def get(self, key: str | int) -> Any:
         """The value of a name."""
         return self._answer(str(key))
 
     def whole(self) -> Any:
-        """All of a module at once is asked for by hardly anybody."""
+        """All outputs of a module; of other names nobody asks all at once."""
+        if self._names is not None:
+            return {name: solid(self._answer(name)) for name in self._names}
         return Unknown("an object as a whole is known after apply", cause="an object as a whole")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Mapping
-from fnmatch import translate
 from typing import TYPE_CHECKING
 
 from haechi.errors import InputError
+from haechi.scan.iac.terraform.filesets import Entries, matching
+from haechi.world.files import SKIPPED_DIRECTORIES
 
 if TYPE_CHECKING:
     from haechi.scan.iac.terraform.calls import Files
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 MAX_FILE = 8 * 1024 * 1024
 MAX_DATA = 1024 * 1024
 """Bytes of a file that an expression reads."""
-_MAX_READS = 5_000
-_MAX_LISTED = 10_000
+_MAX_READS = 20_000
+"""Of files that expressions of one root name."""
+_LISTING = 50
+"""What a listing counts of those."""
 
 
 class TreeFiles:
@@ -43,6 +45,22 @@ class TreeFiles:
         path = posixpath.join(folder, name)
         return any(pattern.fullmatch(path) for pattern in self._tree.exclude)
 
+    def entries(self, folder: str) -> Entries | None:
+        """What stands in a folder, None when there is none."""
+        tree = self._tree
+        if folder and not tree.is_directory(folder):
+            return None
+        found = Entries([], [], [])
+        for name in sorted(tree.listed(folder)):
+            path = posixpath.join(folder, name)
+            if tree.is_file(path):
+                found.files.append(name)
+            elif not tree.is_directory(path):
+                found.others.append(name)
+            elif name not in SKIPPED_DIRECTORIES:
+                found.folders.append(name)
+        return found
+
     def read(self, path: str) -> bytes | None:
         """The content of a file."""
         try:
@@ -52,40 +70,39 @@ class TreeFiles:
 
 
 class Data:
-    """What ``file``, ``templatefile`` and ``fileset`` read for the modules of one root. Paths begin
-    with ``path.module``, which is relative to the tree, or are relative to the root's folder."""
+    """What ``file``, ``templatefile`` and ``fileset`` read for the modules of one root. Paths are
+    relative to the root's folder, as is what ``path.module`` says: Terraform runs there."""
 
     def __init__(self, files: Files, root: str) -> None:
         self._files = files
         self._root = root
         self._left = _MAX_READS
+        self._listed: dict[tuple[str, str], list[str] | None] = {}
 
     def read(self, path: str) -> bytes | None:
         """The content, None when there is no such file within the tree."""
-        for candidate in self._candidates(path):
-            if self._left <= 0:
-                return None
-            self._left -= 1
-            found = self._files.read(candidate)
-            if found is not None:
-                return found if len(found) <= MAX_DATA else None
-        return None
+        inside = self._inside(path)
+        if inside is None or self._left <= 0:
+            return None
+        self._left -= 1
+        found = self._files.read(inside)
+        return found if found is not None and len(found) <= MAX_DATA else None
 
     def glob(self, folder: str, pattern: str) -> list[str] | None:
-        """Names in a folder that match; patterns that go deeper are not answered."""
-        if "/" in pattern or "**" in pattern or "{" in pattern:
+        """Paths below a folder that match, None where that is not certain."""
+        inside = self._inside(folder)
+        if inside is None:
             return None
-        matches = re.compile(translate(pattern)).match
-        for candidate in self._candidates(folder):
-            names = self._files.names(candidate)
-            if names:
-                return [name for name in names[:_MAX_LISTED] if matches(name)]
-        return None
+        asked = (inside, pattern)
+        if asked not in self._listed and self._left > 0:
+            self._left -= _LISTING
+            self._listed[asked] = matching(inside, pattern, self._files.entries)
+        return self._listed.get(asked)
 
-    def _candidates(self, path: str) -> list[str]:
+    def _inside(self, path: str) -> str | None:
         if path.startswith(("/", "~")) or "\0" in path:
-            return []
-        direct = posixpath.normpath(path)
-        inside = posixpath.normpath(posixpath.join(self._root, path))
-        found = [one for one in (direct, inside) if one != ".." and not one.startswith("../")]
-        return list(dict.fromkeys("" if one == "." else one for one in found))
+            return None
+        found = posixpath.normpath(posixpath.join(self._root, path))
+        if found == ".." or found.startswith("../"):
+            return None
+        return "" if found == "." else found
