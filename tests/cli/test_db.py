@@ -45,10 +45,19 @@ def test_stale_data_is_warned_about_with_its_days(
     told = haechi("db", "status")
     assert told.code == 0
     assert re.search(r"warning: PyPI is \d,\d\d\d days old", told.out)
+    assert "nothing is known of npm, Go, crates.io" in told.out
     document = json.loads(haechi("db", "status", "--format", "json").out)
     assert document["ecosystems"][0]["stale"] is True
     assert document["ecosystems"][0]["age_days"] > 2000
     assert document["imports"][0]["sha256"]
+
+
+def test_older_data_over_newer_is_told(haechi: Haechi, tmp_path: Path, database: Path) -> None:
+    path = archive(tmp_path / "PyPI/all.zip", [record(modified="2026-11-01T00:00:00Z")])
+    haechi("db", "import", path)
+    archive(path, [record(modified="2026-10-01T00:00:00Z")])
+    told = haechi("db", "import", path)
+    assert "older than what it replaces: up to 2026-10-01, before 2026-11-01" in told.out
 
 
 def test_no_database_says_how_to_make_one(haechi: Haechi, tmp_path: Path, database: Path) -> None:

@@ -24,6 +24,8 @@ _HEAD: tuple[str, ...] = (
     *("ECOSYSTEM", "ADVISORIES", "WITHDRAWN", "MALICIOUS", "NEWEST", "IMPORTED", ""),
 )
 SHOWN_FAULTS = 5
+_WITH_LOCK_FILES = 8
+"""Of the known ecosystems the first: those of languages."""
 EPILOG = """\b
 Examples:
   haechi db import PyPI npm Go            fetch their exports from OSV (goes to the network)
@@ -159,6 +161,11 @@ def _imported(one: Imported) -> Iterator[str]:
             parts.append(f"{one.malicious:,} about malicious packages")
         yield f"  {', '.join(parts)}"
         yield f"  covers {', '.join(one.covers)}" if one.covers else "  covers no ecosystem"
+    if one.replaced and one.newest and one.newest < one.replaced:
+        yield (
+            f"  older than what it replaces: up to {one.newest:%Y-%m-%d}, before"
+            f" {one.replaced:%Y-%m-%d}; what was found since is missing now"
+        )
     if one.undecidable:
         yield (
             f"  {_count(one.undecidable, 'package')} with a boundary that is no version, or not"
@@ -251,6 +258,20 @@ def _lines(advisories: Advisories, target: Path, max_age: int) -> Iterator[str]:
         day = risk.date or "no date"
         yield f"{risk.kind.upper()} of {day}: {risk.records:,} CVEs from {risk.place}"
     yield from _warnings(states, today, max_age)
+    missing = _missing(states)
+    if missing:
+        yield (
+            f"nothing is known of {', '.join(missing)}: packages of theirs are not evaluated"
+            f" (haechi db import {' '.join(missing)})"
+        )
+
+
+def _missing(states: list[EcosystemState]) -> list[str]:
+    """Ecosystems whose lock files are read, and of which no import says all."""
+    from haechi.world.advisories.names import KNOWN
+
+    covered = {state.ecosystem for state in states if state.covered}
+    return [one for one in KNOWN[:_WITH_LOCK_FILES] if one not in covered]
 
 
 def _row(state: EcosystemState) -> tuple[str, ...]:

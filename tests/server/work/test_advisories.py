@@ -149,7 +149,7 @@ def _until_judged(server: Running) -> None:
     ("content", "name", "words"),
     [
         (b"PK\x03\x04 and no more", "PyPI/all.zip", "archive"),
-        (b"<html>no</html>", "all.zip", "no zip archive"),
+        (b"<html>no</html>", "all.zip", "a web page"),
         (b"\x00" * 100, "x.json", ""),
         (b'{"a":' * 5000, "x.json", ""),
     ],

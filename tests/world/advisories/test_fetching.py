@@ -162,7 +162,7 @@ def test_an_error_page_is_no_archive(site: Site, tmp_path: Path) -> None:
     assert "404" in missing.refused[0].what
     page = site.page("/Go/all.zip", b"<html>sign in</html>")
     login = import_all([page], tmp_path / "a.db", insecure=True)
-    assert "no zip archive" in login.refused[0].what
+    assert "a web page" in login.refused[0].what
     assert not (tmp_path / "a.db").exists()
 
 

@@ -369,9 +369,49 @@ def test_a_full_disk_leaves_the_old_data(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("haechi.world.advisories.schema.seal", full)
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="cannot be written") as told:
         import_from(str(path), database)
+    assert told.value.do.startswith("make room")
     assert ids(ask(database)) == ["A-1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("all.zip", b"\n<!DOCTYPE html><html>not found</html>", "a web page"),
+        ("a.json", b"<html><body>sign in</body></html>", "a web page"),
+        ("advisories.tar.gz", b"\x1f\x8b\x08", "a tar archive"),
+        ("advisories", b"a".ljust(257, b"\0") + b"ustar\x0000", "a tar archive"),
+    ],
+    ids=["page-as-zip", "page-as-json", "tar.gz", "tar"],
+)
+def test_what_people_give_by_mistake_is_called_by_its_name(
+    tmp_path: Path, database: Path, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    (refused,) = import_all([str(tmp_path / name)], database).refused
+    assert said in refused.what
+    assert refused.do
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("npn", "is npm meant?"), ("cargo", "is crates.io meant?"), ("?", "eco")]
+)
+def test_a_word_that_is_no_ecosystem_is_answered_with_the_nearest(
+    database: Path, word: str, meant: str
+) -> None:
+    (refused,) = import_all([word], database).refused
+    assert refused.do.startswith(meant)
+
+
+def test_an_export_that_is_older_than_what_it_replaces_is_told(
+    tmp_path: Path, database: Path
+) -> None:
+    path = archive(tmp_path / "PyPI/all.zip", [record(modified="2026-11-01T00:00:00Z")])
+    assert import_from(str(path), database).replaced is None
+    archive(path, [record(modified="2026-10-01T00:00:00Z")])
+    done = import_from(str(path), database)
+    assert done.newest and done.replaced and done.newest < done.replaced
 
 
 def test_an_import_that_stands_apart_is_seen_as_a_whole_file(

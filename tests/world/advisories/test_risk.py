@@ -46,10 +46,11 @@ def _file(path: Path, data: bytes) -> str:
     [
         ("a.csv", EPSS),
         ("a.csv.gz", gzip.compress(EPSS)),
+        ("parts.gz", gzip.compress(EPSS[:90]) + gzip.compress(EPSS[90:]) + bytes(512)),
         ("odd.name", EPSS),
         ("b.csv", b"\xef\xbb\xbf" + EPSS),
     ],
-    ids=["csv", "gz", "other-name", "bom"],
+    ids=["csv", "gz", "gz-in-parts", "other-name", "bom"],
 )
 def test_scores_are_known_by_content_and_come_before_or_after_the_advisories(
     tmp_path: Path, name: str, data: bytes

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import difflib
+import errno
 import hashlib
 import os
 import shutil
@@ -34,7 +36,25 @@ from haechi.world.advisories.shapes import EntryFault, Imported, Outcome, Refuse
 from haechi.world.advisories.sources import Found, Item
 from haechi.world.advisories.writing import SHOWN_FAULTS, Progress, Writing
 
+_MANAGERS = {
+    "pip": "PyPI",
+    "python": "PyPI",
+    "node": "npm",
+    "yarn": "npm",
+    "golang": "Go",
+    "cargo": "crates.io",
+    "rust": "crates.io",
+    "gem": "RubyGems",
+    "ruby": "RubyGems",
+    "composer": "Packagist",
+    "php": "Packagist",
+    "java": "Maven",
+    "gradle": "Maven",
+    "dotnet": "NuGet",
+}
 _UNFINISHED = ".advisories-unfinished-"
+_ROOM = "make room: an import needs twice the size of the database; what was known is known still"
+_PLACE = "name a folder that can be written: HAECHI_DB=/path/to/advisories.db"
 _OWN_FILES, _OWN_BYTES = 5_000, 64 * 1024 * 1024
 
 
@@ -169,7 +189,7 @@ def _found(
     if ecosystem is None:
         raise UsageError(
             f"{named}: no file, no folder, no URL, and no ecosystem of OSV",
-            do=f"ecosystems are {', '.join(names.KNOWN[:8])} …",
+            do=_nearest(named),
         )
     return _fetched(url_of(ecosystem), covers, insecure, folder, progress)
 
@@ -179,6 +199,17 @@ def ecosystem_named(text: str) -> str | None:
     family, colon, release = text.partition(":")
     found = next((one for one in names.KNOWN if one.lower() == family.lower()), None)
     return None if found is None else f"{found}{colon}{release}"
+
+
+def _nearest(named: str) -> str:
+    """What may have been meant."""
+    spelled = {one.lower(): one for one in names.KNOWN}
+    near = difflib.get_close_matches(named.lower(), spelled, 1)
+    near = [spelled[one] for one in near] or [
+        _MANAGERS[one] for one in (named.lower(),) if one in _MANAGERS
+    ]
+    meant = f"is {near[0]} meant? " if near else ""
+    return f"{meant}ecosystems are {', '.join(names.KNOWN[:8])} …"
 
 
 def url_of(ecosystem: str) -> str:
@@ -280,7 +311,9 @@ def _rewrite(database: Path, work: Callable[[sqlite3.Connection, Path], bool]) -
                 _sync(target.parent)
     except OSError as error:
         raise StoreFull(
-            f"the database of advisories cannot be written: {target}", why=error.strerror or ""
+            f"the database of advisories cannot be written: {target}",
+            why=error.strerror or "",
+            do=_ROOM if error.errno == errno.ENOSPC else _PLACE,
         ) from error
 
 
@@ -311,7 +344,9 @@ def _written(target: Path, copy: Path, work: Callable[[sqlite3.Connection], bool
     except sqlite3.Error as error:
         full = "full" in str(error)
         raise (StoreFull if full else StoreError)(
-            f"the database of advisories cannot be written: {target}", why=str(error)
+            f"the database of advisories cannot be written: {target}",
+            why=str(error),
+            do=_ROOM if full else "",
         ) from error
     finally:
         connection.close()

@@ -103,7 +103,7 @@ class EntryFault(msgspec.Struct, frozen=True, kw_only=True):
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What one import did. ``faults`` are the first few, ``faulty`` counts all of them;
     ``skipped`` are entries that are no advisories. ``changed`` counts packages whose answer may
-    differ from before."""
+    differ from before. ``replaced`` is the newest record of what the same source brought before."""
 
     source: str
     place: str
@@ -121,6 +121,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     faulty: int = 0
     faults: tuple[EntryFault, ...] = ()
     newest: dt.datetime | None = None
+    replaced: dt.datetime | None = None
     changed: int = 0
     generation: int = 0
     seconds: float = 0.0

@@ -41,6 +41,7 @@ _LAYOUTS = (
 )
 """Folder inside of a repository, what lies there, what it is called here, what it covers."""
 _RECORDS = {".json": False, ".yaml": True, ".yml": True}
+_TAR = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2")
 FILES = "files"
 """The source of single files: each stands for itself."""
 
@@ -109,6 +110,10 @@ def _file(path: Path, place: str, covers: tuple[str, ...]) -> Found:
         head = stream.read(4096)
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return _archive(path, place, covers)
+    if place.lower().endswith(_TAR) or head[257:262] == b"ustar":
+        raise InputError(f"{place}: a tar archive", do="unpack it, and import the folder")
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise InputError(f"{place}: a web page", do="it may be an error page; fetch it again")
     if head.startswith(b"\x1f\x8b"):
         return Found(kind="epss", path=path, place=place, source="epss")
     if risk.is_epss(head.removeprefix(b"\xef\xbb\xbf")):

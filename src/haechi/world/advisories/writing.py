@@ -24,6 +24,7 @@ from haechi.world.advisories.osv import NotOsv, Read, read
 from haechi.world.advisories.packing import dictionary, pack, pack_extent, plain_bytes
 from haechi.world.advisories.shapes import EntryFault, Imported
 from haechi.world.advisories.sources import FILES, Found, Item
+from haechi.world.advisories.states import moment
 
 SHOWN_FAULTS = 20
 KEPT_GENERATIONS = 50
@@ -105,6 +106,7 @@ class Writing:
                 progress(number, total, item.place)
         self._flush(waiting, found, old, tally)
         covers = self._require(found, tally)
+        replaced = self._newest(found.source)
         gone = self._drop_old(found, old, tally)
         self._note(found, tally, covers, now, sha256)
         return Imported(
@@ -123,7 +125,12 @@ class Writing:
             faulty=tally.faulty,
             faults=tuple(tally.faults),
             newest=tally.newest,
+            replaced=replaced,
         )
+
+    def _newest(self, source: str) -> dt.datetime | None:
+        row = self._db.execute("SELECT newest FROM sources WHERE source = ?", (source,)).fetchone()
+        return moment(row[0]) if row and source != FILES else None
 
     def _old(self, source: str) -> dict[str, tuple[int, bytes]]:
         rows = self._db.execute("SELECT id, record, mark FROM records WHERE source = ?", (source,))
