@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from haechi.checks.terraform.configuration import output_secret, variable_secret
+from haechi.checks.terraform.configuration import (
+    module_tag,
+    module_unpinned,
+    output_secret,
+    variable_secret,
+)
 from tests.checks.terraform.judged import told
 
 
@@ -22,7 +27,7 @@ from tests.checks.terraform.judged import told
         ("api_key", "/shop/api_key", False),
         ("ssm_path_format_api_key", "/grafana/%s/api_key", False),
         ("chamber_token", "spotinst_token", False),
-        ("db_password", "my_secret_password", True),
+        ("db_password", "super_secret_password", True),
         ("kube_secret", "tailscale", False),
     ],
 )
@@ -61,3 +66,23 @@ def test_an_output_of_a_called_module_is_printed_by_nobody() -> None:
     about = next(one for one in found if one.name == "module.m.output.secret_access_key")
     review = Review(resource=about, scope=Inventory([], others=found))
     assert list(output_secret(review)) == []
+
+
+@pytest.mark.parametrize(
+    ("ref", "moves", "is_tag"),
+    [
+        ("?ref=main", True, False),
+        ("?ref=release-1.2", True, False),
+        ("", True, False),
+        ("?ref=v1.2.0", False, True),
+        ("?ref=tags/0.7.1", False, True),
+        ("?ref=refs/tags/stable", False, True),
+        ("?ref=@shop/network@4.0.3", False, True),
+        ("?ref=daily-2026.01.31", False, True),
+        ("?ref=2aecd10f5c6d7e8f90123456789abcdef0123456", False, False),
+    ],
+)
+def test_what_a_module_of_git_follows(ref: str, moves: bool, is_tag: bool) -> None:
+    text = f'module "m" {{\n  source = "git::https://git.example.com/shop/m.git{ref}"\n}}\n'
+    assert bool(told(module_unpinned, "module.m", text)) is moves
+    assert bool(told(module_tag, "module.m", text)) is is_tag

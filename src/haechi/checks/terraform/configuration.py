@@ -56,7 +56,8 @@ _CREDENTIALS = {
 _BACKEND = ("secret_key", "access_key", "token", "password", "sas_token", "client_secret")
 _SHORTEST_KEY = 40
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
-_TAG = re.compile(r"v?\d+(?:\.\d+)+")
+_TAG = re.compile(r"(?:refs/)?tags/|v?\d+(?:\.\d+)+|[\w.@/-]*[-_/@]v?\d+\.\d+\.\d+")
+"""``v1.2.0``, ``tags/1.2.0``, ``shop@1.2.0``, ``daily-2026.01.31``; ``release-1.2`` is a branch."""
 _REGISTRY = re.compile(
     r"(?:[a-z0-9.-]+\.[a-z]{2,}/)?[\w-]+/[\w-]+/[\w-]+(?://.*)?\Z", re.IGNORECASE
 )
@@ -144,7 +145,8 @@ def module_tag(review: Review) -> Iterator[Hit]:
     source = text(review.resource.data.get("source")) or ""
     ref = _ref(source)
     if _is_git(source) and ref and _TAG.match(ref) and not _COMMIT.match(ref):
-        yield fails(f"the tag {ref} may be moved to other code", "source")
+        name = ref.removeprefix("refs/").removeprefix("tags/")
+        yield fails(f"the tag {name} may be moved to other code", "source")
 
 
 def module_plain_http(review: Review) -> Iterator[Hit]:
