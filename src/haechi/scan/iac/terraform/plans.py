@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from haechi.checks.terraform.links import bare
 from haechi.engines.documents import Document, Fault, parse_documents
 from haechi.engines.values import Limits
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
-from haechi.model.location import AttrPath, Location, format_path
+from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
-from haechi.model.unknown import Reference, Unknown
+from haechi.scan.iac.terraform.plan_origins import Origin
 from haechi.scan.iac.terraform.values import Judged
 
 MAX_PLAN = 64 * 1024 * 1024
@@ -72,6 +71,10 @@ def read_plan(data: bytes, path: str) -> Planned | None:
     if not isinstance(content, dict):
         return None
     if content.get("version") in (3, 4) and "lineage" in content:
+        if content.get("version") == 3:
+            reason = "a state of Terraform before 0.12, whose resources haechi does not read"
+            do = "write it anew with a newer Terraform, or scan `terraform show -json`"
+            gaps.append(Gap(kind=PLAN, path=path, reason=reason, do=do))
         reader.state_file(content)
         return reader.planned(gaps, state=_state(content, path, document))
     values = content.get("planned_values") or content.get("values")
@@ -99,6 +102,7 @@ class _Reader:
         self._cut = ""
         self._unknown: dict[str, Any] = {}
         self._config: Mapping[str, Any] = {}
+        self._indexes: dict[int, Mapping[str, Any]] = {}
         self.resources: list[Resource] = []
         self.secrets: set[str] = set()
         self._left_out = 0
@@ -150,7 +154,8 @@ class _Reader:
         data: dict[str, Any] = dict(values) if isinstance(values, dict) else {}
         unknown = self._unknown.get(address)
         if isinstance(unknown, dict):
-            data = self._with_unknown(data, unknown, _Origin(self._config, address), ())
+            origin = Origin(self._config, address, self._indexes)
+            data = self._with_unknown(data, unknown, origin, ())
         self._collect(values, one.get("sensitive_values"), 0)
         self._add(address, type_, one.get("mode") == "data", data, at)
 
@@ -177,7 +182,7 @@ class _Reader:
     def _locator(self, at: AttrPath) -> Callable[[AttrPath], Location]:
         return lambda path: self._document.location((*at, *path), self.path)
 
-    def _with_unknown(self, known: Any, unknown: Any, origin: _Origin, path: AttrPath) -> Any:
+    def _with_unknown(self, known: Any, unknown: Any, origin: Origin, path: AttrPath) -> Any:
         """The values with an Unknown wherever the plan says so."""
         if unknown is True:
             return origin.unknown(path)
@@ -262,97 +267,6 @@ def _at(value: Any, steps: Any) -> Any:
         else:
             return value
     return value
-
-
-class _Origin:
-    """Where the unknown values of one resource come from, by the configuration in the plan."""
-
-    def __init__(self, root: Mapping[str, Any], address: str) -> None:
-        self._address = address
-        steps = bare(address).split(".")
-        self._modules: list[Mapping[str, Any]] = [root]
-        self._calls: list[Mapping[str, Any]] = []
-        at = 0
-        while at + 1 < len(steps) and steps[at] == "module":
-            calls = self._modules[-1].get("module_calls")
-            call = calls.get(steps[at + 1]) if isinstance(calls, dict) else None
-            call = call if isinstance(call, dict) else {}
-            inner = call.get("module")
-            self._calls.append(call)
-            self._modules.append(inner if isinstance(inner, dict) else {})
-            at += 2
-        self._names = steps[1:at:2]
-        own = ".".join(steps[at:])
-        found = (
-            one
-            for one in _list(self._modules[-1].get("resources"))
-            if isinstance(one, dict) and one.get("address") == own
-        )
-        self._expressions = next(found, {}).get("expressions")
-
-    def unknown(self, path: AttrPath) -> Unknown:
-        """The value at a path."""
-        refs = tuple(self._references(path))
-        cause = f"{self._address}.{format_path(path)}"
-        if refs:
-            first = refs[0]
-            cause = ".".join((first.address, *map(str, first.path)))
-        return Unknown(f"{cause} is known after apply", cause=cause, refs=refs, given=True)
-
-    def _references(self, path: AttrPath) -> Iterator[Reference]:
-        node: Any = self._expressions
-        for step in path:
-            if isinstance(node, list):
-                node = node[step] if isinstance(step, int) and step < len(node) else None
-            elif isinstance(node, dict) and "references" not in node:
-                node = node.get(step) if isinstance(step, str) else node
-        names = node.get("references") if isinstance(node, dict) else None
-        yield from dict.fromkeys(self._resolved(_most(names), len(self._calls), 0))
-
-    def _resolved(self, names: Sequence[str], level: int, depth: int) -> Iterator[Reference]:
-        """References of the module at a level as addresses of resources."""
-        for name in names if depth < _MAX_DEPTH else ():
-            steps = bare(name).split(".")
-            if steps[0] == "var" and level > 0 and len(steps) > 1:
-                expressions = self._calls[level - 1].get("expressions")
-                told = expressions.get(steps[1]) if isinstance(expressions, dict) else None
-                inner = told.get("references") if isinstance(told, dict) else None
-                yield from self._resolved(_most(inner), level - 1, depth + 1)
-            elif steps[0] == "module" and len(steps) > 2:
-                yield from self._output(steps, level)
-            elif steps[0] not in ("var", "local", "each", "count", "path", "terraform", "module"):
-                size = 3 if steps[0] == "data" else 2
-                if len(steps) >= size:
-                    address = ".".join((*self._prefix(level), *steps[:size]))
-                    yield Reference(address, tuple(steps[size:]))
-
-    def _output(self, steps: list[str], level: int) -> Iterator[Reference]:
-        calls = self._modules[level].get("module_calls")
-        call = calls.get(steps[1]) if isinstance(calls, dict) else None
-        module = call.get("module") if isinstance(call, dict) else None
-        outputs = module.get("outputs") if isinstance(module, dict) else None
-        output = outputs.get(steps[2]) if isinstance(outputs, dict) else None
-        told = output.get("expression") if isinstance(output, dict) else None
-        names = told.get("references") if isinstance(told, dict) else None
-        for name in _most(names):
-            parts = bare(name).split(".")
-            size = 3 if parts[0] == "data" else 2
-            if parts[0] not in ("var", "local", "module") and len(parts) >= size:
-                prefix = (*self._prefix(level), "module", steps[1])
-                yield Reference(".".join((*prefix, *parts[:size])), tuple(parts[size:]))
-
-    def _prefix(self, level: int) -> tuple[str, ...]:
-        return tuple(part for name in self._names[:level] for part in ("module", name))
-
-
-def _most(names: Any) -> list[str]:
-    """References without those that are only the beginning of another one."""
-    listed = [name for name in _list(names) if isinstance(name, str)]
-    return [
-        name
-        for name in listed
-        if not any(other != name and other.startswith((f"{name}.", f"{name}[")) for other in listed)
-    ]
 
 
 def _pruned(value: Mapping[str, Any], depth: int) -> dict[str, Any]:

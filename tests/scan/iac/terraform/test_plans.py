@@ -1,0 +1,105 @@
+"""Plans and state in JSON, also such as are made to harm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from haechi.model.unknown import Unknown
+from haechi.scan.iac.terraform.plans import Planned, read_plan
+
+
+def plan(resources: list[dict[str, Any]], **others: Any) -> Planned:
+    content = {
+        "format_version": "1.2",
+        "planned_values": {"root_module": {"resources": resources}},
+        **others,
+    }
+    found = read_plan(json.dumps(content).encode(), "plan.json")
+    assert found is not None
+    return found
+
+
+def resource(name: str = "a", **values: Any) -> dict[str, Any]:
+    return {"address": f"aws_x.{name}", "type": "aws_x", "name": name, "values": values}
+
+
+def changed(name: str, **unknown: Any) -> dict[str, Any]:
+    return {"address": f"aws_x.{name}", "change": {"after_unknown": unknown}}
+
+
+def chained(levels: int) -> dict[str, Any]:
+    """Modules in modules, each of whose two inputs need both of the caller's."""
+    both = {"references": ["var.a", "var.b"]}
+    module: dict[str, Any] = {
+        "resources": [{"address": "aws_x.a", "expressions": {"v": {"references": ["var.a"]}}}]
+    }
+    for _ in range(levels):
+        call = {"module": module, "expressions": {"a": both, "b": both}}
+        module = {"module_calls": {"m": call}}
+    return {"root_module": module}
+
+
+def test_an_unknown_value_says_where_it_comes_from() -> None:
+    expressions = {"v": {"references": ["aws_y.b.arn", "aws_y.b"]}}
+    found = plan(
+        [resource(known=1)],
+        resource_changes=[changed("a", v=True, known=False)],
+        configuration={
+            "root_module": {"resources": [{"address": "aws_x.a", "expressions": expressions}]}
+        },
+    )
+    (one,) = found.resources
+    assert one.data["known"] == 1
+    assert isinstance(one.data["v"], Unknown)
+    assert [(ref.address, ref.path) for ref in one.data["v"].refs] == [("aws_y.b", ("arn",))]
+
+
+def test_references_through_many_modules_are_each_followed_once() -> None:
+    address = "module.m." * 30 + "aws_x.a"
+    found = plan(
+        [{"address": address, "type": "aws_x", "name": "a", "values": {}}],
+        resource_changes=[{"address": address, "change": {"after_unknown": {"v": True}}}],
+        configuration=chained(30),
+    )
+    assert isinstance(found.resources[0].data["v"], Unknown)
+
+
+def test_many_references_are_cut() -> None:
+    expressions = {"v": {"references": [f"aws_y.r{n}.id" for n in range(20_000)]}}
+    found = plan(
+        [resource()],
+        resource_changes=[changed("a", v=True)],
+        configuration={
+            "root_module": {"resources": [{"address": "aws_x.a", "expressions": expressions}]}
+        },
+    )
+    assert len(found.resources[0].data["v"].refs) <= 200
+
+
+def test_values_past_a_limit_are_told() -> None:
+    deep: Any = 1
+    for _ in range(150):
+        deep = [deep]
+    found = plan([resource(v=deep, w=2)])
+    assert found.resources[0].data["w"] == 2
+    assert [gap.reason for gap in found.gaps] == [
+        "values nested deeper than 100 levels are not judged"
+    ]
+
+
+def test_an_old_state_is_a_gap_and_not_silence() -> None:
+    state = {
+        "version": 3,
+        "lineage": "x",
+        "modules": [{"path": ["root"], "resources": {"aws_x.a": {"type": "aws_x"}}}],
+    }
+    found = read_plan(json.dumps(state).encode(), "terraform.tfstate")
+    assert found is not None
+    assert found.state is not None
+    assert "before 0.12" in found.gaps[0].reason
+
+
+def test_what_is_destroyed_is_not_judged() -> None:
+    found = plan([], resource_changes=[changed("gone")])
+    assert (found.resources, found.gaps) == ([], [])
