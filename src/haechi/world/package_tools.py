@@ -34,8 +34,18 @@ _SAID = 64 * 1024
 _LONGEST = 600
 _LEFT_OUT = frozenset(
     {".git", "node_modules", ".venv", "venv", "target", "__pycache__", ".tox", ".mypy_cache"}
+) | {
+    *(".python-version", ".python-versions", ".pdm-python", ".tool-versions"),
+    *("rust-toolchain", "rust-toolchain.toml"),
+    *(".pdm-plugins", ".pnpmfile.cjs", ".pnpmfile.mjs"),
+}
+"""What tools install, and by what a project names a program that its tools would start."""
+_PASSED = (
+    *("LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "npm_config_cafile"),
+    *("CARGO_HTTP_CAINFO", "BUNDLE_SSL_CA_CERT", "YARN_HTTPS_CA_FILE_PATH", "GIT_SSL_CAINFO"),
 )
-_PASSED = ("LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "TZ")
+"""What says no secret: words, and where certificates of a proxy lie."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _QUIET = {
     "CI": "1",
@@ -46,6 +56,11 @@ _QUIET = {
     "npm_config_update_notifier": "false",
     "YARN_ENABLE_SCRIPTS": "false",
     "YARN_ENABLE_TELEMETRY": "0",
+    "YARN_IGNORE_PATH": "1",
+    "COREPACK_ENABLE_PROJECT_SPEC": "0",
+    "npm_config_git": "git",
+    "npm_config_manage_package_manager_versions": "false",
+    "PIPENV_DONT_LOAD_ENV": "1",
     "YARN_ENABLE_IMMUTABLE_INSTALLS": "false",
     "COMPOSER_NO_INTERACTION": "1",
     "GOTOOLCHAIN": "local",
@@ -54,6 +69,10 @@ _QUIET = {
     "UV_NO_PROGRESS": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
+    "PIP_ONLY_BINARY": ":all:",
+    "PDM_ONLY_BINARY": ":all:",
+    "PDM_CHECK_UPDATE": "0",
+    "UV_NO_BUILD": "1",
     "DOTNET_CLI_TELEMETRY_OPTOUT": "1",
     "GIT_TERMINAL_PROMPT": "0",
 }

@@ -50,7 +50,15 @@ QUIET = "--ignore-scripts --no-audit --no-fund"
             Way.LOCK,
             [f"npm update --package-lock-only --no-save {QUIET} low"],
         ),
-        ("yarn.lock", Way.LOCK, ["yarn upgrade --ignore-scripts --non-interactive low"]),
+        ("yarn.lock", Way.MANIFEST, ["yarn install --ignore-scripts --non-interactive"]),
+        (
+            "yarn.lock",
+            Way.LOCK,
+            [
+                "yarn install --ignore-scripts --non-interactive"
+                "  # after deleting the entries of low 1.0.0 from yarn.lock"
+            ],
+        ),
         ("go.mod", Way.MANIFEST, ["go get low@v1.2.3", "go mod tidy"]),
         ("Cargo.lock", Way.LOCK, ["cargo update --package low@1.0.0 --precise 1.2.3"]),
         ("Gemfile.lock", Way.LOCK, ["bundle lock --conservative --update low"]),
@@ -98,10 +106,28 @@ def test_commands_name_their_folder_and_what_they_write() -> None:
     assert first.writes == ("a b/go.mod", "a b/go.sum")
 
 
-def test_gradle_is_told_and_not_run() -> None:
-    file = PackageFile(path="gradle.lockfile", format="gradle.lockfile", ecosystem="Maven")
+@pytest.mark.parametrize("format", ["gradle.lockfile", "Gemfile.lock", "packages.lock.json"])
+def test_what_evaluates_the_projects_build_is_told_and_not_run(format: str) -> None:
+    file = PackageFile(path=format, format=format, ecosystem="Maven")
     (made,) = commands_of(Locking(file=file, upgrades=(upgrade("g:a", "1.2.3"),)))
     assert not made.runs
+
+
+@pytest.mark.parametrize(
+    ("format", "careful"),
+    [
+        ("pnpm-lock.yaml", ("--ignore-pnpmfile",)),
+        ("pdm.lock", ("--skip", ":all")),
+        ("poetry.lock", ("--no-plugins",)),
+    ],
+)
+def test_hooks_of_the_project_are_off_when_nobody_watches(
+    format: str, careful: tuple[str, ...]
+) -> None:
+    file = PackageFile(path=format, format=format, ecosystem="npm")
+    (made,) = commands_of(Locking(file=file, upgrades=(upgrade("low", "1.2.3"),)))
+    assert made.careful == careful
+    assert not set(careful) & set(str(made).split())
 
 
 @pytest.mark.parametrize("name", ["--global", "-x", "a b", "$(id)", "a;b", ""])

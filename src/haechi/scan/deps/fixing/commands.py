@@ -27,13 +27,16 @@ _QUIET = ("--ignore-scripts", "--no-audit", "--no-fund")
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a tool in ``folder`` (relative to the project). ``writes`` are the files it may
     change. ``runs`` is false for what only a person should start; ``careful`` are options that
-    are added when it is not a person who does."""
+    are added when it is not a person who does. ``forgets`` are entries, as (name, version), that
+    have to be taken out of the lock file before: Yarn 1 moves what others bring in by no other
+    way."""
 
     argv: tuple[str, ...]
     careful: tuple[str, ...] = ()
     folder: str = ""
     writes: tuple[str, ...] = ()
     runs: bool = True
+    forgets: tuple[tuple[str, str], ...] = ()
 
     @property
     def tool(self) -> str:
@@ -44,7 +47,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         import shlex
 
         line = shlex.join(self.argv)
-        return f"(cd {shlex.quote(self.folder)} && {line})" if self.folder else line
+        line = f"(cd {shlex.quote(self.folder)} && {line})" if self.folder else line
+        if not self.forgets:
+            return line
+        names = ", ".join(f"{name} {version}" for name, version in self.forgets)
+        return f"{line}  # after deleting the entries of {names} from yarn.lock"
 
 
 class Locking(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,14 +99,33 @@ def commands_of(locking: Locking) -> tuple[Command, ...]:
             careful=_CAREFUL.get(argv[0], ()),
             writes=tuple(writes),
             runs=argv[0] not in _NEVER_RUN,
+            forgets=_forgotten(locking),
         )
         for argv in make(locking)
     )
 
 
-_NEVER_RUN = frozenset({"gradle"})
-_CAREFUL = {"uv": ("--no-build",)}
-"""Building a package to learn what it needs runs its code."""
+_NEVER_RUN = frozenset({"gradle", "bundle", "dotnet"})
+"""Their manifests are programs: to read one is to run it."""
+_CAREFUL = {
+    "uv": ("--no-build",),
+    "pip-compile": ("--no-emit-build-options",),
+    "pnpm": ("--ignore-pnpmfile",),
+    "pdm": ("--skip", ":all"),
+    "poetry": ("--no-plugins",),
+}
+"""Building a package to learn what it needs runs its code, and so do hooks and plug-ins of the
+project. pip-compile is told so by the environment, which must not end up in what it writes."""
+
+
+def _forgotten(locking: Locking) -> tuple[tuple[str, str], ...]:
+    if _kind(locking) != "yarn.lock":
+        return ()
+    return tuple(
+        dict.fromkeys(
+            (one.name, one.version) for one in locking.inner if _SAFE_VERSION.match(one.version)
+        )
+    )
 
 
 def _kind(locking: Locking) -> str:
@@ -169,13 +195,8 @@ def _npm(locking: Locking) -> list[Argv]:
     return made
 
 
-def _yarn(locking: Locking) -> list[Argv]:
-    made: list[Argv] = []
-    if locking.edited:
-        made.append(["yarn", "install", "--ignore-scripts", "--non-interactive"])
-    if inner := _names(locking.inner):
-        made.append(["yarn", "upgrade", "--ignore-scripts", "--non-interactive", *inner])
-    return made
+def _yarn(_: Locking) -> list[Argv]:
+    return [["yarn", "install", "--ignore-scripts", "--non-interactive"]]
 
 
 def _berry(locking: Locking) -> list[Argv]:

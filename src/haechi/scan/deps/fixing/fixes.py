@@ -24,6 +24,7 @@ from haechi.scan.fix.changes import Refused
 
 IN_PLACE = frozenset({"go.mod", "requirements.txt", "packages.config", "pom.xml"})
 """Formats that pin and that are edited themselves."""
+_UNNAMED = "does not name a version of it"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -93,10 +94,10 @@ class _Maker:
             case Way.LOCK:
                 return msgspec.structs.replace(base, waits=True)
         try:
-            edits = tuple(self._edited(file, upgrade))
+            edits = tuple(self._edited(file, self._paths(file, upgrade), upgrade))
         except Refused as error:
             if "hashes" in error.what and self._commands(file, [base]):
-                return msgspec.structs.replace(base, waits=True)
+                return self._compiled(file, base)
             return msgspec.structs.replace(base, left=error.what)
         waits = file.pins and file.format not in IN_PLACE
         if file.format == "go.mod" and upgrade.name != "stdlib":
@@ -104,21 +105,36 @@ class _Maker:
             waits = "go.sum" in self._around.names(folder)
         return msgspec.structs.replace(base, edits=edits, waits=waits)
 
-    def _edited(self, file: PackageFile, upgrade: Upgrade) -> Iterator[tuple[str, Change]]:
-        """Edit every manifest that asks for the package. Raises Refused when there is none, and
-        then nothing was changed."""
+    def _compiled(self, file: PackageFile, base: Fix) -> Fix:
+        """A requirements file with hashes is its tool's to write; what it is made of may pin the
+        package, and is edited."""
+        upgrade = base.upgrade
+        sources = [path for path in self._paths(file, upgrade) if path.endswith(".in")]
+        try:
+            edits = tuple(self._edited(file, sources, upgrade)) if sources else ()
+        except Refused as error:
+            if not error.what.endswith(_UNNAMED):
+                return msgspec.structs.replace(base, left=error.what)
+            edits = ()
+        return msgspec.structs.replace(base, edits=edits, waits=True)
+
+    def _edited(
+        self, file: PackageFile, paths: Sequence[str], upgrade: Upgrade
+    ) -> Iterator[tuple[str, Change]]:
+        """Edit every one of the manifests that asks for the package. Raises Refused when there is
+        none, and then nothing was changed."""
         package = file.packages[upgrade.packages[0]]
         sought = Sought(ecosystem=upgrade.ecosystem, name=upgrade.name, version=package.version)
         found: list[tuple[str, str, tuple[Change, ...]]] = []
         refused: list[Refused] = []
-        for path in self._paths(file, upgrade):
+        for path in paths:
             try:
                 patch = patched(path, self._text(path), sought, upgrade.to, self._around)
             except Refused as error:
                 refused.append(error)
                 continue
             found.append((path, patch.text, patch.changes))
-        hard = [one for one in refused if not one.what.endswith("does not name a version of it")]
+        hard = [one for one in refused if not one.what.endswith(_UNNAMED)]
         if hard or not found:
             raise next(iter((*hard, *refused)), Refused("no manifest beside it asks for it"))
         for path, text, changes in found:

@@ -1,17 +1,19 @@
 """Lock files renewed by their own tools in a copy; what they wrote comes back as edits.
 
-One lock file's failure costs only that lock file: its manifest edits are taken back by the
-caller, who knows which belong together.
+One lock file's failure costs only that lock file: its manifest stays edited, and what is still to
+be run is told. A tool that would run code of the project is not started.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from haechi.scan.deps.fixing.commands import Command
+from haechi.scan.deps.fixing.own_code import own_code
 from haechi.scan.deps.formats.decoding import MAX_BYTES
 from haechi.world.package_tools import Failed, Run, tool_path, workshop
 
@@ -48,6 +50,9 @@ def renew(
                     for step in steps:
                         if say is not None:
                             say(f"running {step}")
+                        if step.forgets:
+                            held = shop.take([lock], limit=MAX_BYTES)
+                            shop.put({path: forgotten(data, step) for path, data in held.items()})
                         shop.run(Run(argv=(*step.argv, *step.careful), folder=step.folder))
                     now = shop.take(writes, limit=MAX_BYTES)
                 except Failed as error:
@@ -70,8 +75,26 @@ def _runnable(
         missing = [step.tool for step in steps if tool_path(step.tool, tree) is None]
         if any(not step.runs for step in steps):
             failed[lock] = f"{steps[0].tool} runs the project's own build: start it yourself"
+        elif reason := next(filter(None, (own_code(step, tree) for step in steps)), ""):
+            failed[lock] = f"{reason}: start it yourself"
         elif missing:
             failed[lock] = f"{missing[0]} is not installed here"
         else:
             runnable[lock] = steps
     return runnable, failed
+
+
+def forgotten(data: bytes, step: Command) -> bytes:
+    """A lock file of Yarn 1 without the entries of some versions: blocks that begin with the name
+    and say the version."""
+    kept = []
+    for block in data.decode("utf-8", "surrogateescape").split("\n\n"):
+        head = block.lstrip("\n").partition("\n")[0]
+        gone = any(
+            re.match(rf'"?{re.escape(name)}@', head)
+            and re.search(rf'^  version "{re.escape(version)}"$', block, re.MULTILINE)
+            for name, version in step.forgets
+        )
+        if not gone:
+            kept.append(block)
+    return "\n\n".join(kept).encode("utf-8", "surrogateescape")
