@@ -430,3 +430,18 @@ def test_blocks_that_a_resource_does_not_set_may_be_the_providers() -> None:
         "int",
         "Withheld",
     ]
+
+
+def test_a_computed_source_is_evaluated_and_its_module_is_no_root() -> None:
+    found = read(
+        'variable "s" { default = "./a" }\nlocals { n = "b" }\n'
+        'module "a" {\n source = var.s\n v = 1\n}\nmodule "b" {\n source = "./${local.n}"\n}\n'
+        'variable "u" {}\nmodule "c" {\n source = var.u\n}\n',
+        a__main_dot_tf='variable "v" { default = 0 }\nresource "aws_x" "a" { v = var.v }\n',
+        b__main_dot_tf='resource "aws_x" "b" {}\n',
+    )
+    assert names(found) == ["module.a.aws_x.a", "module.b.aws_x.b"]
+    assert data(found, "module.a.aws_x.a") == {"v": 1}
+    assert [gap.reason for gap in found.gaps if gap.kind == "terraform-module"] == [
+        "module 'c': a source that is not known is not here, so what it creates is not judged"
+    ]

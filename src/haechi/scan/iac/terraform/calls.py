@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from haechi.engines.hcl.tree import Literal
+from haechi.engines.hcl.tree import Literal, Node
 from haechi.scan.iac.terraform.parsing import Parsed
 
 if TYPE_CHECKING:
@@ -53,14 +53,24 @@ def local_target(folder: str, source: Any) -> str | None:
 
 def source_of(element: Element) -> Any:
     """What a call's ``source`` says, when it is plain text as Terraform wants it."""
-    assignment = element.block.body.attributes.get("source")
-    node = assignment.value if assignment else None
+    node = _source(element)
     return node.value if isinstance(node, Literal) else None
+
+
+def is_computed(element: Element) -> bool:
+    """Whether a call's source is an expression, which OpenTofu evaluates before all else."""
+    node = _source(element)
+    return node is not None and not isinstance(node, Literal)
+
+
+def _source(element: Element) -> Node | None:
+    assignment = element.block.body.attributes.get("source")
+    return assignment.value if assignment else None
 
 
 class Calls:
     """Answers calls for all modules of a run. ``reached`` are the folders of which there is an
-    instance."""
+    instance, ``computed`` those that a computed source named."""
 
     def __init__(self, parsed: Parsed, run: Run) -> None:
         self._parsed = parsed
@@ -68,10 +78,14 @@ class Calls:
         self._manifests: dict[str, Mapping[str, str]] = {}
         self._data: dict[str, Data] = {}
         self.reached: set[str] = set()
+        self.computed: set[str] = set()
 
     def module_of(self, caller: ModuleRun, name: str, element: Element) -> Module | None:
         """The module that a call means; a gap says why when there is none."""
         source = source_of(element)
+        node = _source(element)
+        if node is not None and is_computed(element):
+            source = self._run.value(node, caller.scope, element.path)
         key = ".".join((*_names(caller.address), name))
         folder = self._manifest(caller.root).get(key)
         if folder is None or self._parsed.module(folder) is None:
@@ -80,6 +94,8 @@ class Calls:
         if module is None:
             self._missing(caller, name, element, source)
             return None
+        if is_computed(element):
+            self.computed.add(module.folder)
         return module
 
     def data_of(self, root: str) -> Data:
@@ -93,7 +109,7 @@ class Calls:
 
     def _missing(self, caller: ModuleRun, name: str, element: Element, source: Any) -> None:
         local = isinstance(source, str) and source.startswith(("./", "../"))
-        said = repr(source) if isinstance(source, str) else "a source that is no plain text"
+        said = repr(source) if isinstance(source, str) else "a source that is not known"
         where = element.where
         if local:
             reason = f"module {name!r}: {said} holds no Terraform files within what is scanned"

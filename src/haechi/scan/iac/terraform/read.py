@@ -20,7 +20,7 @@ from haechi.scan.iac.terraform.instances import ModuleRun
 from haechi.scan.iac.terraform.modules import Element, Module
 from haechi.scan.iac.terraform.parsing import Parsed, is_terraform
 from haechi.scan.iac.terraform.places import Places
-from haechi.scan.iac.terraform.roots import roots_of, values_of
+from haechi.scan.iac.terraform.roots import computing_first, roots_of, values_of
 from haechi.scan.iac.terraform.run import LIMIT, Run
 from haechi.scan.iac.terraform.values import Judged
 
@@ -104,14 +104,14 @@ def read_terraform(
     maker = _Maker(run, out)
     with _deep():
         roots = roots_of(parsed, folders)
-        for root in roots:
+        for root in computing_first(parsed, roots):
             module = parsed.module(root)
-            if module is not None:
+            if module is not None and root not in calls.computed:
                 run.begin_root()
                 maker.begin_root()
                 values = values_of(parsed, root, (var_files or {}).get(root, ()), run)
                 maker.take(ModuleRun(run, calls, module, root=root, values=values, chain=(root,)))
-    _unreached(parsed, folders, {*roots, *calls.reached}, run)
+    _unreached(parsed, folders, {*roots, *calls.reached} - (calls.computed - calls.reached), run)
     out.gaps = run.gaps
     out.modules = [module for module in parsed.modules.values() if module is not None]
     out.texts = parsed.texts

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from haechi.errors import InputError
-from haechi.scan.iac.terraform.calls import local_target, source_of
+from haechi.scan.iac.terraform.calls import is_computed, local_target, source_of
 from haechi.scan.iac.terraform.run import FAULT, LIMIT, SYNTAX
 
 if TYPE_CHECKING:
@@ -44,6 +44,27 @@ def roots_of(parsed: Parsed, folders: Sequence[str]) -> list[str]:
             roots.append(folder)
             reached |= _closure([folder], targets)
     return roots
+
+
+def computing_first(parsed: Parsed, roots: Sequence[str]) -> list[str]:
+    """The roots, those before the others that name modules by computed sources: what they call
+    looks like a root before they are evaluated."""
+    return sorted(roots, key=lambda root: not _computes(parsed, root))
+
+
+def _computes(parsed: Parsed, root: str) -> bool:
+    folders = [root]
+    seen: set[str] = set()
+    while folders:
+        folder = folders.pop()
+        module = parsed.module(folder)
+        if folder in seen or module is None:
+            continue
+        seen.add(folder)
+        if any(is_computed(element) for element in module.calls.values()):
+            return True
+        folders += targets_of(parsed, folder)
+    return False
 
 
 def _closure(start: Iterable[str], targets: Mapping[str, list[str]]) -> set[str]:
