@@ -267,6 +267,12 @@ def test_status_tells_what_is_known_and_how_old_it_is(api: Rig, tmp_path: Path) 
         api.call("advisories.show", params={"id": "CVE-1999-0001"})
 
 
+def test_single_records_cover_no_ecosystem_and_that_is_the_state(api: Rig, tmp_path: Path) -> None:
+    server_knows(api, tmp_path, record(1, "left"), whole=False)
+    told = api.call("advisories.status")
+    assert (told.state, [one.covered for one in told.ecosystems]) == ("single", [False])
+
+
 def _cyclonedx(name: str, version: str) -> bytes:
     component = {"type": "library", "name": name, "version": version}
     component["purl"] = f"pkg:npm/{name}@{version}"

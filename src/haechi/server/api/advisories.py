@@ -96,7 +96,8 @@ def status(call: Call) -> AdvisoryStatus:
         error = fault.explain()[:500]
     failed = bool(error) or any(one.state == "failed" for one in sources)
     old = any(one.stale for one in ecosystems if one.covered)
-    nothing = "stale" if old else "ok" if ecosystems else "none"
+    known = "ok" if any(one.covered for one in ecosystems) else "single"
+    nothing = "stale" if old else known if ecosystems else "none"
     pending = 0
     if whole and generation:
         bills = world.store.state.bills
