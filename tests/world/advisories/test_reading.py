@@ -15,6 +15,7 @@ from haechi.model.advisory import Symbols
 from haechi.model.severity import Severity
 from haechi.world.advisories import importing, ordering, places, schema
 from haechi.world.advisories.importing import import_all
+from haechi.world.advisories.names import folded
 from haechi.world.advisories.reading import Advisories, open_default
 from haechi.world.advisories.shapes import Matched
 from tests.world.advisories.records import Json, affected, archive, package, record
@@ -286,6 +287,8 @@ def test_go_modules_are_found_however_their_names_are_cased(tmp_path: Path, name
         assert ids(advisories.vulnerabilities("Go", name, "1.0.0")) == ["GO-1"]
         asked = package(name, "1.0.0", "Go")
         assert advisories.bulk([asked])[0].vulnerabilities
+        there = frozenset({("Go", folded("Go", name))})
+        assert advisories.names() == advisories.changed_since(0) == there
 
 
 def test_the_registry_behind_an_ecosystem_does_not_hide_its_advisories(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from haechi.model.package import PackageFile, Source
 from haechi.server.shapes_dependencies import SbomFormat
 from haechi.store.state.bills import Stored
 from haechi.store.state.bills_contents import Content, Key
-from haechi.world.advisories.names import asked_name, normal
+from haechi.world.advisories.names import asked_name, folded
 
 if TYPE_CHECKING:
     from haechi.store.dependency_records import Sbom
@@ -137,7 +137,7 @@ def _packed(file: PackageFile) -> _File:
 
 def asked_as(ecosystem: str, name: str) -> str:
     """A package's name as advisories call it."""
-    return normal(ecosystem, name)
+    return folded(ecosystem, name)
 
 
 def files_in(content: bytes) -> tuple[PackageFile, ...]:

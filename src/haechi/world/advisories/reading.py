@@ -366,17 +366,17 @@ class Advisories:
         )
 
     def changed_since(self, generation: int) -> frozenset[_Name] | None:
-        """(ecosystem, name) whose answers may differ from those of that generation; None when
-        the history does not reach back so far: ask everything again."""
+        """(ecosystem, name as ``folded``) whose answers may differ from those of that generation;
+        None when the history does not reach back so far: ask everything again."""
         if not self._oldest <= generation <= self.generation:
             return None
-        return frozenset(
-            self._all("SELECT ecosystem, name FROM changes WHERE generation > ?", (generation,))
-        )
+        rows = self._all("SELECT ecosystem, name FROM changes WHERE generation > ?", (generation,))
+        return frozenset((ecosystem, folded(ecosystem, name)) for ecosystem, name in rows)
 
     def names(self) -> frozenset[_Name]:
-        """(ecosystem, name) of everything that some advisory is about."""
-        return frozenset(self._all("SELECT ecosystem, name FROM packages"))
+        """(ecosystem, name as ``folded``) of everything that some advisory is about."""
+        rows = self._all("SELECT ecosystem, name FROM packages")
+        return frozenset((ecosystem, folded(ecosystem, name)) for ecosystem, name in rows)
 
     def _all(self, query: str, values: Sequence[str | int] = ()) -> list[tuple]:  # type: ignore[type-arg]
         with _told():
