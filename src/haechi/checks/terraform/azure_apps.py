@@ -28,7 +28,7 @@ _LANGUAGES = {
 }
 """Where versions are written, and what the table of ends calls the language. Java is kept up by
 Microsoft itself: all but version 7, which ended on 2022-07-29."""
-_JAVA_7 = frozenset({"1.7", "7"})
+_JAVA_7 = re.compile(r"(?:1\.)?7(?!\d)")
 _FRAMEWORK = frozenset({2, 3, 4})
 """Major versions of the .NET Framework, which come with Windows and are kept up."""
 _VERSION = re.compile(r"v?~?(\d+)(?:\.(\d+))?")
@@ -57,7 +57,7 @@ def old_runtime(review: Review) -> Iterator[Hit]:
 
 def _old(block: Block) -> Iterator[Hit]:
     java = block.get("java_version")
-    if not is_unknown(java) and (text(java) or "") in _JAVA_7:
+    if not is_unknown(java) and _JAVA_7.match(text(java) or ""):
         yield Hit("Java 7 has had no fixes since 2022-07-29", block.at("java_version"))
     for name, language in _LANGUAGES.items():
         found = block.get(name)
