@@ -142,7 +142,7 @@ def _coalescelist(context: Context, args: list[Any]) -> Any:
             return joined([value], given=False)
         if value is None:
             continue
-        if not isinstance(value, (list, dict)):
+        if not isinstance(value, list):
             raise EvalFault(f"coalescelist: a list is needed, not {kind_of(value)}")
         if value:
             return value
@@ -303,8 +303,6 @@ def _map(context: Context, *args: Any) -> dict[str, Any]:
 
 
 def _one(context: Context, values: Any) -> Any:
-    if values is None:
-        return None
     if not isinstance(values, list):
         raise EvalFault(f"one: a list is needed, not {kind_of(values)}")
     if len(values) > 1:
@@ -332,9 +330,9 @@ FUNCTIONS = (
     Function("map", "a?*", _map, open=True),
     Function("matchkeys", "l l l", _matchkeys),
     Function("merge", "m?*", _merge, open=True),
-    Function("one", "a?", _one, open=True),
+    Function("one", "a", _one, open=True),
     Function("range", "n [n [n", _range),
-    Function("reverse", "l", lambda _, v: _ordered("reverse", v)[::-1], open=True),
+    Function("reverse", "l", lambda _, values: list(values)[::-1], open=True),
     Function("slice", "l i i", _slice, open=True),
     Function("transpose", "m", _transpose),
     Function("values", "m", _values, open=True),

@@ -148,6 +148,10 @@ def _fraction(verb: str, flags: str, value: int | float, precision: int | None) 
         raise EvalFault("the number is too large") from None
     if verb in "gG" and precision is None:
         text = _shortest(number)
+        text = text.upper() if verb == "G" else text
+    elif verb in "fF" and isinstance(value, int):
+        places = min(6 if precision is None else precision, 1000)
+        text = f"{value}.{'0' * places}" if places else str(value)
     else:
         text = format(number, f".{min(6 if precision is None else precision, 1000)}{verb}")
     sign = "+" if "+" in flags else " " if " " in flags else ""

@@ -75,6 +75,19 @@ def _title(context: Context, text: str) -> str:
     return re.sub(r"(?:^|(?<=[\s]))\w", lambda found: found[0].upper(), text)
 
 
+def _upper(text: str) -> str:
+    """Go changes letter by letter: what has two capitals stays."""
+    if text.isascii():
+        return text.upper()
+    return "".join(up if len(up := one.upper()) == 1 else one for one in text)
+
+
+def _lower(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    return "".join(low if len(low := one.lower()) == 1 else one for one in text)
+
+
 def _chomp(context: Context, text: str) -> str:
     return text.rstrip("\r\n")
 
@@ -126,7 +139,7 @@ FUNCTIONS = (
     _Formats("formatlist", "s a?*", _formatlist, open=True),
     Function("indent", "i s", _indent),
     Function("join", "s l*", _join, open=True),
-    Function("lower", "s", lambda _, text: text.lower()),
+    Function("lower", "s", lambda _, text: _lower(text)),
     Function("regex", "s s", patterns.regex),
     Function("regexall", "s s", patterns.regexall),
     Function("replace", "s s s", _replace),
@@ -141,5 +154,5 @@ FUNCTIONS = (
     Function("trimprefix", "s s", lambda _, text, start: text.removeprefix(start)),
     Function("trimspace", "s", lambda _, text: text.strip(_SPACE)),
     Function("trimsuffix", "s s", lambda _, text, end: text.removesuffix(end)),
-    Function("upper", "s", lambda _, text: text.upper()),
+    Function("upper", "s", lambda _, text: _upper(text)),
 )
