@@ -106,7 +106,8 @@ class AdvisoryStatus(Record, frozen=True, kw_only=True):
     """The server's advisories. ``state`` is ``none`` (nothing was imported), ``single`` (records,
     but all of no ecosystem), ``ok``, ``stale`` or ``failed`` (a source does not answer, or the
     database cannot be read: ``error``); ``generation`` counts imports. ``imports`` are the newest,
-    for administrators; ``reevaluation`` and ``pending`` (SBOMs that wait to be judged) for those who see everything."""
+    for administrators; ``reevaluation`` and ``pending`` (SBOMs that wait to be judged) for those
+    who see everything."""
 
     state: str
     generation: int = 0
