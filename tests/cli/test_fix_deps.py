@@ -275,3 +275,23 @@ def test_what_stands_in_an_included_file_is_changed_there(shop: Path) -> None:
     result = run()
     assert "+++ b/base/common.in" in result.stdout
     assert "+requests==2.31.0\n" in result.stdout
+
+
+def test_a_lock_file_that_stays_behind_is_told_and_its_manifest_stays_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project(tmp_path / "web", NPM, BAD_MINIMIST)
+    monkeypatch.chdir(root)
+    (tmp_path / "bin").mkdir()
+    npm = tmp_path / "bin/npm"
+    npm.write_text("#!/bin/sh\necho half > package-lock.json\necho no registry >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}{os.pathsep}{os.environ['PATH']}")
+    result = run("--lock", "--yes", "--severity", "info")
+    assert result.exit_code == 3, result.output
+    assert "package-lock.json was not renewed: npm: no registry" in result.stderr
+    assert "behind their manifests until the commands above are run: package-lock.json" in (
+        result.stderr
+    )
+    assert '"minimist": "1.2.6"' in (root / "package.json").read_text()
+    assert (root / "package-lock.json").read_text() == NPM["package-lock.json"]

@@ -42,9 +42,10 @@ scripts of packages, without your environment's tokens (see --with-environment).
 
 \b
 Exit codes: 0 written, or nothing to fix; 1 shown and not written; 2 wrong use;
-3 something could not be judged or written.
+3 something could not be judged or written, or a lock file was asked for and not renewed.
 """
 _LISTED = 20
+OUT_OF_STEP = "deps-lock-out-of-step"
 
 
 @click.command(name="deps", epilog=EPILOG)
@@ -88,7 +89,12 @@ def command(
     if not yes and not agreed(changed):
         ctx.exit(1)
     write_files(outcome, changed)
-    _prove(outcome, run(_options(path)), changed, least)
+    behind = frozenset(one.path for one in result.waiting)
+    _prove(outcome, run(_options(path)), changed, least, behind)
+    if behind:
+        say(f"behind their manifests until the commands above are run: {', '.join(sorted(behind))}")
+    if result.failed:
+        ctx.exit(3)
 
 
 def _options(path: Path) -> Options:
@@ -256,10 +262,18 @@ def _ids(ids: Sequence[str]) -> str:
     return ", ".join(ids[:3]) + more
 
 
-def _prove(before: Outcome, after: Outcome, changed: Sequence[FileFix], least: Severity) -> None:
-    """Compare what is on disk now: nothing at or above the threshold may be new, nor a gap."""
+def _prove(
+    before: Outcome,
+    after: Outcome,
+    changed: Sequence[FileFix],
+    least: Severity,
+    behind: frozenset[str],
+) -> None:
+    """Compare what is on disk now: nothing at or above the threshold may be new, nor a gap. That
+    lock files are ``behind`` their manifests was said."""
     clear_progress()
     was, now = _tally(before, least), _tally(after, least)
+    now = {one for one in now if one[0] != OUT_OF_STEP or one[1] not in behind}
     if worse := sorted(now - was):
         restore(before, changed)
         raise HaechiError(

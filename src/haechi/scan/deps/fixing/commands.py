@@ -109,13 +109,12 @@ _NEVER_RUN = frozenset({"gradle", "bundle", "dotnet"})
 """Their manifests are programs: to read one is to run it."""
 _CAREFUL = {
     "uv": ("--no-build",),
-    "pip-compile": ("--no-emit-build-options",),
     "pnpm": ("--ignore-pnpmfile",),
     "pdm": ("--skip", ":all"),
     "poetry": ("--no-plugins",),
 }
 """Building a package to learn what it needs runs its code, and so do hooks and plug-ins of the
-project. pip-compile is told so by the environment, which must not end up in what it writes."""
+project."""
 
 
 def _forgotten(locking: Locking) -> tuple[tuple[str, str], ...]:

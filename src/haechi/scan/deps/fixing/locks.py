@@ -18,6 +18,7 @@ from haechi.scan.deps.formats.decoding import MAX_BYTES
 from haechi.world.package_tools import Failed, Run, tool_path, workshop
 
 Say = Callable[[str], None]
+_NO_BUILD = b"--only-binary :all:\n"
 
 
 class Renewed(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +60,8 @@ def renew(
                     failed[lock] = error.what
                     shop.put(before)
                     continue
-                contents.update({path: data for path, data in now.items() if path in before})
+                for path in before.keys() & now.keys():
+                    contents[path] = _as_asked(before[path], now[path])
     except Failed as error:
         failed.update(dict.fromkeys(runnable, error.what))
         return Renewed(failed=failed)
@@ -82,6 +84,11 @@ def _runnable(
         else:
             runnable[lock] = steps
     return runnable, failed
+
+
+def _as_asked(before: bytes, now: bytes) -> bytes:
+    """pip-compile writes down that nothing is to be built, which was this run's condition only."""
+    return now if _NO_BUILD in before else now.replace(_NO_BUILD, b"", 1)
 
 
 def forgotten(data: bytes, step: Command) -> bytes:
