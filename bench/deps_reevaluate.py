@@ -99,9 +99,9 @@ def _run(store: Any, what: str) -> None:
         f"  {what}: {last.affected:,} affected, {changes.get('new', 0):,} findings in {wall:.1f} s"
         f" ({cpu:.1f} CPU s; bar < {BAR_SECONDS:g} s): {stages}\n"
         f"    others waited {most * 1e3:.0f} ms at most (99 of 100: {nearly * 1e3:.0f} ms, median"
-        f" {median * 1e3:.1f} ms; bar {BAR_WAIT * 1e3:g} ms) while {run.writing.pieces:,} pieces were"
-        f" written, the longest of {run.writing.worst * 1e3:.0f} ms; load {os.getloadavg()[0]:.1f};"
-        f" {memory:,.0f} MB",
+        f" {median * 1e3:.1f} ms; bar {BAR_WAIT * 1e3:g} ms) while {run.writing.pieces:,} pieces"
+        f" were written, the longest of {run.writing.worst * 1e3:.0f} ms; load"
+        f" {os.getloadavg()[0]:.1f}; {memory:,.0f} MB",
         flush=True,
     )
 

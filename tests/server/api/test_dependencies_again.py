@@ -348,3 +348,68 @@ def test_packages_of_a_distribution_are_found_by_their_source(api: Rig, tmp_path
     gone = {**debian(1), "withdrawn": NEW, "modified": NEW}
     server_knows(api, tmp_path, gone, debian(2), whole=False)
     assert open_rules(api) == [CVE2]
+
+
+def test_a_damaged_database_holds_up_no_push_and_closes_nothing(
+    api: Rig, shop: Path, client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = scanned(api, monkeypatch, shop, client)
+    server_knows(api, tmp_path, record(1, "left"), record(2, "right"))
+    api.push(push)
+    whole, database = open_rules(api), api.world.store.folder.advisories_db
+    good = database.read_bytes()
+    _replaced(database, good[:5000] + b"no longer" + good[5009:])
+    changes = api.push(push)
+    assert (changes["fixed"], open_rules(api)) == (0, whole)
+    document = json.dumps({**_HEAD, "components": [_npm("left")]}).encode()
+    sent = api.call("sboms.send", document, repository="https://github.com/acme/x", name="y")
+    assert sent.changes == {}
+    assert api.call("advisories.status").state == "failed"
+    api.world.advising.round(api.world)
+    assert "damaged" in api.world.advising.fault
+    _replaced(database, good)
+    api.world.advising.round(api.world)
+    assert (api.world.advising.fault, open_rules(api)) == ("", [*whole[:1], CVE1, *whole[1:]])
+
+
+_HEAD = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}
+
+
+def _npm(name: str) -> dict[str, str]:
+    return {"type": "library", "name": name, "version": "1.0.0", "purl": f"pkg:npm/{name}@1.0.0"}
+
+
+def _replaced(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_one_with_many_findings_is_written_in_pieces(
+    api: Rig, client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from haechi.server.work import advisories_reevaluated, advisories_writing
+    from haechi.store.state import rejudged
+
+    for bound in ("FIRST", "LEAST", "MOST"):
+        monkeypatch.setattr(advisories_writing, bound, 4)
+    monkeypatch.setattr(advisories_reevaluated, "PACKAGES", 5)
+    root = repository(tmp_path / "many", *((f"p{number}", "1.0.0") for number in range(9)))
+    for name in ("a", "b"):
+        where = {"repository": f"https://git.example/{name}"}
+        api.push(scanned(api, monkeypatch, root, client, **where))
+    sizes: list[int] = []
+    real = rejudged.rejudge
+
+    def counting(database: Any, judged: Any, *args: Any, **more: Any) -> Any:
+        sizes.append(sum(len(one.seen) for one in judged))
+        return real(database, judged, *args, **more)
+
+    monkeypatch.setattr(advisories_writing, "rejudge", counting)
+    server_knows(api, tmp_path, *(record(number, f"p{number}") for number in range(9)))
+    assert len(open_rules(api)) == 18
+    assert (max(sizes), sum(sizes)) == (4, 18)
+    last = api.world.store.state.advisories.last()
+    assert last is not None
+    assert (last.sboms, last.affected, last.opened) == (2, 2, 18)
+    assert len(api.call("proposals.list").items) == 18
+    assert api.world.advising.reevaluate(api.world) == {}

@@ -22,7 +22,7 @@ from haechi.server.work.advisories import Advising
 from haechi.server.work.advisories_child import Child
 from haechi.store.dependency_records import ImportState
 from haechi.store.records import Life
-from tests.server.advised import imported, record, repository, written
+from tests.server.advised import exploited, imported, record, repository, written
 from tests.server.api.rig import Rig, pushed, rig
 from tests.server.serving import Running, by_word, real_world, serving
 
@@ -117,6 +117,7 @@ def test_an_import_makes_a_finding_and_a_proposal_appear_live(
         assert 'haechi_advisory_imports_total{outcome="done"} 1.0' in metrics
         changes = _push(client, shop, monkeypatch, server.world.store.folder.advisories_db)
         assert (changes["new"], changes["fixed"], changes["unchanged"]) == (0, 0, 1)
+        assert _after_kev(server, client, tmp_path) == ["exploited"]
         gone = record(1, "left", modified="2026-11-20T00:00:00Z", withdrawn=True)
         one.write_text(json.dumps(gone))
         listening = server.world.store.state.generation
@@ -126,6 +127,24 @@ def test_an_import_makes_a_finding_and_a_proposal_appear_live(
         assert client.get("/api/v1/proposals").json()["items"] == []
         assert server.world.store.state.generation > listening
         assert list(server.world.store.folder.incoming.iterdir()) == []
+
+
+def _after_kev(server: Running, client: httpx.Client, tmp_path: Path) -> list[str]:
+    """Tags of the one finding that an import of CISA's catalogue brought, told to listeners."""
+    import os
+
+    heard: list[str] = []
+    stop = server.world.store.subscribe(lambda notice: heard.append(notice.topic))
+    (before,) = client.get("/api/v1/findings?domain=deps").json()["items"]
+    catalogue = tmp_path / "known_exploited_vulnerabilities.json"
+    catalogue.write_bytes(exploited(CVE1))
+    assert _import(server, catalogue, env=dict(os.environ)).returncode == 0
+    _until_judged(server)
+    stop()
+    assert "finding" in heard
+    (after,) = client.get("/api/v1/findings?domain=deps").json()["items"]
+    assert after["id"] == before["id"]
+    return [tag for tag in after["tags"] if tag not in before["tags"]]
 
 
 def _until_judged(server: Running) -> None:
@@ -237,21 +256,24 @@ KILLED = """
     from pathlib import Path
     from haechi.server.settings import Settings
     from haechi.server.run import made_world
-    from haechi.server.work import advisories_reevaluated as work
+    from haechi.server.work import advisories_reevaluated as work, advisories_writing as writing
     from haechi.store.store import Store
 
-    work.WRITTEN, work.READ = 2, 3
+    work.READ, writing.FIRST, writing.LEAST, writing.MOST = 3, 2, 2, 2
     store = Store.open(Path(sys.argv[1]))
     world = made_world(store, Settings())
-    rounds = []
+    pieces = []
+    real = writing.rejudge
 
-    def stopping():
-        rounds.append(1)
-        if len(rounds) == 3:
+    def rejudge(*args, **more):
+        done = real(*args, **more)
+        pieces.append(done)
+        if len(pieces) == 9:
             os.kill(os.getpid(), signal.SIGKILL)
-        return False
+        return done
 
-    world.advising.reevaluate(world, stopping)
+    writing.rejudge = rejudge
+    world.advising.reevaluate(world)
 """
 
 

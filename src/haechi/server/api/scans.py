@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from haechi.errors import Forbidden
+from haechi.errors import Forbidden, StoreError
 from haechi.model.access import ANY, EVERYWHERE, Role
 from haechi.model.keys import repository_key
 from haechi.model.push import Push
@@ -20,6 +21,7 @@ from haechi.store.records import Page, Record, ScanRun
 if TYPE_CHECKING:
     from haechi.server.work.bills_pushed import Keeping, Taken
 
+log = logging.getLogger("haechi.server.scans")
 LARGEST = 64 * MIB
 _EARLIER = 100
 """Earlier scans that are asked whether they read git's history."""
@@ -64,12 +66,16 @@ def pushed(call: Call) -> Answer:
 def _judged(call: Call, push: Push) -> Taken:
     """With what the server's own advisories say of its packages."""
     world, today = call.world, call.now.date()
-    from haechi.server.work.bills_pushed import Taken, judged_push
+    from haechi.server.work.bills_pushed import Taken, judged_push, unjudged_push
 
     if push.packages is None and not world.store.folder.advisories_db.exists():
         return Taken(push=push)
-    with world.advising.judge(world) as judge:
-        return judged_push(world.store.state, push, judge, today)
+    try:
+        with world.advising.judge(world) as judge:
+            return judged_push(world.store.state, push, judge, today)
+    except StoreError as error:
+        log.warning("a push could not be judged: %s", error.explain())
+        return unjudged_push(world.store.state, push, today)
 
 
 def _keeping(call: Call, taken: Taken) -> Keeping | None:

@@ -45,6 +45,7 @@ class Advising:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._judge: tuple[object, Judge] | None = None
+        self._newest: tuple[object, str, int] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
         self._child: Child | None = None
@@ -71,12 +72,10 @@ class Advising:
                 judge.database.close()
 
     def _current(self, path: Path) -> Judge | None:
-        try:
-            found = path.stat()
-        except FileNotFoundError:
+        mark = _mark(path)
+        if mark is None:
             self._forget()
             return None
-        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
         if self._judge is None or self._judge[0] != mark:
             self._forget()
             judge = _opened(path)
@@ -216,15 +215,37 @@ class Advising:
         self, world: World, stopping: Callable[[], bool] | None = None
     ) -> dict[str, int]:
         """Judge stored SBOMs by the newest advisories; what changed."""
-        judge = _opened(world.store.folder.advisories_db)
+        path = world.store.folder.advisories_db
+        mark = _mark(path)
+        if mark is None or self._is_done(world, mark):
+            return {}
+        judge = _opened(path)
         if judge is None:
             return {}
         from haechi.server.work.advisories_reevaluated import reevaluate
 
         try:
-            return reevaluate(world, judge, stopping or self._stopping.is_set)
+            changes = reevaluate(world, judge, stopping or self._stopping.is_set)
+            self._newest = mark, judge.database.identity, judge.database.generation
+            return changes
         finally:
             judge.database.close()
+
+    def _is_done(self, world: World, mark: object) -> bool:
+        """Whether all SBOMs were judged by this very file: every push asks, and to open it is to
+        read it whole."""
+        if self._newest is None or self._newest[0] != mark:
+            return False
+        return not world.store.state.bills.behind(*self._newest[1:])
+
+
+def _mark(path: Path) -> object:
+    """By which a file is known to be the same; None when there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _opened(path: Path) -> Judge | None:

@@ -82,6 +82,14 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
     )
 
 
+def unjudged_push(state: State, push: Push, today: dt.date) -> Taken:
+    """The push while the server's advisories cannot be read. It is kept all the same, to be judged
+    as soon as they can be; until then the server may know more than the run, so nothing known
+    about packages is over."""
+    taken = judged_push(state, push, None, today)
+    return replace(taken, push=replace(push, packages=None), judged=frozenset())
+
+
 def _target(push: Push) -> Target:
     origin = push.origin
     return origin.cluster, repository_key(origin.repository), origin.ref

@@ -6,6 +6,7 @@ a scan of that repository neither covers nor fixes them, the next SBOM of the sa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ from haechi.store.state.rejudged import Generation, Rejudged, known_at
 
 if TYPE_CHECKING:
     from haechi.server.world import World
+
+log = logging.getLogger("haechi.server.advisories")
 
 
 def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str, dict[str, int]]:
@@ -71,12 +74,15 @@ def receive(world: World, data: bytes, ask: SbomUpload, *, by: str) -> tuple[str
         )
 
     state.write(keep)
-    with world.advising.judge(world) as judge:
-        if judge is None:
-            return stored[0], {}
-        return stored[0], _judged(
-            world, judge, bill, files, (ask.cluster, source, target[0]), stored[0]
-        )
+    where = (ask.cluster, source, target[0])
+    try:
+        with world.advising.judge(world) as judge:
+            changes = _judged(world, judge, bill, files, where, stored[0]) if judge else {}
+    except StoreError as error:
+        log.warning("an SBOM could not be judged, and is again later: %s", error.explain())
+        changes = {}
+    world.advising.wake()
+    return stored[0], changes
 
 
 def _judged(
