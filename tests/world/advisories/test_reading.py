@@ -199,6 +199,26 @@ def test_thousands_of_names_are_asked_in_one_pass(made: Made) -> None:
     assert [len(one.vulnerabilities) for one in answers] == [1, 0] * 1500
 
 
+def test_the_work_of_a_lookup_does_not_grow_with_the_database(tmp_path: Path) -> None:
+    """Counted in steps of SQLite's machine: a pass over all records would show."""
+
+    def steps(count: int) -> int:
+        bundle = record("GO-9", aliases=["CVE-2024-1", "CVE-2024-2"])
+        others = (record(f"A-{n}", affected(f"p{n}", ("introduced", "0"))) for n in range(count))
+        path = archive(tmp_path / f"{count}/PyPI/all.zip", [bundle, *others])
+        import_all([str(path)], tmp_path / f"{count}.db")
+        connection = schema.connect(tmp_path / f"{count}.db")
+        with Advisories(connection) as advisories:
+            counted: list[int] = []
+            connection.set_progress_handler(lambda: counted.append(1), 1)
+            assert len(advisories.vulnerabilities("PyPI", "demo", "1.5").vulnerabilities) == 2
+            assert advisories.vulnerabilities("PyPI", "p3", "1").vulnerabilities
+            connection.set_progress_handler(None, 0)
+        return len(counted)
+
+    assert steps(300) < 1.5 * steps(30)
+
+
 def test_the_worst_comes_first(made: Made) -> None:
     def rated(id_: str, word: str) -> Json:
         return record(id_, database_specific={"severity": word})
