@@ -138,3 +138,9 @@ def test_rules_of_the_team_are_checked_by_their_examples(
     assert done.code == code, done
     assert said in done.out
     assert bool(done.out) is (code == 2)
+
+
+def test_id_of_a_vulnerability_is_told_for_what_it_is(haechi: Haechi) -> None:
+    done = haechi("rules", "show", "CVE-2023-46136")
+    assert done.code == 2
+    assert "names a vulnerability" in done.err and "a waiver that names it" in done.err

@@ -205,6 +205,12 @@ def _find(catalogue: Catalogue, rule_id: str) -> list[Rule]:
         return found
     import difflib
 
+    if rule_id.startswith(("CVE-", "GHSA-", "GO-", "PYSEC-", "MAL-", "RUSTSEC-")):
+        raise UsageError(
+            f"{rule_id} names a vulnerability, which is no rule of the catalogue",
+            do="`haechi scan --only deps` tells where it is and what to do; a waiver that names it "
+            "accepts it",
+        )
     near = difflib.get_close_matches(rule_id, catalogue.by_id, n=3, cutoff=0.5)
     raise UsageError(
         f"no rule {rule_id!r}",

@@ -12,6 +12,8 @@ import msgspec
 from haechi.model.finding import DEPENDENCIES, Finding
 from haechi.report.text import one_line
 
+_REACHED = ("called", "imported", "not_found")
+
 
 class Group(msgspec.Struct, frozen=True):
     """The findings of one package in one file, worst first."""
@@ -57,6 +59,28 @@ class Group(msgspec.Struct, frozen=True):
             if isinstance(path, Sequence) and not isinstance(path, str) and len(path) > 2:
                 found[one_line(" → ".join(map(str, path)))] = None
         return list(found)
+
+    @property
+    def used(self) -> str:
+        """What was found of its use, the strongest of all findings; "" where nothing is known."""
+        found = sorted(
+            (finding for finding in self.findings if finding.evidence.get("reach") in _REACHED),
+            key=lambda finding: _REACHED.index(finding.evidence["reach"]),
+        )
+        if not found:
+            return ""
+        said = found[0].evidence
+        at, through = said.get("reach_at") or "", said.get("reach_through")
+        match said["reach"]:
+            case "called":
+                text = f"used: {said.get('reach_symbol')} is called in {at}"
+            case "imported" if through:
+                text = f"used: {through}, which is imported in {at}, brings it in"
+            case "imported":
+                text = f"used: imported in {at}"
+            case _:
+                text = f"no path found: {said.get('reach_why')}"
+        return one_line(text)
 
 
 def is_package(finding: Finding) -> bool:

@@ -38,6 +38,9 @@ def package_lines(
         lines += _more(more, ink)
     for way in group.ways[:3]:
         lines += [ink.paint(line, "dim") for line in ink.block(ink.mark(way), _INDENT, "      ")]
+    if group.used:
+        said = ink.block(ink.mark(group.used), _INDENT, "      ")
+        lines += [ink.paint(line, "dim") for line in said]
     if worst.state is FindingState.OPEN:
         lines += status(worst)
     lines += frame(worst)
