@@ -18,6 +18,7 @@ import pytest
 
 from haechi.cli.pipeline import Options, run
 from haechi.server.settings import Advisories, Listen, Settings
+from haechi.server.work import advisories_child
 from haechi.server.work.advisories import Advising
 from haechi.server.work.advisories_child import Child
 from haechi.store.dependency_records import ImportState
@@ -249,6 +250,19 @@ def test_a_child_that_is_killed_is_told_as_refused(tmp_path: Path) -> None:
     child = Child(tmp_path / "a.db", str(tmp_path))
     child.kill()
     assert child.run().state is ImportState.REFUSED
+
+
+def test_a_child_that_runs_out_of_memory_says_so_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "a.db"
+    imported(database, written(tmp_path / "old", record(1, "left")))
+    before = database.read_bytes()
+    monkeypatch.setattr(advisories_child, "_MEMORY", 20 << 20)
+    told = Child(database, str(written(tmp_path / "new", record(2, "left")))).run()
+    assert told.state is ImportState.REFUSED
+    assert told.error.endswith("GiB of memory that an import has")
+    assert database.read_bytes() == before
 
 
 KILLED = """

@@ -20,6 +20,7 @@ SECONDS = 3600.0
 _CPU_SECONDS = 1800
 _MEMORY, _FILE = 4 << 30, 16 << 30
 _ANSWER = 4 << 20
+_NO_MEMORY = ("MemoryError", "Cannot allocate memory", "failed to map segment", "out of memory")
 _PASSED = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV"),
     *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"),
@@ -127,7 +128,10 @@ class Child:
             return self._called(f"{answer.refused[0].what} {answer.refused[0].why}".strip())
         if code < 0:
             return f"the import was ended by signal {-code} (limits of memory and time apply)"
-        told = err.decode("utf-8", "replace").strip().splitlines()
+        text = err.decode("utf-8", "replace")
+        if any(sign in text for sign in _NO_MEMORY):
+            return f"it needs more than the {_MEMORY / 2**30:.3g} GiB of memory that an import has"
+        told = text.strip().splitlines()
         return self._called(" ".join(told[-4:])[:1_000]) or f"the import ended with {code}"
 
     def _left(self, answer: _Answer) -> str:
