@@ -186,3 +186,15 @@ def test_a_broken_include_costs_only_itself() -> None:
 )
 def test_scope_by_the_name_of_the_file(path: str, development: bool) -> None:
     assert told(path, "a==1\n").packages[0].development is development
+
+
+def test_lines_that_files_take_from_others_are_bounded_for_a_tree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("haechi.scan.deps.formats.requirements.MAX_INCLUDED", 5)
+    files = {f"{name}/requirements.txt": "-r ../base.txt\na==1\n" for name in "xyz"}
+    tree = Written({**files, "base.txt": "b==1\nc==1\nd==1\n"})
+    counts = [sum(len(file.packages) for file in tree.all(path)) for path in files]
+    (last,) = tree.all("z/requirements.txt")
+    assert counts == [4, 4, 1]
+    assert [(gap.kind, gap.path) for gap in last.gaps] == [("too-large", "z/requirements.txt:1")]

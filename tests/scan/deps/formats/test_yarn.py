@@ -8,6 +8,7 @@ import pytest
 
 from haechi.errors import InputError
 from haechi.model.package import Source
+from haechi.scan.deps.formats.members import Project, members_of
 from tests.scan.deps.formats.written import Written, named, needs, told
 
 CLASSIC = """\
@@ -278,3 +279,14 @@ def test_odd_resolutions_do_no_harm(key: str) -> None:
     root = json.dumps({"dependencies": {"a": "1.0.0"}, "resolutions": {key: "1"}})
     file = Written({"yarn.lock": _RESOLVED, "package.json": root}).told("yarn.lock")
     assert len(file.packages) == 8
+
+
+def test_globs_of_a_workspace_are_held_against_a_bounded_number_of_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = {f"p{n}/package.json": f'{{{{"name": "p{n}"}}}}' for n in range(30)}
+    tree = Written(files)
+    project = Project(folder="", workspaces=("*", "p*", "p?", "!p1"))
+    assert len(members_of(project, tree)) == 29
+    monkeypatch.setattr("haechi.scan.deps.formats.members._MAX_LOOKS", 300)
+    assert 5 < len(members_of(project, tree)) < 20

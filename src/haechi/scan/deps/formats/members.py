@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,8 +16,12 @@ from haechi.scan.deps.formats.decoding import json_of, rows, table, word
 from haechi.scan.deps.formats.node_names import texts
 
 MAX_MEMBERS = 5_000
-_MAX_FOLDERS = 20_000
+_MAX_LOOKS = 1_000_000
+"""Names of files and folders that the globs of one project are held against."""
+_READ = 20
+"""Looks that opening a package.json counts for."""
 _MAX_STEPS = 30
+_MAX_DROPPED = 500
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,50 +71,74 @@ def project_of(value: dict[str, Any], folder: str) -> Project:
 
 
 def members_of(project: Project, around: Around) -> list[Project]:
-    """The members of a workspace, by its globs (``packages/*``, ``apps/**``, ``!packages/old``)."""
-    kept = [glob.removeprefix("./").strip("/") for glob in project.workspaces if glob[:1] != "!"]
-    dropped = [
-        glob[1:].removeprefix("./").strip("/") for glob in project.workspaces if glob[:1] == "!"
-    ]
+    """The members of a workspace, by its globs (``packages/*``, ``apps/**``, ``!packages/old``).
+    What is not found within the bounds is told by its own manifest."""
+    globs = dict.fromkeys(one.removeprefix("./").strip("/") for one in project.workspaces)
+    dropped = [one[1:].removeprefix("./").strip("/") for one in globs if one[:1] == "!"]
+    dropped = dropped[:_MAX_DROPPED]
+    looks = _Looks(project.folder, around)
     found: dict[str, Project] = {}
-    budget = [_MAX_FOLDERS]
-    for glob in kept[:1_000]:
-        for folder in _expand(glob.split("/")[:_MAX_STEPS], "", project.folder, around, budget):
-            if folder in found or any(fnmatch.fnmatchcase(folder, drop) for drop in dropped):
+    seen: set[str] = set()
+    for glob in globs:
+        if glob[:1] == "!":
+            continue
+        for folder in looks.folders(glob.split("/")[:_MAX_STEPS], ""):
+            if not folder or folder in seen:
+                continue
+            seen.add(folder)
+            if not looks.spent(len(dropped) + _READ):
+                return list(found.values())
+            if any(fnmatch.fnmatchcase(folder, drop) for drop in dropped):
                 continue
             member = project_in(posixpath.join(project.folder, folder), around)
-            if member is not None and folder:
+            if member is not None:
                 found[folder] = member
             if len(found) >= MAX_MEMBERS:
                 return list(found.values())
     return list(found.values())
 
 
-def _expand(
-    steps: Sequence[str], folder: str, base: str, around: Around, budget: list[int]
-) -> Iterable[str]:
-    """Folders under ``base`` that a glob names; ``budget`` counts the folders listed."""
-    if not steps:
-        return [folder]
-    step, rest = steps[0], steps[1:]
-    if step in (".", ""):
-        return _expand(rest, folder, base, around, budget)
-    if step == "..":
-        return []
-    if not any(sign in step for sign in "*?[{"):
-        return _expand(rest, posixpath.join(folder, step), base, around, budget)
-    budget[0] -= 1
-    if budget[0] < 0:
-        return []
-    found: list[str] = []
-    if step == "**":
-        found += _expand(rest, folder, base, around, budget)
-    for name in sorted(around.names(posixpath.join(base, folder))):
-        if name in ("node_modules", ".git") or "." in name[:1]:
-            continue
-        inner = posixpath.join(folder, name)
+class _Looks:
+    """Folders under ``base`` by globs, with a bound on what they are held against."""
+
+    def __init__(self, base: str, around: Around) -> None:
+        self._base = base
+        self._around = around
+        self._left = _MAX_LOOKS
+
+    def spent(self, count: int) -> bool:
+        """Whether so many looks were left; they are now spent."""
+        self._left -= count
+        return self._left >= 0
+
+    def folders(self, steps: Sequence[str], folder: str) -> Iterator[str]:
+        """What a glob names."""
+        if not self.spent(1):
+            return
+        if not steps:
+            yield folder
+            return
+        step, rest = steps[0], steps[1:]
+        if step in (".", ""):
+            yield from self.folders(rest, folder)
+        elif step == "..":
+            return
+        elif not any(sign in step for sign in "*?[{"):
+            yield from self.folders(rest, posixpath.join(folder, step))
+        else:
+            yield from self._matching(step, steps, folder)
+
+    def _matching(self, step: str, steps: Sequence[str], folder: str) -> Iterator[str]:
         if step == "**":
-            found += _expand(steps, inner, base, around, budget)
-        elif fnmatch.fnmatchcase(name, step):
-            found += _expand(rest, inner, base, around, budget)
-    return found
+            yield from self.folders(steps[1:], folder)
+        names = self._around.names(posixpath.join(self._base, folder))
+        if not self.spent(len(names)):
+            return
+        for name in sorted(names):
+            if name in ("node_modules", ".git") or name[:1] == ".":
+                continue
+            inner = posixpath.join(folder, name)
+            if step == "**":
+                yield from self.folders(steps, inner)
+            elif fnmatch.fnmatchcase(name, step):
+                yield from self.folders(steps[1:], inner)

@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.coverage import Gap
@@ -25,6 +26,8 @@ from haechi.scan.deps.formats.pyproject import source_of_url
 from haechi.scan.deps.formats.urls import clean_url
 
 MAX_INCLUDES = 200
+MAX_INCLUDED = 500_000
+"""Lines of one tree that are read because another file includes them."""
 _LINE = 20_000
 _FILE_NAME = 300
 _INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(.+)")
@@ -49,6 +52,18 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     return reader.files() if reader.drafts or reader.gaps else ()
 
 
+class _Included:
+    """How many lines all files of a tree took from others: each that includes reads them anew."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+
+_INCLUDED: WeakKeyDictionary[Around, _Included] = WeakKeyDictionary()
+
+
 class _Reader:
     def __init__(self, path: str, around: Around) -> None:
         self.path = path
@@ -62,10 +77,13 @@ class _Reader:
         self._pins: dict[str, set[str]] = {}
         self._constraining = 0
         self._full = False
+        self._included = _INCLUDED.setdefault(around, _Included())
 
     def read(self, data: bytes, path: str) -> None:
         """One file and, depth first, what it includes; each file once, so cycles end."""
         for line, text, after in logical_lines(text_of(data, path)):
+            if path != self.path:
+                self._included.lines += 1
             via = _via(after)
             if text.startswith("-"):
                 self._option(text, path, line)
@@ -95,6 +113,9 @@ class _Reader:
             return
         if len(self._seen) >= MAX_INCLUDES:
             raise LimitExceeded(f"more than {MAX_INCLUDES} files included", where=where)
+        if self._included.lines >= MAX_INCLUDED:
+            self._cut(where)
+            return
         self._seen.add((target, constrains))
         if constrains and _CONSTRAINTS.search(target):
             self._constraints.add(target)
@@ -111,6 +132,12 @@ class _Reader:
             self._gap(error.where or target, error.what, error.do)
         finally:
             self._constraining -= constrains
+
+    def _cut(self, where: str) -> None:
+        reason = f"files include more than {MAX_INCLUDED:,} lines of others in all; the rest is not"
+        if not any(gap.kind == "too-large" for gap in self.gaps):
+            do = "scan parts of the tree by themselves"
+            self.gaps.append(Gap(kind="too-large", path=where, reason=f"{reason} read", do=do))
 
     def _requirement(self, text: str, path: str, line: int, via: list[str]) -> None:
         digests = tuple(_HASH.findall(text)) if "--hash" in text else ()
