@@ -275,7 +275,7 @@ def _rules(index: Index, check: str) -> Iterable[str]:
     if check == "*":
         return dict.fromkeys(index.all_rules(TRIVY))
     found = (*index.rules(TRIVY, check), *index.rules(TFSEC, check))
-    if not found and "-" in check:
+    if not found:
         known = tfsec_names().get(check.lower())
         found = index.rules(TRIVY, known) if known else ()
     return dict.fromkeys(found)
