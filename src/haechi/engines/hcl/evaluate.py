@@ -286,7 +286,7 @@ def _either(condition: Unknown, then: Any, otherwise: Any, budget: Budget) -> An
         return [_either(condition, one, other, budget) for one, other in pairs]
     unknowns = [condition, *(v for v in (then, otherwise) if isinstance(v, Unknown))]
     given = all(
-        v.given if isinstance(v, Unknown) else v is not None and v != "" and v != []
+        v.given if isinstance(v, Unknown) else v is not None and v not in ("", [], {})
         for v in (then, otherwise)
     )
     return joined(unknowns, given=given)

@@ -70,9 +70,10 @@ class Budget:
     """What an evaluation may still take. ``steps`` are nodes of expressions and elements that
     functions touch; ``size`` are characters made (an
     element of a list counts as 8); ``depth`` bounds recursion, also
-    of values that need each other. Every one is spent for good but depth."""
+    of values that need each other. Every one is spent for good but depth. ``hidden`` are values
+    that expressions mark as sensitive."""
 
-    __slots__ = ("depth", "size", "steps")
+    __slots__ = ("depth", "hidden", "size", "steps")
 
     def __init__(
         self, *, steps: int = 1_000_000, size: int = 100_000_000, depth: int = 150
@@ -80,6 +81,7 @@ class Budget:
         self.steps = steps
         self.size = size
         self.depth = depth
+        self.hidden: list[Any] = []
 
     def step(self, count: int = 1) -> None:
         self.steps -= count

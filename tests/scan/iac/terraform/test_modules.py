@@ -445,3 +445,33 @@ def test_a_computed_source_is_evaluated_and_its_module_is_no_root() -> None:
     assert [gap.reason for gap in found.gaps if gap.kind == "terraform-module"] == [
         "module 'c': a source that is not known is not here, so what it creates is not judged"
     ]
+
+
+def test_what_is_marked_as_sensitive_is_kept_for_masking() -> None:
+    found = read(
+        'variable "a" {\n default = "aaaaaaaa"\n sensitive = true\n}\n'
+        'variable "b" {\n default = "bbbbbbbb"\n ephemeral = true\n}\n'
+        'variable "c" { default = "cccccccc" }\n'
+        'resource "aws_x" "a" { v = [var.a, var.b, var.c, sensitive(["dddddddd"])] }\n'
+    )
+    assert found.secrets == {"aaaaaaaa", "bbbbbbbb", "dddddddd"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "given"),
+    [
+        ("var.u ? aws_y.b.arn : aws_y.c.arn", True),
+        ('var.u ? "a" : "b"', True),
+        ("var.u ? { a = 1 } : { b = 1 }", True),
+        ("var.u ? { a = 1 } : {}", False),
+        ("var.u ? [1] : []", False),
+        ('var.u ? aws_y.b.arn : ""', False),
+        ("var.u ? aws_y.b.arn : null", False),
+    ],
+)
+def test_one_of_two_is_set_when_both_are(expression: str, given: bool) -> None:
+    found = read(
+        'variable "u" {}\nresource "aws_y" "b" {}\nresource "aws_y" "c" {}\n'
+        f'resource "aws_x" "a" {{ v = {expression} }}\n'
+    )
+    assert data(found, "aws_x.a")["v"].given is given

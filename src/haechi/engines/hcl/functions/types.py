@@ -31,6 +31,16 @@ class _Through(Function):
         return args[0]
 
 
+class _Sensitive(_Through):
+    """The value itself, which must not be shown."""
+
+    def __call__(self, context: Context, args: list[Any]) -> Any:
+        value = super().__call__(context, args)
+        context.budget.step()
+        context.budget.hidden.append(value)
+        return value
+
+
 def _tostring(context: Context, value: Any) -> Any:
     return None if value is None else as_text(value)
 
@@ -124,7 +134,7 @@ FUNCTIONS = (
     _Through("ephemeralasnull", "a?", _same),
     Function("issensitive", "a?", _issensitive, open=True),
     _Through("nonsensitive", "a?", _same),
-    _Through("sensitive", "a?", _same),
+    _Sensitive("sensitive", "a?", _same),
     Function("tobool", "a?", _tobool),
     Function("tolist", "a?", _tolist, open=True),
     Function("tomap", "a?", _tomap, open=True),

@@ -135,8 +135,8 @@ class ModuleRun:
                 return self._without_value(name, element)
             value = self.run.value(default.value, self.scope, element.path)
         type_ = attributes.get("type")
-        sensitive = attributes.get("sensitive")
-        if sensitive is not None and getattr(sensitive.value, "value", None) is True:
+        marks = (attributes.get("sensitive"), attributes.get("ephemeral"))
+        if any(mark is not None and getattr(mark.value, "value", None) is True for mark in marks):
             self.run.sensitive(value, element.where)
         if type_ is None:
             return value

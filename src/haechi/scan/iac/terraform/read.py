@@ -112,6 +112,7 @@ def read_terraform(
                 values = values_of(parsed, root, (var_files or {}).get(root, ()), run)
                 maker.take(ModuleRun(run, calls, module, root=root, values=values, chain=(root,)))
     _unreached(parsed, folders, {*roots, *calls.reached} - (calls.computed - calls.reached), run)
+    run.hide()
     out.gaps = run.gaps
     out.modules = [module for module in parsed.modules.values() if module is not None]
     out.texts = parsed.texts

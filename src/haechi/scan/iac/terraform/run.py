@@ -143,6 +143,12 @@ class Run:
         except LimitExceeded as limit:
             self.limited(where, limit)
 
+    def hide(self) -> None:
+        """Keep the texts that ``sensitive`` was called with."""
+        hidden, self.budget.hidden = self.budget.hidden, []
+        for value in hidden:
+            self.sensitive(value, ".")
+
     @property
     def budget_is_spent(self) -> bool:
         """No steps are left for anything."""
