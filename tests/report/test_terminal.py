@@ -217,6 +217,10 @@ def test_gaps_of_a_kind_are_one_row_and_missing_data_stands_first() -> None:
         "b.lock  no advisories of PyPI were imported",
         "app0/package.json and 7 more  no-lock-file: nothing pins 0",
     ]
+    deep = tuple(gap("syntax", f"{'deep/' * 20}{n}.yaml", "line 3: no value " * 9) for n in "ab")
+    text = terminal.summary(replace(base, scan=replace(base.scan, coverage=Coverage(gaps=deep))))
+    (row,) = [line for line in text.split("\n") if "syntax:" in line]
+    assert " and 1 more  syntax: line 3" in row, "how many is not cut off"
 
 
 def test_the_worst_of_other_kinds_is_named_below_what_matters_most() -> None:

@@ -227,7 +227,10 @@ def _gap_row(group: Sequence[Gap], ink: Ink) -> str:
     kind = "" if gap.kind in _WHOLE else f"{gap.kind}: "
     text = f"{kind}{gap.reason}" + (f"; {gap.do}" if gap.do else "")
     more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
-    return "   " + _placed(f"{one_line(gap.path)}{more}", one_line(text), ink)
+    path = one_line(gap.path)
+    if more:
+        path = ink.clip(path, max((ink.width - 5) // 2 - cells(more), 8))
+    return "   " + _placed(f"{path}{more}", one_line(text), ink)
 
 
 def _placed(place: str, text: str, ink: Ink, lead: int = 3) -> str:
