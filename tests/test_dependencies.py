@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -19,11 +20,21 @@ def declared() -> set[str]:
     return {name.lower().replace("_", "-") for name in names}
 
 
+def statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """These and all within them. Imports are statements: expressions need no look."""
+    for one in body:
+        yield one
+        for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+            within = getattr(one, field, ())
+            if isinstance(within, list):
+                yield from statements(within)
+
+
 def imported() -> dict[str, str]:
     """Top-level module → a file that imports it, wherever in the file."""
     found: dict[str, str] = {}
     for path in (ROOT / "src" / "haechi").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in statements(ast.parse(path.read_bytes()).body):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

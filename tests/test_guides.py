@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,6 +13,7 @@ _SAID = re.compile(
 )
 
 
+@cache
 def kinds_in_the_program() -> set[str]:
     """Every kind of gap that a line of source can make."""
     found: set[str] = set()

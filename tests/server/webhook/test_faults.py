@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,11 +67,9 @@ def test_a_policy_that_must_be_stopped_again_and_again_is_switched_off_and_stays
     peer = running.peer()
     for _ in range(3):
         assert peer.review(FAIL, request("loop"))["allowed"] is False
-    started = time.monotonic()
     refused = peer.review(FAIL, request("ok"))
     assert refused["allowed"] is False  # harmless for the policy, which may not be asked
     assert "switched off" in refused["status"]["message"]
-    assert time.monotonic() - started < 5
     assert "rules/closed" in running.ready()[1]["switched_off"]
     assert running.total("policy_strikes", policy="rules/closed") == 3
     assert running.total("evaluators_ended", cause="policy past its time") == 3
