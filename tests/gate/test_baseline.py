@@ -81,3 +81,32 @@ def test_anything_else_is_a_configuration_error(text: str, part: str) -> None:
 def test_any_text_is_a_baseline_or_a_configuration_error(text: str) -> None:
     with pytest.raises(ConfigError):
         baseline_from_json(text, "x")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "known"),
+    [
+        (("GHSA-a",), ("CVE-2024-1", "GHSA-a"), True),
+        (("CVE-2024-1", "GHSA-a"), ("GHSA-a",), True),
+        (("CVE-2024-1", "CVE-2024-2"), ("CVE-2024-2",), True),
+        (("CVE-2024-1", "GO-9"), ("CVE-2024-2", "GO-9"), False),
+        (("CVE-2024-1", "GO-9"), ("GHSA-b", "GO-9"), True),
+        (("CVE-2024-1",), ("CVE-2024-2",), False),
+    ],
+)
+def test_a_vulnerability_is_known_by_any_name_but_not_by_that_of_another_cve(
+    before: tuple[str, ...], now: tuple[str, ...], known: bool
+) -> None:
+    """One record of Go may be about two CVEs and is a name of both."""
+    earlier, later = (
+        finding(
+            names[0],
+            rule=names[0],
+            aliases=names[1:],
+            domain="deps",
+            resource="pkg:golang/example.org/a@v1.0.0",
+            path="go.mod",
+        )
+        for names in (before, now)
+    )
+    assert baseline_from_scan(scan(earlier), source="main").holds(later) is known

@@ -19,6 +19,8 @@ from haechi.model.scan import SCHEMA, Scan
 
 MAX_CHARACTERS = 256 * 1024 * 1024
 
+_BESIDE = "beside a CVE: "
+
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Fingerprint → due date of every finding that was there. ``source`` names it to people.
@@ -44,7 +46,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
         """True when the finding was there."""
         if finding.secret_id is None:
             return finding.fingerprint in self or (
-                bool(self.vulnerabilities) and not self.vulnerabilities.isdisjoint(_named(finding))
+                bool(self.vulnerabilities) and not self.vulnerabilities.isdisjoint(_asked(finding))
             )
         if (finding.rule, finding.location.path, finding.secret_id) in self.credentials:
             return True
@@ -140,7 +142,21 @@ def _named(finding: _Earlier | Finding) -> Iterator[tuple[str, str, str]]:
     if finding.domain == DEPENDENCIES:
         package = without_version(finding.resource)
         for id_ in (finding.rule, *finding.aliases):
-            yield finding.location.path, package, id_
+            beside = _is_cve(finding.rule) and not _is_cve(id_)
+            yield finding.location.path, package, _BESIDE + id_ if beside else id_
+
+
+def _asked(finding: Finding) -> Iterator[tuple[str, str, str]]:
+    """Names by which a vulnerability was known before. Two CVEs are two, though one record (of Go)
+    be about both and lend them its name."""
+    for path, package, id_ in _named(finding):
+        yield path, package, id_.removeprefix(_BESIDE)
+        if not _is_cve(finding.rule):
+            yield path, package, _BESIDE + id_
+
+
+def _is_cve(name: str) -> bool:
+    return name.startswith("CVE-")
 
 
 def _unusable(fault: str, source: str) -> ConfigError:
