@@ -37,6 +37,7 @@ _ALLOW = re.compile(
 )
 _CHECKOV = re.compile(r"(?:checkov|bridgecrew):skip\s*=\s*([A-Za-z0-9_]+)(?::(.*))?")
 _PEER = re.compile(r"(trivy|tfsec):ignore:([A-Za-z0-9*_-]+)((?:\[[^\]\s]*\]|:[a-z]+:[^\s:#]+)*)")
+_FIRST_CODE = re.compile(r"(?:AWS|AZU|DIG|GCP|GEN|GIT|OCI)\d{3}\Z", re.IGNORECASE)
 _PARAMS = re.compile(r"\[([^\]]*)\]")
 _SETTING = re.compile(r":([a-z]+):([^\s:#\[]+)")
 _DOCUMENTS = frozenset({"aws_iam_policy_document", "google_iam_policy"})
@@ -274,10 +275,12 @@ def _peers(comment: Comment, path: str, places: _Places, index: Index) -> Iterat
 def _rules(index: Index, check: str) -> Iterable[str]:
     if check == "*":
         return dict.fromkeys(index.all_rules(TRIVY))
+    known = tfsec_names().get(check.lower())
+    if _FIRST_CODE.match(check):  # AWS077 is not AVD-AWS-0077
+        return dict.fromkeys(index.rules(TRIVY, known) if known else ())
     found = (*index.rules(TRIVY, check), *index.rules(TFSEC, check))
-    if not found:
-        known = tfsec_names().get(check.lower())
-        found = index.rules(TRIVY, known) if known else ()
+    if not found and known:
+        found = index.rules(TRIVY, known)
     return dict.fromkeys(found)
 
 
