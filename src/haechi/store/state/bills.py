@@ -37,7 +37,7 @@ from haechi.store.state.times import from_us, to_us
 PUSH, UPLOAD = "push", "upload"
 KEPT = 20
 """SBOMs that are kept of one branch."""
-_MARKED = 2_000
+_MARKED = 500
 b, y, k, p = bill.c, bill_body.c, bill_packages.c, package.c
 
 
