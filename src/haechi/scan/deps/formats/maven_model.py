@@ -173,10 +173,14 @@ class Model:
             found = pom.managed.get(key)
             if found is not None:
                 return found
+        for pom in self.chain:
+            for one in pom.managed_by_property.get(key[1] or "-", ()):
+                if (one.kind, one.classifier) == key[2:] and self.text(one.group) == key[0]:
+                    return one
         if self._by_property is None:
             self._by_property = {}
             for pom in self.chain:
-                for one in pom.managed_by_property:
+                for one in pom.managed_by_property.get("", ()):
                     names = self.text(one.group) or "", self.text(one.artifact) or ""
                     self._by_property.setdefault((*names, one.kind, one.classifier), one)
         return self._by_property.get(key)

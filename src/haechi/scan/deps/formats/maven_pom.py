@@ -10,6 +10,10 @@ from haechi.engines.xml import Element, parse
 from haechi.errors import InputError, LimitExceeded
 from haechi.scan.deps.formats.decoding import MAX_PACKAGES
 
+MAX_ALIKE = 300
+"""Managed entries of one pom whose names hold properties, for one artifact: every module that
+inherits them fills them in anew. What is left out has no version then, which is told."""
+
 
 class Dependency(NamedTuple):
     """One ``<dependency>``, raw. ``profile`` is the name of the profile that adds it."""
@@ -41,7 +45,8 @@ class Parent(NamedTuple):
 
 class Pom(NamedTuple):
     """What is read of one file. ``managed`` are the entries whose names hold no property, by
-    key; ``managed_by_property`` the others; ``imports`` the BOMs."""
+    key; ``managed_by_property`` the others, by their artifact ("": it holds a property itself);
+    ``imports`` the BOMs."""
 
     path: str
     group: str
@@ -51,7 +56,7 @@ class Pom(NamedTuple):
     properties: dict[str, str]
     dependencies: list[Dependency]
     managed: dict[tuple[str, str, str, str], Dependency]
-    managed_by_property: list[Dependency]
+    managed_by_property: dict[str, list[Dependency]]
     imports: list[Dependency]
     modules: list[str]
 
@@ -78,7 +83,7 @@ def read(data: bytes, path: str) -> Pom:
         properties={},
         dependencies=[],
         managed={},
-        managed_by_property=[],
+        managed_by_property={},
         imports=[],
         modules=[],
     )
@@ -108,7 +113,10 @@ def _add(pom: Pom, holder: Element, profile: str, *, active: bool) -> None:
         if found.scope == "import":
             pom.imports.append(found)
         elif "${" in found.group or "${" in found.artifact:
-            pom.managed_by_property.append(found)
+            artifact = "" if "${" in found.artifact else found.artifact
+            alike = pom.managed_by_property.setdefault(artifact, [])
+            if len(alike) < MAX_ALIKE:
+                alike.append(found)
         else:
             pom.managed.setdefault(found.key, found)
 
