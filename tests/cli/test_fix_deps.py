@@ -295,3 +295,21 @@ def test_a_lock_file_that_stays_behind_is_told_and_its_manifest_stays_written(
     )
     assert '"minimist": "1.2.6"' in (root / "package.json").read_text()
     assert (root / "package-lock.json").read_text() == NPM["package-lock.json"]
+
+
+def test_a_version_that_a_constraint_gives_is_changed_there(shop: Path) -> None:
+    (shop / "requirements.txt").write_text("-c pins/all.txt\nrequests\n")
+    (shop / "pins").mkdir()
+    (shop / "pins/all.txt").write_bytes(b"# pins\r\nrequests==2.30.0  # why\r\n")
+    assert run("--yes").exit_code == 0
+    assert (shop / "pins/all.txt").read_bytes() == b"# pins\r\nrequests==2.31.0  # why\r\n"
+    assert (shop / "requirements.txt").read_text() == "-c pins/all.txt\nrequests\n"
+
+
+@pytest.mark.parametrize("text", ["-c ../out.txt\nrequests\n", "-c /etc/passwd\nrequests\n"])
+def test_constraints_outside_of_the_project_are_left_alone(shop: Path, text: str) -> None:
+    (shop.parent / "out.txt").write_text("requests==2.30.0\n")
+    (shop / "requirements.txt").write_text(text)
+    run("--yes")
+    assert (shop.parent / "out.txt").read_text() == "requests==2.30.0\n"
+    assert (shop / "requirements.txt").read_text() == text

@@ -336,3 +336,18 @@ def test_milder_ones_are_raised_too_where_that_is_asked_for() -> None:
     assert moves == [("bad", "1.0.5", ("CVE-1",)), ("mild", "1.0.1", ("CVE-3",))]
     without = plan_upgrades(file, found, HIGH, affected=world.affected)
     assert without.upgrades == plan.upgrades[:1]
+
+
+@pytest.mark.parametrize(
+    ("source", "way"),
+    [
+        (Source.WORKSPACE, Way.MANIFEST),
+        (Source.PATH, Way.MANIFEST),
+        (Source.REGISTRY, Way.OVERRIDE),
+    ],
+)
+def test_a_member_of_the_workspace_stands_in_nobodys_way(source: Source, way: Way) -> None:
+    world = World("npm", Flaw("CVE-1", "low", (("", "1.0.5"),)))
+    file = lock(package("member", "1.0.0", 1, source=source), package("low", "1.0.0"))
+    plan = planned(world, file, asks=lambda owner, _: ["1.0.0"] if owner == 0 else None)
+    assert [one.way for one in plan.upgrades] == [way]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
+import re
 
 from haechi.model.package import Package, PackageFile
 from haechi.scan.deps.fixing.slots import editable
@@ -44,6 +45,8 @@ def manifests_of(file: PackageFile, around: Around) -> tuple[str, ...]:
     return tuple(there)
 
 
+_NAMED = re.compile(r"^\s*(?:-c|--constraint)[ \t=]+['\"]?([^\s'\"#:]{1,200})", re.MULTILINE)
+_MOST_NAMED = 20
 _OWN = frozenset({"go.mod", "packages.config"})
 
 
@@ -61,7 +64,16 @@ def is_compiled(text: str) -> bool:
 def _inputs(path: str, around: Around) -> list[str]:
     """``requirements.txt`` and, where there is one, the ``requirements.in`` behind it."""
     source = posixpath.splitext(path)[0] + ".in"
-    return [path, source] if _is_there(source, around) else [path]
+    inputs = [path, source] if _is_there(source, around) else [path]
+    return [*inputs, *_constraints(path, around)]
+
+
+def _constraints(path: str, around: Around) -> list[str]:
+    """What ``-c`` names within the project: there the versions of bare names may stand."""
+    text = (around.read(path) or b"").decode("utf-8", "replace")
+    folder = posixpath.dirname(path)
+    named = (posixpath.normpath(posixpath.join(folder, one)) for one in _NAMED.findall(text))
+    return [one for one in dict.fromkeys(named) if not one.startswith(("..", "/"))][:_MOST_NAMED]
 
 
 def _above(folder: str, names: tuple[str, ...], around: Around) -> list[str]:

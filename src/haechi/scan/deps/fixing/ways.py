@@ -87,6 +87,10 @@ _OWN_LINES = frozenset({"go.mod", "requirements.txt", "packages.config", "pom.xm
 """Files that pin and that people write: the package's own line is what changes."""
 
 
+_OURS = frozenset({Source.WORKSPACE, Source.PATH})
+"""Packages of the project itself: what they ask for stands in manifests of its own."""
+
+
 class Routes:
     """Ways within one file. ``moving`` are positions that the plan raises, too: what those will
     ask for afterwards is not known."""
@@ -118,6 +122,10 @@ class Routes:
         if file.format in _OWN_LINES or not file.pins or package.source is Source.STDLIB:
             return Route(way=Way.MANIFEST, by=by, path=path)
         owners, certain = self._blockers(index, version)
+        ours = [owner for owner in owners if file.packages[owner].source in _OURS]
+        if owners and len(ours) == len(owners):
+            return Route(way=Way.MANIFEST, by=by, path=path, certain=certain, override=override)
+        owners = [owner for owner in owners if owner not in ours]
         if owners:
             way = Way.OVERRIDE if override else Way.PARENT
             return Route(
