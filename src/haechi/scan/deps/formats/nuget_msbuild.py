@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from haechi.engines.xml import Element, parse
@@ -27,12 +27,32 @@ _PROPERTY = re.compile(r"\$\(([A-Za-z_][\w.-]{0,100})\)")
 _HERE = re.compile(r"\$\(MSBuildThisFileDirectory\)[\\/]?", re.IGNORECASE)
 
 
+class Written(NamedTuple):
+    """What one file sets: properties by lower-case name (None: to two texts), versions by
+    lower-case package name, and the files that it imports by a plain path; ``goes_on``: it may
+    import the next file upwards."""
+
+    properties: dict[str, str | None]
+    versions: dict[str, str]
+    imports: tuple[str, ...]
+    goes_on: bool
+
+
 class Settings:
-    """Properties by lower-case name (None: unclear) and versions by lower-case package name."""
+    """What a project and the files around it set; the nearest that sets a name counts. Files are
+    kept as they are, since thousands of projects share them."""
 
     def __init__(self) -> None:
-        self.properties: dict[str, str | None] = {}
-        self.versions: dict[str, str] = {}
+        self._files: list[Written] = []
+
+    def add(self, file: Written) -> None:
+        """Take what a file says; the files of a project are added from the nearest on."""
+        self._files.append(file)
+
+    def version(self, name: str) -> str:
+        """The version that is set for a package, raw; "" if none is."""
+        name = name.lower()
+        return next((one.versions[name] for one in self._files if name in one.versions), "")
 
     def text(self, raw: str) -> str | None:
         """The text with its properties; None when one is not known or is computed."""
@@ -42,32 +62,41 @@ class Settings:
             if "$(" not in raw:
                 return raw
             names = {name.lower() for name in _PROPERTY.findall(raw)}
-            values = {name: self.properties.get(name) for name in names}
+            values = {name: self._property(name) for name in names}
             if not values or any(one is None or len(one) > _LONGEST for one in values.values()):
                 return None
             raw = _PROPERTY.sub(lambda match: values[match[1].lower()] or "", raw)  # noqa: B023
         return None
 
-    def add(self, root: Element) -> None:
-        """Take what a file says; the files of a project are added from the nearest on."""
-        own: dict[str, str | None] = {}
-        for group in root.all("PropertyGroup"):
-            for one in group.children:
-                name = one.name.lower()
-                own[name] = one.text if own.get(name, one.text) == one.text else None
-        for name, value in own.items():
-            self.properties.setdefault(name, value)
-        for element in root.walk():
-            told = (
-                told_of(element) if element.name in ("PackageVersion", "PackageReference") else {}
-            )
+    def _property(self, name: str) -> str | None:
+        for one in self._files:
+            if name in one.properties:
+                return one.properties[name]
+        return None
+
+
+def written(root: Element) -> Written:
+    """What a file sets."""
+    properties: dict[str, str | None] = {}
+    for group in root.all("PropertyGroup"):
+        for one in group.children:
+            name = one.name.lower()
+            properties[name] = one.text if properties.get(name, one.text) == one.text else None
+    versions: dict[str, str] = {}
+    imports = []
+    for element in root.walk():
+        if element.name == "Import":
+            path = _HERE.sub("", element.attributes.get("Project", "")).replace("\\", "/")
+            if path.endswith((".props", ".targets")) and "$" not in path and "*" not in path:
+                imports.append(path)
+        elif element.name in ("PackageVersion", "PackageReference"):
+            told = told_of(element)
+            names = told.get("update") or ""
             if element.name == "PackageVersion":
-                names = told.get("include") or told.get("update") or ""
-            else:
-                names = told.get("update") or ""
-            if told.get("version"):
-                for name in names.split(";"):
-                    self.versions.setdefault(name.strip().lower(), told["version"])
+                names = told.get("include") or names
+            for name in names.split(";") if told.get("version") else ():
+                versions.setdefault(name.strip().lower(), told["version"])
+    return Written(properties, versions, tuple(imports[:_FILES]), bool(root.all("Import")))
 
 
 def parsed(data: bytes, path: str) -> Element:
@@ -92,7 +121,7 @@ def settings_of(root: Element, folder: str, around: Around) -> Settings:
     """What the project itself and the files around it set."""
     settings = Settings()
     files = _Files(around)
-    files.follow(root, folder, settings)
+    files.follow(written(root), folder, settings)
     for name in _AROUND:
         here: str | None = folder
         while here is not None:
@@ -102,13 +131,13 @@ def settings_of(root: Element, folder: str, around: Around) -> Settings:
             found = files.at(posixpath.join(here, name))
             if found is not None:
                 files.follow(found, here, settings)
-            if not here or found is None or not found.all("Import"):
+            if not here or found is None or not found.goes_on:
                 break
             here = posixpath.dirname(here)
     return settings
 
 
-_PARSED: WeakKeyDictionary[Around, dict[str, Element | None]] = WeakKeyDictionary()
+_READ: WeakKeyDictionary[Around, dict[str, Written | None]] = WeakKeyDictionary()
 """Files that projects share, by the tree they lie in."""
 
 
@@ -117,7 +146,7 @@ class _Files:
 
     def __init__(self, around: Around) -> None:
         self._around = around
-        self._parsed = _PARSED.setdefault(around, {})
+        self._read = _READ.setdefault(around, {})
         self._followed: set[int] = set()
 
     def nearest(self, name: str, folder: str) -> str | None:
@@ -130,29 +159,26 @@ class _Files:
             folder = posixpath.dirname(folder)
         return None
 
-    def at(self, path: str) -> Element | None:
-        if path not in self._parsed:
+    def at(self, path: str) -> Written | None:
+        if path not in self._read:
             data = None if path.startswith("..") else self._around.read(path)
             try:
-                self._parsed[path] = parse(data) if data is not None else None
+                self._read[path] = written(parse(data)) if data is not None else None
             except InputError:
-                self._parsed[path] = None
-        return self._parsed[path]
+                self._read[path] = None
+        return self._read[path]
 
-    def follow(self, root: Element, folder: str, settings: Settings) -> None:
+    def follow(self, file: Written, folder: str, settings: Settings) -> None:
         """Add a file and those that it imports by a plain path."""
-        waiting = [(root, folder)]
+        waiting = [(file, folder)]
         while waiting and len(self._followed) < _FILES:
             one, here = waiting.pop()
             if id(one) in self._followed:
                 continue
             self._followed.add(id(one))
             settings.add(one)
-            for element in one.walk():
-                target = element.attributes.get("Project", "") if element.name == "Import" else ""
-                path = _HERE.sub("", target).replace("\\", "/")
-                if path.endswith((".props", ".targets")) and "$" not in path and "*" not in path:
-                    path = posixpath.normpath(posixpath.join(here, path))
-                    found = self.at(path)
-                    if found is not None:
-                        waiting.append((found, posixpath.dirname(path)))
+            for path in one.imports:
+                path = posixpath.normpath(posixpath.join(here, path))
+                found = self.at(path)
+                if found is not None:
+                    waiting.append((found, posixpath.dirname(path)))

@@ -75,7 +75,7 @@ def _drafts(element: Element, settings: Settings) -> Iterator[Draft]:
     private = "all" in told.get("privateassets", "").lower()
     for spelled in filter(None, (one.strip() for one in (settings.text(named) or "").split(";"))):
         raw = told.get("versionoverride") or told.get("version") or ""
-        raw = raw or settings.versions.get(spelled.lower(), "")
+        raw = raw or settings.version(spelled)
         text = settings.text(raw)
         version = _exact(text or "")
         yield Draft(
