@@ -115,7 +115,12 @@ class _Module:
     """Packages of one ``go.mod`` while it is read."""
 
     def __init__(
-        self, path: str, told: go_mod.Module, work: go_mod.Module | None, used: set[str], sums: Sums
+        self,
+        path: str,
+        told: go_mod.Module,
+        work: go_mod.Module | None,
+        used: frozenset[str],
+        sums: Sums,
     ) -> None:
         self.path = path
         self.told = told

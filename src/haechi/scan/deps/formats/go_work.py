@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 from haechi.model.package import Package, PackageFile, Source
 from haechi.scan.deps.formats import go_mod
@@ -83,24 +84,44 @@ def language(line: go_mod.Directive | None) -> tuple[int, int]:
     return (int(found[1]), int(found[2] or 0)) if found else (1, 16)
 
 
-def workspace(folder: str, around: Around) -> tuple[go_mod.Module | None, set[str]]:
+class _Work(NamedTuple):
+    """One ``go.work`` with the folders that it uses and the names of their modules."""
+
+    told: go_mod.Module
+    folders: frozenset[str]
+    modules: frozenset[str]
+
+
+_WORKS: WeakKeyDictionary[Around, dict[str, _Work | None]] = WeakKeyDictionary()
+"""Workspaces by tree and folder: each of their modules asks for them."""
+
+
+def workspace(folder: str, around: Around) -> tuple[go_mod.Module | None, frozenset[str]]:
     """The workspace that uses the module of a folder, and the names of all its modules."""
     here = folder
     for _ in range(_FOLDERS_UP):
         if "go.work" in around.names(here):
-            data = around.read(posixpath.join(here, "go.work"))
-            told = go_mod.module(data.decode(errors="replace")) if data else None
-            if told is None:
-                return None, set()
-            uses = {posixpath.normpath(posixpath.join(here, use.words[0])) for use in told.uses}
-            if (folder or ".") not in uses:
-                return None, set()
-            names = {_name_of(use, around) for use in uses if use != folder}
-            return told, names - {""}
+            work = _work_in(here, around)
+            if work is None or (folder or ".") not in work.folders:
+                return None, frozenset()
+            return work.told, work.modules
         if not here:
             break
         here = posixpath.dirname(here)
-    return None, set()
+    return None, frozenset()
+
+
+def _work_in(folder: str, around: Around) -> _Work | None:
+    known = _WORKS.setdefault(around, {})
+    if folder not in known:
+        data = around.read(posixpath.join(folder, "go.work"))
+        told = go_mod.module(data.decode(errors="replace")) if data else None
+        known[folder] = None
+        if told is not None:
+            uses = (posixpath.normpath(posixpath.join(folder, one.words[0])) for one in told.uses)
+            names = {use: _name_of(use, around) for use in uses}
+            known[folder] = _Work(told, frozenset(names), frozenset(names.values()) - {""})
+    return known[folder]
 
 
 def _name_of(folder: str, around: Around) -> str:
