@@ -7,11 +7,12 @@ unknown leaves again.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from haechi.engines.hcl.json_values import loads
+from haechi.engines.hcl.values import EvalFault
 from haechi.model.unknown import Unknown
 
 _OPEN, _CLOSE = "\uf8f0", "\uf8f1"
@@ -38,8 +39,8 @@ def encoded_structure(parts: Sequence[Any]) -> Any:
         return None
     pieces: list[_Piece] = []
     try:
-        return _restored(json.loads(_marked(parts, pieces)), pieces)
-    except (ValueError, RecursionError):
+        return _restored(loads(_marked(parts, pieces)), pieces)
+    except (ValueError, RecursionError, EvalFault):
         return None
 
 

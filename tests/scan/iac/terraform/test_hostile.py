@@ -192,3 +192,28 @@ def test_what_terraform_refuses_to_repeat_is_told_and_judged(arguments: str, rea
     found = read(f'resource "aws_x" "a" {{\n  {arguments}\n  v = 1\n}}')
     assert [(gap.kind, gap.reason) for gap in found.gaps] == [(FAULT, reason)]
     assert data(found, "aws_x.a")["v"] == 1
+
+
+@pytest.mark.parametrize("function", ["md5", "base64encode", "urlencode", "yamldecode", "upper"])
+def test_half_a_character_of_json_is_replaced(function: str) -> None:
+    text = r'jsondecode("\"\\ud800a\"")'
+    found = scanned(f'resource "aws_x" "a" {{\n  v = {function}({text})\n  w = {text}\n}}')
+    assert found.gaps == []
+    assert data(found, "aws_x.a")["w"] == "\ufffda"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[1]", "an object with the variables is needed"),
+        ('{"v": 1e999}', "a number is too large"),
+        ('{"v": NaN}', "not JSON"),
+        (f'{{"v": {"9" * 5000}}}', "a number is too large"),
+        ("[" * 50_000, "not JSON"),
+    ],
+    ids=["list", "float", "constant", "digits", "depth"],
+)
+def test_a_variable_file_that_cannot_be_read_is_told(content: str, reason: str) -> None:
+    main = 'variable "v" {}\nresource "aws_x" "a" {\n  v = "${var.v}"\n}'
+    found = scanned(main, terraform_dot_tfvars_dot_json=content)
+    assert [(gap.path, gap.reason) for gap in found.gaps] == [("terraform.tfvars.json", reason)]

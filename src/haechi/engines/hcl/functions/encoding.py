@@ -6,7 +6,6 @@ import base64
 import binascii
 import csv
 import io
-import json
 import re
 import urllib.parse
 import zlib
@@ -15,14 +14,12 @@ from typing import Any
 from haechi.engines.hcl.functions import yamls
 from haechi.engines.hcl.functions.formatting import to_json
 from haechi.engines.hcl.functions.signature import Context, Function
-from haechi.engines.hcl.operators import decimal
+from haechi.engines.hcl.json_values import loads
 from haechi.engines.hcl.values import (
-    MAX_DIGITS,
     Budget,
     EvalFault,
     joined,
     unknowns_in,
-    whole,
 )
 from haechi.errors import LimitExceeded
 from haechi.model.unknown import Unknown
@@ -75,25 +72,9 @@ class _Decode(Function):
 def _jsondecode(context: Context, text: str) -> Any:
     context.budget.grow(len(text))
     try:
-        return json.loads(
-            text, parse_float=_fraction, parse_int=_integer, parse_constant=_no_constant
-        )
+        return loads(text)
     except (ValueError, RecursionError) as error:
         raise EvalFault(f"jsondecode: this is not JSON: {str(error)[:100]}") from None
-
-
-def _fraction(text: str) -> int | float:
-    return whole(decimal(float(text)))
-
-
-def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise EvalFault("a number is too large")
-    return int(text)
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(text)
 
 
 def _yamldecode(context: Context, text: str) -> Any:

@@ -8,12 +8,12 @@ https://developer.hashicorp.com/terraform/language/syntax/json
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from msgspec.structs import replace
 
+from haechi.engines.hcl.json_values import loads
 from haechi.engines.hcl.parse_json import parse_json as parse
 from haechi.engines.hcl.tree import Assignment, Block, Body, File, Literal, Node, Object, Tuple
 from haechi.errors import InputError
@@ -108,11 +108,11 @@ def _assignments(value: Object) -> Iterator[tuple[str, Assignment]]:
 def parse_values(data: bytes) -> list[tuple[str, Node]]:
     """The variables of a ``*.tfvars.json``: plain values, in which nothing is a template."""
     try:
-        content = json.loads(data)
+        content = loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError("not JSON", do="correct it") from error
     if not isinstance(content, dict):
-        return []
+        raise InputError("an object with the variables is needed", do="correct it")
     return [(name, _plain(value, 0)) for name, value in content.items()]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from haechi.engines.hcl.values import unknowns_in
+from haechi.engines.hcl.json_values import loads
+from haechi.engines.hcl.values import EvalFault, unknowns_in
 from haechi.model.unknown import Reference, Unknown
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def _foreign(document: Any) -> list[Any]:
         if len(document) > _MAX_TEXT or not document.strip():
             return []
         try:
-            content = json.loads(document, strict=False)
-        except (ValueError, RecursionError):
+            content = loads(document, strict=False)
+        except (ValueError, RecursionError, EvalFault):
             return []
     if not isinstance(content, dict):
         return []

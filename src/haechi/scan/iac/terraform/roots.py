@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from haechi.errors import InputError
 from haechi.scan.iac.terraform.calls import is_computed, local_target, source_of
 from haechi.scan.iac.terraform.run import FAULT, LIMIT, SYNTAX
+from haechi.scan.iac.terraform.tree_files import MAX_FILE
 
 if TYPE_CHECKING:
     from haechi.engines.hcl.tree import Node
@@ -95,6 +96,9 @@ def values_of(parsed: Parsed, root: str, named: Sequence[str], run: Run) -> Valu
             if path in named:
                 reason = "a file of `terraform.var_files` that is not there"
                 run.fault(FAULT, path, reason, "correct haechi.yaml")
+            else:
+                reason = f"it cannot be read, or has more than {MAX_FILE >> 20} MiB"
+                run.fault(LIMIT, path, reason, "name its values in another file")
             continue
         try:
             out.update(_read(data, path, run))
