@@ -7,19 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
 from haechi.cli.fix_deps import concerned, fixed
+from haechi.cli.patch import command as patch
 from haechi.cli.pipeline import Options, run
 from haechi.model.config import Config, GateSection
 from haechi.model.severity import Severity
 from haechi.scan.deps.bills import bill_of
 from haechi.scan.deps.look import Dependencies
 from haechi.store.dependency_records import Proposal, ProposalState
+from haechi.world.advisories.importing import import_all
+from tests.cli.fixable import committed, git, project
 from tests.cli.packages import LOCK
 from tests.server.advised import NEW, imported, record, scanned, written
-from tests.server.api.rig import START, Rig, rig
+from tests.server.api.rig import START, Rig, pushed, rig
+from tests.server.serving import by_word, real_world, serving
 
 MILD = "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:N/I:N/A:L"
 Moves = set[tuple[str, str, str]]
@@ -228,3 +234,35 @@ def test_an_advisory_of_the_repositorys_own_counts(
     found = moves(api.call("proposals.list", limit=100).items)
     assert ("alike", "2.0.0", "2.6.0") in found
     assert ("alike", "2.0.0", "2.6.0") in planned(shop)
+
+
+def test_a_branch_is_made_of_what_a_real_server_proposes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"requirements.txt": "low==1.0.0  # why\nfine==1.0.0\n"}
+    shop = project(tmp_path / "shop", files, record(1, "low", "1.0.5", ecosystem="PyPI"))
+    committed(shop)
+    git(shop, "remote", "add", "origin", "git@github.com:acme/shop.git")
+    database = tmp_path / "known.db"
+    assert import_all([str(shop / "advisories")], database, covers=["PyPI"]).complete
+    monkeypatch.setenv("HAECHI_DB", str(database))
+    monkeypatch.setenv("HAECHI_TOKEN", "admin")
+    monkeypatch.chdir(shop)
+    before = (git(shop, "status", "--porcelain"), git(shop, "rev-parse", "HEAD"))
+    with (
+        real_world(tmp_path / "store") as world,
+        serving(world, authenticate=by_word(), jobs=None) as server,
+        server.client() as client,
+    ):
+        outcome = run(Options(path=shop, only=("deps",), history=False))
+        content = msgspec.json.encode(pushed(outcome))
+        headers = {"content-type": "application/json"}
+        assert client.post("/api/v1/scans", content=content, headers=headers).status_code == 201
+        (proposal,) = client.get("/api/v1/proposals").json()["items"]
+        made = CliRunner().invoke(patch, ["--from-server", server.url, "--branch", "proposed"])
+    assert made.exit_code == 0, made.output
+    assert proposal["upgrades"] == [{"version": "1.0.0", "target": "1.0.5", "major": False}]
+    assert git(shop, "show", "proposed:requirements.txt") == "low==1.0.5  # why\nfine==1.0.0"
+    assert git(shop, "log", "--format=%s", "main..proposed") == "Raise low to 1.0.5"
+    assert "gone when scanned again" in made.stdout
+    assert (git(shop, "status", "--porcelain"), git(shop, "rev-parse", "HEAD")) == before
