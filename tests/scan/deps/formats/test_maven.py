@@ -253,3 +253,22 @@ def test_damaged_files_never_crash() -> None:
     assert (
         survives("app/pom.xml", text, {"pom.xml": _pom(_managed(_dependency("g:a:1")), "root")}) > 1
     )
+
+
+def test_boms_that_import_each_other_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haechi.scan.deps.formats.maven_model._IMPORTS", 20)
+    entry = "<dependency><groupId>g</groupId><artifactId>{}</artifactId>{}</dependency>"
+    imports = "".join(
+        entry.format(f"m{n}", "<version>1</version><type>pom</type><scope>import</scope>")
+        for n in range(9)
+    )
+    modules = "".join(f"<module>m{n}</module>" for n in range(9))
+    head = "<project><groupId>g</groupId><artifactId>{}</artifactId><version>1</version>"
+    files = {"pom.xml": f"{head.format('top')}<modules>{modules}</modules></project>"}
+    for n in range(9):
+        files[f"m{n}/pom.xml"] = (
+            f"{head.format(f'm{n}')}<dependencyManagement><dependencies>{imports}</dependencies>"
+            f"</dependencyManagement><dependencies>{entry.format('x', '')}</dependencies></project>"
+        )
+    file = Written(files).told("m0/pom.xml")
+    assert "more BOMs than are read" in file.gaps[0].reason

@@ -24,6 +24,10 @@ Key = tuple[str, str, str, str]
 _LONGEST = 1_000
 _DEEPEST = 20
 _POMS = 5_000
+_BOMS = 100
+"""That one pom imports, and that are looked through for one version."""
+_IMPORTS = 100_000
+"""Of all poms of a tree."""
 
 
 class Poms:
@@ -33,6 +37,7 @@ class Poms:
         self._parsed: dict[str, Pom | None] = {}
         self._reactors: dict[str, dict[tuple[str, str], str]] = {}
         self._models: dict[str, Model] = {}
+        self._imports = 0
 
     def at(self, path: str, around: Around) -> Pom | None:
         """The pom of a path; None when it is not there or cannot be read."""
@@ -75,9 +80,12 @@ class Poms:
         if pom.path not in self._models:
             chain, missing = self._chain(pom, around)
             model = self._models[pom.path] = Model(chain, missing)
-            for one in chain:
-                for bom in one.imports:
-                    self._import(model, bom, around, depth)
+            for bom in (bom for one in chain for bom in one.imports):
+                self._imports += 1
+                if self._imports > _IMPORTS or len(model.boms) >= _BOMS:
+                    model.missing["more BOMs than are read"] = None
+                    break
+                self._import(model, bom, around, depth)
         return self._models[pom.path]
 
     def _chain(self, pom: Pom, around: Around) -> tuple[list[Pom], str]:
@@ -190,7 +198,7 @@ class Model:
         if self._imported is None:
             found = {self.pom.path: self}
             waiting = list(reversed(self.boms))
-            while waiting:
+            while waiting and len(found) < _BOMS:
                 one = waiting.pop()
                 if one.pom.path not in found:
                     found[one.pom.path] = one
