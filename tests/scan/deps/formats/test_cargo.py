@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from haechi.errors import InputError
+from haechi.errors import InputError, LimitExceeded
 from haechi.model.package import Source
 from tests.scan.deps.formats.written import (
     Written,
@@ -218,3 +218,12 @@ def test_damaged_files_never_crash() -> None:
     around = {path: text for path, text in _TREE.items() if path != "Cargo.lock"}
     survives("Cargo.lock", _LOCK, around)
     survives("Cargo.toml", _MANIFEST)
+
+
+def test_too_many_packages_are_refused_before_they_are_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("haechi.scan.deps.formats.cargo.MAX_PACKAGES", 3)
+    lock = "[[package]]\nname = 'a'\n" * 4 + "not TOML"
+    with pytest.raises(LimitExceeded, match="more than 3 packages"):
+        told("Cargo.lock", lock)

@@ -38,13 +38,16 @@ _REQUIREMENT = re.compile(r"^(\S{1,200})(?: (\S{1,200}))?(?: \((.{1,2000})\))?$"
 def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """``Cargo.lock`` with the scopes that the workspace's manifests tell."""
     text = text_of(data, path)
+    offsets = table_offsets(text, "package", MAX_PACKAGES)
+    if len(offsets) > MAX_PACKAGES:  # before a million tables are decoded
+        raise LimitExceeded(f"more than {MAX_PACKAGES:,} packages", where=path)
     lock = toml_of(text, path)
     if not isinstance(lock.get("package", []), list):
         raise InputError("package is no list", where=path, do="run cargo generate-lockfile")
     entries = [table(one) for one in rows(lock.get("package"))]
     if len(entries) > MAX_PACKAGES:
         raise LimitExceeded(f"more than {MAX_PACKAGES:,} packages", where=path)
-    lines = lines_of(text, table_offsets(text, "package", len(entries)), len(entries))
+    lines = lines_of(text, offsets, len(entries))
     if "root" in lock:  # of before 2018
         entries, lines = [table(lock["root"]), *entries], [1, *lines]
     places = [
