@@ -286,3 +286,28 @@ def test_lock_of_npm_leads_through_what_is_imported(tmp_path: Path) -> None:
         (found,) = findings(look(tmp_path / "tree", files, held))
     assert (found.evidence["reach"], found.evidence["reach_through"]) == ("imported", "top")
     assert "reached through top, which is imported in src/a.js:1" in found.message
+
+
+@pytest.mark.parametrize("name", ["own-name", "deep"])
+def test_an_alias_of_the_project_is_an_import_of_the_package(tmp_path: Path, name: str) -> None:
+    about = affected(
+        "deep", ("introduced", "0"), ("fixed", "2.0.0"), ecosystem="npm", kind="SEMVER"
+    )
+    advisory = record("GHSA-aaaa-bbbb-cccc", about, **rated(CRITICAL))
+    asks = {"own-name": "npm:deep@1.0.0", "deep": "1.0.0"}
+    lock = {
+        "lockfileVersion": 3,
+        "packages": {
+            "": {"dependencies": asks},
+            "node_modules/own-name": {"name": "deep", "version": "1.0.0"},
+            "node_modules/deep": {"version": "1.0.0"},
+        },
+    }
+    files = {
+        "package.json": json.dumps({"dependencies": asks}),
+        "package-lock.json": json.dumps(lock),
+        "src/a.js": f"import x from '{name}'\n",
+    }
+    with database(tmp_path / "db", [advisory], "npm") as held:
+        (found,) = findings(look(tmp_path / "tree", files, held))
+    assert (found.evidence["reach"], found.evidence["reach_at"]) == ("imported", "src/a.js:1")

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ import msgspec
 from haechi.model.advisory import Symbols
 from haechi.model.package import PackageFile
 from haechi.scan.deps import go_standard
+from haechi.scan.deps.formats.decoding import table
+from haechi.scan.deps.formats.node_names import FIELDS, split_name, texts
 from haechi.scan.deps.imports_go import GoImports, vendored
 from haechi.scan.deps.imports_javascript import JavaScriptImports
 from haechi.scan.deps.imports_python import PythonImports
@@ -145,20 +148,35 @@ class JavaScript:
         return any(map(own, self._paths))
 
     def used(self, name: str, own: Own) -> Used:
-        """What is known of one package."""
-        place = nearest(self._imports.places(name), own)
+        """What is known of one package, under all names that the project gives it."""
+        names = (name, *self._aliases.get(name, ()))
+        place = nearest(chain.from_iterable(map(self._imports.places, names)), own)
         if place is not None:
             return Used(place)
         if name.startswith("@types/"):
             return Used()
-        named = nearest(self._named.get(name, ()), own)
-        if named is not None:
-            return Used(why=f"{named.path}:{self._reader.line(named)} names {name}")
+        for one in names:
+            named = nearest(self._named.get(one, ()), own)
+            if named is not None:
+                return Used(why=f"{named.path}:{self._reader.line(named)} names {one}")
         return Used()
 
     def computed(self, own: Own) -> Place | None:
         """An import of a name that is only known when it runs."""
         return nearest(self._imports.computed, own)
+
+    @cached_property
+    def _aliases(self) -> Mapping[str, Sequence[str]]:
+        """Other names by package, of ``"other": "npm:package@1"``."""
+        found: dict[str, dict[str, None]] = {}
+        for path in self._others:
+            if posixpath.basename(path) != "package.json":
+                continue
+            data = self._reader.read(path)
+            for name, spec in _asked_for(data) if b'"npm:' in data else ():
+                if spec.startswith("npm:"):
+                    found.setdefault(split_name(spec[4:])[0], {})[name] = None
+        return {name: tuple(others) for name, others in found.items()}
 
     @cached_property
     def _named(self) -> Mapping[str, Sequence[Place]]:
@@ -200,6 +218,16 @@ def _named_as(found: dict[str, list[Place]], word: str, place: Place) -> None:
         for prefix in ("eslint-plugin-", "eslint-config-", "babel-preset-", "babel-plugin-",
                        "@babel/preset-", "@babel/plugin-"):  # fmt: skip
             _keep(found, prefix + scope, place)
+
+
+def _asked_for(data: bytes) -> Iterator[tuple[str, str]]:
+    """What a package.json depends on, and in which version."""
+    try:
+        told = table(json.loads(data))
+    except (ValueError, RecursionError):
+        return
+    for field in FIELDS:
+        yield from texts(told.get(field)).items()
 
 
 def _words_of(data: bytes) -> Iterator[str]:

@@ -22,6 +22,7 @@ from haechi.scan.deps.formats.decoding import (
     table,
     text_of,
     too_many,
+    unread,
     word,
 )
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
@@ -78,7 +79,9 @@ class _Lock:
     def file(self) -> PackageFile:
         """Packages, their edges, and what the members of the workspace ask for."""
         keys = Keys(self._data, self._data.find(b'"packages"') + 1, (b"[",))
+        odd = 0
         for key, entry in self._packages.items():
+            odd += not (rows(entry) and word(entry[0]))
             self._add(key, rows(entry), keys.line(key))
         for key, entry in self._packages.items():
             at = self._at.get(key, -1)
@@ -103,7 +106,10 @@ class _Lock:
                 for folder in self._workspaces
                 if folder
             ),
-            gaps=(too_many(self._path),) if self._full else (),
+            gaps=(
+                *((too_many(self._path),) if self._full else ()),
+                *unread(self._path, odd, "entries"),
+            ),
         )
 
     def _add(self, key: str, entry: list[Any], line: int) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats.bundler_gemfile import Gem, gemfile, gemspec
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of, unread_lines
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of, unread
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.urls import clean_url
 
@@ -60,7 +60,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             requires=requires,
             name=own.name if own else "",
             version=own.version if own else "",
-            gaps=unread_lines(path, lock.unread),
+            gaps=unread(path, lock.unread),
         )
     ]
 

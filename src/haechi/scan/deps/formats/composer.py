@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.package import PackageFile, Source
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, json_of, rows, table, word
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, json_of, rows, table, unread, word
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.places import Lines
 from haechi.scan.deps.formats.urls import clean_url
@@ -38,6 +38,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     entries = _entries(lock.get("packages"))
     shipped = len(entries)
     entries += _entries(lock.get("packages-dev"))
+    odd = len(lock["packages"]) + len(rows(lock.get("packages-dev"))) - len(entries)
     if len(entries) > MAX_PACKAGES:
         raise LimitExceeded(f"more than {MAX_PACKAGES:,} packages", where=path)
     lines = _lines(data, [word(one.get("name")) for one in entries])
@@ -61,6 +62,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             requires=requires,
             name=word((project or {}).get("name")),
             version=word((project or {}).get("version")),
+            gaps=unread(path, odd, "entries"),
         )
     ]
 

@@ -36,7 +36,7 @@ T = TypeVar("T")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _LINE = re.compile(r"at line (\d+)")
 _LIMITS = frozenset({"limit", "too-many-documents"})
-_DO = "write the lock file again with its own tool, or correct the line"
+DO = "write the lock file again with its own tool, or correct the line"
 
 
 def text_of(data: bytes, path: str) -> str:
@@ -85,13 +85,13 @@ def json_of(data: bytes, path: str, type: type[T]) -> T:
     except RecursionError as error:
         raise LimitExceeded("nested too deep", where=path) from error
     except msgspec.ValidationError as error:
-        raise InputError(f"not as expected: {error}", where=path, do=_DO) from error
+        raise InputError(f"not as expected: {error}", where=path, do=DO) from error
     except msgspec.DecodeError as error:
         refuse_conflict(data, path)
         at = _BYTE.search(str(error))
         line = data.count(b"\n", 0, int(at[1])) + 1 if at else data.count(b"\n") + 1
         what = _BYTE.sub("", str(error)).strip().removeprefix("JSON is malformed: ")
-        raise InputError(f"not valid JSON: {what}", where=f"{path}:{line}", do=_DO) from error
+        raise InputError(f"not valid JSON: {what}", where=f"{path}:{line}", do=DO) from error
     except UnicodeDecodeError as error:
         raise InputError("not valid UTF-8", where=path, do="save the file as UTF-8") from error
 
@@ -109,7 +109,7 @@ def toml_of(text: str, path: str) -> dict[str, Any]:
         at = _LINE.search(what)
         what = what[: at.start()].rstrip() if at else what
         where = f"{path}:{at[1]}" if at else path
-        raise InputError(f"not valid TOML: {what}", where=where, do=_DO) from error
+        raise InputError(f"not valid TOML: {what}", where=where, do=DO) from error
     return value
 
 
@@ -123,7 +123,7 @@ def yaml_of(data: bytes, path: str) -> list[documents.Document]:
         for found in documents.parse_documents(data, limits=limits):
             if isinstance(found, documents.Fault):
                 kind = LimitExceeded if found.kind in _LIMITS else InputError
-                raise kind(found.message, where=f"{path}:{found.line}", do=_DO)
+                raise kind(found.message, where=f"{path}:{found.line}", do=DO)
             read.append(found)
     except LimitExceeded as error:
         raise LimitExceeded(error.what, where=error.where or path, do=error.do) from error
@@ -140,12 +140,12 @@ def too_many(path: str) -> Gap:
     )
 
 
-def unread_lines(path: str, count: int) -> tuple[Gap, ...]:
-    """A gap for lines of a list that are no entries: what they name was not looked at."""
+def unread(path: str, count: int, what: str = "lines") -> tuple[Gap, ...]:
+    """A gap for parts of a list that are no entries: what they name was not looked at."""
     if not count:
         return ()
-    reason = f"{count} lines are not as the tool writes them"
-    return (Gap(kind="syntax", path=path, reason=reason, do=_DO),)
+    reason = f"{what} that are not as the tool writes them: {count:,}"
+    return (Gap(kind="syntax", path=path, reason=reason, do=DO),)
 
 
 def table(value: Any) -> dict[str, Any]:

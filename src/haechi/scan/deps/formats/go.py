@@ -170,7 +170,7 @@ class _Module:
                     kind="go-transitive",
                     path=self.path,
                     reason="go.mod of before Go 1.17 lists no modules that others bring in, and "
-                    "there is no go.sum",
+                    "there is no go.sum that could be read",
                     do="set a go line of 1.17 or later and run go mod tidy",
                 )
             ]

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from haechi.engines.xml import parse
 from haechi.errors import InputError, LimitExceeded
 from haechi.model.package import PackageFile
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of, unread_lines
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of, unread
 from haechi.scan.deps.formats.gradle_build import read_build, read_catalogue
 from haechi.scan.deps.formats.graph import Draft, settle
 
@@ -48,11 +48,11 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     of_script = name.startswith(("buildscript-", "settings-"))
     digests = _verified(posixpath.dirname(path), around)
     drafts = []
-    unread = 0
+    odd = 0
     for number, line in enumerate(text_of(data, path).splitlines(), 1):
         found = _LOCKED.fullmatch(line)
         if found is None:
-            unread += bool(line.strip()) and not line.startswith(("#", "empty="))
+            odd += bool(line.strip()) and not line.startswith(("#", "empty="))
             continue
         module = f"{found[1]}:{found[2]}"
         configurations = _configurations(found[4], name)
@@ -74,7 +74,7 @@ def read_lock(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             format="gradle.lockfile",
             ecosystem=ECOSYSTEM,
             packages=packages,
-            gaps=unread_lines(path, unread),
+            gaps=unread(path, odd),
         )
     ]
 

@@ -15,15 +15,16 @@ from typing import Any
 import msgspec
 
 from haechi.errors import InputError
-from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.decoding import (
+    DO,
     MAX_DEPTH,
     MAX_PACKAGES,
     json_of,
     table,
     too_many,
+    unread,
     word,
 )
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
@@ -58,7 +59,10 @@ def read_installed(data: bytes, path: str, around: Around) -> Sequence[PackageFi
 
 def _file(data: bytes, path: str, around: Around, format: str) -> PackageFile:
     value = json_of(data, path, _File)
-    if not isinstance(value.packages, dict) and not isinstance(value.dependencies, dict):
+    for told in (value.packages, value.dependencies):
+        if told is not None and not isinstance(told, dict):
+            raise InputError("a list of packages that is no object", where=path, do=DO)
+    if value.packages is None and value.dependencies is None:
         if value.lock_version == 1 and b"lockfileVersion" not in data:
             raise InputError("no lock file of npm: neither packages nor version", where=path)
         return PackageFile(
@@ -147,6 +151,7 @@ class _Folders:
             for folder, entry in packages.items()
             if isinstance(entry, dict) and len(folder) <= _MAX_KEY
         }
+        self._odd = len(packages) - len(self._entries)
         self._lines = key_lines(data, packages, data.find(b'"packages"') + 1)
         self._merged = _Merged()
         self._at: dict[str, int] = {}
@@ -187,7 +192,10 @@ class _Folders:
                 posixpath.normpath(posixpath.join(base, folder, "package.json"))
                 for folder in members
             ),
-            gaps=(too_many(self._path),) if self._merged.full else (),
+            gaps=(
+                *((too_many(self._path),) if self._merged.full else ()),
+                *unread(self._path, self._odd, "entries"),
+            ),
         )
 
     @property
@@ -284,7 +292,8 @@ class _Nested:
         self._merged = _Merged()
         self._scopes: list[tuple[dict[str, int], int]] = []
         self._pending: list[tuple[int, Mapping[str, Any], int]] = []
-        self._entries = list(_walk(table(value.dependencies)))
+        self._odd = _Odd()
+        self._entries = list(_walk(table(value.dependencies), self._odd))
         keys = Keys(data, data.find(b'"dependencies"') + 1)
         self._lines = [keys.line(name) for name, _, _, _ in self._entries]
 
@@ -313,7 +322,10 @@ class _Nested:
         packages, requires = settle(
             self._merged.drafts, roots, ecosystem="npm", path=self._path, scopes=False
         )
-        gaps: tuple[Gap, ...] = (too_many(self._path),) if self._merged.full else ()
+        gaps = (
+            *((too_many(self._path),) if self._merged.full else ()),
+            *unread(self._path, self._odd.count, "entries"),
+        )
         return PackageFile(
             path=self._path,
             format=self._format,
@@ -348,8 +360,14 @@ class _Nested:
         return roots, word(manifest.get("name"))
 
 
+class _Odd:
+    """Entries that are not as npm writes them, or nested deeper than is followed."""
+
+    count = 0
+
+
 def _walk(
-    dependencies: Mapping[str, Any],
+    dependencies: Mapping[str, Any], odd: _Odd
 ) -> Iterator[tuple[str, Mapping[str, Any], int, int]]:
     """Name, entry, number of the scope around and of its own scope, in the order of the file."""
     count = 0
@@ -358,11 +376,16 @@ def _walk(
         entries, outer = pending[-1]
         for name, entry in entries:
             if not isinstance(entry, dict):
+                odd.count += 1
                 continue
             count += 1
             yield name, entry, outer, count
             inner = entry.get("dependencies")
-            if isinstance(inner, dict) and len(pending) < MAX_DEPTH:
+            if inner is not None and not isinstance(inner, dict):
+                odd.count += 1
+            elif inner and len(pending) >= MAX_DEPTH:
+                odd.count += len(inner)
+            elif inner:
                 pending.append((iter(inner.items()), count))
                 break
         else:

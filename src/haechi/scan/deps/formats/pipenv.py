@@ -18,6 +18,7 @@ from haechi.scan.deps.formats.decoding import (
     text_of,
     toml_of,
     too_many,
+    unread,
     word,
 )
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
@@ -44,10 +45,14 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
         raise InputError("no Pipfile.lock: it has no default packages", where=path)
     drafts: dict[tuple[str, str], Draft] = {}
     gaps: tuple[Gap, ...] = ()
+    odd = 0
     keys = Keys(data)
     for category, entries in value.items():
         keys.line(category)
-        if category == "_meta" or not isinstance(entries, dict):
+        if category == "_meta":
+            continue
+        if not isinstance(entries, dict):
+            odd += 1
             continue
         for name, entry in entries.items():
             if len(drafts) >= MAX_PACKAGES:
@@ -57,6 +62,8 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
                 draft = _draft(name, entry, keys.line(name), category == "develop")
                 known = drafts.setdefault((draft.name, draft.version), draft)
                 known.development = known.development and draft.development
+            else:
+                odd += 1
     found_asks = _beside(path, around)
     packages, requires = settle(
         list(drafts.values()), _roots(drafts, found_asks), ecosystem="PyPI", path=path,
@@ -69,7 +76,7 @@ def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             ecosystem="PyPI",
             packages=packages,
             requires=requires,
-            gaps=gaps,
+            gaps=(*gaps, *unread(path, odd, "entries")),
         ),
     )
 

@@ -18,7 +18,7 @@ from haechi.errors import InputError
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.blocks import Blocks, read_blocks
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, text_of, too_many, word
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, table, text_of, too_many, unread, word
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
 from haechi.scan.deps.formats.members import Project, members_of, project_in
 from haechi.scan.deps.formats.node_names import kind_of, resolved_kind, split_name
@@ -45,6 +45,7 @@ class _Lock:
         self.drafts: list[Draft] = []
         self.by_descriptor: dict[str, int] = {}
         self.full = False
+        self.odd = 0
         self._known: dict[tuple[str, str, str], int] = {}
         self._by_name: dict[str, list[int]] = {}
         self.berry = berry
@@ -137,7 +138,10 @@ class _Lock:
             name=self.project.name if self.project else "",
             version=self.project.version if self.project else "",
             covers=tuple(posixpath.join(folder, "package.json") for folder in members),
-            gaps=(too_many(self.path),) if self.full else (),
+            gaps=(
+                *((too_many(self.path),) if self.full else ()),
+                *unread(self.path, self.odd, "entries"),
+            ),
         )
 
 
@@ -293,8 +297,11 @@ def _berry(data: bytes, path: str, around: Around) -> PackageFile:
     members: list[tuple[int, str, Mapping[str, Any]]] = []
     root: dict[str, Any] = {}
     for key, value in blocks.data.items():
+        if key == "__metadata":
+            continue
         entry = table(value)
-        if key == "__metadata" or not entry:
+        if not entry:
+            lock.odd += 1
             continue
         draft, member = _berry_draft(key, entry, lines.get(key, 1))
         if member == ".":
