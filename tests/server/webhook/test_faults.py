@@ -42,10 +42,12 @@ KIND = {"group": "", "version": "v1", "kind": "Nut"}
 def test_a_policy_that_fails_counts_by_its_own_choice_and_the_others_still_judge(
     webhook: Start, act: str, name: str, reason: str
 ) -> None:
+    patient = Limits(workers=1, spares=1, policy_s=5.0, review_s=10.0)
     running = webhook(
         trial("closed", act, failure="Fail"),
         trial("open", act, failure="Ignore"),
         trial("strict", "refuses_bad", failure="Ignore"),
+        limits=LIMITS if act == "loops" else patient,
     )
     peer = running.peer()
     refused = peer.review(FAIL, request(name))
