@@ -89,6 +89,9 @@ def _dynamic(
     content = next((one for one in block.body.blocks if one.type == "content"), None)
     loop = block.body.attributes.get("for_each")
     where = f"{path}:{block.head[0]}"
+    if not block.labels:
+        run.fault(FAULT, where, "a dynamic block does not name what it makes", "name it")
+        return
     what = f"the dynamic block {block.labels[0]!r}"
     if content is None or loop is None:
         run.fault(FAULT, where, f"{what} has no for_each or no content", "correct it")

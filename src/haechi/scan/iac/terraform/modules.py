@@ -8,6 +8,7 @@ https://developer.hashicorp.com/terraform/language/files/override
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -80,21 +81,24 @@ class Module:
 
 def is_override(path: str) -> bool:
     """``override.tf``, ``x_override.tf`` and their JSON and OpenTofu forms."""
-    stem = posixpath.basename(path).partition(".tf")[0].partition(".tofu")[0]
+    stem = re.sub(r"\.(?:tf|tofu)(?:\.json)?\Z", "", posixpath.basename(path))
     return stem == "override" or stem.endswith("_override")
 
 
 def chosen(paths: Iterable[str]) -> list[str]:
     """The files of one folder that count, in the order in which they do: OpenTofu reads
-    ``main.tofu`` instead of a ``main.tf`` beside it; overrides come last."""
+    ``main.tofu`` instead of a ``main.tf`` beside it, and ``main.tofu.json`` instead of a
+    ``main.tf.json``; overrides come last."""
     listed = sorted(paths)
-    tofu = {path.partition(".tofu")[0] for path in listed if path.endswith(_OPEN_TOFU)}
-    kept = [path for path in listed if path.endswith(_OPEN_TOFU) or _stem(path) not in tofu]
+    instead = {_beside(path) for path in listed if path.endswith(_OPEN_TOFU)}
+    kept = [path for path in listed if path not in instead]
     return [p for p in kept if not is_override(p)] + [p for p in kept if is_override(p)]
 
 
-def _stem(path: str) -> str:
-    return path.removesuffix(".json").removesuffix(".tf")
+def _beside(path: str) -> str:
+    """The file of Terraform that OpenTofu does not read when this one of its own is there."""
+    stem, _, ending = path.rpartition(".tofu")
+    return f"{stem}.tf{ending}"
 
 
 def read_module(folder: str, files: Mapping[str, File]) -> Module:

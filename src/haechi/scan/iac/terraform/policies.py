@@ -81,15 +81,23 @@ def _foreign(document: Any) -> list[Any]:
         if content is None:
             return [document]
     elif isinstance(document, str):
-        if len(document) > _MAX_TEXT or not document.strip():
+        if not document.strip():
             return []
-        try:
-            content = loads(document, strict=False)
-        except (ValueError, RecursionError, EvalFault):
-            return []
+        content = _loaded(document)
     if not isinstance(content, dict):
-        return []
+        reason = "a policy that another one is made of is no JSON object"
+        return [Unknown(reason, cause=reason)]
     return _each(content.get("Statement"))
+
+
+def _loaded(document: str) -> Any:
+    """The structure of a document; None for one that AWS would refuse."""
+    if len(document) > _MAX_TEXT:
+        return None
+    try:
+        return loads(document, strict=False)
+    except (ValueError, RecursionError, EvalFault):
+        return None
 
 
 def _each(value: Any) -> list[Any]:
