@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from haechi.model.unknown import Unknown
+from haechi.scan.iac.terraform import plan_origins
 from haechi.scan.iac.terraform.plans import Planned, read_plan
 
 
@@ -103,3 +106,76 @@ def test_an_old_state_is_a_gap_and_not_silence() -> None:
 def test_what_is_destroyed_is_not_judged() -> None:
     found = plan([], resource_changes=[changed("gone")])
     assert (found.resources, found.gaps) == ([], [])
+
+
+def test_a_million_values_of_one_expression_read_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    most = plan_origins._most
+
+    def counted(names: Any) -> list[str]:
+        read.append(len(names))
+        return most(names)
+
+    monkeypatch.setattr(plan_origins, "_most", counted)
+    expressions = {"v": {"references": ["aws_y.b.id"]}}
+    found = plan(
+        [resource(v=[])],
+        resource_changes=[changed("a", v=[True] * 1_000)],
+        configuration={
+            "root_module": {"resources": [{"address": "aws_x.a", "expressions": expressions}]}
+        },
+    )
+    assert len(found.resources[0].data["v"]) == 1_000
+    assert read == [1]
+
+
+def test_names_that_lead_nowhere_are_followed_so_far_only() -> None:
+    inputs = {
+        f"v{n}": {"references": [f"var.v{(n * 20 + k) % 400}" for k in range(20)]}
+        for n in range(400)
+    }
+    module: dict[str, Any] = {
+        "resources": [{"address": "aws_x.a", "expressions": {"v": {"references": ["var.v1"]}}}]
+    }
+    for _ in range(30):
+        module = {"module_calls": {"m": {"module": module, "expressions": inputs}}}
+    origin = plan_origins.Origin(module, "module.m." * 30 + "aws_x.a", {})
+    asked: set[tuple[str, int]] = set()
+    assert list(origin._resolved(["var.v1"], 30, asked)) == []
+    assert len(asked) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["aws_y.b.id", "aws_y.b", "aws_y.b-c", "aws_y"], ["aws_y.b.id", "aws_y.b-c"]),
+        (["a.b[0].c", "a.b[0]", "a.b", "a.bc"], ["a.b[0].c", "a.bc"]),
+        (["a.b", "a.b"], ["a.b", "a.b"]),
+        (None, []),
+    ],
+)
+def test_references_that_begin_another_one_are_left_out(names: Any, expected: list[str]) -> None:
+    assert plan_origins._most(names) == expected
+
+
+def test_modules_nested_too_deep_are_told() -> None:
+    module: dict[str, Any] = {"resources": [resource("deep")]}
+    for _ in range(50):
+        module = {"child_modules": [module]}
+    content = {"format_version": "1.2", "planned_values": {"root_module": module}}
+    found = read_plan(json.dumps(content).encode(), "plan.json")
+    assert found is not None
+    assert found.resources == []
+    assert [gap.reason for gap in found.gaps] == [
+        "modules nested deeper than 40 levels are not judged"
+    ]
+
+
+def test_secrets_are_masked_however_deep_they_lie() -> None:
+    values: Any = "hunter2hunter2"
+    marks: Any = True
+    for _ in range(45):
+        values, marks = {"v": values}, {"v": marks}
+    assert plan([{**resource(), "values": values, "sensitive_values": marks}]).secrets == {
+        "hunter2hunter2"
+    }

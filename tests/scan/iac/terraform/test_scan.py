@@ -334,6 +334,17 @@ def test_sensitive_values_of_a_plan_are_not_shown(tmp_path: Path) -> None:
     assert [one.message for one in part.findings] == ["the ACL is (secret)"]
 
 
+def test_what_a_plan_says_of_a_resource_is_not_told_again_of_its_state(tmp_path: Path) -> None:
+    instances = [{"attributes": {"acl": "public"}}]
+    resources = [
+        {"mode": "managed", "type": "aws_x", "name": n, "instances": instances} for n in "yz"
+    ]
+    state = {"version": 4, "lineage": "x", "resources": resources}
+    files = {"plan.json": plan(), "terraform.tfstate": json.dumps(state)}
+    part = scan(tmp_path, files, rules=(ACL,))
+    assert sorted(one.resource for one in part.findings) == ["tf:-/aws_x.y", "tf:-/aws_x.z"]
+
+
 def test_a_state_is_a_finding_and_its_resources_are_judged(tmp_path: Path) -> None:
     state = {
         "version": 4,

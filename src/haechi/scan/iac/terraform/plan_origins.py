@@ -1,11 +1,13 @@
 """Where the unknown values of a plan come from, by the configuration that is in it.
 
-A plan is hostile input: references lead through modules, each of which may name many; every one is
-followed once.
+A plan is hostile input: a million values may be unknown by one expression, and references lead
+through modules, each of which may name many. Every expression is read once, every name followed
+once, and so many at most.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -16,6 +18,8 @@ from haechi.model.unknown import Reference, Unknown
 
 _MAX_REFERENCES = 200
 """Of one value; the first are enough to say where it comes from."""
+_MAX_ASKED = 2_000
+"""Names that are followed for one value."""
 
 
 class Origin:
@@ -42,33 +46,37 @@ class Origin:
         if id(module) not in indexes:
             indexes[id(module)] = _expressions(module)
         self._expressions = indexes[id(module)].get(".".join(steps[at:]))
+        self._found: dict[int, tuple[Reference, ...]] = {}
 
     def unknown(self, path: AttrPath) -> Unknown:
         """The value at a path."""
-        refs = tuple(self._references(path))
+        refs = self._references(path)
         cause = f"{self._address}.{format_path(path)}"
         if refs:
             first = refs[0]
             cause = ".".join((first.address, *map(str, first.path)))
         return Unknown(f"{cause} is known after apply", cause=cause, refs=refs, given=True)
 
-    def _references(self, path: AttrPath) -> Iterator[Reference]:
+    def _references(self, path: AttrPath) -> tuple[Reference, ...]:
         node: Any = self._expressions
         for step in path:
             if isinstance(node, list):
                 node = node[step] if isinstance(step, int) and step < len(node) else None
             elif isinstance(node, dict) and "references" not in node:
                 node = node.get(step) if isinstance(step, str) else node
-        names = node.get("references") if isinstance(node, dict) else None
-        found = self._resolved(_most(names), len(self._calls), set())
-        yield from dict.fromkeys(islice(found, _MAX_REFERENCES))
+        if not isinstance(node, dict):
+            return ()
+        if id(node) not in self._found:
+            found = self._resolved(_most(node.get("references")), len(self._calls), set())
+            self._found[id(node)] = tuple(dict.fromkeys(islice(found, _MAX_REFERENCES)))
+        return self._found[id(node)]
 
     def _resolved(
         self, names: Sequence[str], level: int, asked: set[tuple[str, int]]
     ) -> Iterator[Reference]:
         """References of the module at a level as addresses of resources, each asked once."""
         for name in names:
-            if (name, level) in asked:
+            if (name, level) in asked or len(asked) >= _MAX_ASKED:
                 continue
             asked.add((name, level))
             steps = bare(name).split(".")
@@ -116,11 +124,16 @@ def _expressions(module: Mapping[str, Any]) -> dict[str, Any]:
 def _most(names: Any) -> list[str]:
     """References without those that are only the beginning of another one."""
     listed = [name for name in _list(names)[:_MAX_REFERENCES] if isinstance(name, str)]
-    return [
-        name
-        for name in listed
-        if not any(other != name and other.startswith((f"{name}.", f"{name}[")) for other in listed)
-    ]
+    ordered = sorted(listed)
+    return [name for name in listed if not _begins_another(name, ordered)]
+
+
+def _begins_another(name: str, ordered: Sequence[str]) -> bool:
+    for start in (f"{name}.", f"{name}["):
+        at = bisect_left(ordered, start)
+        if at < len(ordered) and ordered[at].startswith(start):
+            return True
+    return False
 
 
 def _list(value: Any) -> list[Any]:

@@ -44,7 +44,7 @@ def _take(planned: Planned, out: Collected, declared: _Declared, *, instead: boo
         out.terraform.append(planned.state)
     for resource in planned.resources:
         block = declared.block_of(resource)
-        if block is not None and not instead and declared.is_judged(resource):
+        if not instead and declared.is_judged(resource):
             continue
         if block is not None:
             declared.replaced.add(id(block))
@@ -56,6 +56,8 @@ def _take(planned: Planned, out: Collected, declared: _Declared, *, instead: boo
             moved = resource
             out.origins[id(moved)] = f"{planned.path}#{bare(resource.name)}"
         out.terraform.append(moved)
+        if instead:
+            declared.foreseen.add(_place(resource))
     if instead and planned.resources:
         declared.planned.add(posixpath.dirname(planned.path))
     key = "terraform resources in plans" if instead else "terraform resources in state"
@@ -69,32 +71,34 @@ class _Declared:
         self._out = out
         self._blocks: dict[tuple[str, str], Resource] = {}
         self.replaced: set[int] = set()
+        self.foreseen: set[tuple[str, str]] = set()
         self.planned: set[str] = set()
         self._made = {id(resource) for resource in out.terraform}
         for resource in out.terraform:
-            self._blocks.setdefault((root_of(resource), bare(resource.name)), resource)
+            self._blocks.setdefault(_place(resource), resource)
 
     def block_of(self, resource: Resource) -> Resource | None:
         """The block that a planned resource was made from."""
-        return self._blocks.get((root_of(resource), bare(resource.name)))
+        return self._blocks.get(_place(resource))
 
     def is_judged(self, resource: Resource) -> bool:
         """Whether files or a plan say what the resource is."""
-        return self.block_of(resource) is not None
+        return _place(resource) in self._blocks or _place(resource) in self.foreseen
 
     def drop_replaced(self) -> None:
         """Leave out blocks of which a plan said more, and modules that a plan knows."""
         if not self.planned:
             return
         blocks = self._out.terraform
-        names = {(root_of(one), bare(one.name)) for one in blocks if id(one) in self.replaced}
-        blocks[:] = [
-            one
-            for one in blocks
-            if id(one) not in self._made or (root_of(one), bare(one.name)) not in names
-        ]
+        names = {_place(one) for one in blocks if id(one) in self.replaced}
+        blocks[:] = [one for one in blocks if id(one) not in self._made or _place(one) not in names]
         self._out.gaps[:] = [
             gap
             for gap in self._out.gaps
             if gap.kind != MISSING or posixpath.dirname(gap.path) not in self.planned
         ]
+
+
+def _place(resource: Resource) -> tuple[str, str]:
+    """The root and the address without the keys of instances."""
+    return root_of(resource), bare(resource.name)

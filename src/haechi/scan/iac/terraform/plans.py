@@ -23,13 +23,12 @@ from haechi.model.coverage import Gap
 from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
 from haechi.scan.iac.terraform.plan_origins import Origin
+from haechi.scan.iac.terraform.run import MAX_DEPTH, MIN_SECRET
 from haechi.scan.iac.terraform.values import Judged
 
 MAX_PLAN = 64 * 1024 * 1024
 LIMITS = Limits(size=MAX_PLAN, documents=1, values=4_000_000, depth=200)
 MAX_RESOURCES = 50_000
-_MAX_DEPTH = 40
-_MIN_SECRET = 6
 PLAN = "terraform-plan"
 
 
@@ -42,11 +41,6 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     secrets: set[str]
     gaps: list[Gap]
     state: Resource | None = None
-
-
-def may_be_plan(data: bytes) -> bool:
-    """A cheap first look at a JSON file."""
-    return b'"format_version"' in data and b'"root_module"' in data
 
 
 def read_plan(data: bytes, path: str) -> Planned | None:
@@ -141,10 +135,13 @@ class _Reader:
         for index, one in enumerate(_list(module.get("resources"))):
             if isinstance(one, dict):
                 self._resource(one, (*at, "resources", index, "values"))
-        if depth < _MAX_DEPTH:
-            for index, child in enumerate(_list(module.get("child_modules"))):
-                if isinstance(child, dict):
-                    self.module(child, (*at, "child_modules", index), depth + 1)
+        children = _list(module.get("child_modules"))
+        if children and depth >= MAX_DEPTH:
+            self._cut = f"modules nested deeper than {MAX_DEPTH} levels are not judged"
+            return
+        for index, child in enumerate(children):
+            if isinstance(child, dict):
+                self.module(child, (*at, "child_modules", index), depth + 1)
 
     def _resource(self, one: Mapping[str, Any], at: AttrPath) -> None:
         address, type_ = one.get("address"), one.get("type")
@@ -156,7 +153,7 @@ class _Reader:
         if isinstance(unknown, dict):
             origin = Origin(self._config, address, self._indexes)
             data = self._with_unknown(data, unknown, origin, ())
-        self._collect(values, one.get("sensitive_values"), 0)
+        self._collect(values, one.get("sensitive_values"))
         self._add(address, type_, one.get("mode") == "data", data, at)
 
     def _add(
@@ -203,26 +200,24 @@ class _Reader:
             return listed
         return known
 
-    def _collect(self, values: Any, sensitive: Any, depth: int) -> None:
-        """Texts that the plan marks as sensitive."""
-        if depth > _MAX_DEPTH or not sensitive:
-            return
+    def _collect(self, values: Any, sensitive: Any) -> None:
+        """Texts that the plan marks as sensitive; how deep they lie ``LIMITS`` bounds."""
         if sensitive is True:
-            self._texts(values, depth)
+            self._texts(values)
         elif isinstance(sensitive, dict) and isinstance(values, dict):
             for key, inner in sensitive.items():
-                self._collect(values.get(key), inner, depth + 1)
+                self._collect(values.get(key), inner)
         elif isinstance(sensitive, list) and isinstance(values, list):
             for value, inner in zip(values, sensitive, strict=False):
-                self._collect(value, inner, depth + 1)
+                self._collect(value, inner)
 
-    def _texts(self, value: Any, depth: int) -> None:
+    def _texts(self, value: Any) -> None:
         if isinstance(value, str):
-            if len(value) >= _MIN_SECRET:
+            if len(value) >= MIN_SECRET:
                 self.secrets.add(value)
-        elif isinstance(value, (dict, list)) and depth < _MAX_DEPTH:
+        elif isinstance(value, (dict, list)):
             for inner in value.values() if isinstance(value, dict) else value:
-                self._texts(inner, depth + 1)
+                self._texts(inner)
 
     def state_file(self, content: Mapping[str, Any]) -> None:
         """The resources of a state file, version 4."""
@@ -250,7 +245,7 @@ class _Reader:
         if not isinstance(attributes, dict):
             return
         for steps in _list(instance.get("sensitive_attributes")):
-            self._texts(_at(attributes, steps), 0)
+            self._texts(_at(attributes, steps))
         self._add(base + suffix, type_, is_data, attributes, (*at, "attributes"))
 
 
@@ -275,9 +270,9 @@ def _pruned(value: Mapping[str, Any], depth: int) -> dict[str, Any]:
     for key, item in value.items():
         if item is None or item == [] or (item == {} and depth == 0):
             continue
-        if isinstance(item, dict) and depth < _MAX_DEPTH:
+        if isinstance(item, dict) and depth < MAX_DEPTH:
             out[key] = _pruned(item, depth + 1)
-        elif isinstance(item, list) and depth < _MAX_DEPTH:
+        elif isinstance(item, list) and depth < MAX_DEPTH:
             out[key] = [_pruned(one, depth + 1) if isinstance(one, dict) else one for one in item]
         else:
             out[key] = item
