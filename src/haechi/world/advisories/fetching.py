@@ -1,13 +1,14 @@
 """Fetch one file by HTTPS into a file of ours: nothing is fetched unless somebody asks for it.
 
 Plain HTTP is refused except to this machine itself, and only when asked for; redirects obey the
-same rule. Size, number of redirects and every wait are bounded.
+same rule. Size, number of redirects, every wait and all of them together are bounded: the last
+by an event loop, as a server may send its headers byte by byte and each of them in time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,14 +45,29 @@ def fetch(
 
     Raises UsageError for a URL that is not allowed, InputError when no whole answer came.
     """
+    return asyncio.run(_within_bounds(url, target, insecure, progress))
+
+
+async def _within_bounds(url: str, target: Path, insecure: bool, progress: Progress | None) -> str:
+    try:
+        async with asyncio.timeout(MAX_SECONDS):
+            return await _fetched(url, target, insecure, progress)
+    except TimeoutError:
+        raise InputError(
+            f"{shown(url)}: not whole after {MAX_SECONDS // 60} minutes",
+            do="fetch the file elsewhere and import it by its path",
+        ) from None
+
+
+async def _fetched(url: str, target: Path, insecure: bool, progress: Progress | None) -> str:
     import httpx
 
-    current, began = url, time.monotonic()
-    with httpx.Client(timeout=httpx.Timeout(_PATIENCE), follow_redirects=False) as client:
+    current = url
+    async with httpx.AsyncClient(timeout=httpx.Timeout(_PATIENCE)) as client:
         for _ in range(_REDIRECTS + 1):
             _allow(current, insecure)
             try:
-                with client.stream("GET", current, headers=_HEADERS) as answer:
+                async with client.stream("GET", current, headers=_HEADERS) as answer:
                     if answer.is_redirect:
                         current = urljoin(current, answer.headers.get("location", ""))
                         continue
@@ -60,7 +76,7 @@ def fetch(
                             f"{shown(current)}: the server answered {answer.status_code}",
                             do="is the name right? ecosystems are spelled as OSV spells them",
                         )
-                    _keep(answer, target, current, began, progress)
+                    await _keep(answer, target, current, progress)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise InputError(
                     f"{shown(current)}: no answer",
@@ -74,21 +90,17 @@ def fetch(
 _HEADERS = {"User-Agent": "haechi", "Accept-Encoding": "identity"}
 
 
-def _keep(
-    answer: httpx.Response, target: Path, url: str, began: float, progress: Progress | None
-) -> None:
+async def _keep(answer: httpx.Response, target: Path, url: str, progress: Progress | None) -> None:
     claimed = answer.headers.get("content-length", "")
     total = int(claimed) if claimed.isdecimal() else 0
     if total > MAX_BYTES:
         raise LimitExceeded(f"{shown(url)}: {total >> 20} MiB; at most {MAX_BYTES >> 20}")
     size = 0
     with target.open("wb") as stream:
-        for chunk in answer.iter_raw():
+        async for chunk in answer.aiter_raw():
             size += len(chunk)
             if size > MAX_BYTES:
                 raise LimitExceeded(f"{shown(url)}: more than {MAX_BYTES >> 20} MiB")
-            if time.monotonic() - began > MAX_SECONDS:
-                raise InputError(f"{shown(url)}: not whole after {MAX_SECONDS // 60} minutes")
             stream.write(chunk)
             if progress is not None:
                 progress(size >> 10, total >> 10, f"KiB of {shown(url)}")
