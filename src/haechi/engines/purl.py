@@ -251,6 +251,10 @@ _DISTRIBUTIONS = {
     "Oracle Linux": ("rpm", "oracle"),
 }
 _BY_MAJOR = frozenset({"Debian", "Rocky Linux", "AlmaLinux"})
+_ROLLING = frozenset({"Chainguard", "Wolfi"})
+"""Of these OSV names no releases, though tools write the day of one."""
+_UBUNTU_LTS = re.compile(r"\d[02468]\.04").fullmatch
+"""Every second April's release is supported long, and OSV says so in its name."""
 _BY_NAMESPACE = {pair: ecosystem for ecosystem, pair in _DISTRIBUTIONS.items()}
 _BY_NAMESPACE |= {
     ("rpm", "rhel"): "Red Hat",
@@ -310,7 +314,8 @@ def _of_distribution(package: Package, kind: str, namespace: str, release: str) 
     epoch, version = "", package.version
     if kind == "rpm" and ":" in version:
         epoch, version = version.split(":", 1)
-    distro = package.distribution or (f"{namespace}-{release.lstrip('v')}" if release else "")
+    told = release.lstrip("v").removesuffix(":LTS")
+    distro = package.distribution or (f"{namespace}-{told}" if told else "")
     qualifiers = {
         "distro": distro,
         "epoch": epoch if epoch not in ("0", "(none)") else "",
@@ -336,7 +341,11 @@ def package_of_purl(purl: Purl | str) -> Coordinates | None:
 
 def _in_distribution(found: Purl, ecosystem: str) -> Coordinates:
     _, _, release = found.qualifiers.get("distro", "").rpartition("-")
-    if release and ecosystem == "Alpine":
+    if ecosystem in _ROLLING:
+        release = ""
+    elif ecosystem == "Ubuntu" and _UBUNTU_LTS(release):
+        release += ":LTS"
+    elif release and ecosystem == "Alpine":
         release = "v" + ".".join(release.lstrip("v").split(".")[:2])
     elif ecosystem in _BY_MAJOR and release[:1].isdigit():
         release = release.partition(".")[0]  # tools write 12.5, advisories 12
