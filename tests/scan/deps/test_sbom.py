@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -259,6 +260,14 @@ class TestCycloneDX:
         url = "pkg:golang/cloud.google.com/go/auth@v0.2.8#oauth2"
         (found,) = read(bom({"type": "library", "name": name, "purl": url})).packages
         assert (found.ecosystem, found.name, found.version) == ("Go", called, "v0.2.8")
+
+    @pytest.mark.parametrize("word", ["UNKNOWN", "unspecified", "NOASSERTION", "(devel)"])
+    @pytest.mark.parametrize("where", ["component", "url"])
+    def test_a_word_for_not_knowing_is_no_version(self, word: str, where: str) -> None:
+        """Maven orders any text, so `UNKNOWN` would lie above every fixed version."""
+        url = "pkg:maven/org.acme/a" + (f"@{quote(word)}" if where == "url" else "")
+        (found,) = read(bom(part(url, version=word))).packages
+        assert (found.name, found.version) == ("org.acme:a", "")
 
     def test_xml_says_the_same_as_json(self) -> None:
         text = f"""<?xml version="1.0"?>

@@ -30,6 +30,7 @@ from haechi.scan.deps.sbom.components import (
     YANKED,
     Component,
     Contents,
+    known_version,
 )
 
 MAX_STEPS = 2_000_000
@@ -213,7 +214,7 @@ def _of_purl(component: Component, location: Location) -> Package | None:
     return Package(
         ecosystem=found.ecosystem,
         name=found.name,
-        version=found.version,
+        version=known_version(found.version),
         location=location,
         source=source,
         url=without_logins(at),
@@ -230,7 +231,7 @@ def _own(component: Component, location: Location) -> Package:
         Package(
             ecosystem=component.properties[ECOSYSTEM],
             name=component.name,
-            version=component.version,
+            version=known_version(component.version),
             location=location,
         ),
         component,
@@ -243,7 +244,7 @@ def _described(package: Package, component: Component) -> Package:
     source = properties.get(SOURCE, "")
     return replace(
         package,
-        version=package.version or component.version,
+        version=package.version or known_version(component.version),
         constraint=properties.get(CONSTRAINT, ""),
         source=Source(source) if source in list(Source) else package.source,
         url=without_logins(properties.get(SOURCE_URL, package.url)),

@@ -21,6 +21,16 @@ LICENCE = "haechi:licence"
 """Names of the properties in which our own SBOMs carry what the formats have no word for."""
 
 
+_NO_VERSION = frozenset({"unknown", "unspecified", "noassertion", "none", "(devel)"})
+"""What Syft, Gradle, SPDX and Go write where they know none, in lower case. Some ecosystems can
+order any text: taken for a version, it would be above every fixed one."""
+
+
+def known_version(text: str) -> str:
+    """A version, or "" where the text says that nobody knows it."""
+    return "" if text.strip().lower() in _NO_VERSION else text
+
+
 class Component(msgspec.Struct, kw_only=True):
     """One component. ``ref`` is its id in the document, ``inner`` the ids of what is nested in
     it; ``library`` says that it should have had a package URL."""
