@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from haechi.cli.pipeline import Options, run
-from haechi.scan.iac import collect
+from haechi.scan.iac import intake
 from haechi.scan.iac.sources import Source, classify
 from tests.trees import POD, findings, gaps, places, scan, write
 
@@ -255,7 +255,7 @@ def test_links_within_the_tree_matter_when_nothing_looks_at_their_target(tmp_pat
 
 
 def test_past_the_budget_the_rest_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "MAX_TEXT", len(POD) + 10)
+    monkeypatch.setattr(intake, "MAX_TEXT", len(POD) + 10)
     outcome = scan(tmp_path, {"a.yaml": POD, "b.yaml": POD, "c.yaml": POD})
     assert [(gap.kind, gap.path) for gap in gaps(outcome)] == [("too-much", "b.yaml")]
     assert places(outcome, "k8s-privileged") == ["a.yaml:9"]
@@ -264,7 +264,7 @@ def test_past_the_budget_the_rest_is_a_gap(tmp_path: Path, monkeypatch: pytest.M
 def test_nodes_past_their_budget_are_composed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "KEEP_NODES", 1)
+    monkeypatch.setattr(intake, "KEEP_NODES", 1)
     outcome = scan(tmp_path, {"a.yaml": f"{POD}---\n{POD.replace('ok', 'b')}"})
     assert places(outcome, "k8s-privileged") == ["a.yaml:9", "a.yaml:19"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from haechi.errors import InputError
-from haechi.scan.iac import collect
+from haechi.scan.iac import renderings
 from haechi.world import render
 from tests.trees import POD, findings, gaps, places, scan
 
@@ -213,7 +213,7 @@ def test_without_kubectl_an_overlay_is_a_gap(
 
 @needs_kubectl
 def test_rendering_ends_with_the_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "RENDER_SECONDS", -1.0)
+    monkeypatch.setattr(renderings, "RENDER_SECONDS", -1.0)
     outcome = scan(tmp_path, {**PROJECT, **CHART})
     assert {gap.kind for gap in gaps(outcome)} >= {"kustomize"}
     assert all("in all" in gap.reason for gap in gaps(outcome) if gap.kind == "kustomize")

@@ -85,10 +85,12 @@ def classify(path: str) -> Source:
 NEEDLES = (b"apiVersion", b"kind")
 PLAN = (b'"root_module"', b'"format_version"')
 """What every plan of Terraform in JSON holds."""
+WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""How a text in UTF-16 begins."""
 
 
 def may_hold_objects(data: bytes) -> bool:
     """True when a file can hold Kubernetes objects; cheap, so that other YAML costs nothing."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\x00\x00\xfe\xff":
+    if data[:2] in WIDE or data[:4] == b"\x00\x00\xfe\xff":
         return True
     return all(needle in data for needle in NEEDLES)

@@ -11,11 +11,13 @@ import msgspec
 import pytest
 
 from haechi.engines.cel import CelEngine
+from haechi.engines.values import LIMITS
 from haechi.gate.matching import match
 from haechi.model.config import Config, TerraformSection, VariableFiles
 from haechi.model.severity import Severity
 from haechi.rules.catalogue import load_catalogue
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule
+from haechi.scan.iac import collect, intake, terraform_files
 from haechi.scan.iac.look import look_at_configuration
 from haechi.scan.setup import Part, Setup
 from haechi.world.files import Tree
@@ -320,6 +322,47 @@ def test_a_plan_alone_points_into_itself(tmp_path: Path, encoding: str) -> None:
     [finding] = part.findings
     assert finding.location.path == "plan.json"
     assert finding.resource == "tf:-/aws_x.y"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+def test_a_plan_may_be_larger_than_a_manifest(
+    tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "plan.json").write_bytes(f"{mark}{plan()}".encode(encoding))
+    few(monkeypatch, 100)
+    part = scan(tmp_path, {}, rules=(ACL,))
+    assert ([one.message for one in part.findings], part.gaps) == (["the ACL is public"], ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    "content", [plan(), '{"apiVersion": "v1", "kind": "List"}'], ids=["plan", "manifest"]
+)
+def test_what_is_too_large_is_told_in_any_encoding(
+    tmp_path: Path, content: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(monkeypatch, 10)
+    monkeypatch.setattr(terraform_files, "MAX_PLAN", 10)
+    part = scan(tmp_path, {"a.json": content.encode(encoding)})
+    assert [(gap.kind, gap.path) for gap in part.gaps] == [("too-large", "a.json")]
+
+
+def test_a_state_may_be_larger_than_a_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(monkeypatch, 10)
+    state = json.dumps({"version": 4, "lineage": "x", "resources": []})
+    part = scan(tmp_path, {"terraform.tfstate": state})
+    assert part.gaps == ()
+    assert part.files == {"terraform.tfstate"}
+
+
+def few(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Bytes of a file that is read as a manifest."""
+    limits = msgspec.structs.replace(LIMITS, size=size)
+    for module in (collect, intake, terraform_files):
+        monkeypatch.setattr(module, "LIMITS", limits)
 
 
 def test_what_a_plan_does_not_know_waits_for_what_it_refers_to(tmp_path: Path) -> None:

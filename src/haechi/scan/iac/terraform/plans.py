@@ -25,8 +25,8 @@ from haechi.model.resource import Resource
 from haechi.scan.iac.terraform.plan_origins import Origin
 from haechi.scan.iac.terraform.run import MAX_DEPTH, MIN_SECRET
 from haechi.scan.iac.terraform.values import Judged
+from haechi.scan.iac.terraform_files import MAX_PLAN
 
-MAX_PLAN = 64 * 1024 * 1024
 LIMITS = Limits(size=MAX_PLAN, documents=1, values=4_000_000, depth=200)
 MAX_RESOURCES = 50_000
 PLAN = "terraform-plan"
