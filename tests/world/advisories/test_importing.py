@@ -325,7 +325,7 @@ def test_what_changed_is_told_by_name(tmp_path: Path, database: Path) -> None:
 def test_changes_of_long_ago_are_not_known(
     tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("haechi.world.advisories.writing.KEPT_GENERATIONS", 2)
+    monkeypatch.setattr("haechi.world.advisories.settling.KEPT_GENERATIONS", 2)
     path = archive(tmp_path / "PyPI/all.zip", [record()])
     for _ in range(4):
         import_from(str(path), database)

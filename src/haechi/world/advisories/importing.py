@@ -32,6 +32,7 @@ from haechi.errors import (
     UsageError,
 )
 from haechi.world.advisories import fetching, names, risk, schema, sources
+from haechi.world.advisories.settling import settle
 from haechi.world.advisories.shapes import EntryFault, Imported, Outcome, Refused
 from haechi.world.advisories.sources import Found, Item
 from haechi.world.advisories.writing import SHOWN_FAULTS, Progress, Writing
@@ -99,7 +100,7 @@ def import_all(
                 refused.append(_refused(one, error))
         if not imported:
             return False
-        generation, changed = writing.settle(moment)
+        generation, changed = settle(connection, moment)
         imported[:] = [
             msgspec.structs.replace(one, generation=generation, changed=changed) for one in imported
         ]
@@ -121,7 +122,7 @@ def remove(source: str, database: Path, *, now: dt.datetime | None = None) -> in
             )
         writing = Writing(connection)
         counted.append(writing.forget(source))
-        writing.settle(now or dt.datetime.now(dt.UTC))
+        settle(connection, now or dt.datetime.now(dt.UTC))
         return True
 
     _rewrite(database, work)
@@ -144,7 +145,7 @@ def in_memory(folder: Path) -> tuple[sqlite3.Connection, tuple[EntryFault, ...]]
             raise
         except InputError as error:
             faults = (EntryFault(place=str(folder), why=error.what),)
-        writing.settle(now)
+        settle(connection, now)
     except BaseException:
         connection.close()
         raise

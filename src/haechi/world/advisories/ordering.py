@@ -11,7 +11,7 @@ import hashlib
 from functools import cache
 
 from haechi.engines import versions
-from haechi.errors import VersionError
+from haechi.errors import StoreError, VersionError
 from haechi.world.advisories.names import base
 
 PREFIX = "ordering/"
@@ -39,3 +39,12 @@ def ordering_of(ecosystem: str) -> str:
             told = b"\0"
         digest.update(len(told).to_bytes(4, "big") + told)
     return digest.hexdigest()
+
+
+def require_same(family: str, made_with: str) -> None:
+    """Raises StoreError unless a database made with that digest orders as this haechi does."""
+    if made_with != ordering_of(family):
+        raise StoreError(
+            f"the database was made when {family}'s versions were ordered otherwise",
+            do="remove the file and import everything again: haechi db import",
+        )

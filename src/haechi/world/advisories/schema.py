@@ -95,6 +95,12 @@ def create(connection: sqlite3.Connection) -> None:
     )
 
 
+def meta(connection: sqlite3.Connection, name: str) -> str:
+    """What the file says of itself under a name; "" where it says nothing."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return str(row[0]) if row else ""
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open a whole database for reading. Raises NotFound, StoreError."""
     while True:

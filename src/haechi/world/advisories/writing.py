@@ -1,9 +1,8 @@
-"""Put the records of one source into the tables, and work out what follows from all of them.
+"""Put the records of one source into the tables.
 
 A source is replaced record by record inside of a savepoint: when it cannot be read to its end,
 nothing of it counts. What could not be read keeps the record of the same id that was there
-before. After the last source ``settle`` decides over all sources: of one id the newest record
-counts; aliases make vulnerabilities; packages whose answers may differ are written down.
+before. What follows from all sources together is for ``settling``.
 """
 
 from __future__ import annotations
@@ -13,13 +12,10 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
-
-from haechi.errors import InputError, StoreError
+from haechi.errors import InputError
 from haechi.world.advisories import schema
-from haechi.world.advisories.groups import grouped
 from haechi.world.advisories.names import base
-from haechi.world.advisories.ordering import PREFIX, ordering_of
+from haechi.world.advisories.ordering import PREFIX, require_same
 from haechi.world.advisories.osv import NotOsv, Read, read
 from haechi.world.advisories.packing import dictionary, pack, pack_extent, plain_bytes
 from haechi.world.advisories.shapes import EntryFault, Imported
@@ -27,7 +23,6 @@ from haechi.world.advisories.sources import FILES, Found, Item
 from haechi.world.advisories.states import moment
 
 SHOWN_FAULTS = 20
-KEPT_GENERATIONS = 50
 _TRAINING = 2000
 _UNRATED = 9
 Progress = Callable[[int, int, str], None]
@@ -65,11 +60,7 @@ class Writing:
     def _require_same_ordering(self) -> None:
         families = {base(ecosystem) for ecosystem, _ in self._packages}
         for family in sorted(families):
-            if self._meta(PREFIX + family) != ordering_of(family):
-                raise StoreError(
-                    f"the database was made when {family}'s versions were ordered otherwise",
-                    do="remove the file and import everything again",
-                )
+            require_same(family, schema.meta(self._db, PREFIX + family))
 
     def reload(self) -> None:
         """Forget what is remembered of the tables: they were rolled back."""
@@ -326,121 +317,3 @@ class Writing:
         self._remove(records)
         self._db.execute("DELETE FROM sources WHERE source = ?", (source,))
         return len(records)
-
-    def settle(self, now: dt.datetime) -> tuple[int, int]:
-        """After all sources: (generation, number of packages whose answers may differ)."""
-        self._choose_active()
-        self._join()
-        self._db.execute(
-            "DELETE FROM dictionaries WHERE dictionary NOT IN (SELECT dictionary FROM records)"
-        )
-        changed = self._changed()
-        families = {base(ecosystem) for ecosystem, _ in self._packages}
-        self._db.executemany(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            [(PREFIX + family, ordering_of(family)) for family in sorted(families)],
-        )
-        generation = int(self._meta("generation")) + 1
-        oldest = max(int(self._meta("oldest")), generation - KEPT_GENERATIONS)
-        self._db.execute(
-            "INSERT INTO generations VALUES (?, ?, ?)", (generation, now.timestamp(), len(changed))
-        )
-        self._db.executemany(
-            "INSERT INTO changes VALUES (?, ?, ?)", [(generation, *one) for one in changed]
-        )
-        for table in ("changes", "generations"):
-            self._db.execute(f"DELETE FROM {table} WHERE generation <= ?", (oldest,))  # noqa: S608 - ours
-        self._db.executemany(
-            "UPDATE meta SET value = ? WHERE name = ?",
-            [(generation, "generation"), (oldest, "oldest")],
-        )
-        return generation, len(changed)
-
-    def _meta(self, name: str) -> str:
-        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
-
-    def _choose_active(self) -> None:
-        """Of one id the newest record of all sources counts; when that is withdrawn, none."""
-        chosen: dict[str, tuple[int, bool]] = {}
-        before: dict[int, bool] = {}
-        for id_, record, withdrawn, active in self._db.execute(
-            "SELECT id, record, withdrawn, active FROM records ORDER BY modified, source"
-        ):
-            chosen[id_] = record, not withdrawn
-            before[record] = bool(active)
-        now = {record for record, counts in chosen.values() if counts}
-        self._db.executemany(
-            "UPDATE records SET active = ? WHERE record = ?",
-            [(record in now, record) for record, was in before.items() if was != (record in now)],
-        )
-
-    def _join(self) -> None:
-        aliases: dict[int, list[str]] = {}
-        for record, alias in self._db.execute("SELECT record, alias FROM aliases"):
-            aliases.setdefault(record, []).append(alias)
-        rows = self._db.execute(
-            "SELECT record, id, vulnerability FROM records WHERE active ORDER BY id"
-        ).fetchall()
-        groups = grouped((id_, aliases.get(record, ())) for record, id_, _ in rows)
-        self._db.executemany(
-            "UPDATE records SET vulnerability = ? WHERE record = ?",
-            [(groups[id_][0], record) for record, id_, was in rows if groups[id_][0] != was],
-        )
-        self._db.execute(schema.BUNDLES)
-        self._db.execute("DELETE FROM bundles")
-        self._db.executemany(
-            "INSERT INTO bundles VALUES (?, ?)",
-            [(one, record) for record, id_, _ in rows for one in groups[id_][1:]],
-        )
-
-    def _changed(self) -> list[tuple[str, str]]:
-        """Packages whose rows, vulnerabilities or ratings are not what they were."""
-        marks = self._marks()
-        changed: list[tuple[str, str]] = []
-        updates: list[tuple[bytes, int]] = []
-        empty: list[tuple[int]] = []
-        for package, ecosystem, name, was in self._db.execute(
-            "SELECT package, ecosystem, name, mark FROM packages"
-        ):
-            mark = marks.get(package)
-            if mark != was:
-                changed.append((ecosystem, name))
-            if mark is not None and mark != was:
-                updates.append((mark, package))
-            elif mark is None:
-                empty.append((package,))
-        self._db.executemany("UPDATE packages SET mark = ? WHERE package = ?", updates)
-        self._db.executemany(
-            "DELETE FROM packages WHERE package = ?1 AND NOT EXISTS"
-            " (SELECT 1 FROM affected WHERE package = ?1) AND NOT EXISTS"
-            " (SELECT 1 FROM malicious WHERE package = ?1)",
-            empty,
-        )
-        return changed
-
-    def _marks(self) -> dict[int, bytes]:
-        ranks: dict[str, int] = dict(
-            self._db.execute(
-                "SELECT vulnerability, min(rank) FROM"
-                " (SELECT vulnerability, rank FROM records WHERE active UNION ALL"
-                " SELECT b.vulnerability, r.rank FROM bundles b JOIN records r USING (record))"
-                " GROUP BY vulnerability"
-            ).fetchall()
-        )
-        more: dict[int, list[str]] = {}
-        for record, vulnerability in self._db.execute(
-            "SELECT record, vulnerability FROM bundles ORDER BY record, vulnerability"
-        ):
-            more.setdefault(record, []).append(vulnerability)
-        hashes: dict[int, hashlib.blake2b] = {}
-        for table in ("affected", "malicious"):
-            for package, record, id_, vulnerability, state, extent in self._db.execute(
-                "SELECT a.package, r.record, r.id, r.vulnerability, a.fix_state, a.extent"  # noqa: S608 - ours
-                f" FROM {table} a JOIN records r ON r.record = a.record AND r.active"
-                " ORDER BY a.package, r.id, a.position"
-            ):
-                said = [(v, ranks[v]) for v in (vulnerability, *more.get(record, ()))]
-                one = hashes.setdefault(package, hashlib.blake2b(digest_size=8))
-                one.update(msgspec.msgpack.encode((id_, said, state, extent)))
-        return {package: one.digest() for package, one in hashes.items()}
