@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from typing import Any
 
+from haechi.engines.calendar import MONTHS, WEEKDAYS
 from haechi.engines.hcl.functions.signature import Context, Function
 from haechi.engines.hcl.values import EvalFault
 from haechi.model.unknown import Unknown
@@ -17,21 +18,6 @@ _TOKEN = re.compile(r"'((?:[^']|'')*+)'|([A-Za-z])\2*|[^A-Za-z']+|'")
 _SPAN = re.compile(r"[-+]?(?:\d+(?:\.\d+)?(?:ns|us|µs|μs|ms|s|m|h))+|[-+]?0")
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|μs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 
 
 def _time(function: str, text: str) -> dt.datetime:
@@ -72,14 +58,14 @@ def _field(word: str, moment: dt.datetime) -> str:
     fields = {
         "YYYY": f"{moment.year:04d}",
         "YY": f"{moment.year % 100:02d}",
-        "MMMM": _MONTHS[moment.month - 1],
-        "MMM": _MONTHS[moment.month - 1][:3],
+        "MMMM": MONTHS[moment.month - 1],
+        "MMM": MONTHS[moment.month - 1][:3],
         "MM": f"{moment.month:02d}",
         "M": str(moment.month),
         "DD": f"{moment.day:02d}",
         "D": str(moment.day),
-        "EEEE": _DAYS[moment.weekday()],
-        "EEE": _DAYS[moment.weekday()][:3],
+        "EEEE": WEEKDAYS[moment.isoweekday() % 7],
+        "EEE": WEEKDAYS[moment.isoweekday() % 7][:3],
         "hh": f"{moment.hour:02d}",
         "h": str(moment.hour),
         "HH": f"{hour:02d}",
