@@ -102,11 +102,20 @@ class EcosystemData(Record, frozen=True, kw_only=True):
     stale: bool
 
 
+class UnknownEcosystem(Record, frozen=True, kw_only=True):
+    """An ecosystem of which not all that is known is there, and how many repositories' SBOMs have
+    packages of it: what nothing is found in there says nothing."""
+
+    ecosystem: str
+    sboms: int
+
+
 class AdvisoryStatus(Record, frozen=True, kw_only=True):
     """The server's advisories. ``state`` is ``none`` (nothing was imported), ``single`` (records,
     but all of no ecosystem), ``ok``, ``stale`` or ``failed`` (a source does not answer, or the
     database cannot be read: ``error``); ``generation`` counts imports. ``imports`` are the newest,
-    for administrators; ``reevaluation`` and ``pending`` (SBOMs that wait to be judged) for those
+    for administrators; ``unknown`` are ecosystems of SBOMs within reach that cannot be judged by
+    it; ``reevaluation`` and ``pending`` (SBOMs that wait to be judged) for those
     who see everything."""
 
     state: str
@@ -114,6 +123,7 @@ class AdvisoryStatus(Record, frozen=True, kw_only=True):
     bytes: int = 0
     error: str = ""
     ecosystems: list[EcosystemData] = []
+    unknown: list[UnknownEcosystem] = []
     sources: list[SourceState] = []
     imports: list[AdvisoryImport] = []
     reevaluation: Reevaluation | None = None

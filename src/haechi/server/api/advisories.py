@@ -19,6 +19,7 @@ from haechi.server.shapes_dependencies import (
     AdvisoryUpload,
     AffectedPackage,
     EcosystemData,
+    UnknownEcosystem,
 )
 from haechi.store.dependency_records import AdvisoryImport
 from haechi.store.folder import storage_errors
@@ -86,8 +87,10 @@ def status(call: Call) -> AdvisoryStatus:
     whole = EVERYWHERE in call.within
     admin = EVERYWHERE in call.principal.within(Role.ADMIN)
     error, ecosystems, generation, size, identity = world.advising.fault, [], 0, 0, ""
+    unknown: list[UnknownEcosystem] = []
     try:
         with world.advising.judge(world) as judge:
+            unknown = list(_unknown(call, judge))
             if judge is not None:
                 generation, identity = judge.database.generation, judge.database.identity
                 ecosystems = list(_ecosystems(judge, today, stale))
@@ -109,6 +112,7 @@ def status(call: Call) -> AdvisoryStatus:
         bytes=size,
         error=error if admin else "",
         ecosystems=ecosystems,
+        unknown=unknown,
         sources=sources if admin else [],
         imports=records.imports() if admin else [],
         reevaluation=records.last() if whole else None,
@@ -131,6 +135,13 @@ def _ecosystems(judge: Judge, today: dt.date, stale: int) -> Iterable[EcosystemD
             age_days=age,
             stale=age is not None and age > stale,
         )
+
+
+def _unknown(call: Call, judge: Judge | None) -> Iterable[UnknownEcosystem]:
+    held = call.world.store.state.bills.ecosystems(within=call.within)
+    for name, count in held.items():
+        if judge is None or not judge.covers(name):
+            yield UnknownEcosystem(ecosystem=name, sboms=count)
 
 
 def shown(call: Call) -> AdvisoryDetail:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _UNPACKED = 512 << 20
 """Bytes that the content of a bill unpacks to, at most."""
-_NAME, _TEXT, _LISTED = 1_000, 4_000, 20_000
+_NAME, MOST_LISTED = 1_000, 20_000
 _OWN = frozenset({Source.PATH, Source.WORKSPACE})
 _decoder = msgspec.msgpack.Decoder(tuple[PackageFile, ...])
 _facts = msgspec.json.Decoder(Bill)
@@ -66,7 +66,7 @@ def check_bill(bill: Bill) -> None:
                 f"{where}.packages[{at}]",
                 (one.name, one.version, one.ecosystem, one.spelled, one.path, one.url),
             )
-            if len(one.needs) > _LISTED or len(one.digests) > _LISTED:
+            if len(one.needs) > MOST_LISTED or len(one.digests) > MOST_LISTED:
                 raise LimitExceeded("a list is too long", where=f"{where}.packages[{at}]")
 
 
@@ -158,23 +158,6 @@ def facts_of(bill: Bill) -> str:
 def facts_in(stored: Stored) -> Bill:
     """A stored bill without its files."""
     return _facts.decode(stored.facts)
-
-
-def merged(
-    known: Sequence[PackageFile], pushed: Sequence[PackageFile], within: str
-) -> tuple[PackageFile, ...]:
-    """What a push of a folder makes of the repository's files: those in the folder are its own,
-    the others are as they were."""
-    folder = within.strip("/")
-    if not folder:
-        return tuple(pushed)
-    others = (file for file in known if not _inside(file.path, folder))
-    mine = (file for file in pushed if _inside(file.path, folder))
-    return (*others, *mine)
-
-
-def _inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
 
 
 def uploaded(file: PackageFile, name: str) -> PackageFile:

@@ -64,6 +64,7 @@ class Judge:
             for name, state in states.items()
             if state.covered and (day := day_of(state)) is not None
         }
+        self._covered = frozenset(name for name, state in states.items() if state.covered)
         self._whole = frozenset(one.source for one in database.origins() if one.whole)
         self._answers: dict[_Key, Matched] = {}
         self._names: dict[str, dict[str, Name]] = {}
@@ -76,6 +77,13 @@ class Judge:
     def day(self, ecosystem: str) -> dt.date | None:
         """Up to which the server's data goes; None where nothing covers the ecosystem."""
         return self._days.get(ecosystem) or self._days.get(base(ecosystem))
+
+    def covers(self, ecosystem: str) -> bool:
+        """Whether all that is known of the ecosystem is there. All of Debian is all of
+        ``Debian:12`` where it speaks of that release."""
+        if ecosystem in self._covered:
+            return True
+        return base(ecosystem) in self._covered and self.database.holds(ecosystem)
 
     @property
     def ecosystems(self) -> frozenset[str]:

@@ -19,24 +19,24 @@ from haechi.model.keys import repository_key
 from haechi.model.package import PackageFile
 from haechi.model.push import Push
 from haechi.scan.deps.bills import files_of
-from haechi.server.work.bills import check_bill, content_of, facts_of, files_in, merged
+from haechi.server.work.bills import UPLOADED, check_bill, content_of, facts_in, facts_of, files_in
 from haechi.server.work.bills_joined import joined
-from haechi.server.work.bills_judged import (
-    Judge,
-    words,
-)
+from haechi.server.work.bills_judged import Judge, words
+from haechi.server.work.bills_merged import Rest
 from haechi.server.work.proposals import Planning, Target, ended, proposed
 from haechi.store.records import Notice
-from haechi.store.state.bills import PUSH, Billed, keep_bill
+from haechi.store.state.bills import PUSH, Billed, Stored, keep_bill
 from haechi.store.state.engine import Transaction
-from haechi.store.state.proposals import Proposed, settle
+from haechi.store.state.proposals import Ended, Proposed, settle
 from haechi.store.state.state import State
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """A push whose packages were judged. ``files`` are the whole repository's, of which the bill is
     ``kept`` when it is of the branch that counts. ``judged`` are the ecosystems that the server's
-    own data covers (None: it has none)."""
+    own data covers (None: it has none). ``identity`` and ``generation`` are those of the
+    advisories by which all of ``files`` were judged. ``decided`` false: what is proposed was not
+    asked for."""
 
     push: Push
     bill: Bill | None = None
@@ -46,6 +46,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     identity: str = ""
     generation: int = 0
     proposed: tuple[Proposed, ...] = ()
+    decided: bool = True
 
 
 def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -> Taken:
@@ -56,15 +57,16 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
     bill = push.packages
     check_bill(bill)
     files = files_of(bill)
-    held: tuple[PackageFile, ...] = files
     counts = push.origin.default and "deps" in push.scope.domains and push.scope.tree
-    if push.scope.within and counts:
-        origin = push.origin
-        known = state.bills.current(origin.cluster, repository_key(origin.repository), PUSH)
-        held = merged(files_in(known.content) if known else (), files, push.scope.within)
+    known = _rest(state, push) if counts else None
+    held, facts = files, bill
+    if known is not None:
+        rest = Rest(facts_in(known), files_in(known.content), push.scope.within)
+        held, facts = rest.with_pushed(files), rest.facts(bill, files)
+        known = known if rest.files else None
     if judge is None:
         told = _proposed(push.report["findings"], push, bill, held, None) if counts else ()
-        return Taken(push=push, bill=bill, files=held, kept=counts, proposed=told)
+        return Taken(push=push, bill=facts, files=held, kept=counts, proposed=told)
     said = judge.said(bill, files, judge.concerned(files))
     findings = joined(push.report["findings"], said, judge, bill, files, today)
     report = {**push.report, "findings": findings}
@@ -72,12 +74,12 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
     rules = [rule for rule in words(said.rules.values()) if rule.id not in known_rules]
     return Taken(
         push=replace(push, report=report, rules=(*push.rules, *rules)),
-        bill=bill,
+        bill=facts,
         files=held,
         kept=counts,
         judged=ecosystems,
-        identity=judge.database.identity,
-        generation=judge.database.generation,
+        identity=known.judged_by if known else judge.database.identity,
+        generation=known.judged if known else judge.database.generation,
         proposed=_proposed(findings, push, bill, held, judge) if counts else (),
     )
 
@@ -85,9 +87,18 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
 def unjudged_push(state: State, push: Push, today: dt.date) -> Taken:
     """The push while the server's advisories cannot be read. It is kept all the same, to be judged
     as soon as they can be; until then the server may know more than the run, so nothing known
-    about packages is over."""
+    about packages is over, and proposals stay as they are."""
     taken = judged_push(state, push, None, today)
-    return replace(taken, push=replace(push, packages=None), judged=frozenset())
+    unjudged = replace(push, packages=None)
+    return replace(taken, push=unjudged, judged=frozenset(), proposed=(), decided=False)
+
+
+def _rest(state: State, push: Push) -> Stored | None:
+    """The bill of which a push of a folder replaces a part."""
+    if not push.scope.within.strip("/"):
+        return None
+    origin = push.origin
+    return state.bills.current(origin.cluster, repository_key(origin.repository), PUSH)
 
 
 def _target(push: Push) -> Target:
@@ -128,10 +139,17 @@ class Keeping:
             judged=taken.generation,
         )
         self._proposed = taken.proposed
+        self._ended = self._over(state, taken) if taken.decided else []
+
+    def _over(self, state: State, taken: Taken) -> list[Ended]:
         within = taken.push.scope.within.strip("/")
-        known = state.proposals.of([self._target])[self._target]
-        known = [one for one in known if not within or one.path.startswith(f"{within}/")]
-        self._ended = ended(known, self._proposed, taken.files, None)
+        known = [
+            one
+            for one in state.proposals.of([self._target])[self._target]
+            if not one.path.startswith(UPLOADED)
+            and (not within or one.path.startswith(f"{within}/"))
+        ]
+        return ended(known, self._proposed, taken.files, None)
 
     def __call__(self, transaction: Transaction, scan: str) -> None:
         keep_bill(transaction, self._billed, scan=scan, by=self._by)

@@ -7,8 +7,10 @@ a scan of that repository neither covers nor fixes them, the next SBOM of the sa
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from haechi.errors import StoreError
 from haechi.model.bill import Bill
@@ -18,14 +20,17 @@ from haechi.scan.deps.bills import bill_of, files_of
 from haechi.scan.deps.look import Dependencies
 from haechi.scan.deps.sbom import read_sbom
 from haechi.server.shapes_dependencies import SbomUpload
+from haechi.server.work.advisories_compared import Comparing, Held
+from haechi.server.work.advisories_known import Known, Target, known_of
 from haechi.server.work.advisories_writing import Writing
-from haechi.server.work.bills import check_bill, content_of, facts_of, uploaded
-from haechi.server.work.bills_judged import Judge, documents, words
-from haechi.server.work.proposals import Planning, ended, proposed
+from haechi.server.work.bills import asked_as, check_bill, content_of, facts_of, uploaded
+from haechi.server.work.bills_judged import Judge, words
+from haechi.server.work.proposals import ended
+from haechi.server.work.proposals_accepted import Accepting
+from haechi.store.dependency_records import Proposal
 from haechi.store.records import AuditEntry
 from haechi.store.state.bills import UPLOAD, Billed, default_ref, keep_bill
 from haechi.store.state.engine import Transaction
-from haechi.store.state.pushed import seen_findings
 from haechi.store.state.rejudged import Generation, Rejudged, known_at
 
 if TYPE_CHECKING:
@@ -90,32 +95,48 @@ def _judged(
     judge: Judge,
     bill: Bill,
     files: Sequence[PackageFile],
-    target: tuple[str, str, str],
+    target: Target,
     id_: str,
 ) -> dict[str, int]:
-    state, today = world.store.state, world.clock().date()
-    said = judge.said(bill, files, judge.concerned(files))
-    found = documents(said.findings, bill, today)
-    planning = Planning(files=files, bill=bill, affected=judge.affected)
-    now = proposed(found, target, planning)
+    state = world.store.state
     paths = {file.path for file in files}
     with state.read() as connection:
         number, before = known_at(connection, id_, target, paths)
     if number is None:
         raise StoreError("the SBOM was replaced while it was judged", do="send it again")
-    fingerprints = {one.fingerprint for one in said.findings}
-    open_before = [one for one in state.proposals.of([target])[target] if one.path in paths]
-    one = Rejudged(
-        bill=number,
-        cluster=target[0],
-        source=target[1],
-        ref=target[2],
-        seen=seen_findings(found, target[1].removeprefix("repo:")),
-        over=[each for each in before if each not in fingerprints],
-        proposed=now,
-        ended=ended(open_before, now, files, None),
-    )
+    held = Held(number, target, bill, files, judge.concerned(files))
+    said = judge.said(bill, files, held.places)
+    known = [one for one in known_of(state, [target])[target] if one.path in paths]
+    proposals = [one for one in state.proposals.of([target])[target] if one.path in paths]
+    today = world.clock().date()
+    comparing = Comparing(held, said, judge, known, today)
+    accepted = Accepting(state.waivers.active(today=today), target, today)
+    one = comparing.rejudged(proposals, accepted)
+    one = _without_gone(one, files, before, known, proposals)
     writing = Writing(world, Generation(judge.database.identity, judge.database.generation))
     writing.add(one, words(said.rules.values()))
     writing.flush()
     return writing.changes
+
+
+def _without_gone(
+    one: Rejudged,
+    files: Sequence[PackageFile],
+    before: Collection[str],
+    known: Sequence[Known],
+    proposals: Sequence[Proposal],
+) -> Rejudged:
+    """What was known against packages that this SBOM has no more is over, too."""
+    there = {
+        (each.location.path, each.ecosystem, asked_as(each.ecosystem, each.name))
+        for file in files
+        for each in file.packages
+    }
+    stays = {each.fingerprint for each in known if (each.path, *each.name) in there}
+    seen = {each.fingerprint for each in one.seen}
+    gone = [each for each in before if each not in stays and each not in seen]
+    left = {
+        (each.path, each.ecosystem, asked_as(each.ecosystem, each.package)) for each in proposals
+    }
+    more = ended(proposals, one.proposed, files, left - there)
+    return replace(one, over=[*one.over, *gone], ended=[*one.ended, *more])

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from haechi.errors import NotFound
 from haechi.model.access import Reach
@@ -67,6 +67,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     body: int
     facts: str
+    judged_by: str
+    judged: int
     content: bytes = b""
 
 
@@ -190,6 +192,19 @@ class Bills:
         """These were judged by this generation: none of their packages is concerned."""
         for some in parts(numbers, _MARKED):
             self._database.write(lambda t, some=some: marked(t, some, identity, generation))  # type: ignore[misc]
+
+    def ecosystems(self, *, within: tuple[Reach, ...]) -> dict[str, int]:
+        """How many current SBOMs have packages of each."""
+        each = func.json_each(y.ecosystems).table_valued("key")
+        ask = (
+            select(each.c.key, func.count())
+            .select_from(bill.join(bill_body, y.n == b.body).join(each, true()))
+            .where(b.is_current == 1, reached(within, b.cluster), each.c.key != "")
+            .group_by(each.c.key)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(ask.order_by(each.c.key))
+            return {row[0]: row[1] for row in rows}
 
     def counts(self) -> tuple[int, int, int]:
         """How many current bills, contents, and versions of packages there are: for metrics."""
@@ -325,5 +340,7 @@ def _stored(row: Any, content: bytes) -> Stored:
         name=row.name,
         body=row.body,
         facts=row.facts,
+        judged_by=row.judged_by,
+        judged=row.judged,
         content=content,
     )

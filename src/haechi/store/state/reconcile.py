@@ -21,6 +21,7 @@ from sqlalchemy import Connection, select, update
 from haechi.store.records import Life, StoredFinding
 from haechi.store.state.acceptance import Acceptance, Acceptances
 from haechi.store.state.bulk import PART, insert_all, next_number, parts, touch_all, update_all
+from haechi.store.state.by_hand import BY_HAND, ByHand
 from haechi.store.state.history import Step, record
 from haechi.store.state.metadata import NEVER
 from haechi.store.state.pushed import Pushed, Seen
@@ -45,6 +46,8 @@ KNOWN = (
     *("due", "due_scan", "due_by", "waiver", "waiver_from", "waived_until", "opened", "changed"),
     *("first_seen", "digest"),
 )
+
+_RENAMED = "as it was known by another id"
 
 
 class Outcome(NamedTuple):
@@ -90,6 +93,7 @@ class Reconciler:
         self._today = today
         self._outcome = Outcome(Counter(), defaultdict(Counter))
         self._next = number or next_number(connection, f)
+        self._by_hand = ByHand(connection, pushed)
 
     def run(self, covered: Covered) -> Outcome:
         """Write it all; the answer counts new, fixed, reopened, unchanged, out_of_scope."""
@@ -128,6 +132,10 @@ class Reconciler:
             batch.steps.append(self._step(n, "waived", Life.OPEN, state, accepted.note))
             self._outcome.places[seen.namespace]["waived"] += 1
         pushed = self._pushed
+        given = self._by_hand.of(seen)
+        batch.steps += [
+            self._step(n, name, "", given[name], _RENAMED) for name in BY_HAND if name in given
+        ]
         lived = self._lived(seen, state, accepted, seen.digest())
         batch.rows.append(
             {
@@ -149,6 +157,7 @@ class Reconciler:
                 "opened": self._at,
                 "first_seen": self._at,
                 "changed": self._at,
+                **given,
             }
         )
         batch.texts.append({"n": n, "evidence": seen.evidence})

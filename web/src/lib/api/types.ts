@@ -750,6 +750,7 @@ export interface AdvisoryStatus {
   bytes: number;
   error: string;
   ecosystems: EcosystemData[];
+  unknown: UnknownEcosystem[];
   sources: SourceState[];
   imports: AdvisoryImport[];
   reevaluation: Reevaluation | null;
@@ -1849,6 +1850,11 @@ export interface Tally {
   namespace?: string;
   outcome: Outcome;
   count: number;
+}
+
+export interface UnknownEcosystem {
+  ecosystem: string;
+  sboms: number;
 }
 
 export interface Violation {
