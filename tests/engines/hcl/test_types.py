@@ -10,6 +10,7 @@ from haechi.engines.hcl.evaluate import Budget, EvalFault
 from haechi.engines.hcl.parse import parse_expression
 from haechi.engines.hcl.tree import Literal, Node
 from haechi.engines.hcl.types import Type, convert, read_type
+from haechi.engines.hcl.values import Open
 from haechi.model.unknown import Unknown
 from tests.engines.hcl.values import Scope, unset
 
@@ -101,3 +102,10 @@ def test_what_is_no_type(text: str) -> None:
 def test_no_type_is_any() -> None:
     assert read_type(None, lambda node: node).kind == "any"
     assert read_type(Literal((1, 1, 1, 1), "any"), lambda node: node).kind == "any"
+
+
+def test_what_a_provider_may_add_is_not_missing() -> None:
+    type_ = read("object({a = string, b = string, c = optional(string, 1)})")
+    made = convert(Open({"a": 1}, lambda name: Unknown(name, cause=name)), type_, Budget())
+    assert made["a"] == "1"
+    assert [made[name].cause for name in "bc"] == ["b", "c"]

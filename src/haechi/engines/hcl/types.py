@@ -17,6 +17,7 @@ from haechi.engines.hcl.tree import Call, Literal, Name, Node, Object, Tuple
 from haechi.engines.hcl.values import (
     Budget,
     EvalFault,
+    Open,
     Set,
     as_bool,
     as_number,
@@ -183,7 +184,7 @@ def _map(value: dict[str, Any], type_: Type, budget: Budget, path: str) -> dict[
     element = type_.element or ANY
     out: dict[str, Any] = {}
     for key, item in value.items():
-        out[key] = convert(item, element, budget, f"{path}.{key}" if path else key)
+        out[key] = convert(item, element, budget, _below(path, key))
     if element.kind == "any":
         return dict(zip(out, unified(list(out.values())), strict=True))
     return out
@@ -193,11 +194,19 @@ def _object(value: dict[str, Any], type_: Type, budget: Budget, path: str) -> di
     out: dict[str, Any] = {}
     for member in type_.attributes:
         item = value.get(member.name)
+        if item is None and isinstance(value, Open):
+            item = value.missing(member.name)
         if item is None:
             if not member.optional and member.name not in value:
                 where = f"{path}: " if path else ""
                 raise EvalFault(f"{where}the attribute {member.name!r} is missing")
             item = member.default
-        where = f"{path}.{member.name}" if path else member.name
+        where = _below(path, member.name)
         out[member.name] = convert(item, member.type, budget, where)
     return out
+
+
+def _below(path: str, key: str) -> str:
+    """The path of an attribute for faults. Cut, for everything below repeats it."""
+    shown = key if len(key) <= 60 else f"{key[:60]}…"
+    return f"{path}.{shown}" if path else shown

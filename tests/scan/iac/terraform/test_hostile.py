@@ -11,7 +11,7 @@ from haechi.model.unknown import Unknown
 from haechi.scan.iac.terraform import values
 from haechi.scan.iac.terraform.read import Terraform, Texts, read_terraform
 from haechi.scan.iac.terraform.run import Run
-from tests.scan.iac.terraform.declared import data, kinds, read
+from tests.scan.iac.terraform.declared import data, kinds, names, read
 
 LEVELS = 40
 STEPS = 80_000
@@ -217,3 +217,31 @@ def test_a_variable_file_that_cannot_be_read_is_told(content: str, reason: str) 
     main = 'variable "v" {}\nresource "aws_x" "a" {\n  v = "${var.v}"\n}'
     found = scanned(main, terraform_dot_tfvars_dot_json=content)
     assert [(gap.path, gap.reason) for gap in found.gaps] == [("terraform.tfvars.json", reason)]
+
+
+def test_a_long_name_does_not_become_a_longer_address_for_every_instance() -> None:
+    long = "n" * 300
+    found = read(f'resource "aws_x" "{long}" {{\n  count = 3\n}}\nresource "aws_x" "b" {{}}')
+    assert names(found) == ["aws_x.b"]
+    assert [gap.path for gap in found.gaps] == ["main.tf:1"]
+    assert "its block is not judged" in found.gaps[0].reason
+
+
+@pytest.mark.parametrize("over", ['toset(["{}"])', '{{ "{}" = 1 }}'])
+def test_nor_does_a_long_key(over: str) -> None:
+    written = over.format("k" * 501)
+    found = read(f'resource "aws_x" "a" {{\n  for_each = {written}\n  v = 1\n}}')
+    assert (names(found), data(found, "aws_x.a")) == (["aws_x.a"], {"v": 1})
+    assert kinds(found) == [FAULT]
+    shorter = read(f'resource "aws_x" "a" {{\n  for_each = {over.format("k" * 500)}\n}}')
+    assert kinds(shorter) == []
+
+
+def test_a_long_key_is_not_in_the_path_of_everything_below_it() -> None:
+    type_, value = "map(list(number))", f'{{ {"k" * 5_000} = [1, "x"] }}'
+    found = read(
+        f'variable "v" {{\n  type = {type_}\n  default = {value}\n}}\n'
+        'resource "aws_x" "a" { v = var.v }'
+    )
+    [gap] = found.gaps
+    assert gap.reason.startswith(f"var.v: {'k' * 60}…[1]: a number is needed")

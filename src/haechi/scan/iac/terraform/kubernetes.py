@@ -24,6 +24,7 @@ from haechi.scan.iac.terraform.kubernetes_shapes import (
     camel,
     kind_of,
 )
+from haechi.scan.iac.terraform.run import FAULT
 
 if TYPE_CHECKING:
     from haechi.scan.iac.collected import Collected
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _MANIFESTS = {
     "kubernetes_manifest": "manifest",
     "kubectl_manifest": "yaml_body",
-    "kubectl_server_version": "",
 }
 _MAX_DEPTH = 40
 Trace = dict[Any, tuple[AttrPath, Any]]
@@ -80,43 +80,54 @@ def _manifest(block: Resource, manifest: Any, gaps: list[Gap]) -> Iterator[Resou
             gaps.append(_unknown_gap(block, "manifest", manifest))
             return
         manifest = content
-    if manifest is None or not isinstance(manifest, dict):
-        return
-    yield from _object(block, manifest, lambda path: ("manifest", *path))
+    yield from _object(block, manifest, lambda path: ("manifest", *path), gaps)
 
 
 def _object(
-    block: Resource, manifest: dict[str, Any], steps: Callable[[AttrPath], AttrPath]
+    block: Resource, manifest: Any, steps: Callable[[AttrPath], AttrPath], gaps: list[Gap]
 ) -> Iterator[Resource]:
-    api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
-    if type(api_version) is str and type(kind) is str and api_version and kind:
+    fields = manifest if isinstance(manifest, dict) else {}
+    api_version, kind = fields.get("apiVersion"), fields.get("kind")
+    unknown = next((one for one in (api_version, kind) if isinstance(one, Unknown)), None)
+    if unknown is not None:
+        gaps.append(_unknown_gap(block, steps(())[0], unknown))
+    elif isinstance(api_version, str) and isinstance(kind, str) and api_version and kind:
         group, _, version = api_version.rpartition("/")
-        yield _resource(block, group, version, kind, manifest, steps)
+        yield _resource(block, group, version, kind, fields, steps)
+    else:
+        gaps.append(_no_object(block, steps(())[0], "it has no apiVersion or no kind"))
 
 
 def _yaml(block: Resource, body: Any, gaps: list[Gap]) -> Iterator[Resource]:
-    from haechi.engines.documents import Document, parse_documents
+    from haechi.engines.documents import Fault, parse_documents
 
-    if body is None:
-        return
-    if isinstance(body, Unknown) or not isinstance(body, str):
+    if isinstance(body, Unknown):
         gaps.append(_unknown_gap(block, "yaml_body", body))
         return
+    if not isinstance(body, str):
+        gaps.append(_no_object(block, "yaml_body", "it is no text"))
+        return
     try:
-        documents = list(parse_documents(body.encode("utf-8", "surrogatepass")))
-    except InputError:
-        documents = []
-    for document in documents:
-        if isinstance(document, Document) and isinstance(document.data, dict):
-            yield from _object(block, document.data, lambda path: ("yaml_body",))
+        for document in parse_documents(body.encode("utf-8", "surrogatepass")):
+            if isinstance(document, Fault):
+                gaps.append(_no_object(block, "yaml_body", document.message))
+            elif document.data is not None:
+                yield from _object(block, document.data, lambda path: ("yaml_body",), gaps)
+    except InputError as error:
+        gaps.append(_no_object(block, "yaml_body", error.what))
 
 
-def _unknown_gap(block: Resource, attribute: str, value: Any) -> Gap:
-    cause = getattr(value, "cause", "") if isinstance(value, Unknown) else ""
-    reason = f"the object of {block.name} is not known{f' ({cause})' if cause else ''}"
+def _unknown_gap(block: Resource, attribute: str | int, value: Unknown) -> Gap:
+    reason = f"the object of {block.name} is not known{f' ({value.cause})' if value.cause else ''}"
     do = "scan a plan (`terraform show -json`)"
     place = str(block.locate((attribute,)))
     return Gap(kind="terraform-unknown", path=place, reason=reason, do=do)
+
+
+def _no_object(block: Resource, attribute: str | int, why: str) -> Gap:
+    reason = f"the {attribute} of {block.name} is no object of Kubernetes: {why}"
+    place = str(block.locate((attribute,)))
+    return Gap(kind=FAULT, path=place, reason=reason, do="correct it")
 
 
 def _typed(block: Resource, group: str, version: str, kind: str) -> Resource:

@@ -18,6 +18,8 @@ from haechi.engines.hcl.tree import Assignment, Block, Body, Comment, Fault, Fil
 from haechi.model.location import Location
 
 _OPEN_TOFU = (".tofu", ".tofu.json")
+MAX_NAME = 250
+"""Characters of a label: every instance, value and reference below repeats it."""
 
 
 class Element(msgspec.Struct, frozen=True, eq=False):
@@ -110,6 +112,10 @@ def read_module(folder: str, files: Mapping[str, File]) -> Module:
             module.comments[path] = file.comments
         module.faults += [(path, fault) for fault in file.faults]
         for block in file.body.blocks:
+            if any(len(label) > MAX_NAME for label in block.labels):
+                message = f"a name of more than {MAX_NAME} characters: its block is not judged"
+                module.faults.append((path, Fault(message, block.head[0], 1)))
+                continue
             _take(module, Element(block, path), override=is_override(path))
     return module
 

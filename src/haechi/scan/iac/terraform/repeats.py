@@ -17,6 +17,9 @@ from haechi.scan.iac.terraform.run import FAULT
 if TYPE_CHECKING:
     from haechi.scan.iac.terraform.run import Run
 
+MAX_KEY = 500
+"""Characters of a key: the address of everything in the instance repeats it."""
+
 
 def times(count: Any, what: str, where: str, run: Run) -> int | Unknown:
     """How often ``count`` says. ``what`` is the block as faults name it."""
@@ -34,14 +37,17 @@ def keyed(over: Any, what: str, where: str, run: Run) -> Unknown | Iterator[tupl
     is taken for the set that its author meant."""
     if isinstance(over, Unknown):
         return over
-    if isinstance(over, dict):
-        return iter(over.items())
-    if not isinstance(over, list):
+    if not isinstance(over, (dict, list)):
         return _refused(f"for_each of {what} is {kind_of(over)}, not a map or a set", where, run)
     for one in over:
         if not isinstance(one, (str, int, float, Unknown)):
             reason = f"for_each of {what} holds {kind_of(one)}, not texts"
             return _refused(reason, where, run)
+        if isinstance(one, str) and len(one) > MAX_KEY:
+            reason = f"for_each of {what} has a key of more than {MAX_KEY} characters"
+            return _refused(reason, where, run)
+    if isinstance(over, dict):
+        return iter(over.items())
     return ((one if isinstance(one, Unknown) else as_text(one), one) for one in over)
 
 
