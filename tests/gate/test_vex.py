@@ -14,7 +14,7 @@ from haechi.errors import HaechiError, InputError
 from haechi.gate.decide import decide
 from haechi.gate.vex import VexFile, embedded_vex, read_vex
 from haechi.gate.vex.judge import Judged, judge
-from haechi.gate.vex.products import Subject
+from haechi.gate.vex.products import Fit, Fitter, Subject
 from haechi.gate.vex.ranges import in_range
 from haechi.model.config import Config, GateSection
 from haechi.model.coverage import Coverage
@@ -23,6 +23,7 @@ from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile
 from haechi.model.scan import WaiverStatus
 from haechi.model.severity import Severity
+from haechi.model.vex import Identity, Product
 from haechi.model.waiver import WaiverOrigin
 from tests.gate.builders import TODAY, finding, scan
 
@@ -229,9 +230,11 @@ class TestOpenVex:
         [
             (said(status="harmless"), "none of OpenVEX's"),
             ({**said(), "products": []}, "no product"),
+            ({**said(), "products": [{"@id": SHOP, "subcomponents": [{}]}]}, "subcomponents"),
+            ({**said(), "subcomponents": {"@id": "pkg:npm/x"}}, "subcomponents"),
             ({**said(), "vulnerability": {}}, "without a vulnerability"),
         ],
-        ids=["status", "product", "vulnerability"],
+        ids=["status", "product", "part", "parts", "vulnerability"],
     )
     def test_statements_that_make_no_sense_are_told(
         self, statement: dict[str, Any], fault: str
@@ -589,10 +592,25 @@ class TestGate:
         ("vers:npm/>=1.0.0||<2", "1.5.0", None),
         ("vers:npm/>=not a version", "1.5.0", None),
         ("1.0.0", "1.0.0", None),
+        ("vers:npm/!=1.0.0", "1.0.0", False),
+        ("vers:npm/!=1.0.0", "1.5.0", None),
     ],
 )
 def test_version_ranges(span: str, version: str, holds: bool | None) -> None:
     assert in_range(span, "npm", version) is holds
+
+
+@pytest.mark.parametrize(
+    ("span", "holds"),
+    [("vers:rpm/<1:2.0-1", False), ("vers:rpm/<1:4.0-1", True), ("vers:rpm/3.0-1", True)],
+    ids=["below", "above", "named-without-it"],
+)
+def test_an_epoch_counts_in_ranges(span: str, holds: bool) -> None:
+    """It stands in a qualifier of the package URL: left out, 1:3.0 would lie below 1:2.0."""
+    (one,) = map(vulnerable, ["pkg:rpm/redhat/openssl@3.0-1?epoch=1"])
+    product = Product((Identity("pkg:rpm/redhat/openssl", span),))
+    fit = Fitter(Subject()).fit(product, one.resource, one.location.path)
+    assert (fit is Fit.FITS) is holds
 
 
 @settings(max_examples=150, deadline=None)

@@ -45,7 +45,7 @@ def _statement(
         return "a statement without a vulnerability"
     products = _products(each)
     if not products:
-        return f"{names[0]} has no product"
+        return f"{names[0]} has no product, or none of its subcomponents can be read"
     time = next(
         (
             told
@@ -84,13 +84,15 @@ def _vulnerabilities(value: Any) -> tuple[str, ...]:
 
 
 def _products(each: dict[str, Any]) -> tuple[Product, ...]:
-    shared = _components(each.get("subcomponents"))
+    """Where parts are named and none of them can be read the statement is about no product: said
+    of the whole it would say more than was meant."""
     found = []
     for value in _items(each.get("products")):
-        names = _names(value)
-        if names:
-            parts = _components(value.get("subcomponents")) if isinstance(value, dict) else ()
-            found.append(Product(names, parts or shared))
+        own = value.get("subcomponents") if isinstance(value, dict) else None
+        said = own or each.get("subcomponents")
+        names, parts = _names(value), _components(said)
+        if names and (parts or not said):
+            found.append(Product(names, parts))
     return tuple(found)
 
 

@@ -206,8 +206,17 @@ def _bare(purl: Purl) -> str:
 def _in_range(span: str, actual: Purl, doubt: bool) -> bool:
     from haechi.gate.vex.ranges import in_range
 
-    found = in_range(span, actual.type, actual.version)
+    epoch = actual.qualifiers.get("epoch", "")
+    version = f"{epoch}:{actual.version}" if epoch and actual.version else actual.version
+    found = in_range(span, actual.type, version)
+    if not found and epoch:  # a release may be listed without it
+        found = in_range(span, actual.type, actual.version) if _listed(span) else found
     return doubt if found is None else found
+
+
+def _listed(span: str) -> bool:
+    """Whether a range names versions and compares with none."""
+    return not any(sign in span for sign in "<>!")
 
 
 @lru_cache(maxsize=65_536)

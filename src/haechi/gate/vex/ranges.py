@@ -49,6 +49,10 @@ def in_range(span: str, type: str, version: str) -> bool | None:
     constraints = [(c[1] or "=", unquote(c[2])) for p in parts if (c := _CONSTRAINT.match(p))]
     if any(sign == "=" and text == version for sign, text in constraints):
         return True
+    if not any(sign != "!=" for sign, _ in constraints) and all(
+        text != version for _, text in constraints
+    ):
+        return None  # everything else, or nothing: vers does not say
     if all(sign == "=" and not _is_one(type, text) for sign, text in constraints):
         return False  # names of releases, and this is none of them
     try:
