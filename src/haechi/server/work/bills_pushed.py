@@ -24,6 +24,7 @@ from haechi.server.work.bills_joined import joined
 from haechi.server.work.bills_judged import Judge, words
 from haechi.server.work.bills_merged import Rest
 from haechi.server.work.proposals import Planning, Target, ended, proposed
+from haechi.server.work.proposals_accepted import Accepting
 from haechi.store.records import Notice
 from haechi.store.state.bills import PUSH, Billed, Stored, keep_bill
 from haechi.store.state.engine import Transaction
@@ -64,8 +65,9 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
         rest = Rest(facts_in(known), files_in(known.content), push.scope.within)
         held, facts = rest.with_pushed(files), rest.facts(bill, files)
         known = known if rest.files else None
+    accepting = Accepting(state.waivers.active(today=today), _target(push), today)
     if judge is None:
-        told = _proposed(push.report["findings"], push, bill, held, None) if counts else ()
+        told = _proposed(push.report["findings"], push, bill, held, accepting) if counts else ()
         return Taken(push=push, bill=facts, files=held, kept=counts, proposed=told)
     said = judge.said(bill, files, judge.concerned(files))
     findings = joined(push.report["findings"], said, judge, bill, files, today)
@@ -80,7 +82,7 @@ def judged_push(state: State, push: Push, judge: Judge | None, today: dt.date) -
         judged=ecosystems,
         identity=known.judged_by if known else judge.database.identity,
         generation=known.judged if known else judge.database.generation,
-        proposed=_proposed(findings, push, bill, held, judge) if counts else (),
+        proposed=_proposed(findings, push, bill, held, accepting, judge) if counts else (),
     )
 
 
@@ -111,12 +113,13 @@ def _proposed(
     push: Push,
     bill: Bill,
     files: Sequence[PackageFile],
-    judge: Judge | None,
+    accepted: Accepting,
+    judge: Judge | None = None,
 ) -> tuple[Proposed, ...]:
     """What is proposed about the findings, while the database can be asked."""
     told = (one for one in findings if isinstance(one, dict))
     affected = judge.affected if judge is not None else None
-    planning = Planning(files=files, bill=bill, affected=affected)
+    planning = Planning(files=files, bill=bill, affected=affected, accepted=accepted)
     return tuple(proposed(told, _target(push), planning))
 
 

@@ -7,7 +7,7 @@ deps`` would raise it to: both ask ``scan.deps.fixing.plan.choose``. What only a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,33 +21,40 @@ from haechi.model.package import Package, PackageFile
 from haechi.model.severity import Severity
 from haechi.scan.deps.bills import config_of
 from haechi.scan.deps.findings import severity_of
-from haechi.scan.deps.fixing.choosing import Affected, NoTarget, series
+from haechi.scan.deps.fixing.choosing import Affected, NoTarget, series, without
 from haechi.scan.deps.fixing.plan import Chosen, choose
 from haechi.scan.deps.matching import joined
 from haechi.scan.deps.paths import shown
 from haechi.scan.deps.versions import highest
 from haechi.server.work.bills import asked_as
-from haechi.server.work.bills_judged import is_about_package
+from haechi.server.work.bills_judged import is_about_package, is_same
 from haechi.server.work.proposals_told import texts, told_by, upgrade_in
 from haechi.store.dependency_records import Proposal, ProposedFix, ProposedUpgrade
 from haechi.store.state.proposals import Ended, Proposed
 from haechi.world.advisories.shapes import NOTHING, Matched
 
 _VERSIONS, _FIXES, _PATH = 20, 100, 20
-_DEVELOPMENT, _WAIVED = "development", "waived"
+_DEVELOPMENT = "development"
 Target = tuple[str, str, str]
 """Cluster, source, branch."""
 Place = tuple[str, str, str]
 """File, ecosystem, package as advisories call it."""
 
 
+def by_report(finding: Mapping[str, Any]) -> bool:
+    """Whether the report of the run says that a finding is accepted."""
+    return finding.get("state") == "waived"
+
+
 class Planning(msgspec.Struct, frozen=True, kw_only=True):
-    """By what versions are chosen: the packages, what the repository says about its gate, and
-    what the server knows against a version (None: it has no advisories)."""
+    """By what versions are chosen: the packages, what the repository says about its gate, what
+    the server knows against a version (None: it has no advisories), and which findings are
+    accepted."""
 
     files: Sequence[PackageFile] = ()
     bill: Bill = Bill()
     affected: Affected | None = None
+    accepted: Callable[[Mapping[str, Any]], bool] = by_report
 
 
 def place_of(finding: Mapping[str, Any]) -> Place | None:
@@ -66,16 +73,22 @@ def proposed(
     findings: Iterable[Mapping[str, Any]], target: Target, planning: Planning
 ) -> list[Proposed]:
     """What is proposed about findings in the report's shape; those without a fix, and those that
-    are waived, propose nothing."""
+    are accepted, propose nothing."""
     grouped: dict[Place, list[Mapping[str, Any]]] = {}
+    accepted: dict[Place, list[Vulnerability]] = {}
     for finding in findings:
-        if not is_about_package(finding) or finding.get("state") == _WAIVED:
+        place = place_of(finding) if is_about_package(finding) else None
+        if place is None:
             continue
-        if (place := place_of(finding)) is not None:
+        if planning.accepted(finding):
+            accepted.setdefault(place, []).append(told_by(finding))
+        else:
             grouped.setdefault(place, []).append(finding)
     files = _files_with(grouped, planning.files)
     made = (
-        _Package(place, several, files.get(place, ()), planning).proposed(target)
+        _Package(place, several, accepted.get(place, ()), files.get(place, ()), planning).proposed(
+            target
+        )
         for place, several in grouped.items()
     )
     return [one for one in made if one is not None]
@@ -107,17 +120,20 @@ def _files_with(
 
 
 class _Package:
-    """One package of one file with the findings about it."""
+    """One package of one file with the findings about it. What is ``accepted`` stands in no
+    version's way."""
 
     def __init__(
         self,
         place: Place,
         findings: Sequence[Mapping[str, Any]],
+        accepted: Sequence[Vulnerability],
         files: Sequence[tuple[PackageFile, tuple[int, ...]]],
         planning: Planning,
     ) -> None:
         self._path, self._ecosystem, self._name = place
         self._findings = findings
+        self._accepted = accepted
         self._planning = planning
         self._config = config_of(planning.bill)
         self._told = [told_by(one) for one in findings]
@@ -194,13 +210,22 @@ class _Package:
 
     def _affected(self, ecosystem: str, name: str, version: str) -> Matched:
         known = self._planning.affected
-        answer = known(ecosystem, name, version) if known else NOTHING
+        answer = self._unaccepted(known(ecosystem, name, version)) if known else NOTHING
         more = tuple(
             one
             for one, versions in self._alone
             if version in versions or not _clears(ecosystem, version, one.fixed)
         )
         return joined(answer, Matched(vulnerabilities=more)) if more else answer
+
+    def _unaccepted(self, answer: Matched) -> Matched:
+        """What stands in a version's way."""
+        if not self._accepted:
+            return answer
+        return without(
+            answer,
+            lambda one: any(is_same(a.id, a.ids, one.id, one.ids) for a in self._accepted),
+        )
 
     def _only_told(self) -> Iterator[tuple[Vulnerability, Sequence[str]]]:
         """Of which only the findings tell: the server's advisories do not name the versions."""
