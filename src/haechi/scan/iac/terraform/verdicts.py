@@ -8,34 +8,26 @@ is told once, with the numbers. Values that are secret appear in no message and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from msgspec.structs import replace
 
 from haechi.model.coverage import Gap
 from haechi.model.resource import Resource
 from haechi.model.review import Verdict
-from haechi.model.unknown import Unknown
 from haechi.model.waiver import Waiver
 from haechi.rules.schema import Rule
 from haechi.scan.findings import Findings
 from haechi.scan.iac.collected import Collected
 from haechi.scan.iac.terraform.calls import is_cached
+from haechi.scan.iac.terraform.masking import Hidden, masked
 from haechi.scan.iac.terraform.read import brought_by
 
 UNKNOWN, COMPUTED = "terraform-unknown", "terraform-computed"
-_SECRET = re.compile(
-    r"password|passwd|secret|token|private_key|api_?key|access_key|connection_string|credential|"
-    r"user_?data|custom_data|certificate_body",
-    re.IGNORECASE,
-)
-_NAMED = re.compile(r"(?:_arn|_id|_name|_ref|_type|_length|_days|_enabled)\Z")
 _VARIABLE = re.compile(r"var\.\S+ at (\S+)")
 _PLACE = re.compile(r"\S+:\d+\Z")
-MASK = "(secret)"
-_MAX_EVIDENCE = 50
 
 
 @dataclass(slots=True)
@@ -54,6 +46,10 @@ class Verdicts:
     def __init__(self, collected: Collected, findings: Findings) -> None:
         self._collected = collected
         self._findings = findings
+        self._hidden = Hidden(collected.secrets)
+        self._carried: dict[tuple[str, str], list[Waiver]] = defaultdict(list)
+        for one in collected.carried:
+            self._carried[one.folder, one.call].append(one.waiver)
         self._calls: dict[int, dict[str, None]] = {}
         self._deferred: list[tuple[Rule, Verdict, Resource, list[Waiver]]] = []
         self._doubts: dict[str, _Doubt] = {}
@@ -71,12 +67,12 @@ class Verdicts:
         """A violation. One that a waiver on the module call covers waits: when another call
         brings the same fault, it stands."""
         block = self.block_of(resource)
-        verdict = masked(verdict, block, self._collected.secrets)
-        chain = self._collected.chains.get(id(block), ())
+        verdict = masked(verdict, block, self._hidden)
         waivers = [
-            one.waiver
-            for one in self._collected.carried
-            if (one.folder, one.call) in chain and one.waiver.rule in (rule.id, "*")
+            waiver
+            for call in self._collected.chains.get(id(block), ())
+            for waiver in self._carried.get(call, ())
+            if waiver.rule in (rule.id, "*")
         ]
         if waivers:
             self._deferred.append((rule, verdict, resource, waivers))
@@ -199,54 +195,3 @@ def _instances(address: str, call: str) -> str:
             if seen == steps:
                 return address[:at]
     return address[: at + 1]
-
-
-def masked(verdict: Verdict, resource: Resource, secrets: Iterable[str] = ()) -> Verdict:
-    """The verdict without secret values (``secrets`` besides those of the resource) and without
-    values that nobody knows."""
-    secrets = sorted({*secrets, *_secrets(resource.data, 0)}, key=len, reverse=True)
-    evidence = dict(list(verdict.evidence.items())[:_MAX_EVIDENCE])
-    clean = {key: _shown(value, secrets, 0) for key, value in evidence.items()}
-    message = verdict.message
-    for secret in secrets:
-        message = message.replace(secret, MASK)
-    return replace(verdict, message=message, evidence=clean)
-
-
-def _shown(value: Any, secrets: Sequence[str], depth: int) -> Any:
-    if isinstance(value, Unknown):
-        return "(unknown)"
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value
-    if isinstance(value, (int, float)) or value is None or depth > 10:
-        return value if isinstance(value, (int, float)) else None
-    if isinstance(value, Mapping):
-        return {
-            str(key): MASK if is_secret(str(key)) else _shown(item, secrets, depth + 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_shown(item, secrets, depth + 1) for item in value]
-    return str(value)
-
-
-def is_secret(name: str) -> bool:
-    """Whether an attribute of this name holds a secret rather than naming one."""
-    return _SECRET.search(name) is not None and _NAMED.search(name) is None
-
-
-def _secrets(value: Any, depth: int, name: str = "") -> Iterator[str]:
-    """Texts that stand under names of secrets."""
-    if isinstance(value, Unknown) or depth > 20:
-        return
-    if isinstance(value, str):
-        if len(value) >= 4 and is_secret(name):
-            yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _secrets(item, depth + 1, name if is_secret(name) else key)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secrets(item, depth + 1, name)
