@@ -27,6 +27,14 @@ Blocks = Callable[[Vulnerability], bool]
 """Whether a vulnerability has to be cleared."""
 
 
+def without(answer: Matched, accepted: Callable[[Vulnerability], bool]) -> Matched:
+    """The answer less what is accepted: it stands in no version's way."""
+    left = tuple(one for one in answer.vulnerabilities if not accepted(one))
+    if len(left) == len(answer.vulnerabilities):
+        return answer
+    return msgspec.structs.replace(answer, vulnerabilities=left)
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """A version to go to. ``major``: it may break what relies on the old one. ``remaining`` must
     be cleared and are not by any known version, ``leaves`` are milder ones that stay or come."""
