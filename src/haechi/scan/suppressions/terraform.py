@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import msgspec
 
-from haechi.engines.hcl.tree import Attribute, Block, Comment, Name, Node
+from haechi.engines.hcl.tree import Assignment, Attribute, Block, Comment, Name, Node
 from haechi.model.location import Location
 from haechi.model.resource import Resource
 from haechi.model.unknown import Unknown
@@ -27,7 +29,7 @@ from haechi.scan.suppressions.index import CHECKOV, TFSEC, TRIVY, Index
 from haechi.scan.suppressions.inline import expiry, reason_text
 
 if TYPE_CHECKING:
-    from haechi.scan.iac.terraform.modules import Module
+    from haechi.scan.iac.terraform.modules import Element, Module
     from haechi.scan.iac.terraform.read import Terraform
 
 _RULE = r"(?:\*|[a-z][a-z0-9]*(?:-[a-z0-9]+)+)"
@@ -42,6 +44,10 @@ _PARAMS = re.compile(r"\[([^\]]*)\]")
 _SETTING = re.compile(r":([a-z]+):([^\s:#\[]+)")
 _DOCUMENTS = frozenset({"aws_iam_policy_document", "google_iam_policy"})
 """Data sources that write a document and are nothing by themselves."""
+_MAX_WAIVERS = 20_000
+"""Made of others in a run: past that what they would cover is judged as if there were none."""
+Part = Assignment | Block
+P = TypeVar("P", bound=Part)
 _ANY = re.compile(r"haechi:|checkov:|bridgecrew:|trivy:|tfsec:")
 
 
@@ -62,7 +68,7 @@ class _Span(msgspec.Struct, frozen=True):
 
 
 def waivers_of(
-    module: Module, path: str, comments: Iterable[Comment], index: Index, found: Terraform
+    module: Module, path: str, comments: Iterable[Comment], index: Index, made: Made
 ) -> tuple[list[Waiver], list[Carried]]:
     """The waivers of one file, and those that module calls carry along."""
     waivers: list[Waiver] = []
@@ -70,43 +76,85 @@ def waivers_of(
     wanted = [one for one in comments if _ANY.search(one.text)]
     if not wanted:
         return waivers, carried
-    places = _Places(module, path, found.texts.get(path, b""), comments)
+    places = _Places(module, path, made.text(path), comments)
     for comment in wanted:
         for waiver, span, params in _read(comment, path, places, index):
+            block = span.block if span else None
             if params:
-                waivers += _for_resources(waiver, span, params, found)
+                waivers += made.with_values(waiver, block, params)
                 continue
             waivers.append(waiver)
-            block = span.block if span else None
             if block is None or not block.labels or not _whole(span):
                 continue
             if block.type == "module":
                 carried.append(Carried(folder=module.folder, call=block.labels[0], waiver=waiver))
             elif block.type == "data" and block.labels[0] in _DOCUMENTS:
-                waivers += _where_used(waiver, module, block)
+                waivers += made.of_document(waiver, module, block)
     return waivers, carried
 
 
-def _where_used(waiver: Waiver, module: Module, document: Block) -> Iterator[Waiver]:
-    """The waiver again for every block of the module that uses the document, or one made of it."""
-    waiting, seen = [document], {id(document)}
-    while waiting:
-        type_, name = waiting.pop().labels[:2]
-        for element in module.resources.values():
-            block = element.block
-            if id(block) in seen or not _mentions(block.body, type_, name):
-                continue
-            seen.add(id(block))
-            if block.type == "data" and block.labels[0] in _DOCUMENTS:
-                waiting.append(block)
-                continue
-            yield msgspec.structs.replace(
-                waiver, path=element.path, first_line=block.span[0], last_line=block.span[2]
-            )
+class Made:
+    """What the blocks of a run are used for: the resources made of one, the blocks that use a
+    document. Each is worked out for all when a waiver asks; how many waivers come of it is
+    bounded."""
+
+    def __init__(self, found: Terraform) -> None:
+        self._found = found
+        self._resources: dict[str, list[Resource]] = {}
+        self._users: dict[int, dict[tuple[str, ...], list[Element]]] = {}
+        self._left = _MAX_WAIVERS
+
+    def text(self, path: str) -> bytes:
+        """The text of a file."""
+        return self._found.texts.get(path, b"")
+
+    def with_values(
+        self, waiver: Waiver, block: Block | None, params: list[tuple[str, str]]
+    ) -> Iterator[Waiver]:
+        """The waiver for those resources made of the block whose attributes have these values."""
+        if block is None:
+            return
+        if not self._resources:
+            for resource in self._found.resources:
+                origin = self._found.origins.get(id(resource), "")
+                self._resources.setdefault(origin, []).append(resource)
+        for resource in self._resources.get(f"{waiver.path}#{block.head[0]}:{block.head[1]}", ()):
+            if self._take() and _has(resource, params):
+                yield msgspec.structs.replace(waiver, resource=resource.key)
+
+    def of_document(self, waiver: Waiver, module: Module, document: Block) -> Iterator[Waiver]:
+        """The waiver again for every block that uses the document, or one made of it."""
+        users = self._users_in(module)
+        waiting, seen = [document], {id(document)}
+        while waiting:
+            for element in users.get(waiting.pop().labels[:2], ()):
+                block = element.block
+                if id(block) in seen or not self._take():
+                    continue
+                seen.add(id(block))
+                if block.type == "data" and block.labels[0] in _DOCUMENTS:
+                    waiting.append(block)
+                    continue
+                yield msgspec.structs.replace(
+                    waiver, path=element.path, first_line=block.span[0], last_line=block.span[2]
+                )
+
+    def _users_in(self, module: Module) -> dict[tuple[str, ...], list[Element]]:
+        users = self._users.get(id(module))
+        if users is None:
+            users = self._users[id(module)] = defaultdict(list)
+            for element in module.resources.values():
+                for named in dict.fromkeys(_data_sources(element.block.body)):
+                    users[named].append(element)
+        return users
+
+    def _take(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
 
 
-def _mentions(tree: Any, type_: str, name: str) -> bool:
-    """Whether ``data.TYPE.NAME`` stands somewhere in a tree."""
+def _data_sources(tree: Any) -> Iterator[tuple[str, str]]:
+    """The type and name of every ``data.TYPE.NAME`` in a tree."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -114,20 +162,14 @@ def _mentions(tree: Any, type_: str, name: str) -> bool:
             waiting += node.values()
         elif isinstance(node, (list, tuple)):
             waiting += node
-        elif isinstance(node, Attribute) and node.name == name and _is_data(node.of, type_):
-            return True
         elif isinstance(node, msgspec.Struct):
+            if isinstance(node, Attribute) and _is_data(node.of):
+                yield node.of.name, node.name
             waiting += [getattr(node, field) for field in node.__struct_fields__]
-    return False
 
 
-def _is_data(node: Node, type_: str) -> bool:
-    return (
-        isinstance(node, Attribute)
-        and node.name == type_
-        and isinstance(node.of, Name)
-        and node.of.name == "data"
-    )
+def _is_data(node: Node) -> TypeGuard[Attribute]:
+    return isinstance(node, Attribute) and isinstance(node.of, Name) and node.of.name == "data"
 
 
 def _whole(span: _Span | None) -> bool:
@@ -135,16 +177,25 @@ def _whole(span: _Span | None) -> bool:
 
 
 class _Places:
-    """Finds what a comment speaks for."""
+    """Finds what a comment speaks for, in a file of which every line may be a comment."""
 
     def __init__(self, module: Module, path: str, text: bytes, comments: Iterable[Comment]) -> None:
+        self._moved = module.moved
         self.lines = text.decode("utf-8", "replace").split("\n")
         self._alone: set[int] = set()
         for comment in comments:
             line = self._line(comment.line).lstrip()
             if line.startswith(("#", "//", "/*")):
                 self._alone.update(range(comment.line, comment.end_line + 1))
-        self.top = sorted(_blocks_in(module, path), key=lambda block: block.span[0])
+        self._below: dict[int, int] = {}
+        for number in sorted(self._alone, reverse=True):
+            below = number + 1
+            if below in self._alone:
+                self._below[number] = self._below[below]
+            else:
+                self._below[number] = below if self._line(below).strip() else 0  # parted from it
+        self._top = sorted(_blocks_in(module, path), key=_first_line)
+        self._parts: dict[int, list[Part]] = {}
 
     def _line(self, number: int) -> str:
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
@@ -155,45 +206,48 @@ class _Places:
 
     def around(self, line: int) -> Block | None:
         """The outermost block that holds a line."""
-        for block in self.top:
-            if block.span[0] <= line <= block.span[2]:
-                return block
-        return None
+        return _holding(self._top, line)
 
     def target(self, comment: Comment) -> _Span | None:
         """The block or attribute that begins on the comment's line, or below it."""
-        line = comment.line
-        if self.is_alone(comment):
-            line = comment.end_line + 1
-            while line <= len(self.lines) and (line in self._alone or not self._line(line).strip()):
-                if not self._line(line).strip() and line not in self._alone:
-                    return None  # a blank line parts them
-                line += 1
+        line = self._below[comment.end_line] if self.is_alone(comment) else comment.line
         block = self.around(line)
-        if block is None:
-            return None
-        return _Span(*_begins(block, line), block)
+        return None if block is None else _Span(*self._begins(block, line), block)
 
     def whole(self, comment: Comment) -> _Span | None:
         """The outermost block around a comment."""
         block = self.around(comment.line)
         return None if block is None else _Span(block.span[0], block.span[2], block)
 
+    def _begins(self, block: Block, line: int) -> tuple[int, int]:
+        """First and last line of what begins on a line inside a block, or the line itself."""
+        while True:
+            if block.span[0] == line or block.head[2] == line:
+                return block.span[0], block.span[2]
+            part = _holding(self._parts_of(block), line)
+            if not isinstance(part, Block):
+                begins = part is not None and part.span[0] == line
+                return line, part.span[2] if part is not None and begins else line
+            block = part
 
-def _begins(block: Block, line: int) -> tuple[int, int]:
-    """First and last line of what begins on a line inside a block, or the line itself."""
-    while True:
-        if block.span[0] == line or block.head[2] == line:
-            return block.span[0], block.span[2]
-        for assignment in block.body.attributes.values():
-            if assignment.span[0] <= line <= assignment.span[2]:
-                if assignment.span[0] == line:
-                    return line, assignment.span[2]
-                return line, line
-        inner = next((b for b in block.body.blocks if b.span[0] <= line <= b.span[2]), None)
-        if inner is None:
-            return line, line
-        block = inner
+    def _parts_of(self, block: Block) -> list[Part]:
+        """Attributes and blocks, without those of override files, whose lines are others."""
+        parts = self._parts.get(id(block))
+        if parts is None:
+            inside: tuple[Part, ...] = (*block.body.attributes.values(), *block.body.blocks)
+            own = (part for part in inside if id(part) not in self._moved)
+            parts = self._parts[id(block)] = sorted(own, key=_first_line)
+        return parts
+
+
+def _first_line(part: Part) -> int:
+    return part.span[0]
+
+
+def _holding(parts: Sequence[P], line: int) -> P | None:
+    """The part that a line lies in; no two of them overlap."""
+    at = bisect_right(parts, line, key=_first_line) - 1
+    return parts[at] if at >= 0 and parts[at].span[2] >= line else None
 
 
 def _blocks_in(module: Module, path: str) -> Iterator[Block]:
@@ -291,19 +345,6 @@ def _params(text: str) -> list[tuple[str, str]]:
             name, _, value = pair.partition("=")
             found.append((name.strip(), value.strip().strip('"')))
     return found
-
-
-def _for_resources(
-    waiver: Waiver, span: _Span | None, params: list[tuple[str, str]], found: Terraform
-) -> Iterator[Waiver]:
-    """For those resources that were made of the block and whose attributes have these values."""
-    block = span.block if span else None
-    if block is None:
-        return
-    origin = f"{waiver.path}#{block.head[0]}:{block.head[1]}"
-    for resource in found.resources:
-        if found.origins.get(id(resource)) == origin and _has(resource, params):
-            yield msgspec.structs.replace(waiver, resource=resource.key)
 
 
 def _has(resource: Resource, params: list[tuple[str, str]]) -> bool:

@@ -16,7 +16,7 @@ from haechi.engines.globs import compile_glob
 from haechi.model.coverage import Gap
 from haechi.scan.iac.terraform.read import Terraform, read_terraform
 from haechi.scan.iac.terraform.tree_files import TreeFiles
-from haechi.scan.suppressions.terraform import waivers_of
+from haechi.scan.suppressions.terraform import Made, waivers_of
 from haechi.world.files import Entry
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def take(found: Terraform, out: Collected, index: Index) -> None:
     out.counts.update(found.counts)
     out.secrets |= found.secrets
     out.files.update(found.texts)
+    made = Made(found)
     for module, path, comments in found.comments:
-        waivers, carried = waivers_of(module, path, comments, index, found)
+        waivers, carried = waivers_of(module, path, comments, index, made)
         out.waivers.extend(waivers)
         out.carried.extend(carried)
 
