@@ -161,15 +161,30 @@ def fixed(
             files=advised.files if advised else (),
             config=outcome.project.config,
             threshold=least,
-            alive=frozenset(
-                (one.location.path, one.evidence["ecosystem"], name_of(one), one.rule)
-                for one in findings
-            ),
+            alive=_places(findings),
+            waived=_places(waived_in(outcome)),
             milder=milder,
             lock=lock,
             whole_environment=whole_environment,
             say=say,
         )
+    )
+
+
+def waived_in(outcome: Outcome) -> list[Finding]:
+    """Vulnerabilities that are accepted."""
+    from haechi.model.finding import FindingState
+
+    return [
+        one
+        for one in outcome.material.scan.findings
+        if one.domain == "deps" and "fixed" in one.evidence and one.state is FindingState.WAIVED
+    ]
+
+
+def _places(findings: Sequence[Finding]) -> frozenset[tuple[str, str, str, str]]:
+    return frozenset(
+        (one.location.path, one.evidence["ecosystem"], name_of(one), one.rule) for one in findings
     )
 
 

@@ -282,7 +282,8 @@ def own_jobs(world: World) -> list[Job]:
         from haechi.server.work.matching import StoreWaivers
 
         today = world.clock().date()
-        store.state.waivers.expire(today=today, waived=StoreWaivers(today))
+        if store.state.waivers.expire(today=today, waived=StoreWaivers(today)):
+            world.advising.wake()
 
     def tended() -> None:
         store.events.tend(world.clock(), days=keep.retention_days, max_bytes=keep.max_bytes)

@@ -126,6 +126,7 @@ def created(call: Call) -> Answer:
         matches=StoreMatcher(waiver),
         today=call.now.date(),
     )
+    call.world.advising.wake()
     return Answer(value=made, status=201)
 
 
@@ -153,13 +154,15 @@ def previewed(call: Call) -> WaiverPreview:
 def revoked(call: Call) -> StoredWaiver:
     """End a waiver before its time: what it covered is open again."""
     today = call.now.date()
-    return call.world.store.state.waivers.revoke(
+    done = call.world.store.state.waivers.revoke(
         call.params["id"],
         by=call.principal.id,
         within=call.within,
         waived=StoreWaivers(today),
         today=today,
     )
+    call.world.advising.wake()
+    return done
 
 
 OPERATIONS: tuple[Operation, ...] = (

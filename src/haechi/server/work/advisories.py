@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from haechi.errors import HaechiError, NotFound
+from haechi.errors import HaechiError, NotFound, StoreError
 from haechi.server.work.advisories_child import Child, Result
 from haechi.store.dependency_records import ImportState
 from haechi.store.state.advisories import Waiting
@@ -50,6 +50,7 @@ class Advising:
         self._news: asyncio.Event | None = None
         self._child: Child | None = None
         self._stopping = threading.Event()
+        self._followed: dt.datetime | None = None
         self.fault = ""
         self.asked: dict[str, dt.datetime] = {}
 
@@ -143,6 +144,7 @@ class Advising:
                 if waiting is None:
                     break
                 self._import(world, waiting)
+            self.follow_waivers(world)
             self.reevaluate(world)
             self.fault = ""
         except HaechiError as error:
@@ -210,6 +212,22 @@ class Advising:
             failed = result.state is ImportState.REFUSED
             records.heard(waiting.place, (result.error or "it gave nothing") if failed else "")
         world.metrics.count("haechi_advisory_imports_total", result.state.value)
+
+    def follow_waivers(self, world: World) -> int:
+        """Propose anew where findings were accepted or opened again; how many repositories."""
+        from haechi.server.work.proposals_again import AT_START, OVERLAP, follow_waivers
+
+        now = world.clock()
+        since = self._followed - OVERLAP if self._followed else now - AT_START
+        stopping = self._stopping.is_set
+        try:
+            with self.judge(world) as judge:
+                done = follow_waivers(world, judge, since, stopping)
+        except StoreError as error:
+            log.warning("proposals are chosen without advisories: %s", error.explain())
+            done = follow_waivers(world, None, since, stopping)
+        self._followed = self._followed if stopping() else now
+        return done
 
     def reevaluate(
         self, world: World, stopping: Callable[[], bool] | None = None

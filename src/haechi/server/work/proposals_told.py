@@ -6,16 +6,14 @@ Findings come from outside: whatever of them is not as a scan writes it counts f
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from haechi.model.advisory import Advisory, Risk, Vulnerability
-from haechi.model.finding import DEPENDENCIES, UPGRADE
+from haechi.model.finding import UPGRADE
 from haechi.model.severity import Severity
-from haechi.store.dependency_records import Proposal
-from haechi.store.state.plain import from_json
 
 _MOST = 100
 
@@ -39,49 +37,6 @@ def told_by(finding: Mapping[str, Any]) -> Vulnerability:
         fixed=tuple(fixed),
         risk=Risk(cve=rule, exploited_since=since) if since else None,
     )
-
-
-class Kept(Protocol):
-    """A stored finding that an import of advisories leaves as it is."""
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    @property
-    def rule(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def ids(self) -> frozenset[str]: ...
-
-    @property
-    def evidence(self) -> str: ...
-
-
-def still_told(kept: Iterable[Kept], proposals: Iterable[Proposal]) -> Iterator[dict[str, Any]]:
-    """Findings in the report's shape, in the words of the proposals in which they stand: what is
-    told anew of a package does not replace what is known against it besides."""
-    words = {fix.fingerprint: (fix, one.development) for one in proposals for fix in one.fixes}
-    for each in kept:
-        evidence = from_json(each.evidence) if each.evidence else None
-        if not isinstance(evidence, dict):
-            continue
-        fix, development = words.get(each.fingerprint, (None, False))
-        rated = evidence.get("rated") or Severity.MEDIUM.value
-        yield {
-            "rule": each.rule,
-            "aliases": sorted(each.ids - {each.rule}),
-            "severity": fix.severity.value if fix else rated,
-            "title": fix.title if fix else each.rule,
-            "fingerprint": each.fingerprint,
-            "domain": DEPENDENCIES,
-            "fix": f"{UPGRADE}{fix.fixed}" if fix and fix.fixed else None,
-            "tags": ["development"] if development else [],
-            "location": {"path": each.path},
-            "evidence": evidence,
-        }
 
 
 def upgrade_in(finding: Mapping[str, Any]) -> str:

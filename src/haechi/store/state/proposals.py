@@ -7,26 +7,33 @@ until there is more to clear than was dismissed.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, insert, literal, select, update
+from sqlalchemy import Connection, func, insert, literal, select, tuple_, update
 
 from haechi.errors import Conflict, NotFound
 from haechi.model.access import NONE, Reach
+from haechi.model.finding import DEPENDENCIES
 from haechi.store.dependency_records import Proposal, ProposalState, ProposedFix, ProposedUpgrade
-from haechi.store.records import AuditEntry, Notice, Page
+from haechi.store.records import AuditEntry, Life, Notice, Page
+from haechi.store.state.bills import still_current
 from haechi.store.state.bulk import next_number, parts, update_all
-from haechi.store.state.dependency_tables import proposal
+from haechi.store.state.dependency_tables import bill, proposal
 from haechi.store.state.engine import Database, Transaction
 from haechi.store.state.plain import clean, from_json, to_json
 from haechi.store.state.reach import reached
 from haechi.store.state.rows import SEVERITIES
+from haechi.store.state.schema import finding as f
+from haechi.store.state.schema import finding_change
 from haechi.store.state.times import from_us, to_us
 
-p = proposal.c
+p, b, h = proposal.c, bill.c, finding_change.c
+Target = tuple[str, str, str]
+"""Cluster, source, branch."""
 _SAID = ("versions", "target", "upgrades", "direct", "via", "development", "severity", "fixes")
 _CHANGED = (*_SAID, "state", "opened", "changed", "reason", "actor")
 _fixes = msgspec.json.Decoder(list[ProposedFix])
@@ -163,6 +170,54 @@ class Proposals:
 
         return self._database.write(work)
 
+    def unsettled(self, since: dt.datetime) -> set[Target]:
+        """Repositories with a finding that was accepted since then and stands in an open proposal,
+        or that is accepted no more, has a fix, and stands in none."""
+        accepting = select(h.finding).where(
+            h.at >= to_us(since), h.what.in_(("waived", "unwaived"))
+        )
+        ask = select(f.c.cluster, f.c.source, f.c.ref, f.c.fingerprint, f.c.state, f.c.fix).where(
+            f.c.n.in_(accepting), f.c.live == 1, f.c.domain == DEPENDENCIES
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(ask).all()
+        known = self.of({(row.cluster, row.source, row.ref) for row in rows})
+        told: dict[Target, dict[str, bool]] = {
+            target: {fix.fingerprint: one.state is ProposalState.OPEN
+                     for one in proposals for fix in one.fixes}
+            for target, proposals in known.items()
+        }  # fmt: skip
+        found: set[Target] = set()
+        for row in rows:
+            target = (row.cluster, row.source, row.ref)
+            shown = told[target].get(row.fingerprint)
+            if shown if row.state == Life.WAIVED else (shown is None and row.fix):
+                found.add(target)
+        return found
+
+    def bills(self, targets: Iterable[Target]) -> list[int]:
+        """Numbers of the current SBOMs of some repositories."""
+        found: list[int] = []
+        with self._database.read() as connection:
+            for some in parts(targets, 200):
+                ask = select(b.n).where(tuple_(b.cluster, b.source, b.ref).in_(some))
+                found += connection.execute(ask.where(b.is_current == 1)).scalars()
+        return found
+
+    def settle(
+        self, bill: int, proposed: Sequence[Proposed], ended: Sequence[Ended], *, cluster: str
+    ) -> dict[str, int]:
+        """What is proposed about an SBOM while it is current; counts by what changed."""
+
+        def work(transaction: Transaction) -> dict[str, int]:
+            if not still_current(transaction.connection, [bill]):
+                return {}
+            changed = settle(transaction, proposed, ended, by="waivers")
+            transaction.tell(Notice(topic="proposal", cluster=cluster, data={"what": "changed"}))
+            return changed
+
+        return self._database.write(work)
+
     def counts(self) -> dict[tuple[str, str], int]:
         """(severity, state) → how many, for metrics."""
         ask = select(p.severity, p.state, func.count()).group_by(p.severity, p.state)
@@ -254,7 +309,10 @@ def _again(one: Proposed, row: Any, at: int, by: str) -> dict[str, Any] | None:
     opens = row.state in (ProposalState.TAKEN, ProposalState.OBSOLETE)
     if row.state == ProposalState.DISMISSED:
         dismissed = {fix.id for fix in _fixes.decode(row.fixes) if fix.cleared}
-        opens = not {fix.id for fix in one.fixes if fix.cleared} <= dismissed
+        clears = {fix.id for fix in one.fixes if fix.cleared}
+        if clears < dismissed:
+            return None  # what was dismissed is remembered: a waiver may have hidden some of it
+        opens = not clears <= dismissed
     if same and not opens:
         return None
     kept = {name: getattr(row, name) for name in _CHANGED}

@@ -19,6 +19,7 @@ from haechi.model.config import Config
 from haechi.model.package import Package, PackageFile
 from haechi.model.severity import Severity
 from haechi.scan.deps.findings import severity_of
+from haechi.scan.deps.fixing.choosing import Affected, without
 from haechi.scan.deps.fixing.commands import Command
 from haechi.scan.deps.fixing.fixes import Fix, Fixes, make_fixes
 from haechi.scan.deps.fixing.locks import Renewed, Say, renew
@@ -41,14 +42,16 @@ _UNSETTLED = (
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be fixed, and how: ``milder`` also what does not reach the threshold
-    (``plan.choose``), ``lock`` runs tools, ``whole_environment`` with the caller's variables."""
+    """What is to be fixed, and how. What is ``waived`` stands in no version's way; ``milder`` also
+    what does not reach the threshold (``plan.choose``), ``lock`` runs tools,
+    ``whole_environment`` with the caller's variables."""
 
     tree: Tree
     files: tuple[PackageFile, ...]
     config: Config
     threshold: Severity
     alive: Alive
+    waived: Alive = frozenset()
     milder: bool = False
     lock: bool = False
     whole_environment: bool = False
@@ -155,7 +158,7 @@ class _Session:
                     files[number],
                     vulnerabilities,
                     self._asked.threshold,
-                    affected=self._affected,
+                    affected=self._unwaived(files[number]),
                     rate=self._rate,
                     asks=asks_of(files[number], self._around),
                     milder=self._asked.milder,
@@ -164,12 +167,26 @@ class _Session:
             for number, vulnerabilities in sorted(found.items())
         ]
 
+    def _unwaived(self, file: PackageFile) -> Affected:
+        """What stands in the way of a version in this file."""
+        if not self._asked.waived:
+            return self._affected
+
+        def asked(ecosystem: str, name: str, version: str) -> Matched:
+            paths = _paths(file, name)
+            return without(
+                self._affected(ecosystem, name, version),
+                lambda one: any(
+                    (path, ecosystem, name, one.id) in self._asked.waived for path in paths
+                ),
+            )
+
+        return asked
+
     def _counts(self, file: PackageFile, package: Package, one: Vulnerability) -> bool:
-        """A finding stands where the package does, which for what is included is another file."""
-        paths = {file.path, package.location.path}
-        paths |= {each.location.path for each in file.packages if each.name == package.name}
         return any(
-            (path, package.ecosystem, package.name, one.id) in self._asked.alive for path in paths
+            (path, package.ecosystem, package.name, one.id) in self._asked.alive
+            for path in _paths(file, package.name)
         )
 
     def _renewed(self, fixes: Fixes) -> Renewed:
@@ -265,6 +282,11 @@ class _Session:
 
     def _read(self, path: str) -> bytes:
         return self._around.read(path) or b""
+
+
+def _paths(file: PackageFile, name: str) -> set[str]:
+    """A finding stands where the package does, which for what is included is another file."""
+    return {file.path} | {one.location.path for one in file.packages if one.name == name}
 
 
 def _suspects(edited: Sequence[Fix], path: str, name: str) -> Sequence[Fix]:
