@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from haechi.model.advisory import Advisory, Affected, Range, Risk, Vulnerability
+from haechi.model.advisory import Advisory, Affected, Range, Risk, Symbols, Vulnerability
 from haechi.model.config import Config, DepsSection, Development
 from haechi.model.finding import Finding
 from haechi.model.location import Location
@@ -161,6 +161,18 @@ def test_several_versions_are_one_finding_that_lists_them() -> None:
         {"version": "1.2", "line": 1, "upgrade": "2.0"},
         {"version": "1.5", "line": 3, "upgrade": "2.0"},
     ]
+
+
+def test_each_of_several_versions_has_its_own_ends_and_symbols() -> None:
+    new, old = Symbols("demo", ("b",)), Symbols("demo", ("a",))
+    answers = {
+        (0, 0): (replace(vulnerability(fixed=("2.0",)), symbols=(new,)),),
+        (0, 1): (replace(vulnerability(fixed=("1.3", "2.0")), symbols=(old,)),),
+    }
+    file = file_of(package("demo", "1.5"), package("demo", "1.2"))
+    (finding,) = findings_of([file], Matching(found=answers, undecided={}), Config()).findings
+    assert [one["upgrade"] for one in finding.evidence["versions"]] == ["2.0", "1.3"]
+    assert [one["symbols"] for one in finding.evidence["symbols"]] == [["b"], ["a"]]
 
 
 def test_no_version_and_no_line_is_part_of_the_fingerprint() -> None:

@@ -117,6 +117,23 @@ def test_a_record_without_a_package_counts(tmp_path: Path) -> None:
     assert [one.rule for one in findings(found)] == ["GO-2026-4"]
 
 
+def test_a_function_far_down_a_long_list_counts(tmp_path: Path) -> None:
+    names = [f"F{number:03}" for number in range(200)]
+    with database(tmp_path / "db", [_record("GO-2026-5", "net/http", *names)], "Go") as held:
+        files = {"go.mod": MOD, "a.go": _go("net/http", body="http.F190()")}
+        found = look(tmp_path / "tree", files, held)
+    assert [one.evidence["reach"] for one in findings(found)] == ["called"]
+
+
+def test_where_not_all_code_was_read_nothing_is_left_out(
+    tmp_path: Path, held: Advisories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haechi.scan.deps.reach_sources.MAX_FILE", 10)
+    found = look(tmp_path, {"go.mod": MOD, "a.go": _go("fmt")}, held)
+    assert [one.evidence["reach"] for one in findings(found)] == ["unknown"] * 3
+    assert not any("are left out" in one for one in found.part.warnings)
+
+
 def test_workspace_counts_the_code_of_its_modules(tmp_path: Path, held: Advisories) -> None:
     files = {
         "go.work": "go 1.25.0\nuse ./a\n",

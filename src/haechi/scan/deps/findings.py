@@ -30,6 +30,8 @@ from haechi.scan.deps.words import rule_of, title_of, url_of
 LIMIT = 100_000
 _MILDER = dict(zip(Severity, (*list(Severity)[1:], Severity.INFO), strict=True))
 _LISTED = 50
+_SYMBOLS = 500
+"""Of one path: what looks for calls reads them from here. The longest real list has 190."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -106,9 +108,28 @@ def _hits(files: Sequence[PackageFile], matching: Matching) -> Sequence[tuple[in
             key = (number, package.ecosystem, package.name, one.id)
             grouped.setdefault(key, []).append((index, one))
     return [
-        (number, _Hit(files[number], tuple(index for index, _ in cases), cases[0][1]))
+        (
+            number,
+            _Hit(
+                files[number],
+                tuple(index for index, _ in cases),
+                _of_all([one for _, one in cases]),
+            ),
+        )
         for (number, *_), cases in grouped.items()
     ]
+
+
+def _of_all(told: Sequence[Vulnerability]) -> Vulnerability:
+    """What is known of several versions: each has its own ends and its own vulnerable symbols."""
+    if len(told) == 1:
+        return told[0]
+    widest = max(told, key=lambda one: len(one.fixed))
+    fixed = (version for one in (widest, *told) for version in one.fixed)
+    symbols = (each for one in told for each in one.symbols)
+    return msgspec.structs.replace(
+        widest, fixed=tuple(dict.fromkeys(fixed)), symbols=tuple(dict.fromkeys(symbols))
+    )
 
 
 def _ignored(hit: _Hit, config: Config) -> bool:
@@ -266,10 +287,11 @@ def _evidence(
         said[LEAST] = True
     if since := _exploited(vulnerability):
         said["exploited_since"] = since
-    if vulnerability.symbols:
+    if 0 < len(vulnerability.symbols) <= _SYMBOLS:
         said["symbols"] = [
-            {"path": one.path, "symbols": list(one.symbols[:_LISTED])}
-            for one in vulnerability.symbols[:_LISTED]
+            # No symbols mean all of a path: half of a list would make the others look harmless.
+            {"path": one.path, "symbols": list(one.symbols) if len(one.symbols) <= _SYMBOLS else []}
+            for one in vulnerability.symbols
         ]
     return said
 

@@ -58,9 +58,12 @@ def is_least(package: Package) -> bool:
     return package.source is Source.STDLIB and bool(package.constraint)
 
 
-def told(findings: Sequence[Finding]) -> tuple[list[Finding], int]:
+def told(findings: Sequence[Finding], *, whole: bool = True) -> tuple[list[Finding], int]:
     """The findings without those of the library in which nothing leads from this code to what is
-    vulnerable, and how many these are. A record that names no package counts always."""
+    vulnerable, and how many these are. A record that names no package counts always, and all do
+    where not the ``whole`` code was looked at."""
+    if not whole:
+        return list(findings), 0
     kept = [one for one in findings if not _is_unused(one)]
     return kept, len(findings) - len(kept)
 

@@ -61,7 +61,7 @@ def _judged(
     held = frozenset(name for name, state in states.items() if state and state.covered)
     placed, waivers = _placed(told, files, tree)
     reached, cut = with_reach(placed, files, tree)
-    findings, left_out = go_standard.told(reached)
+    findings, left_out = go_standard.told(reached, whole=not cut)
     held_ids = {finding.rule for finding in findings}
     said = go_standard.sentences(files, left_out) if "Go" in data.evaluated else ()
     return Dependencies(
