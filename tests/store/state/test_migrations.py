@@ -24,12 +24,15 @@ from haechi.store.state.sqlite import writer_engine
 from tests.store.state.made import ALL, TODAY, open_state
 
 
-def _first_schema(file: Path) -> None:
-    """A store as the first schema made it, with rows written by plain SQL."""
+def _older_schema(file: Path, *, last: str = "0001") -> None:
+    """A store as an older schema made it, with rows written by plain SQL."""
     file.touch(0o600)
     engine = writer_engine(file)
-    with engine.begin() as connection:
-        migrate.run(connection, "0001")
+    for name in ORDER:
+        revision = name.partition("_")[0]
+        if revision <= last:
+            with engine.begin() as connection:
+                migrate.run(connection, revision)
     engine.dispose()
     plain = sqlite3.connect(file)
     for n, (life, title) in enumerate(
@@ -106,8 +109,8 @@ def test_migrations_make_what_a_fresh_store_has(tmp_path: Path) -> None:
     assert ORDER[-1].startswith(REVISION)
 
 
-def test_a_store_of_the_first_schema_opens_with_its_data(tmp_path: Path) -> None:
-    _first_schema(tmp_path / "state.db")
+def test_a_store_of_the_older_schema_opens_with_its_data(tmp_path: Path) -> None:
+    _older_schema(tmp_path / "state.db")
     state = open_state(tmp_path)
     assert state.opened == "migrated"
     every = FindingFilter(state=list(Life))
@@ -127,8 +130,19 @@ def test_a_store_of_the_first_schema_opens_with_its_data(tmp_path: Path) -> None
     again.close()
 
 
+@pytest.mark.parametrize("last", [name.partition("_")[0] for name in ORDER[1:-1]])
+def test_a_store_of_each_released_schema_opens_with_its_data(tmp_path: Path, last: str) -> None:
+    _older_schema(tmp_path / "state.db", last=last)
+    state = open_state(tmp_path)
+    assert state.opened == "migrated"
+    page = state.findings.page(FindingFilter(state=list(Life)), within=ALL, today=TODAY)
+    assert {(one.id, *one.aliases) for one in page.items} == {("id-1",), ("id-2",), ("id-3",)}
+    assert state.findings.detail("id-1", within=ALL, today=TODAY).evidence == {"why": "old"}
+    state.close()
+
+
 def test_a_copy_of_the_old_store_is_laid_down_first(tmp_path: Path) -> None:
-    _first_schema(tmp_path / "state.db")
+    _older_schema(tmp_path / "state.db")
     open_state(tmp_path).close()
     copy = tmp_path / "backup" / "state-0001.db"
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -141,7 +155,7 @@ def test_a_copy_of_the_old_store_is_laid_down_first(tmp_path: Path) -> None:
 def test_an_interrupted_migration_leaves_a_store_that_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _first_schema(tmp_path / "state.db")
+    _older_schema(tmp_path / "state.db")
     before = _shape(tmp_path / "state.db")
     step = migrate._module("0002")
     with monkeypatch.context() as patch:
