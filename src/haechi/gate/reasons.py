@@ -31,8 +31,8 @@ _KINDS = {
     "no-advisories": ("ecosystem without advisories", "ecosystems without advisories"),
     "stale-advisories": ("ecosystem with old advisories", "ecosystems with old advisories"),
     "package-source": (
-        "file with packages from git or URLs",
-        "files with packages from git or URLs",
+        "file with packages from git, URLs or archives",
+        "files with packages from git, URLs or archives",
     ),
     "unpinned-package": (
         "file with packages without a version",

@@ -121,8 +121,44 @@ def test_packages_that_cannot_be_judged_are_counted_by_file_and_reason(
     (unpinned,) = gaps(told, "unpinned-package")
     assert unpinned.reason == "4 packages have no version: demo >=1.0, a >=1, b and 1 more"
     (foreign,) = gaps(told, "package-source")
-    assert foreign.reason.startswith("1 package comes from git or a URL")
+    assert foreign.reason.startswith("1 package comes from git, a URL or an archive")
     assert not [gap for gap in told.part.gaps if "own" in gap.reason]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "count"),
+    [
+        ("requirements.txt", "./wheels/demo-1.5-py3-none-any.whl\n./own\n", 1),
+        (
+            "package-lock.json",
+            json.dumps(
+                {
+                    "lockfileVersion": 3,
+                    "packages": {
+                        "": {"dependencies": {"demo": "file:demo-1.5.tgz", "own": "file:own"}},
+                        "node_modules/demo": {"version": "1.5", "resolved": "file:demo-1.5.tgz"},
+                        "node_modules/own": {"resolved": "own", "link": True},
+                        "own": {"version": "1.0.0"},
+                    },
+                }
+            ),
+            1,
+        ),
+        (
+            "pom.xml",
+            "<project><artifactId>a</artifactId><dependencies><dependency><groupId>g</groupId>"
+            "<artifactId>demo</artifactId><version>1.5</version><scope>system</scope>"
+            "<systemPath>${basedir}/lib/demo.jar</systemPath></dependency></dependencies></project>",
+            1,
+        ),
+    ],
+    ids=["wheel", "tarball", "jar"],
+)
+def test_an_archive_in_the_tree_is_told_and_a_folder_is_not(
+    tmp_path: Path, path: str, text: str, count: int
+) -> None:
+    (foreign,) = gaps(look(tmp_path, {path: text}), "package-source")
+    assert "demo" in foreign.reason and foreign.reason.startswith(f"{count} package ")
 
 
 def test_range_that_cannot_be_compared_is_told_by_its_id(tmp_path: Path) -> None:

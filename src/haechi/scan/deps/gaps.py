@@ -8,6 +8,7 @@ own packages (workspaces, paths) hide nothing: nobody publishes advisories about
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -24,6 +25,10 @@ WARN_DAYS = 30
 _TOLD = frozenset({"no-lock-file", "ignored-lock-file"})
 """Gaps by which ``collect`` says that a file pins nothing."""
 _NAMED = 3
+_ARCHIVE = re.compile(
+    r"\.(?:tgz|tar(?:\.\w{1,4})?|zip|whl|egg|jar|aar|war|gem|nupkg|crate)(?:[#?].*)?\Z",
+    re.IGNORECASE,
+)
 States = Mapping[str, EcosystemState | None]
 
 
@@ -134,7 +139,7 @@ def package_gaps(
         foreign: list[str] = []
         undecided: list[str] = []
         for index, package in enumerate(file.packages):
-            if package.source in (Source.GIT, Source.URL):
+            if package.source in (Source.GIT, Source.URL) or _is_archive(package):
                 foreign.append(_called(package))
             elif package.source in BY_NAME and not package.version:
                 if package.ecosystem in covered:
@@ -145,6 +150,11 @@ def package_gaps(
         if not _TOLD.isdisjoint(gap.kind for gap in file.gaps):
             unpinned = []
         yield from _of_file(file, unpinned, foreign, undecided)
+
+
+def _is_archive(package: Package) -> bool:
+    """A packed copy that lies in the tree is as a rule somebody else's, unlike a folder."""
+    return package.source is Source.PATH and _ARCHIVE.search(package.url) is not None
 
 
 def _of_file(
@@ -163,8 +173,8 @@ def _of_file(
         yield _gap(
             "package-source",
             file.path,
-            f"{counted(len(foreign), 'package')} {verb} from git or a URL, where advisories by "
-            f"name and version do not apply: {_some(foreign)}",
+            f"{counted(len(foreign), 'package')} {verb} from git, a URL or an archive, where "
+            f"advisories by name and version do not apply: {_some(foreign)}",
             "take it from a registry, or look at it by hand",
         )
     if undecided:

@@ -202,3 +202,11 @@ def test_excluded_requirement_is_told() -> None:
 def test_damaged_files_never_crash() -> None:
     assert survives("go.mod", _MOD, {"go.sum": "a b h1:c\n"}) > 50
     assert survives("vendor/modules.txt", _VENDORED) > 50
+
+
+@pytest.mark.parametrize("asked", [("v1.9.0", "v1.10.0"), ("v1.10.0", "v1.9.0")], ids="-".join)
+def test_of_a_module_that_is_required_twice_the_highest_version_is_built(
+    asked: tuple[str, str],
+) -> None:
+    text = "module m\ngo 1.22\n" + "".join(f"require x.example/a {one}\n" for one in asked)
+    assert versions(told("go.mod", text)) == {"x.example/a": "v1.10.0"}

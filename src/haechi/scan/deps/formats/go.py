@@ -48,7 +48,7 @@ def read_mod(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     work, used = workspace(folder, around)
     sums = _sums(posixpath.join(folder, "go.sum"), around)
     reading = _Module(path, told, work, used, sums)
-    for one in told.requires:
+    for one in _built(told.requires):
         reading.require(one)
     gaps: list[Gap] = reading.excluded()
     if language(told.go) < _NAMES_ALL and told.requires:
@@ -132,10 +132,8 @@ class _Module:
         self._excluded: list[str] = []
 
     def require(self, one: go_mod.Directive) -> None:
-        """One line of ``require``; the first of a module counts where there are several."""
+        """One line of ``require``."""
         name, version = one.words[0], one.words[1]
-        if name in self._asked:
-            return
         self._asked.add(name)
         if (name, version) in self.told.excludes:
             self._excluded.append(f"{name} {version}")
@@ -227,6 +225,22 @@ class _Module:
                 digests=(digest,) if digest else (),
             )
         )
+
+
+def _built(requires: Sequence[go_mod.Directive]) -> list[go_mod.Directive]:
+    """One line for each module: of several Go builds the highest version, as of several modules
+    that ask for it (Go Modules Reference, "Minimal version selection")."""
+    lines: dict[str, list[go_mod.Directive]] = {}
+    for one in requires:
+        lines.setdefault(one.words[0], []).append(one)
+    return [
+        same[0] if len(same) == 1 else _last(same, _latest([one.words[1] for one in same]))
+        for same in lines.values()
+    ]
+
+
+def _last(same: list[go_mod.Directive], version: str) -> go_mod.Directive:
+    return next(one for one in same if one.words[1] == version)
 
 
 def _highest(sums: Sums, path: str, known: set[str]) -> tuple[list[Package], int]:

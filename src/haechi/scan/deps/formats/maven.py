@@ -105,6 +105,7 @@ def _draft(
         line=one.line,
         constraint=told.constraint,
         source=source,
+        url=(one.file or f"{artifact}.jar") if source is Source.PATH else "",
         development=scope in _DEVELOPMENT,
         optional=optional == "true" or bool(one.profile),
     )

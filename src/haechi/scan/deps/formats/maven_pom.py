@@ -16,7 +16,8 @@ inherits them fills them in anew. What is left out has no version then, which is
 
 
 class Dependency(NamedTuple):
-    """One ``<dependency>``, raw. ``profile`` is the name of the profile that adds it."""
+    """One ``<dependency>``, raw. ``profile`` is the name of the profile that adds it,
+    ``file`` where one of the scope ``system`` lies."""
 
     group: str
     artifact: str
@@ -27,6 +28,7 @@ class Dependency(NamedTuple):
     optional: str
     line: int
     profile: str = ""
+    file: str = ""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -133,6 +135,7 @@ def _dependency(element: Element, profile: str) -> Dependency:
         optional=told.get("optional", ""),
         line=element.line,
         profile=profile,
+        file=told.get("systemPath", ""),
     )
 
 
