@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from haechi.checks.terraform.addresses import Addresses
 from haechi.errors import NotEvaluated
 from haechi.model.resource import Resource
 from haechi.model.review import Review
 from haechi.model.unknown import Unknown
 
-_INDEX = re.compile(r"\[(?:\"(?:[^\"\\]|\\.)*\"|[^\]\"]*)\]")
 _STEP = re.compile(r"[^.\[\]]+")
 _NAMES = (
     "id",
@@ -40,38 +40,10 @@ _NAMES = (
 """Attributes by whose known value another resource may name this one."""
 
 
-def bare(address: str) -> str:
-    """An address without the keys of instances."""
-    return _INDEX.sub("", address) if "[" in address else address
-
-
 def root_of(resource: Resource) -> str:
     """The part of a key that names the root module: ``tf:infra%2Fprod/``."""
     head, slash, _ = resource.key.partition("/")
     return head + slash
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two addresses may name one instance: keys that one of them lacks fit any."""
-    if one == other:
-        return True
-    mine, theirs = _split(one), _split(other)
-    return len(mine) == len(theirs) and all(
-        a[0] == b[0] and (a[1] == b[1] or not a[1] or not b[1])
-        for a, b in zip(mine, theirs, strict=True)
-    )
-
-
-def _split(address: str) -> list[tuple[str, str]]:
-    """Steps with the key behind each."""
-    out: list[tuple[str, str]] = []
-    at = 0
-    for match in _INDEX.finditer(address):
-        names = [name for name in address[at : match.start()].split(".") if name]
-        out += [(name, "") for name in names[:-1]]
-        out.append((names[-1] if names else "", match.group()))
-        at = match.end()
-    return out + [(name, "") for name in address[at:].split(".") if name]
 
 
 def resources(review: Review, type_: str, *, about: Resource | None = None) -> list[Resource]:
@@ -85,10 +57,7 @@ def linked(
     """Resources of a type of which an attribute refers to the reviewed one (or to ``about``)."""
     subject = about or review.resource
     index = _index(review, type_, attribute, root_of(subject))
-    found: dict[int, Resource] = {}
-    for address, resource in index.by_address.get(bare(subject.name), ()):
-        if same(address, subject.name):
-            found[id(resource)] = resource
+    found = {id(one): one for one in index.by_address.of(subject.name)}
     for name in _names_of(subject):
         for resource in index.by_text.get(name, ()):
             found[id(resource)] = resource
@@ -125,9 +94,8 @@ def target(
     for value in values_at(subject.data, attribute):
         if isinstance(value, Unknown):
             for reference in value.refs:
-                for resource in _addressed(review, root).get(bare(reference.address), ()):
-                    if same(reference.address, resource.name):
-                        found[id(resource)] = resource
+                for resource in _addressed(review, root).of(reference.address):
+                    found[id(resource)] = resource
         elif type_ and isinstance(value, str) and value:
             for resource in _named(review, type_, root).get(value, ()):
                 found[id(resource)] = resource
@@ -175,16 +143,14 @@ class _Index:
     __slots__ = ("by_address", "by_text", "doubt")
 
     def __init__(self, found: Sequence[Resource], attribute: str) -> None:
-        self.by_address: dict[str, list[tuple[str, Resource]]] = defaultdict(list)
+        self.by_address = Addresses()
         self.by_text: dict[str, list[Resource]] = defaultdict(list)
         self.doubt: Unknown | None = None
         for resource in found:
             for value in values_at(resource.data, attribute):
                 if isinstance(value, Unknown):
                     for reference in value.refs:
-                        self.by_address[bare(reference.address)].append(
-                            (reference.address, resource)
-                        )
+                        self.by_address.add(reference.address, resource)
                     if not value.refs:
                         self.doubt = self.doubt or value
                 elif isinstance(value, str):
@@ -207,14 +173,14 @@ def _of_root(review: Review, type_: str, root: str) -> list[Resource]:
     return known[key]
 
 
-def _addressed(review: Review, root: str) -> dict[str, list[Resource]]:
-    """The resources of a root by their address without keys. ``of_type("terraform")`` is what the
+def _addressed(review: Review, root: str) -> Addresses:
+    """The resources of a root by their address. ``of_type("terraform")`` is what the
     inventory answers for all of them."""
-    known: dict[str, dict[str, list[Resource]]] = review.shared.setdefault("tf addresses", {})
+    known: dict[str, Addresses] = review.shared.setdefault("tf addresses", {})
     if root not in known:
-        known[root] = {}
+        known[root] = Addresses()
         for resource in _of_root(review, "terraform", root):
-            known[root].setdefault(bare(resource.name), []).append(resource)
+            known[root].add(resource.name, resource)
     return known[root]
 
 

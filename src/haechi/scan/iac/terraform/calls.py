@@ -155,6 +155,6 @@ def is_cached(folder: str) -> bool:
 
 def _names(address: str) -> list[str]:
     """``module.a["x"].module.b`` → ``["a", "b"]``."""
-    from haechi.checks.terraform.links import bare
+    from haechi.checks.terraform.addresses import bare
 
     return [part for part in bare(address).split(".") if part and part != "module"]

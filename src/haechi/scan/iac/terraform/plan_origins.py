@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from haechi.checks.terraform.links import bare
+from haechi.checks.terraform.addresses import bare
 from haechi.model.location import AttrPath, format_path
 from haechi.model.unknown import Reference, Unknown
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from haechi.checks.terraform.links import bare, root_of
+from haechi.checks.terraform.addresses import bare
+from haechi.checks.terraform.links import root_of
 from haechi.model.resource import Resource
 from haechi.scan.iac.terraform.calls import MISSING
 from haechi.scan.iac.terraform.plans import Planned, read_plan

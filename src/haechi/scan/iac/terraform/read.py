@@ -263,7 +263,7 @@ class _Maker:
 def brought_by(resource: Resource) -> str:
     """``module.a.module.b`` of a resource inside of a module; empty in a root. Copies that
     ``init`` made are told with their folder."""
-    from haechi.checks.terraform.links import bare
+    from haechi.checks.terraform.addresses import bare
 
     steps = bare(resource.name).split(".")
     at = 0
