@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haechi.engines.licences import exceptions, identifiers, is_single, spelled
+from haechi.engines.licences import exceptions, identifiers, is_single
+from haechi.engines.spdx import spelled
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,7 @@ from haechi.engines.licences import exceptions, identifiers, is_single, spelled
         (" apache-2.0 ", "Apache-2.0"),
         ("mit or Apache-2.0", "MIT OR Apache-2.0"),
         ("(MIT OR Apache-2.0) AND BSD-3-Clause", "(MIT OR Apache-2.0) AND BSD-3-Clause"),
-        ("((MIT))", "((MIT))"),
+        ("((MIT))", "MIT"),
         (
             "GPL-2.0-only with classpath-exception-2.0",
             "GPL-2.0-only WITH Classpath-exception-2.0",

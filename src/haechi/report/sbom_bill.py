@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from haechi.engines.licences import spelled
 from haechi.engines.logins import without_logins
+from haechi.engines.spdx import spelled
 from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.location import Location

@@ -138,7 +138,7 @@ def _entry(id_: str, name: str, version: str, purpose: str, purl: str) -> dict[s
 def _package(part: Part, ids: dict[str, str], origin: Origin) -> dict[str, Any]:
     package = part.package
     found = _entry(ids[part.ref], package.name, package.version, "LIBRARY", part.purl)
-    if part.listed and "LicenseRef-" not in part.licence:
+    if part.listed and "Ref-" not in part.licence:  # a reference needs a text in the document
         found["licenseDeclared"] = part.licence
     elif part.licence:
         found["licenseComments"] = f"Declared as: {part.licence[:500]}"

@@ -1,4 +1,4 @@
-"""Ecosystems by OSV's names; ranges of advisories; the best of several versions; real data."""
+"""Ecosystems by OSV's names; real data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import packaging.version
 import pytest
 
 from haechi.engines.versions import scheme_of
-from haechi.engines.versions.ranges import best, in_range, lowest_from
 from haechi.errors import VersionError
 from tests.engines.versions import tools
 
@@ -55,43 +54,6 @@ def test_knows_ecosystems_as_osv_names_them(scheme: str, ecosystem: str) -> None
 def test_refuses_ecosystems_without_an_order(ecosystem: str) -> None:
     with pytest.raises(VersionError, match="nothing is known"):
         scheme_of(ecosystem)
-
-
-@pytest.mark.parametrize(
-    ("introduced", "fixed", "last", "inside"),
-    [
-        (None, None, None, "0.1 1.0 1.9 2.0 3.0"),
-        ("1.0", "2.0", None, "1.0 1.9"),
-        ("1.0", None, "2.0", "1.0 1.9 2.0"),
-        (None, "1.0", None, "0.1"),
-        ("2.0", None, None, "2.0 3.0"),
-        ("0", "1.0", "0.1", "0.1"),
-    ],
-)
-def test_ranges_of_advisories(
-    introduced: str | None, fixed: str | None, last: str | None, inside: str
-) -> None:
-    key = scheme_of("PyPI").key
-    ends = [None if end is None else key(end) for end in (introduced, fixed, last)]
-    found = [it for it in ("0.1", "1.0", "1.9", "2.0", "3.0") if in_range(key(it), *ends)]
-    assert found == inside.split()
-
-
-def test_the_best_version_for_a_constraint() -> None:
-    offered = ["1.10.0", "1.9.0", "2.0.0", "1.11.0-rc.1", "none"]
-    assert best(scheme_of("npm"), offered, "^1.2.0") == "1.10.0"
-    assert best(scheme_of("npm"), offered, "^3") is None
-    with pytest.raises(VersionError):
-        best(scheme_of("npm"), offered, "latest")
-
-
-def test_the_lowest_version_from_another_on() -> None:
-    offered = ["1.10.0", "1.9.0", "2.0.0", "1.9.0-rc.1", "none"]
-    npm = scheme_of("npm")
-    assert lowest_from(npm, offered, "1.5.0") == "1.9.0"
-    assert lowest_from(npm, offered, "1.5.0", prereleases=True) == "1.9.0-rc.1"
-    assert lowest_from(npm, offered, "1.9.0-a") == "1.9.0-rc.1"
-    assert lowest_from(npm, offered, "3.0.0") is None
 
 
 NO_ENDS: dict[str, set[str]] = {

@@ -64,6 +64,15 @@ def parse(text: str) -> Expression:
     return found
 
 
+def spelled(text: str) -> str | None:
+    """The expression as SPDX writes it; None for a text that is none: whoever writes a document
+    says that as a name instead of claiming an identifier."""
+    try:
+        return str(parse(text))
+    except InputError:
+        return None
+
+
 def terms(expression: Expression) -> tuple[Term, ...]:
     """All licences of an expression, in order."""
     if isinstance(expression, Term):

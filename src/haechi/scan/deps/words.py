@@ -14,8 +14,6 @@ from haechi.model.severity import Severity
 from haechi.rules.schema import AppliesTo, JudgeKind, Rule, Text
 from haechi.scan.deps.paths import shown
 
-VULNERABILITY = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Za-z0-9]+)+\Z")
-"""How ids of vulnerabilities look; rules of the catalogue are lower-case."""
 _TITLE = 160
 _DETAILS = 700
 _HEAD = 2_000

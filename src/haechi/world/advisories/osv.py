@@ -94,7 +94,6 @@ class _Specific(msgspec.Struct):
     custom_ranges: list[_Range] | None = None
     affects: _Functions | None = None
     urgency: str | None = None
-    severity: str | None = None
 
 
 class _About(msgspec.Struct):

@@ -17,7 +17,6 @@ _GIT = re.compile(
     r"git[+@:]|ssh:|[^#]*\.git(?:#.*)?\Z|https?://(?:www\.)?github\.com/[^/]+/[^/]+\Z"
 )
 _EXACT = re.compile(r"[=v]?(\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?)\Z")
-SHIPPED = ("dependencies",)
 FIELDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 
 

@@ -25,10 +25,6 @@ from haechi.scan.deps.formats.node_names import kind_of, resolved_kind, split_na
 from haechi.scan.deps.formats.urls import clean_url
 from haechi.scan.deps.formats.yarn_resolutions import resolutions_of
 
-_KNOWN = frozenset(
-    {"version", "resolved", "integrity", "uid", "dependencies", "optionalDependencies"}
-)
-
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     """Read yarn.lock of any version."""
