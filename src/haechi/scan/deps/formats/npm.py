@@ -8,19 +8,14 @@ in several folders is one package here. Scopes (``dev``, ``optional``) are npm's
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 from haechi.errors import InputError
 from haechi.model.package import PackageFile, Source
 from haechi.scan.deps.formats import Around
 from haechi.scan.deps.formats.decoding import (
     DO,
-    MAX_DEPTH,
-    MAX_PACKAGES,
     json_of,
     table,
     too_many,
@@ -28,22 +23,14 @@ from haechi.scan.deps.formats.decoding import (
     word,
 )
 from haechi.scan.deps.formats.graph import Draft, Roots, settle
-from haechi.scan.deps.formats.node_names import asked, licence_of, resolved_kind, split_name, texts
-from haechi.scan.deps.formats.places import Keys, key_lines
-from haechi.scan.deps.formats.urls import clean_url
+from haechi.scan.deps.formats.node_names import texts
+from haechi.scan.deps.formats.npm_merged import Merged, NpmFile
+from haechi.scan.deps.formats.npm_nested import Nested
+from haechi.scan.deps.formats.places import key_lines
 
 _MODULES = "node_modules/"
-_TARBALL = re.compile(r"/-/[^/?#]{1,200}?-(\d+\.\d+\.\d[^/?#]{0,100})\.tgz")
 _MAX_KEY = 4_000
 _MAX_LEVELS = 64
-
-
-class _File(msgspec.Struct, rename={"lock_version": "lockfileVersion"}):
-    name: Any = ""
-    version: Any = ""
-    lock_version: Any = 1
-    packages: Any = None
-    dependencies: Any = None
 
 
 def read(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
@@ -58,7 +45,7 @@ def read_installed(data: bytes, path: str, around: Around) -> Sequence[PackageFi
 
 
 def _file(data: bytes, path: str, around: Around, format: str) -> PackageFile:
-    value = json_of(data, path, _File)
+    value = json_of(data, path, NpmFile)
     for told in (value.packages, value.dependencies):
         if told is not None and not isinstance(told, dict):
             raise InputError("a list of packages that is no object", where=path, do=DO)
@@ -71,77 +58,13 @@ def _file(data: bytes, path: str, around: Around, format: str) -> PackageFile:
         )  # fmt: skip
     if isinstance(value.packages, dict):
         return _Folders(value, data, path, format).file()
-    return _Nested(value, data, path, around, format).file()
-
-
-class _Merged:
-    """Packages by what they are, wherever they are installed."""
-
-    def __init__(self) -> None:
-        self.drafts: list[Draft] = []
-        self._known: dict[tuple[str, str, str], int] = {}
-        self._plain: set[int] = set()
-        self.full = False
-
-    def add(self, entry: Mapping[str, Any], name: str, version: str, line: int, url: str) -> int:
-        """The position of a package; -1 when there are too many."""
-        source = resolved_kind(url)
-        if version and not version[0].isdigit() and ":" in version:
-            source, url = resolved_kind(version), url or version
-            tarball = _TARBALL.search(version) if source is Source.REGISTRY else None
-            version = tarball[1] if tarball else ""
-        dev, optional = _scope(entry)
-        key = (name, version, "" if source is Source.REGISTRY else url)
-        at = self._known.get(key, -1)
-        if at >= 0:
-            draft = self.drafts[at]
-            draft.development = draft.development and dev
-            draft.optional = draft.optional and optional
-            return at
-        if len(self.drafts) >= MAX_PACKAGES:
-            self.full = True
-            return -1
-        integrity = entry.get("integrity")
-        at = self._known[key] = len(self.drafts)
-        self.drafts.append(
-            Draft(
-                name,
-                version,
-                line=line,
-                source=source,
-                url=clean_url(url),
-                digests=tuple(integrity.split()) if isinstance(integrity, str) else (),
-                licence=licence_of(entry["license"]) if "license" in entry else "",
-                install_script=entry.get("hasInstallScript") is True,
-                yanked=word(entry.get("deprecated")),
-                development=dev,
-                optional=optional,
-            )
-        )
-        return at
-
-    def called(self, at: int, name: str) -> None:
-        """Note under which name a package lies somewhere; an alias is told where it has no
-        other."""
-        draft = self.drafts[at]
-        if name == draft.name:
-            self._plain.add(at)
-            draft.spelled = ""
-        elif at not in self._plain:
-            draft.spelled = name
-
-
-def _scope(entry: Mapping[str, Any]) -> tuple[bool, bool]:
-    """``devOptional``: an optional dependency of what is shipped that development needs, too."""
-    both = entry.get("devOptional") is True
-    dev = entry.get("dev") is True
-    return dev, both or entry.get("optional") is True or (not dev and entry.get("peer") is True)
+    return Nested(value, data, path, around, format).file()
 
 
 class _Folders:
     """Versions 2 and 3."""
 
-    def __init__(self, value: _File, data: bytes, path: str, format: str) -> None:
+    def __init__(self, value: NpmFile, data: bytes, path: str, format: str) -> None:
         self._value = value
         self._path = path
         self._format = format
@@ -153,7 +76,7 @@ class _Folders:
         }
         self._odd = len(packages) - len(self._entries)
         self._lines = key_lines(data, packages, data.find(b'"packages"') + 1)
-        self._merged = _Merged()
+        self._merged = Merged()
         self._at: dict[str, int] = {}
 
     def file(self) -> PackageFile:
@@ -279,123 +202,3 @@ class _Folders:
             else:
                 folder = folder.rpartition("/")[0]
         return -1
-
-
-class _Nested:
-    """Version 1."""
-
-    def __init__(self, value: _File, data: bytes, path: str, around: Around, format: str) -> None:
-        self._value = value
-        self._path = path
-        self._around = around
-        self._format = format
-        self._merged = _Merged()
-        self._scopes: list[tuple[dict[str, int], int]] = []
-        self._pending: list[tuple[int, Mapping[str, Any], int]] = []
-        self._odd = _Odd()
-        self._entries = list(_walk(table(value.dependencies), self._odd))
-        keys = Keys(data, data.find(b'"dependencies"') + 1)
-        self._lines = [keys.line(name) for name, _, _, _ in self._entries]
-
-    def file(self) -> PackageFile:
-        """Packages by scopes, then their ``requires`` looked up from the inside out."""
-        scopes: dict[int, tuple[dict[str, int], int]] = {0: ({}, -1)}
-        needs: list[tuple[int, Any, int]] = []
-        for line, (name, entry, outer, own) in zip(self._lines, self._entries, strict=True):
-            version, real = word(entry.get("version")), name
-            if version.startswith("npm:"):
-                real, version = split_name(version[4:])
-            url = word(entry.get("resolved"))
-            at = self._merged.add(entry, real, version, line, url)
-            if at < 0:
-                break
-            self._merged.called(at, name)
-            scopes[outer][0][name] = at
-            scopes[own] = ({}, outer)
-            needs.append((at, entry.get("requires"), own))
-        for at, wanted, scope in needs:
-            for name in table(wanted):
-                found = _climb(scopes, scope, name)
-                if found >= 0:
-                    self._merged.drafts[at].needs.append(found)
-        roots, project = self._roots(scopes[0][0])
-        packages, requires = settle(
-            self._merged.drafts, roots, ecosystem="npm", path=self._path, scopes=False
-        )
-        gaps = (
-            *((too_many(self._path),) if self._merged.full else ()),
-            *unread(self._path, self._odd.count, "entries"),
-        )
-        return PackageFile(
-            path=self._path,
-            format=self._format,
-            ecosystem="npm",
-            packages=packages,
-            requires=requires,
-            name=word(self._value.name) or project,
-            version=word(self._value.version),
-            gaps=gaps,
-        )
-
-    def _roots(self, top: Mapping[str, int]) -> tuple[Roots | None, str]:
-        """Version 1 does not say what is direct: package.json does."""
-        beside = posixpath.join(posixpath.dirname(self._path), "package.json")
-        data = self._around.read(beside)
-        if data is None:
-            return None, ""
-        try:
-            manifest = json_of(data, beside, dict[str, Any])
-        except InputError:
-            return None, ""
-        roots = Roots()
-        for field, positions in (
-            ("dependencies", roots.production),
-            ("devDependencies", roots.development),
-            ("optionalDependencies", roots.optional),
-        ):
-            for name, spec in texts(manifest.get(field)).items():
-                at = top.get(asked(name, spec).spelled, -1)
-                if at >= 0:
-                    positions.append(at)
-        return roots, word(manifest.get("name"))
-
-
-class _Odd:
-    """Entries that are not as npm writes them, or nested deeper than is followed."""
-
-    count = 0
-
-
-def _walk(
-    dependencies: Mapping[str, Any], odd: _Odd
-) -> Iterator[tuple[str, Mapping[str, Any], int, int]]:
-    """Name, entry, number of the scope around and of its own scope, in the order of the file."""
-    count = 0
-    pending: list[tuple[Iterator[tuple[str, Any]], int]] = [(iter(dependencies.items()), 0)]
-    while pending:
-        entries, outer = pending[-1]
-        for name, entry in entries:
-            if not isinstance(entry, dict):
-                odd.count += 1
-                continue
-            count += 1
-            yield name, entry, outer, count
-            inner = entry.get("dependencies")
-            if inner is not None and not isinstance(inner, dict):
-                odd.count += 1
-            elif inner and len(pending) >= MAX_DEPTH:
-                odd.count += len(inner)
-            elif inner:
-                pending.append((iter(inner.items()), count))
-                break
-        else:
-            pending.pop()
-
-
-def _climb(scopes: Mapping[int, tuple[dict[str, int], int]], scope: int, name: str) -> int:
-    while scope >= 0:
-        names, outer = scopes[scope]
-        if name in names:
-            return names[name]
-        scope = outer
-    return -1
