@@ -384,30 +384,41 @@ def _replaced(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.parametrize("places", [2, 1_000], ids=["in-parts", "at-once"])
 def test_one_with_many_findings_is_written_in_pieces(
-    api: Rig, client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: Rig, client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: int
 ) -> None:
-    from haechi.server.work import advisories_reevaluated, advisories_writing
+    from haechi.server.work import advisories_reevaluated, advisories_writing, bills_judged
     from haechi.store.state import rejudged
 
     for bound in ("FIRST", "LEAST", "MOST"):
         monkeypatch.setattr(advisories_writing, bound, 4)
     monkeypatch.setattr(advisories_reevaluated, "PACKAGES", 5)
+    monkeypatch.setattr(advisories_reevaluated, "PLACES", places)
     root = repository(tmp_path / "many", *((f"p{number}", "1.0.0") for number in range(9)))
     for name in ("a", "b"):
         where = {"repository": f"https://git.example/{name}"}
         api.push(scanned(api, monkeypatch, root, client, **where))
     sizes: list[int] = []
-    real = rejudged.rejudge
+    steps: list[str] = []
+    real, said = rejudged.rejudge, bills_judged.Judge.said
+
+    def judging(*args: Any) -> Any:
+        steps.append("judged")
+        return said(*args)
 
     def counting(database: Any, judged: Any, *args: Any, **more: Any) -> Any:
         sizes.append(sum(len(one.seen) for one in judged))
+        steps.append("written")
         return real(database, judged, *args, **more)
 
+    monkeypatch.setattr(bills_judged.Judge, "said", judging)
     monkeypatch.setattr(advisories_writing, "rejudge", counting)
     server_knows(api, tmp_path, *(record(number, f"p{number}") for number in range(9)))
     assert len(open_rules(api)) == 18
-    assert (max(sizes), sum(sizes)) == (4, 18)
+    assert (max(sizes), sum(sizes)) == (min(places, 4), 18)
+    assert steps.count("judged") == 2 * -(-9 // places)
+    assert steps.index("written") == 1
     last = api.world.store.state.advisories.last()
     assert last is not None
     assert (last.sboms, last.affected, last.opened) == (2, 2, 18)

@@ -84,6 +84,7 @@ class Comparing:
         held = self._held
         planning = Planning(
             files=held.files,
+            places=held.places,
             bill=held.bill,
             affected=self._judge.affected,
             accepted=accepted,

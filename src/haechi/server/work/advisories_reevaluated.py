@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 from zstandard import ZstdError
 
 from haechi.errors import HaechiError
 from haechi.model.bill import Bill
+from haechi.scan.deps.matching import Place
 from haechi.server.work.advisories_compared import Comparing, Held
 from haechi.server.work.advisories_known import known_of, names_at_other_risk, names_found
 from haechi.server.work.advisories_writing import Writing
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("haechi.server.advisories")
 READ, PACKAGES = 50, 20_000
 """SBOMs, and packages in them, that are read at a time: what bounds the memory."""
+PLACES = 1_000
+"""Packages of one SBOM that are judged before what is found is written."""
 _RULES = 5_000
 
 
@@ -135,14 +139,18 @@ class Reevaluation:
         with self._stage("ask"):
             judge.prefetch([(one.files, one.places) for one in read])
         for one in read:
-            with self._stage("judge"):
-                said = judge.said(one.bill, one.files, one.places)
-                rules = [rule for rule in words(said.rules.values()) if self._first(rule.id)]
-                comparing = Comparing(one, said, judge, known[one.target], today, named)
-                accepted = Accepting(waivers, one.target, today)
-                done = comparing.rejudged(proposals[one.target], accepted)
-            with self._stage("write"):
-                self.writing.add(done, rules)
+            accepted = Accepting(waivers, one.target, today)
+            shown = False
+            for part, last in _parts(one, judge):
+                with self._stage("judge"):
+                    said = judge.said(part.bill, part.files, part.places)
+                    rules = [rule for rule in words(said.rules.values()) if self._first(rule.id)]
+                    comparing = Comparing(part, said, judge, known[one.target], today, named)
+                    done = comparing.rejudged(proposals[one.target], accepted)
+                    done = replace(done, first=not shown, last=last)
+                    shown = shown or bool(done.seen)
+                with self._stage("write"):
+                    self.writing.add(done, rules)
         with self._stage("write"):
             self.writing.flush()
 
@@ -166,6 +174,26 @@ def _portions(affected: Iterable[Waiting]) -> Iterator[list[Waiting]]:
         held += one.packages
     if portion:
         yield portion
+
+
+def _parts(held: Held, judge: Judge) -> Iterator[tuple[Held, bool]]:
+    """One SBOM a few packages at a time, so that what is found first shows first; and whether it
+    is the last. All versions of a package in a file stay together."""
+    if len(held.places) <= PLACES:
+        yield held, True
+        return
+    together: dict[tuple[str, Name], list[Place]] = {}
+    for number, at in held.places:
+        package = held.files[number].packages[at]
+        where = (package.location.path, judge.name(package))
+        together.setdefault(where, []).append((number, at))
+    portion: list[Place] = []
+    for some in together.values():
+        if portion and len(portion) + len(some) > PLACES:
+            yield replace(held, places=portion), False
+            portion = []
+        portion += some
+    yield replace(held, places=portion), True
 
 
 def _read(one: Stored, judge: Judge, changed: frozenset[Name] | None) -> Held:

@@ -68,7 +68,8 @@ class Writing:
         for what, count in done.changes.items():
             self.changes[what] = self.changes.get(what, 0) + count
         self.pieces, self.worst = self.pieces + 1, max(self.worst, done.seconds)
-        self._adapt(self._rows, done.seconds)
+        if self._rows:
+            self._adapt(self._rows, done.seconds)
         self._pieces, self._rows = [], 0
 
     def _adapt(self, rows: int, seconds: float) -> None:
@@ -94,5 +95,5 @@ def split(one: Rejudged, most: int) -> Iterator[Rejudged]:
     for start in range(0, len(rest), most):
         part = rest[start : start + most]
         held = {name: [item for at, item in part if at == name] for name in lists}
-        end = start + most >= len(rest)
-        yield replace(one, **held, first=start == 0, last=end)
+        first, last = start == 0, start + most >= len(rest)
+        yield replace(one, **held, first=one.first and first, last=one.last and last)

@@ -7,7 +7,7 @@ deps`` would raise it to: both ask ``scan.deps.fixing.plan.choose``. What only a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -49,9 +49,10 @@ def by_report(finding: Mapping[str, Any]) -> bool:
 class Planning(msgspec.Struct, frozen=True, kw_only=True):
     """By what versions are chosen: the packages, what the repository says about its gate, what
     the server knows against a version (None: it has no advisories), and which findings are
-    accepted."""
+    accepted. ``places`` are those of the packages that findings are about (None: any)."""
 
     files: Sequence[PackageFile] = ()
+    places: Sequence[tuple[int, int]] | None = None
     bill: Bill = Bill()
     affected: Affected | None = None
     accepted: Callable[[Mapping[str, Any]], bool] = by_report
@@ -84,7 +85,7 @@ def proposed(
             accepted.setdefault(place, []).append(told_by(finding))
         else:
             grouped.setdefault(place, []).append(finding)
-    files = _files_with(grouped, planning.files)
+    files = _files_with(grouped, planning.files, planning.places)
     made = (
         _Package(place, several, accepted.get(place, ()), files.get(place, ()), planning).proposed(
             target
@@ -95,28 +96,38 @@ def proposed(
 
 
 def _files_with(
-    places: Iterable[Place], files: Sequence[PackageFile]
+    places: Iterable[Place],
+    files: Sequence[PackageFile],
+    among: Iterable[tuple[int, int]] | None = None,
 ) -> dict[Place, list[tuple[PackageFile, tuple[int, ...]]]]:
     """Where the packages of some places stand."""
     wanted = set(places)
+    if not wanted:
+        return {}
     paths = {path for path, _, _ in wanted}
+    names: dict[tuple[str, str], str] = {}
+    here: dict[tuple[Place, int], list[int]] = {}
+    for number, at in _everywhere(files) if among is None else among:
+        one = files[number].packages[at]
+        path = one.location.path
+        if path not in paths:
+            continue
+        spelled = (one.ecosystem, one.name)
+        name = names.get(spelled)
+        if name is None:
+            name = names[spelled] = asked_as(*spelled)
+        if (place := (path, one.ecosystem, name)) in wanted:
+            here.setdefault((place, number), []).append(at)
     found: dict[Place, list[tuple[PackageFile, tuple[int, ...]]]] = {}
-    for file in files:
-        here: dict[Place, list[int]] = {}
-        names: dict[tuple[str, str], str] = {}
-        for at, one in enumerate(file.packages):
-            path = one.location.path
-            if path not in paths:
-                continue
-            spelled = (one.ecosystem, one.name)
-            name = names.get(spelled)
-            if name is None:
-                name = names[spelled] = asked_as(*spelled)
-            if (place := (path, one.ecosystem, name)) in wanted:
-                here.setdefault(place, []).append(at)
-        for place, positions in here.items():
-            found.setdefault(place, []).append((file, tuple(positions)))
+    for (place, number), positions in here.items():
+        found.setdefault(place, []).append((files[number], tuple(positions)))
     return found
+
+
+def _everywhere(files: Sequence[PackageFile]) -> Iterator[tuple[int, int]]:
+    for number, file in enumerate(files):
+        for at in range(len(file.packages)):
+            yield number, at
 
 
 class _Package:
@@ -197,6 +208,7 @@ class _Package:
             affected=self._affected,
             rate=self._rate,
             milder=True,
+            among=positions,
         )
 
     def _known(self, package: Package, told: Vulnerability) -> Vulnerability:
@@ -333,26 +345,21 @@ def ended(
     taken where the file has those versions no more, or the package."""
     proposed_now = {one.id for one in now}
     asked = None if places is None else frozenset(places)
-    files = list(held)
-    found: list[Ended] = []
+    over: list[tuple[Proposal, Place]] = []
     for one in known:
         place = (one.path, one.ecosystem, asked_as(one.ecosystem, one.package))
-        if one.id in proposed_now or (asked is not None and place not in asked):
-            continue
-        found.append(Ended(id=one.id, taken=_taken(one, files)))
+        if one.id not in proposed_now and (asked is None or place in asked):
+            over.append((one, place))
+    there = _files_with((place for _, place in over), list(held))
+    found: list[Ended] = []
+    for one, place in over:
+        versions = {file.packages[at].version for file, some in there.get(place, ()) for at in some}
+        found.append(Ended(id=one.id, taken=_taken(one, versions)))
     return found
 
 
-def _taken(one: Proposal, files: Iterable[PackageFile]) -> bool:
-    name = asked_as(one.ecosystem, one.package)
-    here = {
-        each.version
-        for file in files
-        for each in file.packages
-        if each.location.path == one.path
-        and each.ecosystem == one.ecosystem
-        and asked_as(one.ecosystem, each.name) == name
-    }
+def _taken(one: Proposal, here: Set[str]) -> bool:
+    """Whether the versions that are there are none of those that were to go."""
     if not here.isdisjoint(each.version for each in one.upgrades):
         return False
     return not here or all(

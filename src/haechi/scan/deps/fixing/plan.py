@@ -7,7 +7,7 @@ Values in, values out: a scan, ``haechi fix deps`` and the server's proposals pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -108,11 +108,14 @@ def choose(
     affected: Affected,
     rate: Rate = rated,
     milder: bool = False,
+    among: Iterable[int] | None = None,
 ) -> list[Chosen]:
     """Versions to go to, in one file. ``vulnerabilities`` are by the position of a package;
     ``affected`` asks the database about a version. ``milder``: a package against which nothing
-    is known that reaches the threshold is raised, too, as if all of it had to be cleared."""
+    is known that reaches the threshold is raised, too, as if all of it had to be cleared.
+    ``among`` are positions of all packages of the names in question (None: look)."""
     found = []
+    pinned = _pinned(file, among)
     for positions, wanted, least in _groups(file, vulnerabilities, threshold, rate, milder):
         package = file.packages[positions[0]]
         target = target_of(
@@ -120,7 +123,7 @@ def choose(
             wanted,
             affected=affected,
             blocks=lambda one, package=package, least=least: rate(one, package).at_least(least),  # type: ignore[misc]
-            others=_others(file, package),
+            others=pinned.get((package.ecosystem, package.name), ()),
         )
         found.append(Chosen(positions=positions, package=package, wanted=wanted, target=target))
     return found
@@ -183,13 +186,16 @@ def _groups(
     return found
 
 
-def _others(file: PackageFile, package: Package) -> list[str]:
-    """Further versions of the package that the file pins: they exist."""
-    return [
-        one.version
-        for one in file.packages
-        if one.name == package.name and one.ecosystem == package.ecosystem and one.version
-    ]
+def _pinned(
+    file: PackageFile, among: Iterable[int] | None
+) -> Mapping[tuple[str, str], Sequence[str]]:
+    """Versions of each package that the file pins: they exist."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for at in range(len(file.packages)) if among is None else among:
+        one = file.packages[at]
+        if one.version:
+            found.setdefault((one.ecosystem, one.name), []).append(one.version)
+    return found
 
 
 def _upgrade(routes: Routes, chosen: Chosen, target: Target) -> Upgrade:
