@@ -8,7 +8,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from haechi.errors import ConfigError
 from haechi.model.coverage import Gap
 from haechi.model.finding import Finding
 from haechi.model.location import Location
@@ -20,11 +19,10 @@ from haechi.scan.deps.findings import Told, findings_of
 from haechi.scan.deps.gaps import data_gaps, day_of, ecosystems_of, package_gaps
 from haechi.scan.deps.look import Dependencies
 from haechi.scan.deps.manifests import Manifests, reader_of_text
-from haechi.scan.deps.matching import Sources, match
+from haechi.scan.deps.matching import Sources, match, open_sources
 from haechi.scan.deps.reach import with_reach
 from haechi.scan.deps.remarks import Remarks
 from haechi.scan.setup import Part, Setup
-from haechi.world.advisories.reading import Advisories, open_default
 from haechi.world.files import Tree
 
 EVALUATED = "advisories:"
@@ -36,7 +34,7 @@ def judged(
 ) -> Dependencies:
     """What is known against the packages of some files."""
     with ExitStack() as stack:
-        sources = _sources(tree.project, setup, stack)
+        sources = open_sources(tree.project, setup.config.deps.advisories, setup.advisories, stack)
         return _judged(tree, setup, files, collected.gaps, collected.seen, sources)
 
 
@@ -89,30 +87,6 @@ def _judged(
             if state and state.covered and (day := day_of(state))
         },
     )
-
-
-def _sources(root: Path, setup: Setup, stack: ExitStack) -> Sources:
-    own = [
-        stack.enter_context(Advisories.of_folder(_inside(root, place)))
-        for place in setup.config.deps.advisories
-    ]
-    database = setup.advisories
-    if database is None:
-        database = open_default()
-        if database is not None:
-            stack.enter_context(database)
-    return Sources(database, own)
-
-
-def _inside(root: Path, place: str) -> Path:
-    path = (root / place).resolve()
-    if not path.is_relative_to(root.resolve()) or not path.exists():
-        raise ConfigError(
-            f"deps.advisories: there is no {place} in this repository",
-            do="name a folder with OSV files, relative to haechi.yaml",
-            where="haechi.yaml",
-        )
-    return path
 
 
 def _own_faults(sources: Sources, root: Path) -> Iterator[Gap]:

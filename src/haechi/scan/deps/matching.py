@@ -8,17 +8,20 @@ about how much of an ecosystem is known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
+from haechi.errors import ConfigError
 from haechi.model.advisory import Advisory, Vulnerability
 from haechi.model.package import BY_NAME, Package, PackageFile
 from haechi.model.severity import Severity
 from haechi.scan.deps.go_standard import is_least
 from haechi.world.advisories.groups import is_cve
 from haechi.world.advisories.names import base
-from haechi.world.advisories.reading import Advisories
+from haechi.world.advisories.reading import Advisories, open_default
 from haechi.world.advisories.shapes import NOTHING, EcosystemState, Matched, Undecided
 
 Place = tuple[int, int]
@@ -52,6 +55,31 @@ class Sources(msgspec.Struct, frozen=True):
                 for affected in record.affected:
                     found.setdefault(affected.ecosystem, set()).update((record.id, *record.aliases))
         return {ecosystem: frozenset(ids) for ecosystem, ids in found.items()}
+
+
+def open_sources(
+    root: Path, places: Iterable[str], database: Advisories | None, stack: ExitStack
+) -> Sources:
+    """The repository's own folders of advisories and a database: the given one, else that of the
+    user, which is closed with the stack as the folders are. Raises ConfigError for a folder that
+    is not in the repository."""
+    own = [stack.enter_context(Advisories.of_folder(_inside(root, place))) for place in places]
+    if database is None:
+        database = open_default()
+        if database is not None:
+            stack.enter_context(database)
+    return Sources(database, own)
+
+
+def _inside(root: Path, place: str) -> Path:
+    path = (root / place).resolve()
+    if not path.is_relative_to(root.resolve()) or not path.exists():
+        raise ConfigError(
+            f"deps.advisories: there is no {place} in this repository",
+            do="name a folder with OSV files, relative to haechi.yaml",
+            where="haechi.yaml",
+        )
+    return path
 
 
 class Matching(msgspec.Struct, frozen=True):

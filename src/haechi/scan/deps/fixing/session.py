@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from haechi.errors import ConfigError
 from haechi.model.advisory import Vulnerability
 from haechi.model.config import Config
 from haechi.model.package import Package, PackageFile
@@ -26,9 +25,9 @@ from haechi.scan.deps.fixing.locks import Renewed, Say, renew
 from haechi.scan.deps.fixing.plan import Plan, plan_upgrades
 from haechi.scan.deps.fixing.proof import Proof, proof_of
 from haechi.scan.deps.fixing.ranges import asks_of
-from haechi.scan.deps.matching import Sources, joined, match
+from haechi.scan.deps.matching import Sources, joined, match, open_sources
 from haechi.scan.deps.neighbours import Neighbours
-from haechi.world.advisories.reading import Advisories, open_default
+from haechi.world.advisories.reading import Advisories
 from haechi.world.advisories.shapes import NOTHING, Matched
 from haechi.world.files import Tree
 
@@ -76,23 +75,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def fix_dependencies(asked: Asked, *, database: Advisories | None = None) -> Result:
     """Plan, make and prove. ``database`` is one that is open already. Nothing is written."""
     with ExitStack() as stack:
-        sources = _sources(asked, database, stack)
+        places = asked.config.deps.advisories
+        sources = open_sources(asked.tree.project, places, database, stack)
         return _Session(asked, sources).result()
-
-
-def _sources(asked: Asked, database: Advisories | None, stack: ExitStack) -> Sources:
-    root = asked.tree.project
-    own = []
-    for place in asked.config.deps.advisories:
-        path = (root / place).resolve()
-        if not path.is_relative_to(root.resolve()) or not path.exists():
-            raise ConfigError(f"deps.advisories: there is no {place} in this repository")
-        own.append(stack.enter_context(Advisories.of_folder(path)))
-    if database is None:
-        database = open_default()
-        if database is not None:
-            stack.enter_context(database)
-    return Sources(database, own)
 
 
 class _Session:
