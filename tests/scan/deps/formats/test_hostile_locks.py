@@ -159,7 +159,7 @@ def test_more_packages_than_the_limit_are_cut_and_said(
     name = format.split()[0]
     reader = reader_of(name)
     assert reader is not None
-    for module in ("npm", "yarn", "pnpm", "tables", "requirements"):
+    for module in ("npm_merged", "yarn", "pnpm", "tables", "requirements"):
         loaded = importlib.import_module(f"haechi.scan.deps.formats.{module}")
         monkeypatch.setattr(loaded, "MAX_PACKAGES", 50)
     (file,) = reader(make(format, 80), name, Written({}))
