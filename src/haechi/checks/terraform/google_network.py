@@ -8,13 +8,15 @@ https://cloud.google.com/firewall/docs/firewalls#rule_assignment
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from haechi.checks.terraform.aws_network import ADMIN, DATA
-from haechi.checks.terraform.google_grants import pieces
+from haechi.checks.terraform.google_networks import networks_of, networks_of_machine
+from haechi.checks.terraform.links import root_of
 from haechi.checks.terraform.ports import is_world
 from haechi.checks.terraform.view import (
     Block,
@@ -26,7 +28,6 @@ from haechi.checks.terraform.view import (
     number,
     open_to_world,
     resources,
-    target,
     text,
     texts,
     truth,
@@ -35,10 +36,8 @@ from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
 from haechi.model.resource import Resource
 from haechi.model.review import Review
-from haechi.model.unknown import Unknown
 
 FIREWALL = "google_compute_firewall"
-NETWORK = "google_compute_network"
 _FTP = {20: "FTP", 21: "FTP"}
 _PORTLESS = frozenset({"icmp", "esp", "ah", "ipip", "1", "50", "51", "58", "112", "icmpv6", "vrrp"})
 _MACHINES = (
@@ -213,9 +212,19 @@ def _is_denied(review: Review, opening: Opening, ports: tuple[int, int]) -> bool
         and _denies(one, opening, ports)
         and _has_network_of(review, one)
         and _is_for_targets_of(one, mine)
-        for one in resources(review, FIREWALL)
+        for one in _denying(review)
         if one is not mine and next(blocks(one, "deny"), None) is not None and _is_in_force(one)
     )
+
+
+def _denying(review: Review) -> list[Resource]:
+    """The rules that may deny something, sorted out once for all that allow."""
+    known: dict[str, list[Resource]] = review.shared.setdefault("google denying rules", {})
+    root = root_of(review.resource)
+    if root not in known:
+        found = resources(review, FIREWALL)
+        known[root] = [one for one in found if one.data.get("deny") is not None]
+    return known[root]
 
 
 def _denies(rule: Resource, opening: Opening, ports: tuple[int, int]) -> bool:
@@ -239,19 +248,8 @@ def _told_texts(sources: Any) -> list[str]:
 
 
 def _has_network_of(review: Review, other: Resource) -> bool:
-    mine = _networks(review, review.resource)
-    return bool(mine & _networks(review, other))
-
-
-def _networks(review: Review, rule: Resource) -> set[str]:
-    """The network of a rule, by its address where it is declared here, else by its name."""
-    found = {one.name for one in target(review, "network", about=rule, type_=NETWORK)}
-    name = rule.data.get("network")
-    if not found and isinstance(name, Unknown) and not name.refs:
-        found = {"".join(pieces(name))}
-    elif not found and name is not None and not is_unknown(name):
-        found = {(text(name) or "").rpartition("/")[2]}
-    return found
+    mine = networks_of(review, review.resource)
+    return bool(mine & networks_of(review, other))
 
 
 def _is_for_targets_of(deny: Resource, allow: Resource) -> bool:
@@ -299,8 +297,9 @@ def reachable_machine(review: Review) -> Iterator[Hit]:
     place = next(public_addresses(machine), None)
     if place is None:
         return
+    networks = cache(lambda: networks_of_machine(review, machine))
     for rule in resources(review, FIREWALL):
-        if not _is_for(review, rule, machine):
+        if not _is_for(review, rule, machine, networks):
             continue
         for opening in openings(review, rule):
             about = Review(resource=rule, scope=review.scope, shared=review.shared)
@@ -312,26 +311,16 @@ def reachable_machine(review: Review) -> Iterator[Hit]:
                 return
 
 
-def _is_for(review: Review, rule: Resource, machine: Resource) -> bool:
+def _is_for(
+    review: Review, rule: Resource, machine: Resource, networks: Callable[[], set[str]]
+) -> bool:
     """Whether a rule is for a machine: a tag of it, or its network when no target is named."""
     tags = rule.data.get("target_tags")
     if is_unknown(tags) or is_set(rule.data.get("target_service_accounts")):
         return False
     if tags is not None:
         return bool(set(texts(tags)) & set(texts(machine.data.get("tags"))))
-    mine: set[str] = set()
-    for card in blocks(machine, "network_interface"):
-        name = card.get("network")
-        if isinstance(name, Unknown) and not name.refs:
-            mine.add("".join(pieces(name)))
-        elif name is not None and not is_unknown(name):
-            mine.add((text(name) or "").rpartition("/")[2])
-    found = target(review, "network_interface.network", about=machine, type_=NETWORK)
-    mine |= {one.name for one in found}
-    at = "network_interface.subnetwork"
-    for subnet in target(review, at, about=machine, type_="google_compute_subnetwork"):
-        mine |= _networks(review, subnet)
-    return bool(_networks(review, rule) & mine)
+    return bool(networks_of(review, rule) & networks())
 
 
 def public_addresses(machine: Resource) -> Iterator[AttrPath]:
