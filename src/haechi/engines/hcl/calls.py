@@ -13,7 +13,7 @@ from haechi.engines.hcl.values import Budget, EvalFault, as_text, joined, kind_o
 from haechi.model.unknown import Unknown
 
 if TYPE_CHECKING:
-    from haechi.engines.hcl.evaluate import Scope
+    from haechi.engines.hcl.scopes import Scope
 
     Evaluate = Callable[[Node, Scope, Budget], Any]
 
@@ -45,7 +45,7 @@ def call(node: Call, scope: Scope, budget: Budget, evaluate: Evaluate) -> Any:
             raise EvalFault(f"'...' needs a list, not {kind_of(last)}", node.args[-1].span)
         args.extend(last)
     if name in ("templatefile", "templatestring"):
-        return _template(name, args, scope, budget)
+        return _template(name, args, scope, budget, evaluate)
     function = functions().get(name)
     if function is None:
         raise EvalFault(f"there is no function {name!r}", node.span)
@@ -84,10 +84,10 @@ def _convert(node: Call, scope: Scope, budget: Budget, evaluate: Evaluate) -> An
     return convert(value, wanted, budget)
 
 
-def _template(name: str, args: list[Any], scope: Scope, budget: Budget) -> Any:
+def _template(name: str, args: list[Any], scope: Scope, budget: Budget, evaluate: Evaluate) -> Any:
     """The text of a template with variables of its own, not those around it."""
-    from haechi.engines.hcl.evaluate import text_of
     from haechi.engines.hcl.parse import parse_template
+    from haechi.engines.hcl.rendering import text_of
 
     if len(args) != 2:
         raise EvalFault(f"{name}: takes 2 arguments, not {len(args)}")
@@ -113,7 +113,7 @@ def _template(name: str, args: list[Any], scope: Scope, budget: Budget) -> Any:
         first = faults[0]
         raise EvalFault(f"{name}: line {first.line} of the template: {first.message}")
     try:
-        return text_of(template, _Inside(variables, files, _nesting(scope) + 1), budget)
+        return text_of(template, _Inside(variables, files, _nesting(scope) + 1), budget, evaluate)
     except EvalFault as fault:
         line = fault.span[0] if fault.span else 1
         raise EvalFault(f"{name}: line {line} of the template: {fault.what}") from None

@@ -9,11 +9,12 @@ https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from haechi.engines.hcl import operators
 from haechi.engines.hcl.calls import Files, call
-from haechi.engines.hcl.structures import encoded_structure
+from haechi.engines.hcl.rendering import text_of
+from haechi.engines.hcl.scopes import Bound, Scope, bound, entries_of
 from haechi.engines.hcl.tree import (
     Attribute,
     Bad,
@@ -34,6 +35,7 @@ from haechi.engines.hcl.tree import (
     Unary,
 )
 from haechi.engines.hcl.values import (
+    ELEMENT,
     Budget,
     EvalFault,
     Lazy,
@@ -41,7 +43,6 @@ from haechi.engines.hcl.values import (
     Set,
     as_bool,
     as_text,
-    equal,
     joined,
     kind_of,
     solid,
@@ -51,35 +52,6 @@ from haechi.errors import LimitExceeded
 from haechi.model.unknown import Unknown
 
 __all__ = ["Bound", "Budget", "EvalFault", "Files", "Lazy", "Scope", "Set", "evaluate"]
-
-
-_ELEMENT = 8
-"""What an element of a list or an object costs, in characters."""
-
-
-class Scope(Protocol):
-    """Where names get their values. A scope may have ``files: Files``, for file functions."""
-
-    def root(self, name: str) -> Any:
-        """The value of a root name. Raises KeyError (or EvalFault) where there is none."""
-
-
-class Bound:
-    """A scope with some more names: those of ``for``, the variables of a template file."""
-
-    __slots__ = ("files", "names", "outer")
-
-    def __init__(self, names: dict[str, Any], outer: Scope | None, files: Files | None) -> None:
-        self.names = names
-        self.outer = outer
-        self.files = files
-
-    def root(self, name: str) -> Any:
-        if name in self.names:
-            return self.names[name]
-        if self.outer is None:
-            raise KeyError(name)
-        return self.outer.root(name)
 
 
 def evaluate(node: Node, scope: Scope, budget: Budget) -> Any:
@@ -104,10 +76,6 @@ def evaluate(node: Node, scope: Scope, budget: Budget) -> Any:
         raise LimitExceeded("a value is nested too deeply") from None
     finally:
         budget.depth += 1
-
-
-def _bound(names: dict[str, Any], scope: Scope) -> Bound:
-    return Bound(names, scope, getattr(scope, "files", None))
 
 
 def _name(node: Name, scope: Scope, budget: Budget) -> Any:
@@ -189,9 +157,9 @@ def _splat(node: Splat, scope: Scope, budget: Budget) -> Any:
         return []
     items = value if isinstance(value, list) else [value]
     budget.step(len(items))
-    budget.grow(_ELEMENT * len(items))
+    budget.grow(ELEMENT * len(items))
     names: dict[str, Any] = {}
-    inner = _bound(names, scope)
+    inner = bound(names, scope)
     out: list[Any] = []
     for item in items:
         names["*"] = item
@@ -264,7 +232,7 @@ def _conditional(node: Conditional, scope: Scope, budget: Budget) -> Any:
         otherwise = solid(evaluate(node.otherwise, scope, budget))
     except EvalFault:
         return Unknown(condition.reason, cause=condition.cause, refs=condition.refs)
-    return _either(condition, then, otherwise, budget)
+    return operators.either(condition, then, otherwise, budget)
 
 
 def _is_text(node: Node) -> bool:
@@ -273,27 +241,8 @@ def _is_text(node: Node) -> bool:
     return isinstance(node, Template) and len(node.parts) > 1
 
 
-def _either(condition: Unknown, then: Any, otherwise: Any, budget: Budget) -> Any:
-    """One of the two: what they share is known."""
-    budget.step()
-    if equal(then, otherwise, budget) is True or then is otherwise:
-        return then
-    if isinstance(then, dict) and isinstance(otherwise, dict) and then.keys() == otherwise.keys():
-        return {key: _either(condition, then[key], otherwise[key], budget) for key in then}
-    both_lists = isinstance(then, list) and isinstance(otherwise, list)
-    if both_lists and type(then) is type(otherwise) is list and len(then) == len(otherwise):
-        pairs = zip(then, otherwise, strict=True)
-        return [_either(condition, one, other, budget) for one, other in pairs]
-    unknowns = [condition, *(v for v in (then, otherwise) if isinstance(v, Unknown))]
-    given = all(
-        v.given if isinstance(v, Unknown) else v is not None and v not in ("", [], {})
-        for v in (then, otherwise)
-    )
-    return joined(unknowns, given=given)
-
-
 def _tuple(node: Tuple, scope: Scope, budget: Budget) -> Any:
-    budget.grow(_ELEMENT * len(node.items))
+    budget.grow(ELEMENT * len(node.items))
     out: list[Any] = []
     for item in node.items:
         out.append(evaluate(item, scope, budget))  # noqa: PERF401 (a frame less)
@@ -303,7 +252,7 @@ def _tuple(node: Tuple, scope: Scope, budget: Budget) -> Any:
 def _object(node: Object, scope: Scope, budget: Budget) -> Any:
     out: dict[str, Any] = {}
     unclear: list[Unknown] = []
-    budget.grow(_ELEMENT * len(node.items))
+    budget.grow(ELEMENT * len(node.items))
     for key_node, value_node in node.items:
         key = evaluate(key_node, scope, budget)
         value = evaluate(value_node, scope, budget)
@@ -327,13 +276,13 @@ def _for(node: For, scope: Scope, budget: Budget) -> Any:
     if isinstance(collection, Unknown):
         return Unknown(collection.reason, cause=collection.cause, refs=collection.refs)
     names: dict[str, Any] = {}
-    inner = _bound(names, scope)
+    inner = bound(names, scope)
     listed: list[Any] = []
     keyed: dict[str, Any] = {}
     unclear: list[Unknown] = []
-    for key, value in _entries(collection, node.collection):
+    for key, value in entries_of(collection, node.collection):
         budget.steps -= 1
-        budget.grow(_ELEMENT)
+        budget.grow(ELEMENT)
         if node.key_name is not None:
             names[node.key_name] = key
         names[node.value_name] = value
@@ -377,106 +326,11 @@ def _put(
         keyed[name] = value
 
 
-def _entries(collection: Any, node: Node) -> list[tuple[Any, Any]]:
-    if isinstance(collection, Set):
-        return [(item, item) for item in collection]
-    if isinstance(collection, list):
-        return list(enumerate(collection))
-    if isinstance(collection, dict):
-        return [(key, collection[key]) for key in sorted(collection)]
-    raise EvalFault(f"'for' cannot go through {kind_of(collection)}", node.span)
-
-
 def _template(node: Template, scope: Scope, budget: Budget) -> Any:
     parts = node.parts
     if len(parts) == 1 and not isinstance(parts[0], (str, TemplateIf, TemplateFor)):
         return evaluate(parts[0], scope, budget)  # "${x}" is x, of whatever type
-    return text_of(node, scope, budget)
-
-
-def text_of(node: Template, scope: Scope, budget: Budget) -> str | Unknown:
-    """A template as text, also one of a single expression."""
-    out: list[Any] = []
-    _render(node, scope, budget, out)
-    if all(type(piece) is str for piece in out):
-        return "".join(out)
-    return text_with_unknowns(out)
-
-
-def text_with_unknowns(pieces: list[Any]) -> Unknown:
-    """A text of which some is unknown: its pieces, neighbouring texts joined."""
-    parts: list[Any] = []
-    texts: list[str] = []
-    for piece in (*pieces, None):
-        if isinstance(piece, str):
-            texts.append(piece)
-            continue
-        if any(texts):
-            parts.append("".join(texts))
-        texts.clear()
-        if piece is not None:
-            parts.append(piece)
-    whole = joined([part for part in parts if isinstance(part, Unknown)], given=True)
-    return Unknown(
-        whole.reason,
-        cause=whole.cause,
-        refs=whole.refs,
-        given=True,
-        parts=tuple(parts),
-        content=encoded_structure(parts),
-    )
-
-
-def _render(node: Template, scope: Scope, budget: Budget, out: list[Any]) -> None:
-    for part in node.parts:
-        if isinstance(part, str):
-            budget.grow(len(part))
-            out.append(part)
-        elif isinstance(part, TemplateIf):
-            _render_if(part, scope, budget, out)
-        elif isinstance(part, TemplateFor):
-            _render_for(part, scope, budget, out)
-        else:
-            value = evaluate(part, scope, budget)
-            if isinstance(value, Unknown):
-                budget.grow(_ELEMENT * (1 + len(value.parts)))
-                out.extend(value.parts or (value,))
-                continue
-            if not isinstance(value, str):
-                try:
-                    value = as_text(value)
-                except EvalFault as fault:
-                    fault.span = part.span
-                    raise
-            budget.grow(len(value))
-            out.append(value)
-
-
-def _render_if(node: TemplateIf, scope: Scope, budget: Budget, out: list[Any]) -> None:
-    condition = evaluate(node.condition, scope, budget)
-    otherwise = node.otherwise or Template(node.span, ())
-    if not isinstance(condition, Unknown):
-        budget.step()
-        _render(node.then if as_bool(condition) else otherwise, scope, budget, out)
-        return
-    then = text_of(node.then, scope, budget)
-    other = text_of(otherwise, scope, budget)
-    out.append(_either(condition, then, other, budget))
-
-
-def _render_for(node: TemplateFor, scope: Scope, budget: Budget, out: list[Any]) -> None:
-    collection = solid(evaluate(node.collection, scope, budget))
-    if isinstance(collection, Unknown):
-        out.append(Unknown(collection.reason, cause=collection.cause, refs=collection.refs))
-        return
-    names: dict[str, Any] = {}
-    inner = _bound(names, scope)
-    for key, value in _entries(collection, node.collection):
-        budget.step()
-        if node.key is not None:
-            names[node.key] = key
-        names[node.value] = value
-        _render(node.body, inner, budget, out)
+    return text_of(node, scope, budget, evaluate)
 
 
 def _bad(node: Bad, scope: Scope, budget: Budget) -> Any:

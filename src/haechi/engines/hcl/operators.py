@@ -107,3 +107,22 @@ def whole_number(value: Any) -> int:
     if isinstance(number, float):
         raise EvalFault(f"a whole number is needed, not {number}")
     return number
+
+
+def either(condition: Unknown, then: Any, otherwise: Any, budget: Budget) -> Any:
+    """One of the two: what they share is known."""
+    budget.step()
+    if equal(then, otherwise, budget) is True or then is otherwise:
+        return then
+    if isinstance(then, dict) and isinstance(otherwise, dict) and then.keys() == otherwise.keys():
+        return {key: either(condition, then[key], otherwise[key], budget) for key in then}
+    both_lists = isinstance(then, list) and isinstance(otherwise, list)
+    if both_lists and type(then) is type(otherwise) is list and len(then) == len(otherwise):
+        pairs = zip(then, otherwise, strict=True)
+        return [either(condition, one, other, budget) for one, other in pairs]
+    unknowns = [condition, *(v for v in (then, otherwise) if isinstance(v, Unknown))]
+    given = all(
+        v.given if isinstance(v, Unknown) else v is not None and v not in ("", [], {})
+        for v in (then, otherwise)
+    )
+    return joined(unknowns, given=given)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from haechi.engines.hcl.json_values import loads
-from haechi.engines.hcl.values import EvalFault
+from haechi.engines.hcl.values import EvalFault, joined
 from haechi.model.unknown import Unknown
 
 _OPEN, _CLOSE = "\uf8f0", "\uf8f1"
@@ -104,4 +104,28 @@ def _text(value: str, pieces: list[_Piece]) -> Any:
     refs = dict.fromkeys(ref for unknown in unknowns for ref in unknown.refs)
     return Unknown(
         unknowns[0].reason, cause=unknowns[0].cause, refs=tuple(refs), given=True, parts=parts
+    )
+
+
+def text_with_unknowns(pieces: list[Any]) -> Unknown:
+    """A text of which some is unknown: its pieces, neighbouring texts joined."""
+    parts: list[Any] = []
+    texts: list[str] = []
+    for piece in (*pieces, None):
+        if isinstance(piece, str):
+            texts.append(piece)
+            continue
+        if any(texts):
+            parts.append("".join(texts))
+        texts.clear()
+        if piece is not None:
+            parts.append(piece)
+    whole = joined([part for part in parts if isinstance(part, Unknown)], given=True)
+    return Unknown(
+        whole.reason,
+        cause=whole.cause,
+        refs=whole.refs,
+        given=True,
+        parts=tuple(parts),
+        content=encoded_structure(parts),
     )

@@ -17,6 +17,8 @@ from haechi.errors import InputError, LimitExceeded
 from haechi.model.unknown import Reference, Unknown
 
 MAX_VALUE_DEPTH = 100
+ELEMENT = 8
+"""What an element of a list or an object costs, in characters."""
 _MAX_REFS = 50
 _MAX_STEPS = 30
 """Of the path of a reference."""

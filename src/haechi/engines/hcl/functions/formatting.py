@@ -11,6 +11,7 @@ from typing import Any
 
 from haechi.engines.hcl.functions.signature import Context
 from haechi.engines.hcl.operators import whole_number
+from haechi.engines.hcl.structures import text_with_unknowns
 from haechi.engines.hcl.values import (
     Budget,
     EvalFault,
@@ -64,8 +65,6 @@ def formatted(context: Context, form: str, args: list[Any]) -> str | Unknown:
     context.budget.grow(len(form))
     if all(isinstance(piece, str) for piece in pieces):
         return "".join(pieces)
-    from haechi.engines.hcl.evaluate import text_with_unknowns
-
     return text_with_unknowns(pieces)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from haechi.engines.hcl.functions import formatting, patterns
 from haechi.engines.hcl.functions.signature import Context, Function
+from haechi.engines.hcl.structures import text_with_unknowns
 from haechi.engines.hcl.values import EvalFault, as_text, kind_of, unknowns_in
 from haechi.model.unknown import Unknown
 
@@ -30,8 +31,6 @@ def _join(context: Context, separator: str, *lists: list[Any]) -> Any:
         texts = [_text("join", item) for item in items]
         context.budget.grow(sum(map(len, texts)) + len(separator) * len(texts))
         return separator.join(texts)
-    from haechi.engines.hcl.evaluate import text_with_unknowns
-
     pieces: list[Any] = []
     for item in items:
         if pieces:
