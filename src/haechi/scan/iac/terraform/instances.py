@@ -16,10 +16,10 @@ from haechi.engines.hcl.types import convert, read_type
 from haechi.engines.hcl.values import EvalFault, solid
 from haechi.errors import LimitExceeded
 from haechi.model.unknown import Reference, Unknown
-from haechi.scan.iac.terraform.repeats import keyed, times
+from haechi.scan.iac.terraform.expansions import Expansion, expanded
 from haechi.scan.iac.terraform.resource_values import BUSY, ResourceInstance
 from haechi.scan.iac.terraform.run import FAULT, LIMIT, MAX_DEPTH, Undeclared
-from haechi.scan.iac.terraform.scopes import ModuleScope, Names, from_cause, of_count, of_each
+from haechi.scan.iac.terraform.scopes import ModuleScope, Names
 from haechi.scan.iac.terraform.walk import names_in
 
 if TYPE_CHECKING:
@@ -28,26 +28,6 @@ if TYPE_CHECKING:
     from haechi.scan.iac.terraform.run import Run
 
 _CWD = Unknown("path.cwd is the folder in which Terraform runs", cause="path.cwd", given=True)
-
-
-class Expansion:
-    """The instances that ``count`` or ``for_each`` make of a block. ``value`` is what its name
-    means to expressions."""
-
-    __slots__ = ("instances", "unknown", "value")
-
-    def __init__(self, instances: list[Any], value: Any, unknown: Unknown | None = None) -> None:
-        self.instances = instances
-        self.value = value
-        self.unknown = unknown
-
-
-def key_of(key: Any) -> str:
-    """``[0]`` or ``["k"]`` as Terraform writes it."""
-    if isinstance(key, bool) or not isinstance(key, int):
-        text = str(key).replace("\\", "\\\\").replace('"', '\\"')
-        return f'["{text}"]'
-    return f"[{key}]"
 
 
 class ModuleRun:
@@ -249,7 +229,8 @@ class ModuleRun:
         found = self._expansions.get(name)
         if found is None:
             self._expansions[name] = BUSY
-            found = self._expansions[name] = self._expanded(
+            found = self._expansions[name] = expanded(
+                self,
                 element,
                 f"{self.prefix}{name}",
                 lambda key, scope: ResourceInstance(self, name, element, key, scope),
@@ -260,61 +241,6 @@ class ModuleRun:
             return Expansion([], Unknown(reason, cause=element.where))
         expansion: Expansion = found
         return expansion
-
-    def _expanded(self, element: Element, address: str, make: Any) -> Expansion:
-        attributes = element.block.body.attributes
-        if "for_each" in attributes:
-            node = attributes["for_each"].value
-            over = solid(self.run.value(node, self.scope, element.path))
-            return self._for_each(element, address, make, over)
-        if "count" in attributes:
-            node = attributes["count"].value
-            return self._count(
-                element, address, make, self.run.value(node, self.scope, element.path)
-            )
-        only = make("", self.scope)
-        return Expansion([only], only)
-
-    def _for_each(self, element: Element, address: str, make: Any, over: Any) -> Expansion:
-        listed = keyed(over, address, element.where, self.run)
-        if isinstance(listed, Unknown):
-            inner = ModuleScope(self, of_each(from_cause(listed), from_cause(listed)))
-            return self._one_of_many(address, make("", inner), listed)
-        made: dict[Any, Any] = {}
-        for at, (key, value) in enumerate(listed):
-            if not self.may_make(element):
-                break
-            if isinstance(key, Unknown):
-                made[f"\0{at}"] = make("", ModuleScope(self, of_each(key, value)))
-            else:
-                made[key] = make(key_of(key), ModuleScope(self, of_each(key, value)))
-        return Expansion(list(made.values()), made)
-
-    def _count(self, element: Element, address: str, make: Any, count: Any) -> Expansion:
-        wanted = times(count, address, element.where, self.run)
-        if isinstance(wanted, Unknown):
-            inner = ModuleScope(self, of_count(from_cause(wanted)))
-            return self._one_of_many(address, make("", inner), wanted)
-        made = []
-        for at in range(wanted):
-            if not self.may_make(element):
-                break
-            made.append(make(f"[{at}]", ModuleScope(self, of_count(at))))
-        return Expansion(made, made)
-
-    def _one_of_many(self, address: str, only: Any, unknown: Unknown) -> Expansion:
-        value = Unknown(
-            unknown.reason,
-            cause=unknown.cause,
-            refs=(Reference(address),),
-            given=False,
-        )
-        return Expansion([only], value, unknown)
-
-    def may_make(self, element: Element) -> bool:
-        """Whether one more instance may be made; what is left out is told once."""
-        self.run.resources += 1
-        return self.run.may_go_on(element.where)
 
     def instances(self) -> Iterator[ResourceInstance]:
         """All resources of this module, not of those that it calls."""
@@ -379,7 +305,7 @@ class ModuleRun:
                 through=(*self.through, (self.module.folder, name)),
             )
 
-        expansion = self._expanded(element, address, make)
+        expansion = expanded(self, element, address, make)
         if expansion.instances:
             self.calls.reached.add(module.folder)
         value = expansion.value
