@@ -254,3 +254,21 @@ def test_a_block_that_nobody_knows_is_no_closed_door() -> None:
 )
 def test_ranges_of_ports(low: Any, high: Any, inside: bool) -> None:
     assert view.covers(low, high, 22) is inside
+
+
+@pytest.mark.parametrize(
+    ("addresses", "narrowed"),
+    [
+        (["10.0.0.0/8"], True),
+        ("203.0.113.7", True),
+        (["0.0.0.0/0"], False),
+        (["203.0.113.7/32", "::/0"], False),
+        (["0.0.0.0/1", "128.0.0.0/1"], False),
+        ("*", False),
+    ],
+)
+def test_halves_of_the_internet_keep_nobody_out(addresses: Any, narrowed: bool) -> None:
+    condition = {"IpAddress": {"aws:SourceIp": addresses}}
+    policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Condition": condition}]}
+    [statement] = view.documents(block("aws_x.a", policy=json.dumps(policy)), "policy")
+    assert (statement.is_narrowed, statement.is_public) == (narrowed, not narrowed)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from haechi.checks.terraform.ports import is_world
 from haechi.errors import NotEvaluated
 from haechi.model.location import AttrPath
 from haechi.model.unknown import Unknown, withheld
@@ -193,7 +194,7 @@ def documents(resource: Resource | Block, attribute: str) -> Iterator[Statement]
 
 def statements_of(document: Any, path: AttrPath = ()) -> Iterator[Statement]:
     """The statements of a document in any form."""
-    content = _structure(document)
+    content = structure(document)
     if not isinstance(content, dict):
         return
     listed = content.get("Statement")
@@ -210,10 +211,6 @@ def statements_of(document: Any, path: AttrPath = ()) -> Iterator[Statement]:
 
 def structure(document: Any) -> Any:
     """What a JSON document in any form holds, with unknown leaves; None when it is none."""
-    return _structure(document)
-
-
-def _structure(document: Any) -> Any:
     if isinstance(document, Unknown):
         if document.content is not None:
             return document.content
@@ -342,7 +339,7 @@ def _is_wild(one: Any) -> bool:
         return False  # it says something, though nobody knows what
     return (
         str(one).strip("*") == ""
-        or str(one) in ("0.0.0.0/0", "::/0")
+        or ("/" in str(one) and is_world(str(one)))
         or bool(_ANY_ACCOUNT.match(str(one)))
     )
 
