@@ -296,3 +296,19 @@ def test_damaged_files_never_crash() -> None:
     survives("obj/project.assets.json", _ASSETS)
     survives("a.csproj", _PROJECT)
     assert survives("paket.lock", _PAKET) > 50
+
+
+@pytest.mark.parametrize("path", ["app.csproj", "Directory.Build.props"])
+def test_a_reference_whose_name_is_not_known_is_told(path: str) -> None:
+    text = '<Project><ItemGroup><PackageReference Include="$(Which)" Version="1.0" />'
+    (file,) = Written({path: f"{text}</ItemGroup></Project>"}).all(path)
+    assert [gap.reason for gap in file.gaps] == [
+        "1 reference named by what is not set here: $(Which)"
+    ]
+
+
+def test_lines_of_paket_that_are_none_are_counted() -> None:
+    file = told(
+        "paket.lock", "NUGET\n  remote: https://x.example\n  specs:\n    A (1.0)\n    B 2.0\n"
+    )
+    assert [gap.reason for gap in file.gaps] == ["lines that are not as the tool writes them: 1"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from haechi.errors import LimitExceeded
 from haechi.model.package import PackageFile, Source
-from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of
+from haechi.scan.deps.formats.decoding import MAX_PACKAGES, text_of, unread
 from haechi.scan.deps.formats.graph import Draft, settle
 from haechi.scan.deps.formats.urls import clean_url
 
@@ -40,7 +40,7 @@ def read_paket(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
     drafts: list[Draft] = []
     places: dict[tuple[str, str], int] = {}
     needs: list[tuple[int, str, str]] = []
-    group, source, remote, here = "", Source.REGISTRY, "", -1
+    group, source, remote, here, odd = "", Source.REGISTRY, "", -1, 0
     for number, line in enumerate(text_of(data, path).splitlines(), 1):
         line = line.rstrip()
         if line[:1].strip():
@@ -78,6 +78,8 @@ def read_paket(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             needs.append((here, group, need[1].lower()))
         elif told is not None:
             remote = clean_url(told[1])
+        elif source is Source.REGISTRY and line[:4].isspace() and line[4:5].strip():
+            odd += 1
     for at, inside, name in needs:
         other = places.get((inside, name))
         if other is not None:
@@ -90,5 +92,6 @@ def read_paket(data: bytes, path: str, around: Around) -> Sequence[PackageFile]:
             ecosystem=ECOSYSTEM,
             packages=packages,
             requires=requires,
+            gaps=unread(path, odd),
         )
     ]

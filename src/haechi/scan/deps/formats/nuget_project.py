@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from haechi.engines.xml import Element
 from haechi.errors import InputError, LimitExceeded
+from haechi.model.counting import counted
 from haechi.model.coverage import Gap
 from haechi.model.package import PackageFile
 from haechi.scan.deps.formats.decoding import MAX_PACKAGES
@@ -44,7 +45,7 @@ def read_central(data: bytes, path: str, around: Around) -> Sequence[PackageFile
     """``Directory.Packages.props`` and ``Directory.Build.props``: packages that they add to every
     project below. The versions that they set are told by the projects that use them."""
     file = _told(_root(data, path, "Project"), path, around)
-    return [file] if file.packages else []
+    return [file] if file.packages or file.gaps else []
 
 
 def _root(data: bytes, path: str, name: str) -> Element:
@@ -57,21 +58,28 @@ def _root(data: bytes, path: str, name: str) -> Element:
 def _told(root: Element, path: str, around: Around) -> PackageFile:
     settings = settings_of(root, posixpath.dirname(path), around)
     drafts: dict[tuple[str, str, str], Draft] = {}
+    computed: list[str] = []
     for element in root.walk():
         if element.name in _ASKS:
+            if settings.text(named := _named(told_of(element))) is None:
+                computed.append(named)
             for draft in _drafts(element, settings):
                 known = drafts.setdefault((draft.name, draft.version, draft.constraint), draft)
                 known.development = known.development and draft.development
         if len(drafts) > MAX_PACKAGES:
             raise LimitExceeded(f"more than {MAX_PACKAGES:,} packages", where=path)
-    return _file(path, list(drafts.values()))
+    return _file(path, list(drafts.values()), computed)
+
+
+def _named(told: dict[str, str]) -> str:
+    """The packages of one element: ``Include`` may name several. ``Update`` only changes what an
+    SDK or another file includes; without a version it adds nothing."""
+    return told.get("include") or (told.get("update") if told.get("version") else "") or ""
 
 
 def _drafts(element: Element, settings: Settings) -> Iterator[Draft]:
-    """The packages of one element: ``Include`` may name several. ``Update`` only changes what an
-    SDK or another file includes; without a version it adds nothing."""
     told = told_of(element)
-    named = told.get("include") or (told.get("update") if told.get("version") else "") or ""
+    named = _named(told)
     private = "all" in told.get("privateassets", "").lower()
     for spelled in filter(None, (one.strip() for one in (settings.text(named) or "").split(";"))):
         raw = told.get("versionoverride") or told.get("version") or ""
@@ -94,16 +102,25 @@ def _exact(text: str) -> str:
     return text if _VERSION.fullmatch(text) else ""
 
 
-def _file(path: str, drafts: list[Draft]) -> PackageFile:
+def _file(path: str, drafts: list[Draft], computed: list[str]) -> PackageFile:
     packages, requires = settle(
         drafts, Roots(production=range(len(drafts))), ecosystem=ECOSYSTEM, path=path, scopes=False
     )
-    gap = Gap(
-        kind="nuget-transitive",
-        path=path,
-        reason=f"what {len(drafts)} packages bring in is not written in a project file",
-        do="commit packages.lock.json (RestorePackagesWithLockFile), or scan after a restore",
-    )
+    reasons = [f"what {len(drafts)} packages bring in is not written in a project file"]
+    if computed:
+        shown = ", ".join(one[:100] for one in computed[:3])
+        reasons.append(
+            f"{counted(len(computed), 'reference')} named by what is not set here: {shown}"
+        )
+    gaps = [
+        Gap(
+            kind="nuget-transitive",
+            path=path,
+            reason=reason,
+            do="commit packages.lock.json (RestorePackagesWithLockFile), or scan after a restore",
+        )
+        for reason in (reasons if drafts else reasons[1:])
+    ]
     return PackageFile(
         path=path,
         format="project file",
@@ -112,7 +129,7 @@ def _file(path: str, drafts: list[Draft]) -> PackageFile:
         requires=requires,
         pins=False,
         name=posixpath.splitext(posixpath.basename(path))[0],
-        gaps=(gap,) if drafts else (),
+        gaps=tuple(gaps),
     )
 
 
