@@ -75,6 +75,8 @@ class _Stream:
         self._view = View(request, target.served)
         self._marks = request.flag("allowWatchBookmarks")
         self._headed = True
+        # As of the request: what is asked for while the head is on its way counts.
+        self._asked = watcher._asked
 
     def run(self, start: int, limit: float, *, synthetic: bool, marked: bool) -> Iterator[bytes]:
         ends = time.monotonic() + limit
@@ -92,7 +94,7 @@ class _Stream:
 
     def _follow(self, cursor: int, ends: float) -> Iterator[bytes]:
         watcher, store = self._watcher, self._store
-        marked, asked = time.monotonic(), watcher._asked
+        marked, asked = time.monotonic(), self._asked
         last = False
         while not self._cut():
             try:

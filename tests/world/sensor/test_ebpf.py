@@ -360,7 +360,8 @@ def test_what_finds_no_room_is_counted(tmp_path: Path) -> None:
         while records := sensor.poll(0):
             came += len([each for each in records if each.args.get("path") == str(path)])
         assert came < 200
-        assert sensor.lost == sum(sensor.lost_by_type.values())
+        lost = sensor.lost  # other programs go on, and lose more meanwhile
+        assert lost <= sum(sensor.lost_by_type.values()) <= sensor.lost
         assert sensor.lost_by_type["openat"] + came >= 200
     assert sensor.lost >= 200 - came
 
