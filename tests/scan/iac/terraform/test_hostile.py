@@ -217,6 +217,7 @@ def test_a_variable_file_that_cannot_be_read_is_told(content: str, reason: str) 
     main = 'variable "v" {}\nresource "aws_x" "a" {\n  v = "${var.v}"\n}'
     found = scanned(main, terraform_dot_tfvars_dot_json=content)
     assert [(gap.path, gap.reason) for gap in found.gaps] == [("terraform.tfvars.json", reason)]
+    assert kinds(found) == ["terraform-syntax"]
 
 
 def test_a_long_name_does_not_become_a_longer_address_for_every_instance() -> None:

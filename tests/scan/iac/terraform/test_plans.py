@@ -10,6 +10,7 @@ import pytest
 from haechi.model.unknown import Unknown
 from haechi.scan.iac.terraform import plan_origins
 from haechi.scan.iac.terraform.plans import Planned, read_plan
+from tests.scan.iac.terraform.declared import read
 
 
 def plan(resources: list[dict[str, Any]], **others: Any) -> Planned:
@@ -179,3 +180,11 @@ def test_secrets_are_masked_however_deep_they_lie() -> None:
     assert plan([{**resource(), "values": values, "sensitive_values": marks}]).secrets == {
         "hunter2hunter2"
     }
+
+
+def test_a_plan_calls_an_instance_as_the_files_do() -> None:
+    address = 'aws_x.a["b c%é/d"]'
+    planned = plan([{"address": address, "type": "aws_x", "name": "a", "values": {}}])
+    declared = read('resource "aws_x" "a" {\n  for_each = toset(["b c%é/d"])\n}')
+    assert [one.key for one in planned.resources] == [one.key for one in declared.resources]
+    assert planned.resources[0].name == declared.resources[0].name == address

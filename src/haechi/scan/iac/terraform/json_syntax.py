@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from haechi.engines.hcl.json_values import loads
 from haechi.engines.hcl.parse_json import parse_json as parse
 from haechi.engines.hcl.tree import Assignment, Block, Body, File, Literal, Node, Object, Tuple
-from haechi.errors import InputError
+from haechi.errors import InputError, LimitExceeded
 
 _NESTING = frozenset({"resource", "data", "ephemeral", "provider"})
 _MAPS = frozenset(
@@ -119,7 +119,7 @@ def parse_values(data: bytes) -> list[tuple[str, Node]]:
 def _plain(value: Any, depth: int) -> Node:
     span = (1, 1, 1, 1)
     if depth > _MAX_DEPTH:
-        raise InputError(f"nested deeper than {_MAX_DEPTH} levels")
+        raise LimitExceeded(f"nested deeper than {_MAX_DEPTH} levels")
     if isinstance(value, dict):
         pairs = ((Literal(span, key), _plain(item, depth + 1)) for key, item in value.items())
         return Object(span, tuple(pairs))

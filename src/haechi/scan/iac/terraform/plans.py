@@ -12,7 +12,6 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -22,6 +21,7 @@ from haechi.errors import InputError
 from haechi.model.coverage import Gap
 from haechi.model.location import AttrPath, Location
 from haechi.model.resource import Resource
+from haechi.scan.iac.terraform.keys import resource_key, root_name
 from haechi.scan.iac.terraform.plan_origins import Origin
 from haechi.scan.iac.terraform.run import MAX_DEPTH, MIN_SECRET
 from haechi.scan.iac.terraform.values import Judged
@@ -90,7 +90,7 @@ class _Reader:
     def __init__(self, path: str, document: Document) -> None:
         self.path = path
         self.folder = posixpath.dirname(path)
-        self._root = quote(self.folder, safe="-._~") or "-"
+        self._root = root_name(self.folder)
         self._document = document
         self._judged = Judged(Counter(), share=1)
         self._cut = ""
@@ -167,7 +167,7 @@ class _Reader:
         self._cut = self._cut or self._judged.cut
         self.resources.append(
             Resource(
-                key=f"tf:{self._root}/{address}",
+                key=resource_key(self._root, address),
                 kind=f"data.{type_}" if is_data else type_,
                 name=address,
                 data=judged,
@@ -281,11 +281,10 @@ def _pruned(value: Mapping[str, Any], depth: int) -> dict[str, Any]:
 
 def _state(content: Mapping[str, Any], path: str, document: Document) -> Resource:
     """A state file as something to judge: how much is in it."""
-    folder = quote(posixpath.dirname(path), safe="-._~") or "-"
     resources = _list(content.get("resources"))
     outputs = content.get("outputs")
     return Resource(
-        key=f"tf:{folder}/state.{posixpath.basename(path)}",
+        key=resource_key(root_name(posixpath.dirname(path)), f"state.{posixpath.basename(path)}"),
         kind="tf-state",
         name=posixpath.basename(path),
         data={

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from haechi.engines.hcl.tree import Comment, Name
 from haechi.model.coverage import Gap
@@ -17,6 +16,7 @@ from haechi.model.resource import Resource
 from haechi.scan.iac.terraform.calls import Calls, Files, is_cached
 from haechi.scan.iac.terraform.filesets import Entries
 from haechi.scan.iac.terraform.instances import ModuleRun
+from haechi.scan.iac.terraform.keys import resource_key, root_name
 from haechi.scan.iac.terraform.modules import Element, Module
 from haechi.scan.iac.terraform.parsing import Parsed, is_terraform
 from haechi.scan.iac.terraform.places import Places
@@ -25,7 +25,6 @@ from haechi.scan.iac.terraform.run import LIMIT, Run
 from haechi.scan.iac.terraform.values import Judged
 
 UNREACHED = "terraform-unreached"
-_SAFE = "[]\"'._-~:@$&+,;=()*!{}|<>^`#?/\\"
 _FRAMES = 6_000
 """Values that need each other are frames on Python's stack; ``Budget`` bounds them before this."""
 
@@ -165,7 +164,7 @@ class _Maker:
 
     def take(self, module: ModuleRun) -> None:
         """All resources of a module and of those that it calls."""
-        root = quote(module.root, safe="-._~") or "-"
+        root = root_name(module.root)
         for instance in module.instances():
             data, sources = instance.data()
             element = instance.element
@@ -246,7 +245,7 @@ class _Maker:
         if self._judged.cut:
             self._run.fault(LIMIT, element.where, self._judged.cut, "make them smaller")
         resource = Resource(
-            key=f"tf:{root}/{quote(address, safe=_SAFE)}",
+            key=resource_key(root, address),
             kind=kind,
             name=address,
             data=judged,

@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from haechi.errors import InputError
+from haechi.errors import InputError, LimitExceeded
 from haechi.scan.iac.terraform.calls import is_computed, local_target, source_of
 from haechi.scan.iac.terraform.run import FAULT, LIMIT, SYNTAX
 from haechi.scan.iac.terraform.tree_files import MAX_FILE
@@ -102,8 +102,10 @@ def values_of(parsed: Parsed, root: str, named: Sequence[str], run: Run) -> Valu
             continue
         try:
             out.update(_read(data, path, run))
+        except LimitExceeded as limit:
+            run.fault(LIMIT, path, limit.what, limit.do or "name its values in another file")
         except InputError as error:
-            run.fault(LIMIT, path, error.what, error.do)
+            run.fault(SYNTAX, path, error.what, error.do)
     return out
 
 
