@@ -57,7 +57,7 @@ def looks_like(ecosystem: str, name: str) -> str:
     same = _squeezed(ecosystem).get(_squeeze(plain))
     if same and len(same) >= SHORTEST:
         return same
-    if plain != name and known.get(plain):
+    if plain != name and len(plain) >= SHORTEST - 1 and known.get(plain):
         return plain
     found = (one for one in _edits(plain) if len(one) >= SHORTEST and known.get(one))
     return next((one for one in found if not _successor(one, plain)), "")
@@ -79,11 +79,13 @@ def _scope(name: str, known: Mapping[str, bool]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Letters of other alphabets as those that they look like."""
+    """Letters of other alphabets as those that they look like; a name with signs that look like
+    none of ours stays as it is."""
     if name.isascii():
         return name
     folded = unicodedata.normalize("NFKD", name).translate(_ALPHABETS)
-    return "".join(one for one in folded if one.isascii())
+    plain = "".join(one for one in folded if not unicodedata.combining(one))
+    return plain if plain.isascii() else name
 
 
 _ALPHABETS = str.maketrans("асеорхуіјԁһԛѕѵӏɡɩαορνκτ", "aceopxyijdhqsvlgiaopvkt")
