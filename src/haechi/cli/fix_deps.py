@@ -42,7 +42,8 @@ scripts of packages, without your environment's tokens (see --with-environment).
 
 \b
 Exit codes: 0 written, or nothing to fix; 1 shown and not written; 2 wrong use;
-3 something could not be judged or written, or a lock file was asked for and not renewed.
+3 nothing to fix where something could not be judged, something could not be written, or a
+lock file was asked for and not renewed.
 """
 _LISTED = 20
 OUT_OF_STEP = "deps-lock-out-of-step"
@@ -83,9 +84,12 @@ def command(
     )
     show(files_of(result))
     _tell(result, findings, least, lock=lock, offline=offline)
+    unjudged = tell_gaps(outcome)
     changed = files_of(result)
+    if not changed and result.waiting and not result.failed:
+        ctx.exit(1)
     if not changed:
-        ctx.exit(0 if not findings or not result.waiting else 1)
+        ctx.exit(3 if unjudged or result.failed else 0)
     if not yes and not agreed(changed):
         ctx.exit(1)
     write_files(outcome, changed)
@@ -95,6 +99,19 @@ def command(
         say(f"behind their manifests until the commands above are run: {', '.join(sorted(behind))}")
     if result.failed:
         ctx.exit(3)
+
+
+def tell_gaps(outcome: Outcome) -> bool:
+    """Say what could not be judged: nothing found there is no reason for calm. Whether there was
+    any."""
+    gaps = outcome.material.scan.coverage.open_gaps
+    for gap in gaps[:_LISTED]:
+        say(f"not evaluated: {gap.path}: {gap.reason}")
+        if gap.do:
+            say(f"      {gap.do}")
+    if len(gaps) > _LISTED:
+        say(f"  and {len(gaps) - _LISTED} more")
+    return bool(gaps)
 
 
 def _options(path: Path) -> Options:

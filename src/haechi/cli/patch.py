@@ -46,19 +46,20 @@ left out: haechi fix RULE makes them.
 
 \b
 Exit codes: 0 the branch is there, or there is nothing to fix; 2 wrong use; 3 something
-could not be made.
+could not be made, or nothing was and something could not be judged.
 """
 DOMAINS = ("iac", "deps")
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
     """What the branch holds: fixes of configuration, the upgrades, and the findings by which both
-    came about."""
+    came about. ``unjudged``: some dependencies could not be judged."""
 
     base: str
     configuration: tuple[FileFix, ...] = ()
     upgrades: Result | None = None
     findings: tuple[Finding, ...] = ()
+    unjudged: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -132,6 +133,8 @@ def command(
     if made.is_empty:
         say("nothing that can be fixed in what is committed")
         _say_left(made)
+        if made.unjudged:
+            raise SystemExit(3)
         return
     commits = Commits(top, base)
     commits.add(_steps(made, inner))
@@ -186,16 +189,18 @@ def _made(
     configuration: list[FileFix] = []
     upgrades: Result | None = None
     findings: list[Finding] = []
+    unjudged = False
     if only != "deps":
         from haechi.cli.fix import safe_fixes
 
         outcome = _scanned(path, ("iac",))
         configuration = [fix for fix in safe_fixes(outcome) if fix.before != fix.after]
     if only != "iac":
-        from haechi.cli.fix_deps import concerned, fixed
+        from haechi.cli.fix_deps import concerned, fixed, tell_gaps
         from haechi.cli.patch_server import matching
 
         outcome = _scanned(path, ("deps",))
+        unjudged = tell_gaps(outcome)
         least = Severity(severity) if severity else outcome.project.config.gate.fail_on
         milder = proposals is not None and severity is None
         findings = concerned(outcome, Severity.INFO if milder else least, frozenset())
@@ -216,6 +221,7 @@ def _made(
         configuration=tuple(configuration),
         upgrades=upgrades,
         findings=tuple(findings),
+        unjudged=unjudged,
     )
 
 
