@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _SAID = re.compile(
-    r"(?:\bGap\(\s*kind=|_gap\(\s*|\bFault\(\s*kind=|_unread\(\s*)\"([a-z-]+)\""
+    r"(?:\bGap\(\s*kind=|[._]gap\(\s*|\bFault\(\s*kind=|_unread\(\s*)\"([a-z-]+)\""
     r"|\bkind = \"([a-z-]+)\" if [^\n]* else \"([a-z-]+)\""
 )
 
