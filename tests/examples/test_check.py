@@ -57,10 +57,10 @@ def test_the_sensor_tells_of_the_attack_in_time() -> None:
 def test_a_live_attack_is_one_incident_of_its_workload_with_a_plan() -> None:
     done = run("--server", "read-shadow", "reverse-shell", "miner")
     lines = done.stdout.splitlines()
-    incidents = [line for line in lines if line.startswith("incident ")]
+    # The sensor watches the whole machine: what runs beside this test may have its own incident.
+    incidents = [line for line in lines if re.match("incident .* Deployment shop/cart$", line)]
     assert len(incidents) == 1, done.stdout + done.stderr
     assert "  critical  " in incidents[0]
-    assert incidents[0].endswith("Deployment shop/cart")
     assert "in no incident" not in done.stdout
     assert any(line.startswith("  recommended  isolate_workload") for line in lines)
 
