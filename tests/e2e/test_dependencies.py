@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.conftest import Visitor
 from tests.e2e.packages import HIGH, LIVE, imported, packages_site, record, working_site
@@ -20,7 +20,7 @@ from tests.e2e.site import Site
 from tests.e2e.test_screens import words
 from tests.e2e.visit import Visit
 
-EN = words("en")
+EN, KO = words("en"), words("ko")
 SCREENS = {
     "affected": "/dependencies",
     "a package": "/dependencies?text=lodash&open={package}",
@@ -191,6 +191,39 @@ def test_a_file_is_imported_by_an_administrator(
     line = visit.page.get_by_role("region", name=EN["dependencies.imports"])
     done = line.get_by_role("listitem").filter(has_text=file.name)
     expect(done).to_contain_text(EN["dependencies.importstate.done"])
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_each_version_in_use_is_shown_with_where_it_goes(
+    visitor: Visitor, packages: Site, lang: str
+) -> None:
+    one = proposal(packages, "qs")
+    moves = [("6.5.2", "6.5.3", False), ("5.0.0", "6.0.4", True)]
+    told = [{"version": was, "target": to, "major": major} for was, to, major in moves]
+
+    def several(route: Route) -> None:
+        """The server's answer, as if a second version were in use."""
+        answer = route.fetch()
+        found = answer.json()
+        for each in found.get("items", [found]):
+            if each["id"] == one["id"]:
+                each.update(upgrades=told, versions=["6.5.2", "5.0.0"])
+        route.fulfill(response=answer, json=found)
+
+    visit = visiting(visitor, packages, lang=lang)
+    visit.page.route(re.compile(r"/api/v1/proposals[/?]"), several)
+    visit.open(f"/dependencies/proposals?open={one['id']}")
+    major = {"en": EN, "ko": KO}[lang]["dependencies.major"]
+    panel = visit.page.get_by_role("complementary")
+    expect(panel.get_by_role("heading", name="qs → 6.5.3, 6.0.4")).to_be_visible()
+    steps = panel.get_by_role("listitem")
+    expect(steps.filter(has_text="5.0.0 → 6.0.4")).to_contain_text(major)
+    expect(steps.filter(has_text="6.5.2 → 6.5.3")).not_to_contain_text(major)
+    row = visit.page.get_by_role("row").filter(has_text="qs → 6.5.3, 6.0.4")
+    expect(row).to_contain_text(f"6.5.2 → 6.5.3, 5.0.0 → 6.0.4 · {major}")
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    expect(steps.filter(has_text="5.0.0 → 6.0.4")).to_be_visible()
+    assert visit.barriers() == []
 
 
 def test_a_proposal_is_copied_and_dismissed_with_a_reason(visitor: Visitor, packages: Site) -> None:
