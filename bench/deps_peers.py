@@ -3,8 +3,9 @@
 ``./dev bench deps_peers DIR...`` reads every lock file and manifest below each folder with our
 readers (each file by itself, nothing covered) and lets the peers scan the same folder, offline.
 Compared are name and version, by package URL; names in the form of their ecosystem. Packages
-without a version, and those of the project itself, do not count on either side. ``--differences
-N`` prints the first N of each file. Peers live in an environment of their own.
+without a version, and those of the project itself, do not count on our side. Every difference is
+given its kind (``deps_explained``); those of none are printed. ``--differences N`` prints the first
+N of each file besides. Peers live in an environment of their own.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import posixpath
 import re
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from bench.deps_explained import Case, why_ours, why_theirs
 from bench.measure import peer
 from haechi.errors import HaechiError
 from haechi.model.package import Package, Source
@@ -80,6 +82,14 @@ class Counts(NamedTuple):
     theirs: int
 
 
+class Own(NamedTuple):
+    """Our reading of a file: what is compared; names of the project, and without a version."""
+
+    told: dict[Name, Package]
+    own: set[str]
+    open: set[str]
+
+
 def main(argv: list[str]) -> None:
     """Print a row for each file and peer, and sums for each format."""
     parser = argparse.ArgumentParser(prog="./dev bench deps_peers", description=__doc__)
@@ -91,6 +101,7 @@ def main(argv: list[str]) -> None:
     names = options.peer or list(PEERS)
     programs = {name: peer(name, PEERS[name]) for name in names}
     sums: dict[tuple[str, str], list[Counts]] = defaultdict(list)
+    kinds: Counter[tuple[str, str, str]] = Counter()
     for folder in options.folders:
         root = folder.resolve()
         began = time.process_time()
@@ -99,22 +110,26 @@ def main(argv: list[str]) -> None:
         for name in names:
             theirs = PEER[name](programs[name], root)
             for path in sorted(ours):
-                found = Files(root)
-                _compare(
-                    path, ours[path], _their(path, theirs, found), name, options.differences, sums
-                )
+                found = _their(path, theirs)
+                _compare(path, ours[path], found, name, options.differences, sums)
+                if found is not None:
+                    _explain(_case(root, path, ours, theirs, name), kinds)
     print(
         f"\n{'format':<28}{'peer':<8}{'files':>7}{'equal':>9}{'only ours':>11}{'only theirs':>13}"
     )
     for (name, by), rows in sorted(sums.items()):
         equal, only_ours, only_theirs = (sum(column) for column in zip(*rows, strict=True))
         print(f"{name:<28}{by:<8}{len(rows):>7}{equal:>9}{only_ours:>11}{only_theirs:>13}")
+    print(f"\n{'differences':<14}{'peer':<8}{'count':>8}  why")
+    for (side, by, kind), count in sorted(kinds.items(), key=lambda row: (row[0][:2], -row[1])):
+        print(f"{side:<14}{by:<8}{count:>8}  {kind or 'NOT EXPLAINED'}")
+    print(f"{sum(n for (_, _, kind), n in kinds.items() if not kind)} are not explained")
 
 
-def own(root: Path, wanted: str | None = None) -> Lists:
+def own(root: Path, wanted: str | None = None) -> dict[str, Own]:
     """What our readers find; a file that cannot be read counts as empty, as it does to peers."""
     files = Files(root)
-    found: Lists = {}
+    found: dict[str, Own] = {}
     for path in files.paths():
         format = format_of(path)
         if format is None or (wanted and format.name != wanted):
@@ -122,17 +137,64 @@ def own(root: Path, wanted: str | None = None) -> Lists:
         data = files.read(path)
         if data is None:
             continue
-        found.setdefault(path, set())
+        told, mine, unpinned = found.setdefault(path, Own({}, set(), set()))
         try:
             read = load_reader(format)(data, path, files)
         except HaechiError as error:
             print(f"  {path}: {error.what}")
             continue
         for file in read:
+            mine.add(file.name.lower())
             for package in file.packages:
-                if package.version and package.source not in _OWN:
-                    found[path].add(_named(package))
-    return {path: names for path, names in found.items() if names or not wanted}
+                name = _named(package)
+                if package.source in _OWN:
+                    mine.add(name[0])
+                elif package.version:
+                    told[name] = package
+                else:
+                    unpinned.add(name[0])
+    return {path: one for path, one in found.items() if one.told or not wanted}
+
+
+def _case(root: Path, path: str, ours: Mapping[str, Own], theirs: Lists, peer: str) -> Case:
+    format = format_of(path)
+    files = Files(root)
+    poms = [
+        one
+        for other, one in ours.items()
+        if path.endswith("pom.xml") and other.endswith("pom.xml") and other != path
+    ]
+    return Case(
+        path=path,
+        format=format.name if format else "",
+        peer=peer,
+        text=_text(files.read(path)),
+        sums=_text(files.read(posixpath.join(posixpath.dirname(path), "go.sum"))),
+        told=ours[path].told,
+        theirs=frozenset(_their(path, theirs) or ()),
+        own=frozenset(name for one in (ours[path], *poms) for name in one.own),
+        open=frozenset(ours[path].open),
+        elsewhere=frozenset(name for one in poms for name in one.told),
+        open_elsewhere=frozenset(name for one in poms for name in one.open),
+        anywhere=frozenset(name for names in theirs.values() for name in names),
+    )
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode(errors="replace").lower()
+
+
+def _explain(case: Case, kinds: Counter[tuple[str, str, str]]) -> None:
+    ours = frozenset(case.told)
+    for side, rest, why in (
+        ("only ours", ours - case.theirs, why_ours),
+        ("only theirs", case.theirs - ours, why_theirs),
+    ):
+        for one in sorted(rest):
+            kind = why(one, case)
+            kinds[side, case.peer, kind] += 1
+            if not kind:
+                print(f"  {case.peer:<6} {case.path}: {side} {' '.join(one)}: NOT EXPLAINED")
 
 
 def _named(package: Package) -> Name:
@@ -213,7 +275,7 @@ def _run(command: list[str]) -> dict[str, Any]:
     return told
 
 
-def _their(path: str, theirs: Mapping[str, set[Name]], files: Files) -> set[Name] | None:
+def _their(path: str, theirs: Mapping[str, set[Name]]) -> set[Name] | None:
     """The peer's list of a file; None when it does not read such files. The sums that ``go.mod``
     is given from ``go.sum`` stand under either name."""
     found = theirs.get(path)
@@ -226,12 +288,13 @@ def _their(path: str, theirs: Mapping[str, set[Name]], files: Files) -> set[Name
 
 def _compare(
     path: str,
-    ours: set[Name],
+    own: Own,
     theirs: set[Name] | None,
     name: str,
     differences: int,
     sums: dict[tuple[str, str], list[Counts]],
 ) -> None:
+    ours = set(own.told)
     if theirs is None and not ours:
         return
     if theirs is None:
