@@ -52,14 +52,14 @@ def looks_like(ecosystem: str, name: str) -> str:
     if name in known or len(name) < SHORTEST - 1 or len(name) > 100:
         return ""
     if name.startswith("@"):
-        return _scope(name, known)
+        return _scope(ecosystem, name)
     plain = _plain(name)
     same = _squeezed(ecosystem).get(_squeeze(plain))
     if same and len(same) >= SHORTEST:
         return same
     if plain != name and len(plain) >= SHORTEST - 1 and known.get(plain):
         return plain
-    found = (one for one in _edits(plain) if len(one) >= SHORTEST and known.get(one))
+    found = (one for one in _near(ecosystem, plain) if len(one) >= SHORTEST)
     return next((one for one in found if not _successor(one, plain)), "")
 
 
@@ -68,14 +68,13 @@ def _successor(one: str, other: str) -> bool:
     return one.rstrip("0123456789") == other.rstrip("0123456789")
 
 
-def _scope(name: str, known: Mapping[str, bool]) -> str:
+def _scope(ecosystem: str, name: str) -> str:
     """``@type/node`` for ``@types/node``: a scope that differs, the rest the same."""
-    scope, _, rest = name[1:].partition("/")
-    for other in _edits(scope):
-        meant = f"@{other}/{rest}"
-        if len(scope) >= SHORTEST - 1 and known.get(meant):
-            return meant
-    return ""
+    scope, _, rest = name.partition("/")
+    if len(scope) < SHORTEST:
+        return ""
+    near = (one for one in _near(ecosystem, name) if one[0] == "@" and one.endswith("/" + rest))
+    return next(near, "")
 
 
 def _plain(name: str) -> str:
@@ -96,17 +95,39 @@ def _squeeze(name: str) -> str:
     return _DOUBLED.sub(r"\1", _SEPARATORS.sub("", name))
 
 
-def _edits(name: str) -> Iterator[str]:
-    """All names at a Damerau-Levenshtein distance of one."""
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
-    for at in range(len(name) + 1):
-        head, tail = name[:at], name[at:]
-        if tail:
-            yield head + tail[1:]
-            yield from (head + letter + tail[1:] for letter in letters if letter != tail[0])
-        if len(tail) > 1 and tail[0] != tail[1]:
-            yield head + tail[1] + tail[0] + tail[2:]
-        yield from (head + letter + tail for letter in letters)
+def _near(ecosystem: str, name: str) -> list[str]:
+    """Much used names at a Damerau-Levenshtein distance of one, in order. Two names that differ by
+    so little have a text in common that each gives with at most one letter taken away (Garbe,
+    "SymSpell"), so a name costs as many looks as it has letters."""
+    index = _shortened(ecosystem)
+    held = {one for key in _without_one(name) for one in index.get(key, ())}
+    return sorted(one for one in held if _is_one_edit(name, one))
+
+
+def _without_one(name: str) -> set[str]:
+    return {name, *(name[:at] + name[at + 1 :] for at in range(len(name)))}
+
+
+def _is_one_edit(one: str, other: str) -> bool:
+    """Whether one letter was added, taken away or put in another's place, or two neighbours were
+    swapped."""
+    if len(one) > len(other):
+        one, other = other, one
+    at = next((at for at, letter in enumerate(one) if letter != other[at]), len(one))
+    if len(one) < len(other):
+        return one[at:] == other[at + 1 :]
+    swapped = one[at + 1 : at + 2] + one[at : at + 1] + one[at + 2 :]
+    return one != other and (one[at + 1 :] == other[at + 1 :] or swapped == other[at:])
+
+
+@cache
+def _shortened(ecosystem: str) -> Mapping[str, tuple[str, ...]]:
+    """Much used names by what is left of them without one letter."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, used in _names(ecosystem).items():
+        for key in _without_one(name) if used else ():
+            found[key] = (*found.get(key, ()), name)
+    return found
 
 
 @cache
