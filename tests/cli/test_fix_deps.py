@@ -92,6 +92,9 @@ def test_what_cannot_be_edited_costs_its_neighbours_nothing(shop: Path) -> None:
     assert "+requests==2.31.0\n" in result.stdout
     assert "its line has hashes, which a tool has to renew" in result.stderr
     assert result.exit_code == 1
+    result = run("--yes")
+    assert "requests==2.31.0" in (shop / "requirements.txt").read_text()
+    assert (result.exit_code, "not fixed: 1 package" in result.stderr) == (1, True)
 
 
 POM = """\

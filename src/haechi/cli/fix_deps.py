@@ -41,9 +41,9 @@ order stay. --lock runs the tool of each lock file in a copy of the project: wit
 scripts of packages, without your environment's tokens (see --with-environment).
 
 \b
-Exit codes: 0 written, or nothing to fix; 1 shown and not written; 2 wrong use;
-3 nothing to fix where something could not be judged, something could not be written, or a
-lock file was asked for and not renewed.
+Exit codes: 0 written, or nothing to fix; 1 shown and not written, or something stays that no
+upgrade clears; 2 wrong use; 3 nothing to fix where something could not be judged, something
+could not be written, or a lock file was asked for and not renewed.
 """
 _LISTED = 20
 OUT_OF_STEP = "deps-lock-out-of-step"
@@ -89,7 +89,7 @@ def command(
     if not changed and result.waiting and not result.failed:
         ctx.exit(1)
     if not changed:
-        ctx.exit(3 if unjudged or result.failed else 0)
+        ctx.exit(3 if unjudged or result.failed else int(bool(_stays(result))))
     if not yes and not agreed(changed):
         ctx.exit(1)
     write_files(outcome, changed)
@@ -97,8 +97,7 @@ def command(
     _prove(outcome, run(_options(path)), changed, least, behind)
     if behind:
         say(f"behind their manifests until the commands above are run: {', '.join(sorted(behind))}")
-    if result.failed:
-        ctx.exit(3)
+    ctx.exit(3 if result.failed else int(bool(_stays(result))))
 
 
 def tell_gaps(outcome: Outcome) -> bool:
@@ -230,8 +229,8 @@ def _tell(
     _tell_proven(result.proven)
     _tell_waiting(result, lock=lock, offline=offline)
     stays = [one for plan in result.plans for one in plan.stays]
-    if stays or result.left:
-        say(f"not fixed: {counted(len(stays) + len(result.left), 'package')}")
+    if count := _stays(result):
+        say(f"not fixed: {counted(count, 'package')}")
     for fix in result.left[:_LISTED]:
         say(f"  {line_of(fix)}")
         say(f"      {fix.left}")
@@ -241,6 +240,11 @@ def _tell(
     more = max(len(stays) - _LISTED, 0) + max(len(result.left) - _LISTED, 0)
     if more:
         say(f"  and {more} more")
+
+
+def _stays(result: Result) -> int:
+    """Packages with vulnerabilities that no upgrade of this run clears."""
+    return sum(len(plan.stays) for plan in result.plans) + len(result.left)
 
 
 def _tell_proven(proven: Sequence[Fix]) -> None:
