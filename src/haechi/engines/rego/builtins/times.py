@@ -12,11 +12,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
+from haechi.engines.calendar import WEEKDAYS
 from haechi.engines.rego.builtins import operands
 from haechi.engines.rego.builtins.builtin import Builtin, Context
 from haechi.engines.rego.builtins.layouts import (
     NAMED,
-    WEEKDAYS,
     Moment,
     date_of,
     days_in,
