@@ -96,6 +96,10 @@ class Peer:
 
         return socket.create_connection(("127.0.0.1", self._port), *more)
 
+    def connect(self) -> None:
+        """Open it now; else the first request does."""
+        self._http.connect()
+
     def post(self, path: str, body: bytes, query: str = "timeout=10s") -> tuple[int, bytes]:
         """Status and body."""
         self._http.request("POST", f"{path}?{query}", body, {"content-type": "application/json"})
