@@ -26,28 +26,9 @@ from tests.server.advised import (
     server_knows,
     written,
 )
-from tests.server.api.rig import SOURCE, Rig, principal, rig
+from tests.server.api.rig import SOURCE, Rig, principal
 
 CVE1, CVE2 = "CVE-2026-0001", "CVE-2026-0002"
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Any:
-    with rig(tmp_path / "store") as made:
-        yield made
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    return repository(tmp_path / "shop", ("left", "1.0.0"), ("right", "1.0.0"))
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Path:
-    """A client's database: it knows npm, and nothing against what the shop has."""
-    database = tmp_path / "client.db"
-    imported(database, written(tmp_path / "client"))
-    return database
 
 
 def test_an_import_opens_what_a_scan_by_it_would_find(

@@ -25,16 +25,10 @@ from tests.server.advised import (
     server_knows,
     written,
 )
-from tests.server.api.rig import Rig, rig
+from tests.server.api.rig import Rig
 
 CVE1, CVE2 = "CVE-2026-0001", "CVE-2026-0002"
 NEWER = "2026-11-18T00:00:00Z"
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Any:
-    with rig(tmp_path / "store") as made:
-        yield made
 
 
 @pytest.fixture

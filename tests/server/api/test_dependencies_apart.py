@@ -27,35 +27,15 @@ from tests.server.advised import (
     imported,
     open_rules,
     record,
-    repository,
     scanned,
     server_knows,
     written,
 )
-from tests.server.api.rig import Rig, principal, rig
+from tests.server.api.rig import Rig, principal
 
 CVE1, CVE2 = "CVE-2026-0001", "CVE-2026-0002"
 SHOP: Any = {"repository": "https://github.com/acme/shop", "name": "vendor"}
 NEWER = "2026-11-18T00:00:00Z"
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Any:
-    with rig(tmp_path / "store") as made:
-        yield made
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    return repository(tmp_path / "shop", ("left", "1.0.0"), ("right", "1.0.0"))
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Path:
-    """A client's database: it knows npm, and nothing against what the shop has."""
-    database = tmp_path / "client.db"
-    imported(database, written(tmp_path / "client"))
-    return database
 
 
 def document(*packages: str, version: str = "1.0.0") -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 from haechi.errors import InputError, UsageError
 from haechi.gate.matching import Matcher, is_expired, matcher
@@ -15,7 +16,9 @@ from haechi.model.finding import Finding
 from haechi.model.keys import without_repository
 from haechi.model.location import Location
 from haechi.model.waiver import Waiver, WaiverOrigin
-from haechi.store.records import StoredFinding, StoredWaiver
+from haechi.store.records import Life, StoredFinding, StoredWaiver
+
+_NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def as_finding(stored: StoredFinding) -> Finding:
@@ -30,6 +33,30 @@ def as_finding(stored: StoredFinding) -> Finding:
         label=stored.label,
         fingerprint=stored.fingerprint,
         aliases=tuple(stored.aliases),
+    )
+
+
+def unstored(**told: Any) -> StoredFinding:
+    """A finding that the store has not seen yet, for its matchers: what only a life brings is
+    not there."""
+    return StoredFinding(
+        id="",
+        default=True,
+        state=Life.OPEN,
+        owner=None,
+        due=None,
+        overdue=False,
+        waiver=None,
+        waived_until=None,
+        first_seen=_NEVER,
+        last_seen=_NEVER,
+        changed=_NEVER,
+        fixed_at=None,
+        commit=None,
+        fix=None,
+        cwe=[],
+        tags=[],
+        **told,
     )
 
 

@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from haechi.errors import InputError, LimitExceeded
-from haechi.server.work.matching import StoreWaivers
-from haechi.store.records import Life, StoredFinding, StoredWaiver
+from haechi.server.work.matching import StoreWaivers, unstored
+from haechi.store.records import StoredFinding, StoredWaiver
 from haechi.store.state.acceptance import Acceptances
 from haechi.store.state.plain import from_json
 from haechi.store.state.pushed import Seen, seen_findings
 from haechi.store.state.rows import SEVERITIES
 
 _WAIVED = "waived"
-_NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Accepting:
@@ -49,11 +48,9 @@ class Accepting:
         return self._acceptances.of(seen, lambda: self._stored(seen)) is not None
 
     def _stored(self, seen: Seen) -> StoredFinding:
-        return StoredFinding(
-            id="",
+        return unstored(
             source=self._source,
             ref=self._ref,
-            default=True,
             cluster=self._cluster,
             namespace=seen.namespace,
             fingerprint=seen.fingerprint,
@@ -67,19 +64,5 @@ class Accepting:
             resource=seen.resource,
             label=seen.label,
             attribute=seen.attribute,
-            state=Life.OPEN,
-            owner=None,
-            due=None,
-            overdue=False,
-            waiver=None,
-            waived_until=None,
-            first_seen=_NEVER,
-            last_seen=_NEVER,
-            changed=_NEVER,
-            fixed_at=None,
-            commit=None,
-            fix=None,
-            cwe=[],
-            tags=[],
             aliases=from_json(seen.aliases),
         )

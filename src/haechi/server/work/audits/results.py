@@ -6,7 +6,6 @@ same here as for findings follows from asking the same matcher with the same wor
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -20,14 +19,13 @@ from haechi.model.review import State
 from haechi.model.severity import Severity
 from haechi.server.work.audits.objects import UNJUDGED, named_by
 from haechi.server.work.audits.wire import AuditedObject, AuditedVerdict
-from haechi.server.work.matching import StoreMatcher
-from haechi.store.records import Life, StoredFinding, StoredWaiver
+from haechi.server.work.matching import StoreMatcher, unstored
+from haechi.store.records import StoredFinding, StoredWaiver
 from haechi.store.state.admission_records import AuditedKind
 from haechi.store.state.policy_states import Said
 from haechi.world.kube.names import Kind
 
 DOMAIN = "policy"
-_LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _WORST = ("fail", "error", "not_evaluated", "waived")
 _SEVERITIES = {
     Effect.DENY: Severity.HIGH,
@@ -64,11 +62,9 @@ class Waivers:
 def as_stored(one: AuditedObject, told: AuditedVerdict, cluster: str) -> StoredFinding:
     """The finding that a verdict is, as waivers of the store see it."""
     rule = rule_id(told.verdict.policy)
-    return StoredFinding(
-        id="",
+    return unstored(
         source=f"repo:{source_of(cluster)}",
         ref="",
-        default=True,
         cluster=cluster,
         namespace=one.namespace,
         fingerprint=told.fingerprint,
@@ -82,20 +78,6 @@ def as_stored(one: AuditedObject, told: AuditedVerdict, cluster: str) -> StoredF
         resource=one.key,
         label=one.label,
         attribute=told.path,
-        state=Life.OPEN,
-        owner=None,
-        due=None,
-        overdue=False,
-        waiver=None,
-        waived_until=None,
-        first_seen=_LONG_AGO,
-        last_seen=_LONG_AGO,
-        changed=_LONG_AGO,
-        fixed_at=None,
-        commit=None,
-        fix=None,
-        cwe=[],
-        tags=[],
     )
 
 
