@@ -19,6 +19,7 @@ import msgspec
 from haechi.engines.logins import without_logins
 from haechi.engines.spdx import spelled
 from haechi.errors import InputError
+from haechi.model.counting import counted
 from haechi.model.coverage import Gap
 from haechi.model.location import Location
 from haechi.model.package import Package, PackageFile, Source
@@ -260,6 +261,6 @@ def _missing(files: Sequence[PackageFile], gaps: Iterable[Gap]) -> Iterable[str]
             not package.version and package.source not in _UNLISTED for package in file.packages
         )[True]
         if open_ends:
-            yield f"{file.path}: {open_ends:,} packages without a version"
+            yield f"{file.path}: {counted(open_ends, 'package')} without a version"
     if not files:
         yield "no file that names packages was found"
